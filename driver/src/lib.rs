@@ -1,0 +1,36 @@
+//! The contract between anyio's runtime and the drivers that do its I/O.
+//!
+//! A driver takes [`Op`]s, plain values that name raw descriptors and raw memory, and answers each with
+//! exactly one final [`Completion`]. It knows nothing of futures, tasks or scopes. The runtime above knows
+//! nothing of submission queues or readiness. `anyio-uring` keeps the contract on an io_uring,
+//! `anyio-fallback` keeps it on readiness (epoll, kqueue, poll) and worker threads.
+//!
+//! The rules, the same for each driver:
+//!
+//! 1. Every operation has exactly one final completion (one without [`CompletionFlags::MORE`]), cancelled or
+//!    not. Only that frees the memory and the descriptors which the operation named.
+//! 2. A [`Token`] is an index with a generation, never a pointer. The caller gives tokens out and does not use
+//!    one again before its final completion.
+//! 3. A cancel is never lost. It is a request and never the last word.
+//! 4. What succeeded is reported as a success even when a cancel was on its way. `ECANCELED` means that the
+//!    operation did not happen.
+//! 5. Completions are only handed out by [`Driver::turn`], never from within [`Driver::submit`].
+//!
+//! Users of anyio do not need this crate; the buffer traits and [`Chunk`] are exported by `anyio` itself.
+
+mod buffer;
+mod completion;
+mod operation;
+mod pool;
+mod token;
+mod traits;
+mod unpark;
+pub mod workers;
+
+pub use buffer::{Held, IoBuf, IoBufMut, Slice};
+pub use completion::{BufferId, Completion, CompletionFlags};
+pub use operation::{FileStatus, Op, OpKind};
+pub use pool::{BufferPool, Chunk, PoolStatistics};
+pub use token::Token;
+pub use traits::{Capabilities, Driver, Wait};
+pub use unpark::{Unpark, Unparker};

@@ -1,0 +1,174 @@
+//! Bytes in a pool buffer.
+
+use super::BufferPool;
+use crate::{IoBuf, IoBufMut};
+use bytes::Bytes;
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
+
+/// Bytes that were received, in a buffer of the runtime's pool.
+///
+/// It derefs to `[u8]` and can be sent on without a copy. Dropping it gives the buffer back. Chunks are meant to
+/// be used and dropped soon: whoever keeps bytes for long copies them out ([`Chunk::to_bytes`], `to_vec`), since
+/// a chunk of one byte holds a whole buffer (16 KiB by default).
+///
+/// A chunk stays on its thread.
+pub struct Chunk {
+    pool: BufferPool,
+    buffer: NonNull<u8>,
+    start: u32,
+    end: u32,
+    number: Option<u16>,
+}
+
+impl Chunk {
+    #[inline]
+    pub(super) fn new(pool: BufferPool, buffer: NonNull<u8>, number: Option<u16>, length: u32) -> Self {
+        Self { pool, buffer, start: 0, end: length, number }
+    }
+
+    /// Keeps the first `length` bytes and forgets the rest; does nothing if there are not more.
+    pub fn truncate(&mut self, length: usize) {
+        if length < self.len() {
+            self.end = self.start + length as u32;
+        }
+    }
+
+    /// Forgets the first `count` bytes.
+    ///
+    /// # Panics
+    /// If there are fewer than `count` bytes.
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.len(), "cannot advance {count} bytes in a chunk of {}", self.len());
+        self.start += count as u32;
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// Gives back the bytes that did not fit: those beyond [`Chunk::spare_capacity`].
+    pub fn extend_from_slice<'a>(&mut self, bytes: &'a [u8]) -> Result<(), &'a [u8]> {
+        let count = bytes.len().min(self.spare_capacity());
+        // SAFETY: there is room for `count` bytes after `end`, and the chunk owns the whole buffer.
+        unsafe {
+            self.buffer.add(self.end as usize).as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), count)
+        };
+        self.end += count as u32;
+        if count == bytes.len() { Ok(()) } else { Err(&bytes[count..]) }
+    }
+
+    /// How many more bytes can be appended.
+    pub fn spare_capacity(&self) -> usize {
+        self.pool.buffer_size() - self.end as usize
+    }
+
+    /// A copy of the bytes that keeps no pool buffer and may go to other threads.
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+}
+
+impl Drop for Chunk {
+    #[inline]
+    fn drop(&mut self) {
+        self.pool.give_back(self.buffer, self.number);
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+impl DerefMut for Chunk {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the chunk owns its buffer, and the bytes from `start` to `end` are initialised.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.buffer.add(self.start as usize).as_ptr(), self.len())
+        }
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+// SAFETY: the bytes lie in a pool buffer that only this chunk reaches, and it does not move with the chunk.
+unsafe impl IoBuf for Chunk {
+    #[inline]
+    fn pointer(&self) -> *const u8 {
+        // SAFETY: `start` is at most the buffer's size.
+        unsafe { self.buffer.add(self.start as usize).as_ptr() }
+    }
+
+    #[inline]
+    fn length(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+// SAFETY: the room from `start` to the end of the buffer is the chunk's own.
+unsafe impl IoBufMut for Chunk {
+    #[inline]
+    fn pointer_mut(&mut self) -> *mut u8 {
+        self.pointer().cast_mut()
+    }
+
+    #[inline]
+    fn capacity(&self) -> usize {
+        self.pool.buffer_size() - self.start as usize
+    }
+
+    #[inline]
+    unsafe fn set_filled(&mut self, length: usize) {
+        debug_assert!(length <= self.capacity());
+        self.end = self.start + length as u32;
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Chunk {
+    fn eq(&self, other: &T) -> bool {
+        **self == *other.as_ref()
+    }
+}
+
+impl Eq for Chunk {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_appended_advanced_over_and_truncated() {
+        let mut chunk = BufferPool::new(8, 0).take();
+        assert_eq!(chunk.extend_from_slice(b"0123456789"), Err(&b"89"[..]));
+        chunk.advance(2);
+        chunk.truncate(3);
+        assert_eq!(chunk, b"234");
+        assert_eq!(chunk.spare_capacity(), 3);
+        chunk[0] = b'x';
+        assert_eq!(chunk.to_bytes(), &b"x34"[..]);
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot advance 1 bytes in a chunk of 0")]
+    fn advancing_beyond_the_end_is_refused() {
+        BufferPool::new(8, 0).take().advance(1);
+    }
+}

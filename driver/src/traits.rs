@@ -1,0 +1,85 @@
+//! What a driver can do.
+
+use crate::{BufferId, BufferPool, Chunk, Completion, Op, OpKind, Token, Unparker};
+use std::{io, os::fd::OwnedFd, time::Instant};
+
+/// How long [`Driver::turn`] may wait for a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all: collect what is there.
+    No,
+    /// Until this moment, or the first completion or wake-up.
+    Until(Instant),
+    /// Until the first completion or wake-up.
+    Forever,
+}
+
+/// What this driver on this host can do beyond what each can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// [`Op::ReceiveMultishot`] works.
+    pub multishot_receive: bool,
+    /// [`Op::ReceivePooled`] works.
+    pub pooled_receive: bool,
+    /// [`Op::ReceivePooled`] takes its buffer only when data is there, so that an idle connection ties up none.
+    /// Where this is false a [`Op::Receive`] into a pool buffer is the better single receive.
+    pub prefers_pooled_receive: bool,
+}
+
+/// Does operations. See the crate's documentation for the rules that each driver keeps.
+///
+/// A driver belongs to one thread. It is neither `Send` nor `Sync`; only its [`Unparker`] is.
+pub trait Driver {
+    /// Takes an operation; its completions come out of later [`turn`](Driver::turn)s under `token`.
+    ///
+    /// There is always room: what does not fit into a queue of the kernel waits in one of the driver. What the
+    /// host does not support completes with `EOPNOTSUPP` and [`CompletionFlags::UNSUPPORTED`](crate::CompletionFlags::UNSUPPORTED).
+    ///
+    /// # Safety
+    /// - Every descriptor and all memory named by `op` stay valid, and the memory is neither moved nor, where
+    ///   the operation writes to it, touched, until the operation's final completion has been handed out.
+    /// - `token` is of kind 0 and no other operation in flight has the same index.
+    unsafe fn submit(&mut self, token: Token, op: Op);
+
+    /// Asks for an operation to be cancelled. It still completes, with `ECANCELED` if it had no effect.
+    ///
+    /// Asking again, or for an operation that has completed meanwhile, does nothing.
+    fn cancel(&mut self, token: Token);
+
+    /// Closes a descriptor in the background, without an answer.
+    fn close(&mut self, descriptor: OwnedFd);
+
+    /// Hands everything that is queued to the kernel, waits as long as `wait` says unless completions are there
+    /// already, and appends the completions to `completions`.
+    ///
+    /// It may return early with none: after [`Unparker::unpark`], a signal, or for reasons of its own.
+    ///
+    /// # Errors
+    /// Only when the driver is beyond use, for example in the child of a `fork`. Nothing that was queued is lost
+    /// by an error, but it is not known what became of it.
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
+
+    /// How many operations have been submitted whose final completion has not been handed out yet.
+    fn in_flight(&self) -> usize;
+
+    /// A handle with which any thread can end a [`turn`](Driver::turn) that waits.
+    fn unparker(&self) -> Unparker;
+
+    /// Wakes another driver, by way of this one's queue where that is cheaper than [`Unparker::unpark`].
+    fn unpark_other(&mut self, other: &Unparker) {
+        other.unpark();
+    }
+
+    /// Fetches the pool buffer which a completion with [`CompletionFlags::BUFFER`](crate::CompletionFlags::BUFFER)
+    /// names, with its first `length` bytes (the completion's result) as contents. Once for each such completion.
+    fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk;
+
+    /// The pool from which this driver's receives take their buffers.
+    fn pool(&self) -> &BufferPool;
+
+    /// What this driver can do on this host.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Whether this driver can do operations of this kind on this host.
+    fn supports(&self, kind: OpKind) -> bool;
+}

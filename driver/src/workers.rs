@@ -1,0 +1,1 @@
+//! Threads for what can only be done by blocking.

@@ -1,0 +1,1 @@
+//! The driver contract kept on readiness and a few worker threads.

@@ -1,0 +1,1 @@
+//! The attributes `#[anyio::main]` and `#[anyio::test]`.

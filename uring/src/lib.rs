@@ -1,0 +1,1 @@
+//! The driver contract kept on one io_uring.
