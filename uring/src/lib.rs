@@ -1,1 +1,35 @@
 //! The driver contract kept on one io_uring.
+//!
+//! [`UringDriver`] turns each operation into a submission entry, hands entries to the kernel when it is turned,
+//! and reports what the kernel answered. It needs Linux 5.15 or later and makes use of what newer kernels add;
+//! [`UringDriver::report`] lists what it found. Where the kernel or a sandbox refuses a ring,
+//! [`SetupError`] says why.
+//!
+//! On other systems than Linux this crate is empty.
+#![cfg(target_os = "linux")]
+
+mod buffer_ring;
+mod driver;
+mod entry;
+mod fork;
+mod kind;
+mod messages;
+mod operations;
+mod options;
+mod probe;
+mod queue;
+mod report;
+mod retries;
+mod ring;
+mod setup;
+mod setup_error;
+mod statistics;
+mod tracker;
+mod turn;
+mod unpark;
+
+pub use driver::UringDriver;
+pub use options::Options;
+pub use report::{Finding, Part, Report};
+pub use setup_error::{SetupCause, SetupError};
+pub use statistics::Statistics;

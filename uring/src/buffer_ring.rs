@@ -1,0 +1,210 @@
+//! The ring of buffers from which the kernel takes one when data has come.
+//!
+//! # Contract
+//! The kernel reads the ring's entries and writes into the buffers they name. Both the ring's memory and the
+//! pool's block stay where they are until the ring is unregistered and no operation is in flight; if that can't
+//! be reached, both are leaked. An entry is written only while the kernel can't see it: after the tail, which is
+//! published with one release store. A buffer is put into the ring only when nobody owns it: at the beginning,
+//! and after the chunk that owned it was dropped. There are never more entries than the ring has room for,
+//! because each buffer is in it at most once.
+//!
+//! The ring is set up with the driver and not at the first receive: what it costs then is one system call and
+//! one page, since the buffers themselves are neither touched nor pinned by it, and what the driver can do is
+//! known from the start.
+
+use anyio_driver::{BufferId, BufferPool, Chunk};
+use io_uring::{IoUring, types::BufRingEntry};
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+    io,
+    ptr::NonNull,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+/// The number by which entries name the ring of buffers; there is only one.
+pub(crate) const GROUP: u16 = 0;
+
+/// The kernel's limit.
+const MOST: u16 = 1 << 15;
+
+const PAGE: usize = 4096;
+
+/// A pool together with the ring through which the kernel takes buffers from it.
+pub(crate) struct BufferRing {
+    pool: BufferPool,
+    entries: Option<Entries>,
+    /// For each provided buffer: one more than the bytes the kernel has put there, as long as the completion that
+    /// says so was not followed by `take`; otherwise 0.
+    filled: Vec<u32>,
+}
+
+impl BufferRing {
+    /// A pool without a ring; nothing can be received into it by the kernel's choice.
+    pub(crate) fn without_ring(size: usize) -> Self {
+        Self { pool: BufferPool::new(size, 0), entries: None, filled: Vec::new() }
+    }
+
+    /// A pool whose `count` provided buffers are all in a ring that is registered with `ring`.
+    ///
+    /// # Errors
+    /// What the kernel says to the registration.
+    pub(crate) fn register(ring: &IoUring, size: usize, count: u16) -> io::Result<Self> {
+        let count = count.min(MOST);
+        let mut entries = Entries::new(count.next_power_of_two());
+        // SAFETY: the memory has room for that many entries, and it is freed only after it was unregistered.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(
+                entries.memory.as_ptr() as u64,
+                entries.count,
+                GROUP,
+                0,
+            )?;
+        }
+        let pool = BufferPool::new(size, count);
+
+        for number in 0..count {
+            entries.push(&pool, number);
+        }
+        entries.publish();
+        Ok(Self { pool, entries: Some(entries), filled: vec![0; count.into()] })
+    }
+
+    pub(crate) fn pool(&self) -> &BufferPool {
+        &self.pool
+    }
+
+    /// Puts the buffers of dropped chunks back into the ring.
+    #[inline]
+    pub(crate) fn refill(&mut self) {
+        let Some(entries) = &mut self.entries else { return };
+        let before = entries.tail;
+        self.pool.collect_returned(|number| entries.push(&self.pool, number));
+        if entries.tail != before {
+            entries.publish();
+        }
+    }
+
+    /// Notes that the kernel has put `length` bytes into this buffer, which is now the driver's.
+    #[inline]
+    pub(crate) fn note_filled(&mut self, number: u16, length: u32) {
+        self.filled[usize::from(number)] = length + 1;
+    }
+
+    /// Gives a buffer back that the kernel took and nobody will ask for.
+    pub(crate) fn give_back(&mut self, number: u16) {
+        self.note_filled(number, 0);
+        drop(self.take(BufferId(number.into()), 0));
+    }
+
+    /// The buffer that a completion has named, as a chunk of its first `length` bytes.
+    ///
+    /// # Panics
+    /// If no completion has named it since the last time, or with fewer bytes.
+    #[inline]
+    pub(crate) fn take(&mut self, buffer: BufferId, length: usize) -> Chunk {
+        let filled = std::mem::take(&mut self.filled[buffer.0 as usize]) as usize;
+        assert!(length < filled, "buffer {} was not received with {length} bytes", buffer.0);
+        // SAFETY: the kernel has given the buffer back with at least that many bytes in it, and the entry in
+        // `filled` was only there for one chunk.
+        unsafe { self.pool.take_provided(buffer.0 as u16, length) }
+    }
+
+    /// Takes the ring away from the kernel.
+    ///
+    /// # Errors
+    /// If the kernel refuses; then the memory must be leaked.
+    pub(crate) fn unregister(&self, ring: &IoUring) -> io::Result<()> {
+        if self.entries.is_some() { ring.submitter().unregister_buf_ring(GROUP) } else { Ok(()) }
+    }
+
+    /// Keeps the ring and the buffers for ever, because the kernel may still use them.
+    pub(crate) fn leak(&mut self) {
+        std::mem::forget(self.pool.clone());
+        std::mem::forget(self.entries.take());
+    }
+}
+
+/// The memory of the ring of buffers.
+struct Entries {
+    memory: NonNull<BufRingEntry>,
+    count: u16,
+    tail: u16,
+}
+
+impl Entries {
+    fn layout(count: u16) -> Layout {
+        Layout::array::<BufRingEntry>(count.into())
+            .and_then(|layout| layout.align_to(PAGE))
+            .expect("a ring of buffers is at most 512 KiB")
+    }
+
+    /// Room for `count` entries, a power of two.
+    fn new(count: u16) -> Self {
+        let layout = Self::layout(count);
+        // SAFETY: the layout is not empty, as there is at least one entry.
+        let memory = unsafe { alloc_zeroed(layout) };
+        let Some(memory) = NonNull::new(memory.cast()) else { handle_alloc_error(layout) };
+        Self { memory, count, tail: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, pool: &BufferPool, number: u16) {
+        let index = usize::from(self.tail & (self.count - 1));
+        // SAFETY: the index is below the count. The kernel does not look at entries from the tail on. The setters
+        // leave alone the last two bytes, which in the first entry are the tail.
+        let entry = unsafe { self.memory.add(index).as_mut() };
+        entry.set_addr(pool.provided_pointer(number).as_ptr() as u64);
+        entry.set_len(pool.buffer_size() as u32);
+        entry.set_bid(number);
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    #[inline]
+    fn publish(&self) {
+        // SAFETY: the memory begins with an initialised entry and is aligned to a page; the tail is only ever
+        // accessed through this atomic.
+        unsafe {
+            let tail = BufRingEntry::tail(self.memory.as_ptr());
+            AtomicU16::from_ptr(tail.cast_mut()).store(self.tail, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout; the ring was unregistered or this value forgotten.
+        unsafe { dealloc(self.memory.as_ptr().cast(), Self::layout(self.count)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "buffer 1 was not received with 0 bytes")]
+    fn a_buffer_that_no_completion_named_cannot_be_taken() {
+        let ring = IoUring::new(1).unwrap();
+        let mut buffers = BufferRing::register(&ring, 64, 2).unwrap();
+        buffers.note_filled(1, 3);
+        drop(buffers.take(BufferId(1), 3));
+        drop(buffers.take(BufferId(1), 0));
+    }
+
+    #[test]
+    fn dropped_chunks_go_back_into_the_ring() {
+        let ring = IoUring::new(1).unwrap();
+        let mut buffers = BufferRing::register(&ring, 64, 2).unwrap();
+        let tail = |buffers: &BufferRing| buffers.entries.as_ref().unwrap().tail;
+        buffers.note_filled(1, 3);
+        let chunk = buffers.take(BufferId(1), 3);
+        buffers.refill();
+        assert_eq!(tail(&buffers), 2);
+        drop(chunk);
+        buffers.refill();
+        assert_eq!(tail(&buffers), 3);
+        buffers.give_back(0);
+        buffers.refill();
+        assert_eq!(tail(&buffers), 4);
+    }
+}

@@ -1,0 +1,269 @@
+//! The driver.
+//!
+//! # Contract
+//! Memory and descriptors of operations are the caller's to keep until the final completion, as
+//! [`Driver::submit`] demands. What the driver itself lends to the kernel, the pool's buffers and the ring that
+//! lists them, is freed only when no operation is in flight any more; otherwise it is leaked, because closing a
+//! ring ends its operations only some time later.
+
+use crate::{
+    Options, Report, SetupError, Statistics,
+    buffer_ring::BufferRing,
+    entry::entry_of,
+    fork::ProcessGeneration,
+    kind,
+    messages::Messages,
+    operations::{Cancel, Operations},
+    probe::Support,
+    queue::Queue,
+    retries::Retries,
+    ring::{Pause, Registration, Ring},
+    setup::{STEPS, SetupFlags, set_up},
+    tracker::Tracker,
+    unpark::EventUnpark,
+};
+use anyio_driver::{
+    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token,
+    Unparker, Wait,
+};
+use io_uring::{
+    opcode,
+    squeue::{Entry, Flags},
+    types::Fd,
+};
+use std::{
+    fmt, io,
+    os::fd::{AsRawFd, IntoRawFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Does operations by way of one io_uring.
+///
+/// It belongs to the thread that made it. In a child of `fork` it refuses every turn and touches nothing.
+///
+/// Operations wait in a queue of the driver until the next turn, however many there are. Those that are cancelled
+/// before then never reach the kernel. [`Op::Close`] is the one operation that can't be cancelled: the descriptor's
+/// number is free after its completion.
+///
+/// Dropping the driver closes what it was asked to close in the background. Operations of the caller that have not
+/// reached the kernel never do. If others are still in flight, the kernel ends them some time after the ring is
+/// closed; until then it may use their memory, so the pool is leaked, and the caller must not free its own either.
+pub struct UringDriver {
+    pub(crate) ring: Ring,
+    pub(crate) queue: Queue,
+    pub(crate) tracker: Tracker,
+    /// Completions that were made here, for the next turn.
+    pub(crate) answered: Vec<Completion>,
+    pub(crate) support: Support,
+    pub(crate) spin: Option<Duration>,
+    report: Report,
+}
+
+impl UringDriver {
+    /// Sets up a ring with all that this kernel offers.
+    ///
+    /// # Errors
+    /// If the kernel is too old, or it or a sandbox refuses. The error says which and what to do.
+    pub fn new(options: &Options) -> Result<Self, SetupError> {
+        Self::with_steps(options, &STEPS)
+    }
+
+    pub(crate) fn with_steps(options: &Options, steps: &[SetupFlags]) -> Result<Self, SetupError> {
+        let process = ProcessGeneration::current()
+            .map_err(|error| SetupError::from_resource("watching for forks", error))?;
+        let setup = set_up(options, steps)?;
+        let unpark = EventUnpark::new(setup.io.as_raw_fd(), process)
+            .map_err(|error| SetupError::from_resource("making an eventfd", error))?;
+        let size = options.buffer_size;
+        let buffers = match options.buffers {
+            0 => None,
+            // A kernel that does not know buffer rings refuses, and all else works.
+            count => BufferRing::register(&setup.io, size, count).ok(),
+        };
+        let support = Support::new(&setup, buffers.is_some());
+        let buffers = buffers.unwrap_or_else(|| BufferRing::without_ring(size));
+        let registration = Registration::new(&setup.io);
+        let report = Report::new(&setup, &support, registration.is_some(), buffers.pool());
+        let ring = Ring::new(setup.io, registration, process);
+        Ok(Self {
+            ring,
+            queue: Queue::default(),
+            tracker: Tracker {
+                operations: Operations::default(),
+                retries: Retries::default(),
+                buffers,
+                messages: Messages::default(),
+                unpark: Arc::new(unpark),
+                unpark_armed: false,
+                turn: 0,
+                statistics: Statistics::default(),
+            },
+            answered: Vec::new(),
+            support,
+            spin: options.spin,
+            report,
+        })
+    }
+
+    /// What was found at set-up: flags, features, operations and sizes.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What this driver has counted so far.
+    pub fn statistics(&self) -> Statistics {
+        self.tracker.statistics
+    }
+
+    /// How many completions came of operations the driver does not know (any more). Always 0 unless there is a bug.
+    pub fn stale_completions(&self) -> u64 {
+        self.tracker.statistics.stale_completions
+    }
+
+    /// Queues an entry whose success nobody waits for.
+    pub(crate) fn push_quiet(&mut self, entry: Entry, token: Token) {
+        let flags = if self.support.skip_success { Flags::SKIP_SUCCESS } else { Flags::empty() };
+        self.queue.push(entry.flags(flags).user_data(token.to_bits()));
+    }
+
+    /// Asks the kernel to cancel a submitted operation.
+    pub(crate) fn push_cancel(&mut self, token: Token) {
+        let entry = opcode::AsyncCancel::new(token.to_bits()).build();
+        self.push_quiet(entry, token.with_kind(kind::CANCEL));
+    }
+
+    fn answer(&mut self, token: Token, result: i32, flags: CompletionFlags) {
+        self.answered.push(Completion { flags, ..Completion::new(token, result) });
+    }
+
+    #[cold]
+    fn refuse(&mut self, token: Token) {
+        self.tracker.operations.start_answered(token);
+        self.answer(token, -libc::EOPNOTSUPP, CompletionFlags::UNSUPPORTED);
+    }
+
+    /// Hands everything the driver itself has queued to the kernel; gives how many operations of the caller may
+    /// be the kernel's still.
+    fn flush(&mut self) -> usize {
+        let never_submitted = self.queue.take_back_operations() + self.answered.len();
+        let mut completions = Vec::new();
+        // Each round either moves entries on or is one of the few that may not.
+        let mut idle_rounds = 0;
+        while idle_rounds < 16 {
+            let look = self.fill();
+            if look.queued == 0 && self.queue.is_empty() {
+                break;
+            }
+            let consumed = self.ring.enter(look.queued, Pause::No).unwrap_or(0);
+            let reaped = self.reap(&mut completions);
+            if consumed == 0 && reaped == 0 {
+                idle_rounds += 1;
+            }
+        }
+        self.tracker.operations.in_flight() - never_submitted
+    }
+}
+
+impl Driver for UringDriver {
+    #[inline]
+    unsafe fn submit(&mut self, token: Token, op: Op) {
+        debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
+        if !self.support.kind(op.kind()) {
+            return self.refuse(token);
+        }
+        let persistent = matches!(op, Op::Close { .. });
+        let number = self.queue.push(entry_of(op).user_data(token.to_bits()));
+        self.tracker.operations.start(token, number, persistent);
+    }
+
+    fn cancel(&mut self, token: Token) {
+        match self.tracker.operations.cancel(token, self.queue.first_number()) {
+            Cancel::Nothing => {}
+            Cancel::TakeBack(number) => {
+                self.queue.take_back(number);
+                self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
+            }
+            Cancel::Ask => self.push_cancel(token),
+        }
+    }
+
+    fn close(&mut self, descriptor: OwnedFd) {
+        if self.ring.is_foreign() {
+            return drop(descriptor);
+        }
+        let descriptor = descriptor.into_raw_fd();
+        let token = Token::new(descriptor as u32, 0).with_kind(kind::CLOSE);
+        self.push_quiet(opcode::Close::new(Fd(descriptor)).build(), token);
+    }
+
+    #[inline]
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+        self.take_turn(wait, completions)
+    }
+
+    #[inline]
+    fn in_flight(&self) -> usize {
+        self.tracker.operations.in_flight()
+    }
+
+    fn unparker(&self) -> Unparker {
+        Unparker::new(self.tracker.unpark.clone())
+    }
+
+    /// Sends the other driver's ring a message, at this driver's next turn, or writes to its eventfd at once where
+    /// there are no messages.
+    fn unpark_other(&mut self, other: &Unparker) {
+        let Some(ring) = other.ring().filter(|_| self.support.messages && !self.ring.is_foreign()) else {
+            return other.unpark();
+        };
+        let index = self.tracker.messages.insert(other.clone());
+        let received = Token::new(0, 0).with_kind(kind::MESSAGE).to_bits();
+        let sent = Token::new(index, 0).with_kind(kind::MESSAGE_SENT).to_bits();
+        self.queue.push(opcode::MsgRingData::new(Fd(ring), 0, received, None).build().user_data(sent));
+    }
+
+    #[inline]
+    fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
+        self.tracker.buffers.take(buffer, length)
+    }
+
+    fn pool(&self) -> &BufferPool {
+        self.tracker.buffers.pool()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            multishot_receive: self.support.multishot_receive,
+            pooled_receive: self.support.buffers,
+            // A single receive mostly finds its data at once, and then a warm buffer of the caller's is faster.
+            prefers_pooled_receive: false,
+        }
+    }
+
+    fn supports(&self, kind: OpKind) -> bool {
+        self.support.kind(kind)
+    }
+}
+
+impl Drop for UringDriver {
+    fn drop(&mut self) {
+        if self.ring.is_foreign() {
+            return;
+        }
+        let left = self.flush();
+        if left > 0 || self.tracker.buffers.unregister(self.ring.io()).is_err() {
+            self.tracker.buffers.leak();
+        }
+        self.tracker.unpark.release_ring();
+    }
+}
+
+impl fmt::Debug for UringDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UringDriver")
+            .field("in_flight", &self.tracker.operations.in_flight())
+            .field("statistics", &self.tracker.statistics)
+            .finish_non_exhaustive()
+    }
+}

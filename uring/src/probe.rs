@@ -1,0 +1,54 @@
+//! What this kernel can do of what operations need.
+
+use crate::{entry::opcode_of, setup::Setup};
+use anyio_driver::OpKind;
+use io_uring::opcode;
+
+/// What this kernel can do, asked once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Support {
+    kinds: u64,
+    /// Completions of successes nobody waits for can be left out.
+    pub(crate) skip_success: bool,
+    /// Another ring can be sent a message.
+    pub(crate) messages: bool,
+    /// Buffers are taken from a ring when data has come.
+    pub(crate) buffers: bool,
+    /// A receive can go on and on.
+    pub(crate) multishot_receive: bool,
+}
+
+impl Support {
+    pub(crate) fn new(setup: &Setup, buffers: bool) -> Self {
+        let probe = &setup.probe;
+        // The kernel does not tell whether a receive can go on and on. That came with Linux 6.0, together with
+        // this opcode.
+        let multishot_receive = buffers && probe.is_supported(opcode::SendZc::CODE);
+        let mut kinds = 0;
+        for &kind in OpKind::ALL {
+            let possible = match kind {
+                OpKind::ReceivePooled => buffers,
+                OpKind::ReceiveMultishot => multishot_receive,
+                _ => true,
+            };
+            if possible && probe.is_supported(opcode_of(kind)) {
+                kinds |= 1 << kind as u8;
+            }
+        }
+        Self {
+            kinds,
+            skip_success: setup.io.params().is_feature_skip_cqe_on_success(),
+            messages: probe.is_supported(opcode::MsgRingData::CODE),
+            buffers,
+            multishot_receive,
+        }
+    }
+
+    /// Whether operations of this kind can be done.
+    #[inline]
+    pub(crate) fn kind(&self, kind: OpKind) -> bool {
+        self.kinds & 1 << kind as u8 != 0
+    }
+}
+
+const _: () = assert!(OpKind::ALL.len() <= 64, "one bit for each kind");

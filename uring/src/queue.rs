@@ -1,0 +1,109 @@
+//! Entries on their way to the kernel.
+
+use crate::kind;
+use anyio_driver::Token;
+use io_uring::{SubmissionQueue, opcode, squeue::Entry};
+use std::collections::VecDeque;
+
+/// Entries in the order in which they were asked for, as many as there are.
+///
+/// Each gets a number, counted up from 0, so that one can be found again as long as it is here.
+#[derive(Default)]
+pub(crate) struct Queue {
+    entries: VecDeque<Entry>,
+    moved: u64,
+}
+
+impl Queue {
+    /// Appends an entry and gives its number.
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry) -> u64 {
+        let number = self.moved + self.entries.len() as u64;
+        self.entries.push_back(entry);
+        number
+    }
+
+    /// The number of the first entry that is still here; those with lower ones are the kernel's.
+    #[inline]
+    pub(crate) fn first_number(&self) -> u64 {
+        self.moved
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes the entry of this number back, which must be here still. The kernel will not see it.
+    pub(crate) fn take_back(&mut self, number: u64) {
+        self.entries[(number - self.moved) as usize] = taken_back();
+    }
+
+    /// Takes back all entries of the caller's operations and gives how many these were.
+    pub(crate) fn take_back_operations(&mut self) -> usize {
+        let mut count = 0;
+        for entry in &mut self.entries {
+            if Token::from_bits(entry.get_user_data()).kind() == kind::OPERATION {
+                *entry = taken_back();
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Moves as many entries as there is room for.
+    ///
+    /// # Safety
+    /// What the entries name stays valid until their completion.
+    #[inline]
+    pub(crate) unsafe fn move_to(&mut self, submission: &mut SubmissionQueue<'_>) {
+        while !submission.is_full() {
+            let Some(entry) = self.entries.pop_front() else { return };
+            self.moved += 1;
+            if entry.get_user_data() == TAKEN_BACK {
+                continue;
+            }
+            // SAFETY: promised by the caller.
+            let pushed = unsafe { submission.push(&entry) };
+            debug_assert!(pushed.is_ok(), "there is room, as was just seen");
+        }
+    }
+}
+
+const TAKEN_BACK: u64 = Token::new(0, 0).with_kind(kind::TAKEN_BACK).to_bits();
+
+fn taken_back() -> Entry {
+    opcode::Nop::new().build().user_data(TAKEN_BACK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_after_entries_have_moved() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.push(opcode::Nop::new().build()), 0);
+        assert_eq!(queue.push(opcode::Nop::new().build()), 1);
+        let mut ring = io_uring::IoUring::new(1).unwrap();
+        // SAFETY: the entries name nothing.
+        unsafe { queue.move_to(&mut ring.submission()) };
+        assert_eq!(queue.first_number(), 1);
+        assert_eq!(queue.push(opcode::Nop::new().build()), 2);
+    }
+
+    #[test]
+    fn what_was_taken_back_does_not_reach_the_kernel() {
+        let mut queue = Queue::default();
+        for index in 0..3 {
+            queue.push(opcode::Nop::new().build().user_data(Token::new(index, 0).to_bits()));
+        }
+        queue.take_back(1);
+        let mut ring = io_uring::IoUring::new(4).unwrap();
+        // SAFETY: the entries name nothing.
+        unsafe { queue.move_to(&mut ring.submission()) };
+        ring.submit_and_wait(2).unwrap();
+        let tokens: Vec<_> = ring.completion().map(|c| Token::from_bits(c.user_data()).index()).collect();
+        assert_eq!(tokens, [0, 2]);
+    }
+}

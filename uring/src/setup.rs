@@ -1,0 +1,126 @@
+//! Setting up a ring with as much as the kernel offers.
+
+use crate::{Options, SetupCause, SetupError};
+use io_uring::{IoUring, Probe, opcode};
+
+/// The flags with which a ring is set up, beyond those each kernel in question has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SetupFlags {
+    pub(crate) submit_all: bool,
+    pub(crate) cooperative: bool,
+    pub(crate) taskrun_flag: bool,
+    pub(crate) single_issuer: bool,
+    pub(crate) defer_taskrun: bool,
+    pub(crate) no_array: bool,
+}
+
+/// What to ask for, the newest kernels first. Each step leaves out what the one before needs beyond the next older
+/// kernel.
+pub(crate) const STEPS: [SetupFlags; 6] = {
+    let oldest = SetupFlags {
+        submit_all: false,
+        cooperative: false,
+        taskrun_flag: false,
+        single_issuer: false,
+        defer_taskrun: false,
+        no_array: false,
+    };
+    let linux_5_18 = SetupFlags { submit_all: true, ..oldest };
+    let linux_5_19 = SetupFlags { cooperative: true, taskrun_flag: true, ..linux_5_18 };
+    let linux_6_0 = SetupFlags { single_issuer: true, ..linux_5_19 };
+    let linux_6_1 = SetupFlags { defer_taskrun: true, cooperative: false, ..linux_6_0 };
+    let linux_6_6 = SetupFlags { no_array: true, ..linux_6_1 };
+    [linux_6_6, linux_6_1, linux_6_0, linux_5_19, linux_5_18, oldest]
+};
+
+/// A ring, the flags it has, and what the kernel can do with it.
+pub(crate) struct Setup {
+    pub(crate) io: IoUring,
+    pub(crate) flags: SetupFlags,
+    pub(crate) probe: Probe,
+}
+
+/// Sets up a ring with the first of `steps` that the kernel accepts.
+pub(crate) fn set_up(options: &Options, steps: &[SetupFlags]) -> Result<Setup, SetupError> {
+    let mut refused = None;
+    for &flags in steps {
+        match build(options, flags) {
+            Ok(io) => {
+                let probe = examine(&io)?;
+                return Ok(Setup { io, flags, probe });
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => refused = Some(error),
+            Err(error) => return Err(SetupError::from_setup(error)),
+        }
+    }
+    Err(refused.map_or_else(|| SetupError::too_old("any way to set up a ring"), SetupError::from_setup))
+}
+
+fn build(options: &Options, flags: SetupFlags) -> std::io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.dontfork().setup_clamp().setup_cqsize(options.completion_queue());
+    if flags.submit_all {
+        builder.setup_submit_all();
+    }
+    if flags.cooperative {
+        builder.setup_coop_taskrun();
+    }
+    if flags.taskrun_flag {
+        builder.setup_taskrun_flag();
+    }
+    if flags.single_issuer {
+        builder.setup_single_issuer();
+    }
+    if flags.defer_taskrun {
+        builder.setup_defer_taskrun();
+    }
+    if flags.no_array {
+        builder.setup_no_sqarray();
+    }
+    builder.build(options.submission_queue())
+}
+
+/// Sees to it that everything is there without which the driver can't keep its promises.
+fn examine(io: &IoUring) -> Result<Probe, SetupError> {
+    let parameters = io.params();
+    let features = [
+        ("IORING_FEAT_NODROP", parameters.is_feature_nodrop()),
+        ("IORING_FEAT_SUBMIT_STABLE", parameters.is_feature_submit_stable()),
+        ("IORING_FEAT_RW_CUR_POS", parameters.is_feature_rw_cur_pos()),
+        ("IORING_FEAT_FAST_POLL", parameters.is_feature_fast_poll()),
+        ("IORING_FEAT_EXT_ARG", parameters.is_feature_ext_arg()),
+        ("IORING_FEAT_NATIVE_WORKERS", parameters.is_feature_native_workers()),
+        ("IORING_FEAT_RSRC_TAGS", parameters.is_feature_resource_tagging()),
+    ];
+    if let Some((missing, _)) = features.iter().find(|(_, there)| !there) {
+        return Err(SetupError::too_old(missing));
+    }
+    let mut probe = Probe::new();
+    io.submitter()
+        .register_probe(&mut probe)
+        .map_err(|error| SetupError::new(SetupCause::Other { doing: "asking for the opcodes" }, error))?;
+    let opcodes = [
+        ("IORING_OP_ASYNC_CANCEL", opcode::AsyncCancel::CODE),
+        ("IORING_OP_CLOSE", opcode::Close::CODE),
+        ("IORING_OP_POLL_ADD", opcode::PollAdd::CODE),
+    ];
+    match opcodes.iter().find(|(_, code)| !probe.is_supported(*code)) {
+        Some((missing, _)) => Err(SetupError::too_old(missing)),
+        None => Ok(probe),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_is_a_valid_combination_or_refused_with_einval() {
+        for flags in STEPS {
+            if let Err(error) = build(&Options::default(), flags) {
+                assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "{flags:?}");
+            }
+        }
+        assert!(build(&Options::default(), STEPS[STEPS.len() - 1]).is_ok());
+    }
+}

@@ -1,0 +1,107 @@
+//! What each completion of the kernel means.
+
+use crate::{
+    Statistics, buffer_ring::BufferRing, kind, messages::Messages, operations::Operations, retries::Retries,
+    unpark::EventUnpark,
+};
+use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
+use io_uring::cqueue;
+use std::{os::fd::FromRawFd, os::fd::OwnedFd, sync::Arc, time::Instant};
+
+/// Everything that completions change.
+pub(crate) struct Tracker {
+    pub(crate) operations: Operations,
+    pub(crate) retries: Retries,
+    pub(crate) buffers: BufferRing,
+    pub(crate) messages: Messages,
+    pub(crate) unpark: Arc<EventUnpark>,
+    /// Whether the poll that `unpark` wakes is in flight.
+    pub(crate) unpark_armed: bool,
+    /// How many turns there have been.
+    pub(crate) turn: u64,
+    pub(crate) statistics: Statistics,
+}
+
+impl Tracker {
+    /// Takes one completion of the kernel, and hands it out if it answers an operation of the caller.
+    #[inline]
+    pub(crate) fn take(&mut self, entry: &cqueue::Entry, completions: &mut Vec<Completion>) {
+        let token = Token::from_bits(entry.user_data());
+        if token.kind() != kind::OPERATION {
+            return self.take_internal(token, entry.result(), cqueue::more(entry.flags()));
+        }
+        let more = cqueue::more(entry.flags());
+        let mut flags = CompletionFlags::empty();
+        let mut result = entry.result();
+        let Some(operation) = self.operations.complete(token, !more) else {
+            return self.take_stale(entry);
+        };
+        if more {
+            flags |= CompletionFlags::MORE;
+        }
+        let mut buffer = BufferId(0);
+        if let Some(number) = cqueue::buffer_select(entry.flags()) {
+            if result > 0 {
+                flags |= CompletionFlags::BUFFER;
+                buffer = BufferId(number.into());
+                self.buffers.note_filled(number, result as u32);
+            } else {
+                self.buffers.give_back(number);
+            }
+        }
+        if cqueue::sock_nonempty(entry.flags()) {
+            flags |= CompletionFlags::MORE_DATA;
+        }
+        // A worker thread of the kernel that was interrupted for the sake of a cancel has done nothing.
+        if result == -libc::EINTR && operation.cancel_asked {
+            result = -libc::ECANCELED;
+        }
+        completions.push(Completion { token, result, buffer, flags });
+    }
+
+    #[cold]
+    fn take_stale(&mut self, entry: &cqueue::Entry) {
+        self.statistics.stale_completions += 1;
+        if let Some(number) = cqueue::buffer_select(entry.flags()) {
+            self.buffers.give_back(number);
+        }
+    }
+
+    #[cold]
+    fn take_internal(&mut self, token: Token, result: i32, more: bool) {
+        match token.kind() {
+            kind::CANCEL => self.take_cancel(token.with_kind(kind::OPERATION), result),
+            kind::CLOSE if result < 0 => {
+                self.statistics.failed_closes += 1;
+                if result == -libc::ECANCELED {
+                    // The kernel dropped the request before it began, so the descriptor is still open.
+                    // SAFETY: it was given to the driver to be closed, and nothing else has closed it.
+                    drop(unsafe { OwnedFd::from_raw_fd(token.index() as i32) });
+                }
+            }
+            kind::CLOSE | kind::MESSAGE => {}
+            kind::UNPARK => {
+                self.unpark_armed = more;
+                self.unpark.clear();
+            }
+            kind::MESSAGE_SENT => match self.messages.remove(token.index()) {
+                Some(receiver) if result < 0 => receiver.unpark(),
+                Some(_) => {}
+                None => self.statistics.stale_completions += 1,
+            },
+            _ => self.statistics.stale_completions += 1,
+        }
+    }
+
+    /// Takes the answer to a request to cancel `token`. Only what the operation itself answers counts, but if the
+    /// request did not reach it, it is to be repeated.
+    pub(crate) fn take_cancel(&mut self, token: Token, result: i32) {
+        // With `EALREADY` the operation was found and is about to end, or was interrupted.
+        if result >= 0 || result == -libc::EALREADY {
+            return;
+        }
+        if let Some(failures) = self.operations.cancel_failed(token) {
+            self.retries.schedule(token, failures, self.turn, Instant::now());
+        }
+    }
+}
