@@ -24,6 +24,8 @@ mod ring;
 mod setup;
 mod setup_error;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod turn;
 mod unpark;

@@ -3,6 +3,12 @@
 
 mod buffers;
 mod cancelling;
+mod closing;
+mod files;
+mod forking;
 mod harness;
+mod processes;
+mod refusals;
 mod sockets;
+mod turning;
 mod waking;

@@ -1,0 +1,213 @@
+//! What can't be brought about from outside: old kernels, and answers that are rare.
+
+use crate::{Options, UringDriver, kind, setup::STEPS};
+use anyio_driver::{Completion, CompletionFlags, Driver, Op, Token, Wait};
+use io_uring::{opcode, types::Fd};
+use std::{
+    io::{Read, Write},
+    os::fd::{AsRawFd, OwnedFd},
+    os::unix::net::UnixStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+fn turn(driver: &mut UringDriver, wait: Wait) -> Vec<Completion> {
+    let mut completions = Vec::new();
+    driver.turn(wait, &mut completions).unwrap();
+    completions
+}
+
+/// Turns until there is a completion.
+fn next(driver: &mut UringDriver) -> Completion {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let [completion] = turn(driver, Wait::Until(end))[..] {
+            return completion;
+        }
+        assert!(Instant::now() < end);
+    }
+}
+
+fn receive(socket: &UnixStream, buffer: &mut [u8]) -> Op {
+    Op::Receive {
+        fd: socket.as_raw_fd(),
+        pointer: buffer.as_mut_ptr(),
+        length: buffer.len() as u32,
+        flags: 0,
+    }
+}
+
+/// A receive in flight that was marked as cancelled without the kernel having been asked.
+fn cancel_that_missed(failures: u32) -> (UringDriver, Token, UnixStream, Box<[u8; 8]>) {
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let (left, right) = UnixStream::pair().unwrap();
+    let mut buffer = Box::new([0; 8]);
+    let token = Token::new(5, 9);
+    // SAFETY: the caller keeps the buffer beside the driver.
+    unsafe { driver.submit(token, receive(&right, &mut *buffer)) };
+    assert!(turn(&mut driver, Wait::No).is_empty());
+    let first_queued = driver.queue.first_number();
+    driver.tracker.operations.cancel(token, first_queued);
+    for _ in 0..failures {
+        driver.tracker.take_cancel(token, -libc::ENOENT);
+    }
+    (driver, token, left, buffer)
+}
+
+#[test]
+fn a_cancel_that_was_not_found_is_repeated_even_by_a_turn_that_would_wait_for_ever() {
+    let (mut driver, token, _left, _buffer) = cancel_that_missed(1);
+    let completion = loop {
+        if let [completion] = turn(&mut driver, Wait::Forever)[..] {
+            break completion;
+        }
+    };
+    assert_eq!((completion.token, completion.result), (token, -libc::ECANCELED));
+    assert_eq!(driver.statistics().cancel_retries, 1);
+}
+
+#[test]
+fn a_cancel_that_was_not_found_is_not_repeated_after_the_operation_has_ended() {
+    let (mut driver, token, mut left, _buffer) = cancel_that_missed(1);
+    left.write_all(b"done").unwrap();
+    // This turn both repeats the cancel and takes the completion, whichever is first.
+    let completion = next(&mut driver);
+    assert_eq!(completion.token, token);
+    let retries = driver.statistics().cancel_retries;
+    driver.tracker.take_cancel(token, -libc::ENOENT);
+    assert!(driver.tracker.retries.is_empty(), "what has ended is not asked for");
+    for _ in 0..10 {
+        assert!(turn(&mut driver, Wait::No).is_empty());
+    }
+    assert_eq!(driver.statistics().cancel_retries, retries);
+}
+
+#[test]
+fn an_operation_that_is_about_to_end_is_waited_for() {
+    let (mut driver, token, _left, _buffer) = cancel_that_missed(0);
+    driver.tracker.take_cancel(token, -libc::EALREADY);
+    driver.tracker.take_cancel(token, 0);
+    assert!(driver.tracker.retries.is_empty());
+    driver.push_cancel(token);
+    assert_eq!(next(&mut driver).result, -libc::ECANCELED);
+}
+
+#[test]
+fn an_interrupted_operation_counts_as_cancelled_only_if_that_was_asked_for() {
+    for (asked, result) in [(true, -libc::ECANCELED), (false, -libc::EINTR)] {
+        let mut driver = UringDriver::new(&Options::default()).unwrap();
+        let token = Token::new(0, 0);
+        driver.tracker.operations.start(token, 0, false);
+        if asked {
+            driver.tracker.operations.cancel(token, 1);
+        }
+        // An entry that makes the kernel answer what is to be tried.
+        let message = opcode::MsgRingData::new(
+            Fd(driver.unparker().ring().unwrap()),
+            -libc::EINTR,
+            token.to_bits(),
+            None,
+        );
+        let own = Token::new(0, 0).with_kind(kind::MESSAGE).to_bits();
+        let mut sender = UringDriver::new(&Options::default()).unwrap();
+        sender.queue.push(message.build().user_data(own));
+        turn(&mut sender, Wait::No);
+        assert_eq!(next(&mut driver).result, result);
+    }
+}
+
+#[test]
+fn a_completion_of_an_old_generation_is_counted_and_touches_nothing() {
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let token = Token::new(3, 8);
+    let (mut left, right) = UnixStream::pair().unwrap();
+    let mut buffer = [0; 8];
+    // SAFETY: the buffer lives until the completion.
+    unsafe { driver.submit(token, receive(&right, &mut buffer)) };
+    for stale in [Token::new(3, 7), Token::new(1 << 30, 0), Token::new(0, 0).with_kind(200)] {
+        driver.queue.push(opcode::Nop::new().build().user_data(stale.to_bits()));
+    }
+    assert!(turn(&mut driver, Wait::No).is_empty());
+    assert_eq!((driver.stale_completions(), driver.in_flight()), (3, 1));
+    left.write_all(b"mine").unwrap();
+    assert_eq!(next(&mut driver).token, token);
+}
+
+#[test]
+fn a_close_that_the_kernel_dropped_is_done_by_the_driver() {
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let (mut left, right) = UnixStream::pair().unwrap();
+    let number = std::os::fd::IntoRawFd::into_raw_fd(right);
+    let token = Token::new(number as u32, 0).with_kind(kind::CLOSE).to_bits();
+    let message =
+        opcode::MsgRingData::new(Fd(driver.unparker().ring().unwrap()), -libc::ECANCELED, token, None);
+    let mut sender = UringDriver::new(&Options::default()).unwrap();
+    let own = Token::new(0, 0).with_kind(kind::MESSAGE).to_bits();
+    sender.queue.push(message.build().user_data(own));
+    turn(&mut sender, Wait::No);
+    turn(&mut driver, Wait::Until(Instant::now() + Duration::from_secs(20)));
+    assert_eq!(driver.statistics().failed_closes, 1);
+    assert_eq!(left.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_close_that_fails_is_counted() {
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let token = Token::new(0, 0).with_kind(kind::CLOSE);
+    driver.push_quiet(opcode::Close::new(Fd(-1)).build(), token);
+    turn(&mut driver, Wait::No);
+    assert_eq!(driver.statistics().failed_closes, 1);
+}
+
+#[test]
+fn the_driver_keeps_its_promises_with_each_set_of_flags() {
+    for first in 0..STEPS.len() {
+        for skip_success in [true, false] {
+            let options = Options { entries: 8, ..Options::default() };
+            let mut driver = UringDriver::with_steps(&options, &STEPS[first..]).unwrap();
+            driver.support.skip_success &= skip_success;
+            exercise(&mut driver);
+            assert_eq!(driver.stale_completions(), 0, "{:?}", STEPS[first]);
+            assert_eq!(driver.in_flight(), 0);
+        }
+    }
+}
+
+/// A bit of everything: data, many entries, cancels, closes, buffers, waking.
+fn exercise(driver: &mut UringDriver) {
+    let (mut left, right) = UnixStream::pair().unwrap();
+    let mut buffers = [0_u8; 100];
+    for (index, byte) in buffers.iter_mut().enumerate() {
+        // SAFETY: the buffers live until the completions, and the cancelled ones are all awaited below.
+        unsafe { driver.submit(Token::new(index as u32, 1), receive(&right, std::slice::from_mut(byte))) };
+    }
+    assert!(turn(driver, Wait::No).is_empty());
+    for index in 0..100 {
+        driver.cancel(Token::new(index, 1));
+    }
+    let mut cancelled = 0;
+    while cancelled < 100 {
+        let completions = turn(driver, Wait::Forever);
+        assert!(completions.iter().all(|completion| completion.result == -libc::ECANCELED));
+        cancelled += completions.len();
+    }
+    if driver.capabilities().multishot_receive {
+        let token = Token::new(3, 2);
+        // SAFETY: the socket lives until the final completion.
+        unsafe { driver.submit(token, Op::ReceiveMultishot { fd: right.as_raw_fd() }) };
+        turn(driver, Wait::No);
+        left.write_all(b"data").unwrap();
+        let completion = next(driver);
+        assert_eq!(completion.flags & CompletionFlags::BUFFER, CompletionFlags::BUFFER);
+        assert_eq!(driver.take_buffer(completion.buffer, completion.result as usize), b"data");
+        driver.cancel(token);
+        assert_eq!(next(driver).result, -libc::ECANCELED);
+    }
+    driver.close(OwnedFd::from(right));
+    turn(driver, Wait::No);
+    assert_eq!(left.read(&mut [0]).unwrap(), 0);
+    let unparker = driver.unparker();
+    let thread = thread::spawn(move || unparker.unpark());
+    turn(driver, Wait::Forever);
+    thread.join().unwrap();
+}

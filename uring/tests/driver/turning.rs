@@ -1,0 +1,107 @@
+//! Turns under pressure.
+
+use crate::harness::{Harness, pair, receive};
+use anyio_driver::{Driver, Op, Wait};
+use anyio_uring::Options;
+use std::{
+    io::Write,
+    mem,
+    os::fd::AsRawFd,
+    os::unix::thread::JoinHandleExt,
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+fn small() -> Options {
+    Options { entries: 8, completion_entries: Some(16), ..Options::default() }
+}
+
+#[test]
+fn thousands_of_completions_at_once_pass_through_a_queue_of_sixteen() {
+    let mut harness = Harness::with(&small());
+    assert_eq!(harness.driver.report().completion_entries, 16);
+    let (mut left, right) = pair();
+    let count = 3000;
+    for _ in 0..count {
+        harness.submit(Op::Poll { fd: right.as_raw_fd(), events: libc::POLLIN as u32 });
+    }
+    assert_eq!(harness.turn(), 0);
+    left.write_all(b"x").unwrap();
+    harness.drain();
+    let mut indices: Vec<_> = harness.completions.iter().map(|c| c.token.index()).collect();
+    indices.sort_unstable();
+    assert!(indices.into_iter().eq(0..count));
+    assert_eq!(harness.driver.stale_completions(), 0);
+}
+
+#[test]
+fn thousands_of_operations_go_through_a_queue_of_eight_in_one_turn() {
+    let mut harness = Harness::with(&small());
+    for _ in 0..5000 {
+        harness.submit(Op::Nop {});
+    }
+    assert_eq!(harness.turn(), 5000);
+    assert!(harness.completions.iter().all(|completion| completion.result == 0));
+}
+
+#[test]
+fn a_signal_ends_a_wait_without_an_error() {
+    extern "C" fn ignore(_: libc::c_int) {}
+    // SAFETY: the handler does nothing, and the structure is valid.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = ignore as extern "C" fn(libc::c_int) as usize;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut()), 0);
+    }
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let thread = thread::spawn(|| {
+        let mut harness = Harness::new();
+        for _ in 0..10 {
+            harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
+        }
+        DONE.store(true, Ordering::Release);
+    });
+    while !DONE.load(Ordering::Acquire) {
+        // SAFETY: the thread has not been joined, so its handle is valid.
+        unsafe { libc::pthread_kill(thread.as_pthread_t(), libc::SIGUSR1) };
+        thread::yield_now();
+    }
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_spinning_turn_finds_what_comes_early_and_waits_for_what_comes_late() {
+    let mut harness = Harness::with(&Options { spin: Some(Duration::from_millis(2)), ..Options::default() });
+    let (mut left, right) = pair();
+    let mut buffer = [0; 4];
+    let start = Instant::now();
+    harness.driver.turn(Wait::Until(start + Duration::from_millis(20)), &mut harness.completions).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    for delay in [0, 10] {
+        let token = harness.submit(receive(&right, &mut buffer));
+        let writer = thread::spawn({
+            let mut left = left.try_clone().unwrap();
+            move || {
+                thread::sleep(Duration::from_millis(delay));
+                left.write_all(b"1234").unwrap();
+            }
+        });
+        assert_eq!(harness.next(token).result, 4);
+        writer.join().unwrap();
+    }
+    left.flush().unwrap();
+}
+
+#[test]
+fn the_report_names_every_operation_and_the_sizes() {
+    let harness = Harness::new();
+    let report = harness.driver.report();
+    assert_eq!((report.submission_entries, report.completion_entries), (1024, 4096));
+    assert_eq!((report.buffers, report.buffer_size), (256, 16384));
+    let text = report.to_string();
+    for name in ["IORING_SETUP_DEFER_TASKRUN", "multishot receive", "waitid", "fsync"] {
+        assert!(text.contains(name), "{text}");
+    }
+}
