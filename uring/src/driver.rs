@@ -143,22 +143,18 @@ impl UringDriver {
         self.answer(token, -libc::EOPNOTSUPP, CompletionFlags::UNSUPPORTED);
     }
 
-    /// Hands everything the driver itself has queued to the kernel; gives how many operations of the caller may
-    /// be the kernel's still.
-    fn flush(&mut self) -> usize {
-        let never_submitted = self.queue.take_back_operations() + self.answered.len();
+    /// Closes what is to be closed and takes back what is queued; gives how many operations of the caller may be
+    /// the kernel's still.
+    fn finish(&mut self) -> usize {
+        let never_submitted = self.queue.take_back_all(drop) + self.answered.len();
+        // What the last turn could not hand over. If the kernel goes on refusing it, it is left behind.
         let mut completions = Vec::new();
-        // Each round either moves entries on or is one of the few that may not.
-        let mut idle_rounds = 0;
-        while idle_rounds < 16 {
-            let look = self.fill();
-            if look.queued == 0 && self.queue.is_empty() {
+        for _ in 0..16 {
+            let look = self.ring.look();
+            let entered = self.ring.enter(look.queued, Pause::No);
+            self.reap(&mut completions);
+            if entered.is_ok_and(|consumed| consumed >= look.queued) {
                 break;
-            }
-            let consumed = self.ring.enter(look.queued, Pause::No).unwrap_or(0);
-            let reaped = self.reap(&mut completions);
-            if consumed == 0 && reaped == 0 {
-                idle_rounds += 1;
             }
         }
         self.tracker.operations.in_flight() - never_submitted
@@ -251,7 +247,7 @@ impl Drop for UringDriver {
         if self.ring.is_foreign() {
             return;
         }
-        let left = self.flush();
+        let left = self.finish();
         if left > 0 || self.tracker.buffers.unregister(self.ring.io()).is_err() {
             self.tracker.buffers.leak();
         }

@@ -1,9 +1,16 @@
 //! Entries on their way to the kernel.
+//!
+//! # Contract
+//! What an entry names stays valid until the kernel has answered it, as whoever queues one promises. An entry of
+//! kind [`kind::CLOSE`] owns the descriptor that is the index of its token.
 
 use crate::kind;
 use anyio_driver::Token;
 use io_uring::{SubmissionQueue, opcode, squeue::Entry};
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+};
 
 /// Entries in the order in which they were asked for, as many as there are.
 ///
@@ -39,16 +46,21 @@ impl Queue {
         self.entries[(number - self.moved) as usize] = taken_back();
     }
 
-    /// Takes back all entries of the caller's operations and gives how many these were.
-    pub(crate) fn take_back_operations(&mut self) -> usize {
-        let mut count = 0;
-        for entry in &mut self.entries {
-            if Token::from_bits(entry.get_user_data()).kind() == kind::OPERATION {
-                *entry = taken_back();
-                count += 1;
+    /// Takes back all entries, gives the descriptors that were to be closed to `close`, and gives how many entries
+    /// were operations of the caller.
+    pub(crate) fn take_back_all(&mut self, mut close: impl FnMut(OwnedFd)) -> usize {
+        let mut operations = 0;
+        self.moved += self.entries.len() as u64;
+        for entry in self.entries.drain(..) {
+            let token = Token::from_bits(entry.get_user_data());
+            match token.kind() {
+                kind::OPERATION => operations += 1,
+                // SAFETY: such an entry owns the descriptor that is its index, and now it is gone.
+                kind::CLOSE => close(unsafe { OwnedFd::from_raw_fd(token.index() as RawFd) }),
+                _ => {}
             }
         }
-        count
+        operations
     }
 
     /// Moves as many entries as there is room for.

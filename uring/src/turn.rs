@@ -54,8 +54,8 @@ impl UringDriver {
                 }
                 Ok(_) => {}
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::ETIME | libc::EINTR) => return Ok(()),
-                    Some(libc::EAGAIN | libc::EBUSY) => {}
+                    Some(libc::ETIME | libc::EINTR) if is_last => return Ok(()),
+                    Some(libc::EAGAIN | libc::EBUSY | libc::EINTR) => {}
                     _ => return Err(error),
                 },
             }
@@ -113,7 +113,7 @@ impl UringDriver {
 
     /// Moves entries to the submission queue until it is full or there are no more.
     #[inline]
-    pub(crate) fn fill(&mut self) -> Look {
+    fn fill(&mut self) -> Look {
         if !self.queue.is_empty() {
             // SAFETY: see the contract above.
             unsafe { self.queue.move_to(&mut self.ring.submission()) };
