@@ -10,6 +10,8 @@
 
 mod handle;
 mod pool;
+#[cfg(test)]
+mod tests;
 
 pub use handle::JobHandle;
 pub use pool::{Job, Refused, WorkerPool};

@@ -132,6 +132,11 @@ impl WorkerPool {
         self.0.0.lock().threads
     }
 
+    /// How many threads wait for a job.
+    pub fn idle(&self) -> usize {
+        self.0.0.lock().idle.len()
+    }
+
     /// How many jobs wait for a thread.
     pub fn queued(&self) -> usize {
         self.0.0.lock().queue.len()
@@ -170,11 +175,12 @@ impl Inner {
             if state.closed || state.threads > state.limit.get() {
                 break;
             }
-            let idle_time = state.idle_time;
+            // No deadline: a time so long that the clock cannot express its end.
+            let deadline = Instant::now().checked_add(state.idle_time);
+            let left = || deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             state.idle.push(Arc::clone(&seat));
-            let deadline = Instant::now() + idle_time;
-            while state.seated(&seat) {
-                let left = deadline.saturating_duration_since(Instant::now());
+            while state.is_seated(&seat) {
+                let left = left();
                 if left.is_zero() {
                     state.idle.retain(|other| !Arc::ptr_eq(other, &seat));
                     break;
@@ -184,7 +190,7 @@ impl Inner {
             }
             // A thread that was called at the last moment finds its job; one whose job was removed again may end
             // as well.
-            if state.queue.is_empty() && Instant::now() >= deadline {
+            if state.queue.is_empty() && left().is_zero() {
                 break;
             }
         }
@@ -194,7 +200,7 @@ impl Inner {
 
 impl State {
     /// Whether nobody has called the thread of this seat yet.
-    fn seated(&self, seat: &Arc<Seat>) -> bool {
+    fn is_seated(&self, seat: &Arc<Seat>) -> bool {
         self.idle.iter().any(|other| Arc::ptr_eq(other, seat))
     }
 }

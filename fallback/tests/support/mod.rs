@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod address;
+pub(crate) mod folder;
 
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, Op, Token, Wait};
 use anyio_fallback::{Options, PollDriver};
