@@ -6,14 +6,17 @@
 //! leaves the table when its completion is put on the list of those to be handed out, and is never attempted
 //! after that; while a worker thread has it, nobody else attempts it.
 
+mod ending;
+mod events;
+
 use crate::{
-    attempt::{Answer, Attempt, Buffers, attempt, doubtful, side, withdrawn},
+    attempt::{Attempt, Buffers, attempt, doubtful, side},
     blocking,
     descriptors::{Class, Descriptor, Descriptors},
     host,
     operations::{List, Operations, Pending, Place, Side},
     outcomes::Outcomes,
-    selector::{Event, REARM, Selector},
+    selector::{REARM, Selector},
     system::negative,
 };
 use anyio_driver::{Completion, CompletionFlags, Op, Token, workers::WorkerPool};
@@ -35,6 +38,8 @@ pub(crate) struct Readiness {
     pub(crate) done: Vec<Completion>,
     /// Operations that wait for what nobody tells of.
     pub(crate) retrying: Vec<u32>,
+    /// How many bytes have been received into buffers of the pool since this was last set to 0.
+    pub(crate) received: usize,
 }
 
 impl Descriptor {
@@ -203,207 +208,5 @@ impl Readiness {
         self.adopt(watch.as_raw_fd(), Class::Pipe);
         self.register(watch.as_raw_fd(), false, false)?;
         Ok(watch)
-    }
-
-    /// Notes that a descriptor is new.
-    fn adopt(&mut self, fd: RawFd, class: Class) {
-        self.withdraw_all(fd);
-        if let Some(descriptor) = self.descriptors.get(fd) {
-            *descriptor = Descriptor { class, ..Descriptor::default() };
-        }
-    }
-
-    #[inline]
-    fn complete(&mut self, token: Token, answer: Answer) {
-        self.done.push(answer.completion(token));
-    }
-
-    /// Completes an operation and notes what its success means for descriptors.
-    #[inline]
-    fn finish(&mut self, token: Token, op: &Op, answer: Answer) {
-        if answer.result >= 0 {
-            match *op {
-                Op::Accept { fd } => {
-                    let listener =
-                        self.descriptors.seen(fd).map_or(Class::Unknown, |listener| listener.class);
-                    self.adopt(answer.result, listener);
-                    if let Some(descriptor) = self.descriptors.seen(answer.result) {
-                        descriptor.nonblocking = true;
-                    }
-                }
-                Op::Open { .. } => self.adopt(answer.result, Class::Unknown),
-                _ => {}
-            }
-        }
-        self.complete(token, answer);
-    }
-
-    /// Ends a waiting operation, which is in no list any more.
-    fn end(&mut self, index: u32, answer: Answer) {
-        let Some(pending) = self.operations.remove(index) else { return };
-        if let Some(watch) = &pending.watch {
-            self.forget(watch.as_raw_fd());
-        }
-        self.finish(pending.token, &pending.op, answer);
-    }
-
-    /// What has happened to a descriptor lets its operations go on.
-    #[inline]
-    pub(crate) fn event(&mut self, event: Event) {
-        let Some(descriptor) = self.descriptors.seen(event.fd) else { return };
-        descriptor.ended |= event.ended;
-        descriptor.urgent |= event.urgent;
-        descriptor.readable |= event.readable;
-        descriptor.writable |= event.writable;
-        let (reads, writes) = (!descriptor.readers.is_empty(), !descriptor.writers.is_empty());
-        let watched = !descriptor.watchers.is_empty();
-        if event.readable && reads {
-            self.advance(event.fd, Side::Reading);
-        }
-        if event.writable && writes {
-            self.advance(event.fd, Side::Writing);
-        }
-        if watched {
-            self.look(event.fd);
-        }
-        if REARM {
-            self.rearm(event.fd);
-        }
-    }
-
-    /// Attempts the operations of one side in order until one would block.
-    fn advance(&mut self, fd: RawFd, side: Side) {
-        loop {
-            let Some(descriptor) = self.descriptors.seen(fd) else { return };
-            if !descriptor.may_be_ready(side) {
-                return;
-            }
-            let Some(index) = descriptor.list(side).first() else { return };
-            let Some(pending) = self.operations.get(index) else { return };
-            // SAFETY: what is in the table has not completed.
-            match unsafe { attempt(&pending.op, &mut pending.progress, descriptor, &mut self.buffers) } {
-                Attempt::Done(answer) => {
-                    self.operations.unlink(descriptor.list(side), index);
-                    self.end(index, answer);
-                }
-                Attempt::Blocked => return descriptor.set_blocked(side),
-                Attempt::NoRoom => {
-                    pending.place = Place::Room;
-                    self.operations.unlink(descriptor.list(side), index);
-                    self.retrying.push(index);
-                }
-                Attempt::Blocking => {
-                    self.operations.unlink(descriptor.list(side), index);
-                    if let Some(pending) = self.operations.remove(index) {
-                        // SAFETY: the operation has been submitted and has not completed.
-                        unsafe { self.start_job(pending.token, pending.op) };
-                    }
-                }
-            }
-        }
-    }
-
-    /// Attempts the polls of a descriptor.
-    fn look(&mut self, fd: RawFd) {
-        let mut next = self.descriptors.seen(fd).and_then(|descriptor| descriptor.watchers.first());
-        while let Some(index) = next {
-            next = self.operations.after(index);
-            let Some(descriptor) = self.descriptors.seen(fd) else { return };
-            let Some(pending) = self.operations.get(index) else { return };
-            // SAFETY: what is in the table has not completed.
-            let attempt =
-                unsafe { attempt(&pending.op, &mut pending.progress, descriptor, &mut self.buffers) };
-            if let Attempt::Done(answer) = attempt {
-                self.operations.unlink(&mut descriptor.watchers, index);
-                self.end(index, answer);
-            }
-        }
-    }
-
-    /// Registers a descriptor again for those that still wait, where the host needs it.
-    fn rearm(&mut self, fd: RawFd) {
-        if self.descriptors.seen(fd).is_some_and(|descriptor| descriptor.has_waiting())
-            && let Err(error) = self.selector.verify(fd)
-        {
-            self.fail_all(fd, negative(&error));
-        }
-    }
-
-    /// Tries again what waits for what nobody tells of.
-    pub(crate) fn retry(&mut self) {
-        for index in std::mem::take(&mut self.retrying) {
-            let Some(pending) = self.operations.get(index) else { continue };
-            let Some((fd, side)) = side(&pending.op) else { continue };
-            let Some(descriptor) = self.descriptors.seen(fd) else { continue };
-            // SAFETY: what is in the table has not completed.
-            match unsafe { attempt(&pending.op, &mut pending.progress, descriptor, &mut self.buffers) } {
-                Attempt::Done(answer) => self.end(index, answer),
-                Attempt::NoRoom => self.retrying.push(index),
-                Attempt::Blocked | Attempt::Blocking => {
-                    let registered = descriptor.registered;
-                    if let Some(mut pending) = self.operations.remove(index) {
-                        match self.register(fd, registered, true) {
-                            Ok(()) => {
-                                pending.place = Place::Ready { fd, side };
-                                self.queue(pending);
-                            }
-                            Err(error) => self.complete(pending.token, negative(&error).into()),
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Completes what a worker thread has done.
-    pub(crate) fn job_done(&mut self, token: Token, result: i32) {
-        if self.operations.find(token).is_some() {
-            self.end(token.index(), result.into());
-        }
-    }
-
-    /// Withdraws an operation that waits; one that a thread works on is left to finish.
-    pub(crate) fn cancel(&mut self, token: Token) {
-        let Some(pending) = self.operations.find(token) else { return };
-        let index = token.index();
-        let result = withdrawn(pending);
-        match &pending.place {
-            &Place::Ready { fd, side } => {
-                let Some(descriptor) = self.descriptors.seen(fd) else { return };
-                self.operations.unlink(descriptor.list(side), index);
-            }
-            Place::Room => self.retrying.retain(|other| *other != index),
-            Place::Job(handle) => {
-                if !handle.try_remove() {
-                    return;
-                }
-            }
-        }
-        self.end(index, result.into());
-    }
-
-    /// Forgets a descriptor. Operations that still wait for it, against the contract, are withdrawn.
-    pub(crate) fn forget(&mut self, fd: RawFd) {
-        self.withdraw_all(fd);
-        let Some(descriptor) = self.descriptors.seen(fd) else { return };
-        if descriptor.registered {
-            self.selector.deregister(fd);
-        }
-        *descriptor = Descriptor::default();
-    }
-
-    fn withdraw_all(&mut self, fd: RawFd) {
-        self.fail_all(fd, -libc::ECANCELED);
-    }
-
-    fn fail_all(&mut self, fd: RawFd, result: i32) {
-        for side in [Side::Reading, Side::Writing, Side::Watching] {
-            while let Some(descriptor) = self.descriptors.seen(fd)
-                && let Some(index) = descriptor.list(side).first()
-            {
-                self.operations.unlink(descriptor.list(side), index);
-                self.end(index, result.into());
-            }
-        }
     }
 }

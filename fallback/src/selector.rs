@@ -35,14 +35,19 @@ pub(crate) struct Event {
 
 pub(crate) struct Selector(Poll);
 
-/// Room for the events of one look.
-pub(crate) struct Collected(Events);
+/// The events of one look, and how far they have been dealt with.
+pub(crate) struct Collected {
+    room: Events,
+    events: Vec<Event>,
+    next: usize,
+}
 
 impl Selector {
     pub(crate) fn new() -> io::Result<(Self, Waker, Collected)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        Ok((Self(poll), waker, Collected(Events::with_capacity(EVENTS))))
+        let events = Vec::with_capacity(EVENTS);
+        Ok((Self(poll), waker, Collected { room: Events::with_capacity(EVENTS), events, next: 0 }))
     }
 
     /// Registers a descriptor, which may be registered already.
@@ -76,36 +81,48 @@ impl Selector {
         self.0.registry()
     }
 
-    /// Waits for events. An interruption by a signal ends the wait without any.
+    /// Waits for events, when all earlier ones have been dealt with, and says whether there was a call to wake
+    /// up. An interruption by a signal ends the wait without any.
     #[inline]
-    pub(crate) fn wait(&mut self, events: &mut Collected, timeout: Option<Duration>) -> io::Result<()> {
-        match self.0.poll(&mut events.0, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                events.0.clear();
-                Ok(())
-            }
-            result => result,
+    pub(crate) fn wait(&mut self, collected: &mut Collected, timeout: Option<Duration>) -> io::Result<bool> {
+        collected.events.clear();
+        collected.next = 0;
+        match self.0.poll(&mut collected.room, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            result => result?,
         }
+        let mut called = false;
+        for event in &collected.room {
+            if event.token() == WAKER {
+                called = true;
+                continue;
+            }
+            let (error, ended) = (event.is_error(), event.is_read_closed());
+            collected.events.push(Event {
+                fd: event.token().0 as RawFd,
+                readable: event.is_readable() || ended || error,
+                writable: event.is_writable() || event.is_write_closed() || error,
+                ended: ended || error,
+                urgent: event.is_priority(),
+            });
+        }
+        Ok(called)
     }
 }
 
 impl Collected {
-    /// The events, and `None` for a call to wake up.
+    /// Whether all events have been dealt with.
     #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<Event>> {
-        self.0.iter().map(|event| {
-            (event.token() != WAKER).then(|| {
-                let error = event.is_error();
-                let ended = event.is_read_closed();
-                Event {
-                    fd: event.token().0 as RawFd,
-                    readable: event.is_readable() || ended || error,
-                    writable: event.is_writable() || event.is_write_closed() || error,
-                    ended: ended || error,
-                    urgent: event.is_priority(),
-                }
-            })
-        })
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next == self.events.len()
+    }
+
+    /// The next event to deal with.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let event = *self.events.get(self.next)?;
+        self.next += 1;
+        Some(event)
     }
 }
 
