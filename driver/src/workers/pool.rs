@@ -42,6 +42,8 @@ struct State {
     threads: usize,
     limit: NonZeroUsize,
     idle_time: Duration,
+    /// How the next thread is to be made.
+    builder: fn() -> thread::Builder,
     closed: bool,
 }
 
@@ -68,6 +70,7 @@ impl WorkerPool {
                 threads: 0,
                 limit,
                 idle_time: IDLE,
+                builder: || thread::Builder::new().name("anyio-worker".into()),
                 closed: false,
             }),
         }))))
@@ -127,6 +130,12 @@ impl WorkerPool {
         self.0.0.lock().idle_time = time;
     }
 
+    /// Sets how threads are made, so that tests can have them fail.
+    #[cfg(test)]
+    pub(super) fn set_builder(&self, builder: fn() -> thread::Builder) {
+        self.0.0.lock().builder = builder;
+    }
+
     /// How many threads there are, busy and idle.
     pub fn threads(&self) -> usize {
         self.0.0.lock().threads
@@ -152,7 +161,7 @@ impl Inner {
     /// Starts a thread while the lock is held: so the thread is counted before anyone relies on it.
     fn start_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         let inner = Arc::clone(self);
-        thread::Builder::new().name("anyio-worker".into()).spawn(move || inner.work())?;
+        (state.builder)().spawn(move || inner.work())?;
         state.threads += 1;
         Ok(())
     }

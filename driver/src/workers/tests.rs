@@ -177,3 +177,32 @@ fn jobs_of_many_threads_all_run() {
     assert_eq!(told.iter().count(), 4000);
     assert!(pool.threads() <= 4);
 }
+
+/// Makes threads that cannot be: no address space has room for their stacks.
+fn impossible() -> thread::Builder {
+    thread::Builder::new().stack_size(1 << 60)
+}
+
+#[test]
+fn a_job_comes_back_when_no_thread_can_be_started() {
+    let pool = pool(2);
+    pool.set_builder(impossible);
+    let (tell, told) = channel();
+    let refused = pool.submit(Box::new(move || tell.send(()).unwrap())).unwrap_err();
+    assert!(refused.error.raw_os_error().is_some());
+    assert_eq!((pool.threads(), pool.queued()), (0, 0));
+    (refused.job)();
+    told.recv_timeout(LIMIT).unwrap();
+}
+
+#[test]
+fn a_job_waits_for_the_threads_there_are_when_no_other_can_be_started() {
+    let pool = pool(2);
+    let (told, let_go) = blocked(&pool);
+    told.recv_timeout(LIMIT).unwrap();
+    pool.set_builder(impossible);
+    let (told, _let_go) = blocked(&pool);
+    assert_eq!((pool.threads(), pool.queued()), (1, 1));
+    drop(let_go);
+    told.recv_timeout(LIMIT).unwrap();
+}
