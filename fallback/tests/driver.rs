@@ -177,7 +177,6 @@ fn messages_carry_addresses_and_keep_their_boundaries() {
     let mut harness = Harness::new();
     let address = support::address::of(far.local_addr().unwrap());
     let mut room = [0u8; 16];
-    // Two datagrams, each shorter than the room: the first receive must not take the socket for drained.
     for text in [b"one", b"two"] {
         let mut piece = libc::iovec { iov_base: text.as_ptr().cast_mut().cast(), iov_len: 3 };
         // SAFETY: all zeroes is an empty message.
@@ -205,6 +204,25 @@ fn messages_carry_addresses_and_keep_their_boundaries() {
     assert!(!harness.is_done(waiting));
     harness.driver.cancel(waiting);
     assert!(harness.is_cancelled(waiting));
+}
+
+#[test]
+fn datagrams_that_arrived_together_are_received_one_by_one() {
+    let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    near.connect(far.local_addr().unwrap()).unwrap();
+    let mut harness = Harness::new();
+    let mut room = [0u8; 16];
+    let token = harness.submit(receive(far.as_raw_fd(), &mut room));
+    assert!(!harness.is_done(token));
+    // One event tells of all three, and each is shorter than the room: that does not mean the socket is drained.
+    for text in [b"1", b"2", b"3"] {
+        near.send(text).unwrap();
+    }
+    assert_eq!(harness.result(token).unwrap(), 1);
+    for text in [b"2", b"3"] {
+        assert_eq!(harness.run(receive(far.as_raw_fd(), &mut room)).unwrap(), 1);
+        assert_eq!(&room[..1], text);
+    }
 }
 
 #[test]
