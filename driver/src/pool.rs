@@ -89,8 +89,7 @@ impl BufferPool {
     /// An empty chunk with a single buffer, the most recently used one if there is any.
     #[inline]
     pub fn take(&self) -> Chunk {
-        let buffer =
-            self.0.free.borrow_mut().pop().unwrap_or_else(|| allocate(Self::layout(self.0.size)));
+        let buffer = self.0.free.borrow_mut().pop().unwrap_or_else(|| allocate(Self::layout(self.0.size)));
         self.0.in_use.set(self.0.in_use.get() + 1);
         Chunk::new(self.clone(), buffer, None, 0)
     }

@@ -1,7 +1,11 @@
 //! What a driver can do.
 
 use crate::{BufferId, BufferPool, Chunk, Completion, Op, OpKind, Token, Unparker};
-use std::{io, os::fd::OwnedFd, time::Instant};
+use std::{
+    io,
+    os::fd::{OwnedFd, RawFd},
+    time::Instant,
+};
 
 /// How long [`Driver::turn`] may wait for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,12 @@ pub trait Driver {
 
     /// Closes a descriptor in the background, without an answer.
     fn close(&mut self, descriptor: OwnedFd);
+
+    /// Forgets what the driver has noted about a descriptor that leaves its care without being closed by it, and
+    /// which no operation in flight uses, since its number may soon mean something else.
+    fn forget(&mut self, fd: RawFd) {
+        let _ = fd;
+    }
 
     /// Hands everything that is queued to the kernel, waits as long as `wait` says unless completions are there
     /// already, and appends the completions to `completions`.

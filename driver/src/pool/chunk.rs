@@ -91,9 +91,7 @@ impl DerefMut for Chunk {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: the chunk owns its buffer, and the bytes from `start` to `end` are initialised.
-        unsafe {
-            std::slice::from_raw_parts_mut(self.buffer.add(self.start as usize).as_ptr(), self.len())
-        }
+        unsafe { std::slice::from_raw_parts_mut(self.buffer.add(self.start as usize).as_ptr(), self.len()) }
     }
 }
 

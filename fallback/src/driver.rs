@@ -1,0 +1,189 @@
+//! The driver.
+
+use crate::{
+    Options,
+    attempt::Buffers,
+    blocking,
+    descriptors::Descriptors,
+    fork, host,
+    operations::Operations,
+    outcomes::Outcomes,
+    parked::Parked,
+    readiness::Readiness,
+    selector::{Collected, Selector},
+};
+use anyio_driver::{
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unpark, Unparker, Wait,
+    workers::WorkerPool,
+};
+use std::{
+    fmt, io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How soon what nobody tells of is tried again.
+const RETRY: Duration = Duration::from_millis(2);
+
+/// How many bytes one turn receives, more or less. What else is ready waits for the next turn, so that the bytes
+/// are still in the processor's cache when the caller gets to them.
+const SLICE: usize = 32 * 1024;
+
+/// Does operations on readiness and worker threads.
+///
+/// Dropping it while operations are in flight leaves those that worker threads have begun running: their memory
+/// must then be leaked. Whoever wants it back takes turns until [`Driver::in_flight`] is 0 first.
+pub struct PollDriver {
+    inner: Readiness,
+    events: Collected,
+    results: Vec<(Token, i32)>,
+    in_flight: usize,
+    /// Whether the last turn did without a look at the kernel.
+    skipped: bool,
+    fork: u32,
+}
+
+impl PollDriver {
+    /// A driver on this host's means of readiness.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    ///
+    /// # Panics
+    /// If the buffer size is 0 or more than `u32::MAX`.
+    pub fn new(options: Options) -> io::Result<Self> {
+        let (selector, waker, events) = Selector::new()?;
+        let files = options.threads.map_or_else(|| blocking::shared_pool().clone(), WorkerPool::new);
+        let buffers = Buffers { pool: BufferPool::new(options.buffer_size, 0), parked: Parked::default() };
+        Ok(Self {
+            inner: Readiness {
+                selector,
+                descriptors: Descriptors::default(),
+                operations: Operations::default(),
+                buffers,
+                files,
+                outcomes: Arc::new(Outcomes::new(waker)),
+                done: Vec::new(),
+                retrying: Vec::new(),
+                received: 0,
+            },
+            events,
+            results: Vec::new(),
+            in_flight: 0,
+            skipped: false,
+            fork: fork::generation(),
+        })
+    }
+
+    /// Looks at the kernel and the worker threads, and waits for them as long as `timeout` says.
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.events.is_empty() && self.inner.selector.wait(&mut self.events, timeout)? {
+            self.inner.outcomes.heard();
+        }
+        self.inner.received = 0;
+        while self.inner.received < SLICE
+            && let Some(event) = self.events.next()
+        {
+            self.inner.event(event);
+        }
+        self.inner.outcomes.collect(&mut self.results);
+        for (token, result) in self.results.drain(..) {
+            self.inner.job_done(token, result);
+        }
+        if !self.inner.retrying.is_empty() {
+            self.inner.retry();
+        }
+        Ok(())
+    }
+
+    fn timeout(&self, wait: Wait) -> Option<Duration> {
+        if !self.inner.done.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let timeout = match wait {
+            Wait::No => Some(Duration::ZERO),
+            Wait::Until(moment) => Some(moment.saturating_duration_since(Instant::now())),
+            Wait::Forever => None,
+        };
+        if self.inner.retrying.is_empty() {
+            return timeout;
+        }
+        Some(timeout.map_or(RETRY, |timeout| timeout.min(RETRY)))
+    }
+}
+
+impl Driver for PollDriver {
+    #[inline]
+    unsafe fn submit(&mut self, token: Token, op: Op) {
+        self.in_flight += 1;
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.start(token, op) };
+    }
+
+    fn cancel(&mut self, token: Token) {
+        self.inner.cancel(token);
+    }
+
+    fn close(&mut self, descriptor: OwnedFd) {
+        self.inner.forget(descriptor.as_raw_fd());
+    }
+
+    fn forget(&mut self, fd: RawFd) {
+        self.inner.forget(fd);
+    }
+
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+        if self.fork != fork::current() {
+            return Err(io::Error::other("a driver does not work in the child of a fork"));
+        }
+        // Where completions are waiting anyway, only every second turn looks at the kernel: what comes from
+        // there is late by one turn at most, and a lone connection costs half as many looks.
+        self.skipped = !self.skipped && !self.inner.done.is_empty() && self.events.is_empty();
+        if !self.skipped {
+            self.look(self.timeout(wait))?;
+        }
+        self.in_flight -= self.inner.done.len();
+        completions.append(&mut self.inner.done);
+        Ok(())
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn unparker(&self) -> Unparker {
+        let outcomes: Arc<dyn Unpark> = Arc::<Outcomes>::clone(&self.inner.outcomes);
+        Unparker::new(outcomes)
+    }
+
+    #[inline]
+    fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
+        let mut chunk = self
+            .inner
+            .buffers
+            .parked
+            .take(buffer)
+            .expect("a buffer is taken once, for a completion that names it");
+        chunk.truncate(length);
+        chunk
+    }
+
+    fn pool(&self) -> &BufferPool {
+        &self.inner.buffers.pool
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { multishot_receive: false, pooled_receive: true, prefers_pooled_receive: true }
+    }
+
+    fn supports(&self, kind: OpKind) -> bool {
+        host::supports(kind)
+    }
+}
+
+impl fmt::Debug for PollDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollDriver").field("in_flight", &self.in_flight).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Linux.
+
+use crate::system::{last_error, uninterrupted};
+use anyio_driver::{FileStatus, OpKind};
+use libc::{c_char, c_int, c_uint, mode_t};
+pub(crate) use libc::{pread64 as pread, preadv64 as preadv, pwrite64 as pwrite, pwritev64 as pwritev};
+use std::{
+    io,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+pub(crate) const NO_SIGNAL: c_int = libc::MSG_NOSIGNAL;
+pub(crate) const CLOSE_ON_EXEC: c_int = libc::MSG_CMSG_CLOEXEC;
+
+pub(crate) fn supports(kind: OpKind) -> bool {
+    kind != OpKind::ReceiveMultishot
+}
+
+pub(crate) fn with_urgent_data(interest: mio::Interest) -> mio::Interest {
+    interest | mio::Interest::PRIORITY
+}
+
+/// Sends carry a flag against `SIGPIPE` here.
+pub(crate) fn silence(_: RawFd) {}
+
+pub(crate) fn accept(fd: RawFd) -> c_int {
+    // SAFETY: the peer's address is not asked for.
+    unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) }
+}
+
+pub(crate) unsafe fn open(directory: RawFd, path: *const c_char, flags: c_int, mode: mode_t) -> i32 {
+    // SAFETY: the caller's promise.
+    uninterrupted(|| unsafe { libc::openat(directory, path, flags | libc::O_LARGEFILE, mode as c_uint) })
+}
+
+pub(crate) fn synchronize(fd: RawFd, data_only: bool) -> i32 {
+    // SAFETY: takes a number only.
+    uninterrupted(|| unsafe { if data_only { libc::fdatasync(fd) } else { libc::fsync(fd) } })
+}
+
+pub(crate) unsafe fn status(
+    directory: RawFd,
+    path: *const c_char,
+    flags: c_int,
+    status: *mut FileStatus,
+) -> i32 {
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    // SAFETY: the caller's promise.
+    uninterrupted(|| unsafe { libc::statx(directory, path, flags, mask, status) })
+}
+
+pub(crate) fn truncate(fd: RawFd, length: i64) -> c_int {
+    // SAFETY: takes numbers only.
+    unsafe { libc::ftruncate64(fd, length) }
+}
+
+pub(crate) fn allocate(fd: RawFd, mode: c_int, offset: i64, length: i64) -> i32 {
+    // SAFETY: takes numbers only.
+    uninterrupted(|| unsafe { libc::fallocate64(fd, mode, offset, length) })
+}
+
+pub(crate) fn advise(fd: RawFd, offset: i64, length: i64, advice: c_int) -> i32 {
+    // SAFETY: takes numbers only. The error is the result, not `errno`.
+    -unsafe { libc::posix_fadvise64(fd, offset, length, advice) }
+}
+
+pub(crate) unsafe fn rename(
+    from_directory: RawFd,
+    from: *const c_char,
+    to_directory: RawFd,
+    to: *const c_char,
+    flags: c_uint,
+) -> i32 {
+    // The system call itself, since some C libraries have no function for it.
+    // SAFETY: the caller's promise.
+    uninterrupted(|| unsafe {
+        libc::syscall(libc::SYS_renameat2, from_directory, from, to_directory, to, flags)
+    })
+}
+
+pub(crate) unsafe fn splice(
+    from: RawFd,
+    from_offset: Option<u64>,
+    to: RawFd,
+    to_offset: Option<u64>,
+    length: u32,
+    flags: c_uint,
+) -> i32 {
+    let (mut from_offset, mut to_offset) =
+        (from_offset.map(u64::cast_signed), to_offset.map(u64::cast_signed));
+    let from_pointer = from_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
+    let to_pointer = to_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
+    // SAFETY: the offsets are null or this function's own.
+    uninterrupted(|| unsafe { libc::splice(from, from_pointer, to, to_pointer, length as usize, flags) })
+}
+
+/// A descriptor that becomes readable when the process ends.
+pub(crate) fn watch_process(pid: libc::pid_t, options: c_int) -> io::Result<OwnedFd> {
+    if options & (libc::WSTOPPED | libc::WCONTINUED) != 0 {
+        // Only ends can be watched.
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // SAFETY: takes numbers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(last_error()));
+    }
+    // SAFETY: the call has made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Whether this error of the host's list of descriptors says that it does not take such descriptors.
+pub(crate) fn cannot_watch(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EPERM)
+}

@@ -1,0 +1,109 @@
+//! Completing operations, by success, failure or withdrawal.
+
+use super::Readiness;
+use crate::{
+    attempt::{Answer, withdrawn},
+    descriptors::{Class, Descriptor},
+    operations::{Place, Side},
+};
+use anyio_driver::{Op, Token};
+use std::os::fd::{AsRawFd, RawFd};
+
+impl Readiness {
+    /// Notes that a descriptor is new.
+    pub(super) fn adopt(&mut self, fd: RawFd, class: Class) {
+        self.withdraw_all(fd);
+        if let Some(descriptor) = self.descriptors.get(fd) {
+            *descriptor = Descriptor { class, ..Descriptor::default() };
+        }
+    }
+
+    #[inline]
+    pub(super) fn complete(&mut self, token: Token, answer: Answer) {
+        if answer.buffer.is_some() {
+            self.received += answer.result as usize;
+        }
+        self.done.push(answer.completion(token));
+    }
+
+    /// Completes an operation and notes what its success means for descriptors.
+    #[inline]
+    pub(super) fn finish(&mut self, token: Token, op: &Op, answer: Answer) {
+        if answer.result >= 0 {
+            match *op {
+                Op::Accept { fd } => {
+                    let listener =
+                        self.descriptors.seen(fd).map_or(Class::Unknown, |listener| listener.class);
+                    self.adopt(answer.result, listener);
+                    if let Some(descriptor) = self.descriptors.seen(answer.result) {
+                        descriptor.nonblocking = true;
+                    }
+                }
+                Op::Open { .. } => self.adopt(answer.result, Class::Unknown),
+                _ => {}
+            }
+        }
+        self.complete(token, answer);
+    }
+
+    /// Ends a waiting operation, which is in no list any more.
+    pub(super) fn end(&mut self, index: u32, answer: Answer) {
+        let Some(pending) = self.operations.remove(index) else { return };
+        if let Some(watch) = &pending.watch {
+            self.forget(watch.as_raw_fd());
+        }
+        self.finish(pending.token, &pending.op, answer);
+    }
+
+    /// Completes what a worker thread has done.
+    pub(crate) fn job_done(&mut self, token: Token, result: i32) {
+        if self.operations.find(token).is_some() {
+            self.end(token.index(), result.into());
+        }
+    }
+
+    /// Withdraws an operation that waits; one that a thread works on is left to finish.
+    pub(crate) fn cancel(&mut self, token: Token) {
+        let Some(pending) = self.operations.find(token) else { return };
+        let index = token.index();
+        let result = withdrawn(pending);
+        match &pending.place {
+            &Place::Ready { fd, side } => {
+                let Some(descriptor) = self.descriptors.seen(fd) else { return };
+                self.operations.unlink(descriptor.list(side), index);
+            }
+            Place::Room => self.retrying.retain(|other| *other != index),
+            Place::Job(handle) => {
+                if !handle.try_remove() {
+                    return;
+                }
+            }
+        }
+        self.end(index, result.into());
+    }
+
+    /// Forgets a descriptor. Operations that still wait for it, against the contract, are withdrawn.
+    pub(crate) fn forget(&mut self, fd: RawFd) {
+        self.withdraw_all(fd);
+        let Some(descriptor) = self.descriptors.seen(fd) else { return };
+        if descriptor.registered {
+            self.selector.deregister(fd);
+        }
+        *descriptor = Descriptor::default();
+    }
+
+    pub(super) fn withdraw_all(&mut self, fd: RawFd) {
+        self.fail_all(fd, -libc::ECANCELED);
+    }
+
+    pub(super) fn fail_all(&mut self, fd: RawFd, result: i32) {
+        for side in [Side::Reading, Side::Writing, Side::Watching] {
+            while let Some(descriptor) = self.descriptors.seen(fd)
+                && let Some(index) = descriptor.list(side).first()
+            {
+                self.operations.unlink(descriptor.list(side), index);
+                self.end(index, result.into());
+            }
+        }
+    }
+}
