@@ -1,1 +1,25 @@
-//! anyio
+//! Structured concurrency and completion-based I/O.
+
+#![warn(missing_debug_implementations)]
+
+mod error;
+mod group;
+pub mod lowlevel;
+mod runtime;
+mod scope;
+mod time;
+
+pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
+pub use error::{
+    CancelAware, Cancelled, Error, ErrorGroup, Failure, Ok, Result, TimedOut, ViaDeref, ViaError,
+};
+pub use group::{
+    Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
+    task_group,
+};
+pub use runtime::{Backend, Builder, CpuCore as Core, current_backend, run, run_on_cores};
+pub use scope::{
+    CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,
+    fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
+};
+pub use time::{Sleep, current_time, sleep, sleep_forever, sleep_until};

@@ -1,2 +1,2 @@
-//! Benchmarks. 
+//! Benchmarks.
 fn main() {}

@@ -50,6 +50,11 @@ impl SetupError {
         self.cause
     }
 
+    /// The kind of the kernel's error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
     /// The kernel's error number.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()

@@ -1,0 +1,104 @@
+//! Recognising a cancellation in an error of any type.
+
+use super::{Cancelled, Error};
+use std::{error::Error as StdError, io, ops::Deref};
+
+/// Marks the [`CancelAware`] of error types. Always inferred.
+#[derive(Debug)]
+pub enum ViaError {}
+
+/// Marks the [`CancelAware`] of types that lead to an error, such as `anyhow::Error` and boxed errors. Always
+/// inferred.
+#[derive(Debug)]
+pub enum ViaDeref {}
+
+/// An error that may be, or carry along its [`source`](StdError::source)s, a cancellation.
+///
+/// Implemented for every error type (`E: std::error::Error + 'static`) and for everything that derefs to
+/// `dyn Error + Send + Sync`: `anyhow::Error`, `Box<dyn Error + Send + Sync>` and their like. There is nothing to
+/// implement or derive. `Via` only keeps the two apart.
+pub trait CancelAware<Via> {
+    /// The error as a trait object.
+    fn as_error(&self) -> &(dyn StdError + 'static);
+
+    /// Whether this is a cancellation.
+    fn is_cancelled(&self) -> bool {
+        is_cancellation(self.as_error())
+    }
+}
+
+impl<E: StdError + 'static> CancelAware<ViaError> for E {
+    fn as_error(&self) -> &(dyn StdError + 'static) {
+        self
+    }
+}
+
+impl<E: Deref<Target = dyn StdError + Send + Sync>> CancelAware<ViaDeref> for E {
+    fn as_error(&self) -> &(dyn StdError + 'static) {
+        &**self
+    }
+}
+
+/// Whether an error is, or carries, a cancellation.
+pub(crate) fn is_cancellation(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<Cancelled>() || matches!(error.downcast_ref(), Some(Error::Cancelled(_))) {
+            return true;
+        }
+        next = error.source();
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            if error.raw_os_error() == Some(libc::ECANCELED) {
+                return true;
+            }
+            // The source of an `io::Error` is that of its inner error, not the inner error itself.
+            if let Some(inner) = error.get_ref() {
+                next = Some(inner);
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt;
+
+    #[derive(Debug)]
+    struct Wrapped(Box<dyn StdError + Send + Sync>);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("wrapped")
+        }
+    }
+
+    impl StdError for Wrapped {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    fn cancelled<E: CancelAware<V>, V>(error: E) -> bool {
+        error.is_cancelled()
+    }
+
+    #[test]
+    fn a_cancellation_is_found_at_any_depth_and_in_any_dress() {
+        assert!(cancelled(Cancelled::new()));
+        assert!(cancelled(Error::from(Cancelled::new())));
+        assert!(cancelled(io::Error::from(Cancelled::new())));
+        assert!(cancelled(io::Error::other(Cancelled::new())));
+        assert!(cancelled(Wrapped(Box::new(Wrapped(Box::new(Error::from(Cancelled::new())))))));
+        assert!(cancelled(Box::<dyn StdError + Send + Sync>::from(Cancelled::new())));
+        assert!(cancelled(io::Error::other(Wrapped(Box::new(Cancelled::new())))));
+    }
+
+    #[test]
+    fn other_errors_are_none() {
+        assert!(!cancelled(Error::TimedOut));
+        assert!(!cancelled(io::Error::from(io::ErrorKind::Interrupted)));
+        assert!(!cancelled(Box::<dyn StdError + Send + Sync>::from("no")));
+    }
+}

@@ -1,0 +1,217 @@
+//! Several errors at once.
+
+use super::{CancelAware, Cancelled};
+use std::{error::Error as StdError, fmt};
+
+/// What came out of a [task group](crate::task_group) that failed: all real errors, first in time first. Or, alone,
+/// the cancellation of a scope further out, which is to be passed on with `?`.
+///
+/// It is always a group, also of one. To take it apart there are [`handle`](Self::handle),
+/// [`into_single`](Self::into_single), [`into_first`](Self::into_first), [`extract`](Self::extract) and iteration.
+#[must_use = "the errors of a task group are lost if nobody looks at them"]
+pub struct ErrorGroup<E> {
+    errors: Vec<E>,
+    cancelled: Option<Cancelled>,
+    as_error: fn(&E) -> &(dyn StdError + 'static),
+}
+
+impl<E> ErrorGroup<E> {
+    /// A group of these errors, or `None` if there are none.
+    pub fn new<Via>(errors: impl IntoIterator<Item = E>) -> Option<Self>
+    where
+        E: CancelAware<Via>,
+    {
+        let errors: Vec<E> = errors.into_iter().collect();
+        (!errors.is_empty()).then_some(Self { errors, cancelled: None, as_error: E::as_error })
+    }
+
+    pub(crate) fn from_parts(errors: Vec<E>, as_error: fn(&E) -> &(dyn StdError + 'static)) -> Self {
+        Self { errors, cancelled: None, as_error }
+    }
+
+    pub(crate) fn cancellation(error: E, as_error: fn(&E) -> &(dyn StdError + 'static)) -> Self {
+        Self { errors: vec![error], cancelled: Some(Cancelled::new()), as_error }
+    }
+
+    /// Whether this is no failure but the cancellation of a scope further out, passed on.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some()
+    }
+
+    /// How many errors there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "a group is never empty")]
+    pub fn len(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// The errors, first in time first.
+    pub fn iter(&self) -> std::slice::Iter<'_, E> {
+        self.errors.iter()
+    }
+
+    /// Deals with errors one by one, as Python's `except*` does: what the closure gives back stays in the group.
+    ///
+    /// A cancellation that is being passed on is not shown to the closure and stays.
+    ///
+    /// # Errors
+    /// The group of what stayed, if anything did.
+    pub fn handle(self, handler: impl FnMut(E) -> Result<(), E>) -> Result<(), Self> {
+        if self.is_cancelled() {
+            return Err(self);
+        }
+        let errors: Vec<E> = self.errors.into_iter().map(handler).filter_map(Result::err).collect();
+        if errors.is_empty() { Ok(()) } else { Err(Self { errors, ..self }) }
+    }
+
+    /// The only error there is.
+    ///
+    /// # Errors
+    /// The group itself, if there are several.
+    pub fn into_single(mut self) -> Result<E, Self> {
+        if self.errors.len() > 1 {
+            return Err(self);
+        }
+        Ok(self.errors.swap_remove(0))
+    }
+
+    /// The first error, the one that made the others be cancelled. The others are dropped.
+    pub fn into_first(mut self) -> E {
+        self.errors.swap_remove(0)
+    }
+
+    /// Splits off the errors that are, or carry along their sources, a `T`, and tells what is left.
+    pub fn extract<T: StdError + 'static>(self) -> (Vec<E>, Option<Self>) {
+        if self.is_cancelled() {
+            return (Vec::new(), Some(self));
+        }
+        let as_error = self.as_error;
+        let carries = |error: &E| {
+            let mut next = Some(as_error(error));
+            while let Some(error) = next {
+                if error.is::<T>() {
+                    return true;
+                }
+                next = error.source();
+            }
+            false
+        };
+        let (found, errors): (Vec<E>, Vec<E>) = self.errors.into_iter().partition(carries);
+        let rest = (!errors.is_empty()).then_some(Self { errors, cancelled: None, as_error });
+        (found, rest)
+    }
+
+    /// The same group with each error converted, for example into a wider type.
+    pub fn map<F, Via>(self, convert: impl FnMut(E) -> F) -> ErrorGroup<F>
+    where
+        F: CancelAware<Via>,
+    {
+        ErrorGroup {
+            errors: self.errors.into_iter().map(convert).collect(),
+            cancelled: self.cancelled,
+            as_error: F::as_error,
+        }
+    }
+}
+
+impl<E> IntoIterator for ErrorGroup<E> {
+    type Item = E;
+    type IntoIter = std::vec::IntoIter<E>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.errors.into_iter()
+    }
+}
+
+impl<'a, E> IntoIterator for &'a ErrorGroup<E> {
+    type Item = &'a E;
+    type IntoIter = std::slice::Iter<'a, E>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<E> fmt::Display for ErrorGroup<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(cancelled) = self.cancelled {
+            return cancelled.fmt(f);
+        }
+        match &self.errors[..] {
+            [only] => fmt::Display::fmt((self.as_error)(only), f),
+            [first, ..] => write!(f, "{} errors, the first: {}", self.len(), (self.as_error)(first)),
+            [] => Ok(()),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for ErrorGroup<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErrorGroup ")?;
+        f.debug_list().entries(&self.errors).finish()
+    }
+}
+
+impl<E: fmt::Debug> StdError for ErrorGroup<E> {
+    /// The cancellation that is being passed on, or the first error.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cancelled {
+            Some(cancelled) => Some(cancelled),
+            None => self.errors.first().map(self.as_error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    fn group() -> ErrorGroup<Error> {
+        ErrorGroup::new([Error::TimedOut, Error::WouldBlock, Error::TimedOut]).unwrap()
+    }
+
+    #[test]
+    fn what_the_handler_gives_back_stays() {
+        let rest = group().handle(|error| match error {
+            Error::TimedOut => Ok(()),
+            other => Err(other),
+        });
+        assert!(matches!(rest.unwrap_err().into_single(), Ok(Error::WouldBlock)));
+        assert!(group().handle(|_| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn several_are_not_single() {
+        assert_eq!(group().into_single().unwrap_err().len(), 3);
+        assert!(matches!(group().into_first(), Error::TimedOut));
+    }
+
+    #[test]
+    fn errors_are_extracted_by_type() {
+        let error = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let group = ErrorGroup::new([Error::Io(error), Error::TimedOut]).unwrap();
+        let (found, rest) = group.extract::<std::io::Error>();
+        assert_eq!((found.len(), rest.map(|rest| rest.len())), (1, Some(1)));
+    }
+
+    #[test]
+    fn a_cancellation_passed_on_is_recognised_inside_other_errors() {
+        let group = ErrorGroup::cancellation(Error::from(Cancelled::new()), CancelAware::as_error);
+        assert!(CancelAware::is_cancelled(&std::io::Error::other(group)));
+        assert!(!CancelAware::is_cancelled(&self::group()));
+    }
+
+    #[test]
+    fn an_empty_group_does_not_exist() {
+        assert!(ErrorGroup::<Error>::new([]).is_none());
+    }
+
+    #[test]
+    fn groups_go_into_anyhow() {
+        fn convert() -> anyhow::Result<()> {
+            Err(group())?;
+            Ok(())
+        }
+        assert_eq!(convert().unwrap_err().to_string(), "3 errors, the first: the time allowed was over");
+    }
+}

@@ -1,0 +1,21 @@
+//! Task groups: tasks that belong together, in whose borrows the parent takes part, and that end together.
+
+mod blocks;
+mod child;
+mod core;
+mod drive;
+mod gather;
+mod handle;
+mod outcome;
+mod race;
+mod start;
+mod task_group;
+
+pub use gather::{Completed, amap, as_completed, gather};
+pub use handle::{TaskHandle, TaskStatus};
+pub use outcome::Outcome;
+pub use race::race;
+pub use start::Started;
+pub use task_group::{TaskGroup, task_group};
+
+pub(crate) use core::ReadyQueue;

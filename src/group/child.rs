@@ -1,0 +1,373 @@
+//! One child of a group: its future, then its value, in one block of memory.
+//!
+//! # Contract
+//! A block holds a [`Child`], which begins with a [`ChildHeader`], so a pointer to the block can be used as one to the
+//! header without knowing the future's type. Such pointers always come from the allocation, never from a reference to
+//! the header. The block has an owner count: one for the group while the child lives, one for the handle. It is freed
+//! with the last.
+//!
+//! The future is polled and dropped only by the group, from within its own poll or when it goes, so what the future
+//! borrows from outside of the group is alive. The group lies still from its first poll until it has dropped all its
+//! children, so `group` and `errors` lead to living memory as long as the child is on the group's list.
+//!
+//! The stage lies in an `UnsafeCell`. The group borrows it while polling or dropping the future; the handle takes the
+//! value out only after the status says that the child has finished, and nothing runs in between.
+
+use super::{
+    blocks,
+    core::GroupCore,
+    outcome::{Outcome, Settled},
+    task_group::Errors,
+};
+use crate::{
+    runtime::{Core, TaskKey, WaitQueue},
+    scope::{Deadline, Scope},
+};
+use std::{
+    alloc::Layout,
+    any::Any,
+    cell::{Cell, RefCell, UnsafeCell},
+    future::Future,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    pin::Pin,
+    ptr::{self, NonNull},
+    task::{Context, Poll},
+};
+
+use super::handle::TaskStatus;
+
+/// What can be done with a child of any type.
+struct Table {
+    poll: unsafe fn(NonNull<ChildHeader>, &Core, &mut Context<'_>),
+    drop_future: unsafe fn(NonNull<ChildHeader>),
+    take_value: unsafe fn(NonNull<ChildHeader>, *mut ()),
+    drop_child: unsafe fn(NonNull<ChildHeader>),
+    layout: Layout,
+}
+
+/// What is known of a child of any type.
+#[repr(C)]
+pub(super) struct ChildHeader {
+    table: &'static Table,
+    group: *const GroupCore,
+    owners: Cell<u32>,
+    pub(super) status: Cell<TaskStatus>,
+    task: Cell<Option<TaskKey>>,
+    previous: Cell<*const ChildHeader>,
+    next: Cell<*const ChildHeader>,
+    pub(super) scope: Scope,
+    pub(super) joiners: WaitQueue,
+    pub(super) name: RefCell<Option<Box<str>>>,
+    pub(super) location: &'static Location<'static>,
+}
+
+#[repr(C)]
+struct Child<F: Future, T, E> {
+    header: ChildHeader,
+    errors: *const Errors<E>,
+    stage: UnsafeCell<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Running(F),
+    Finished(T),
+    Over,
+}
+
+/// Under which scope a child begins.
+pub(super) enum Parent {
+    /// The group's.
+    Group,
+    /// The one of who starts it.
+    Current,
+}
+
+/// Makes a child of the group, ready to be polled; the caller owns it together with the group.
+///
+/// # Safety
+/// The group and its errors stay where they are until the child is off the group's list, and the future is valid until
+/// then. If the group is closed the future is dropped at once.
+pub(super) unsafe fn spawn<F, O, E>(
+    core: &Core,
+    group: &GroupCore,
+    errors: *const Errors<E>,
+    future: F,
+    parent: Parent,
+    location: &'static Location<'static>,
+) -> NonNull<ChildHeader>
+where
+    F: Future<Output = O>,
+    O: Outcome<E>,
+{
+    let closed = group.closed.get();
+    let block = blocks::allocate(Child::<F, O::Value, E>::TABLE.layout).cast::<Child<F, O::Value, E>>();
+    let header = ChildHeader {
+        table: Child::<F, O::Value, E>::TABLE,
+        group,
+        owners: Cell::new(2),
+        status: Cell::new(if closed { TaskStatus::Cancelled } else { TaskStatus::Pending }),
+        task: Cell::new(None),
+        previous: Cell::new(ptr::null()),
+        next: Cell::new(ptr::null()),
+        scope: Scope::new_node(Deadline::Never, false),
+        joiners: WaitQueue::new(),
+        name: RefCell::new(None),
+        location,
+    };
+    let stage = UnsafeCell::new(Stage::Running(future));
+    // SAFETY: the block was allocated for this type and is not yet anyone else's.
+    unsafe { block.write(Child { header, errors, stage }) };
+    let child = block.cast::<ChildHeader>();
+    if closed {
+        // SAFETY: just made; the group does not keep it.
+        unsafe {
+            drop_future(child);
+            release(child);
+        }
+        return child;
+    }
+    // SAFETY: the header was just written.
+    let header = unsafe { child.as_ref() };
+    if matches!(parent, Parent::Current) {
+        // SAFETY: the block does not move; linked at once, so the scope outside may go first.
+        unsafe { header.scope.enter(core, core.scope()) };
+        header.scope.link(core);
+    }
+    // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
+    let task = unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast()) };
+    header.task.set(Some(task));
+    let next = group.children.replace(child.as_ptr());
+    header.next.set(next);
+    // SAFETY: children on the list are alive.
+    if let Some(next) = unsafe { next.as_ref() } {
+        next.previous.set(child.as_ptr());
+    }
+    group.live.set(group.live.get() + 1);
+    core.wake_task(task);
+    child
+}
+
+/// Polls a child; if that ends it, settles it with the group.
+///
+/// # Safety
+/// The child is on the list of a group that is being polled, and is not being polled itself.
+#[inline]
+pub(super) unsafe fn poll(child: NonNull<ChildHeader>, core: &Core, cx: &mut Context<'_>) {
+    // SAFETY: the table fits the child, and the caller's promise.
+    unsafe { (child.as_ref().table.poll)(child, core, cx) }
+}
+
+unsafe fn drop_future(child: NonNull<ChildHeader>) {
+    // SAFETY: the table fits the child; callers promise that nobody uses the future.
+    unsafe { (child.as_ref().table.drop_future)(child) }
+}
+
+/// Takes the value out of a child that has finished, if nobody has before.
+///
+/// # Safety
+/// `T` is the type of the child's value, the caller owns the child, and it has finished.
+pub(super) unsafe fn take_value<T>(child: NonNull<ChildHeader>) -> Option<T> {
+    let mut value = None::<T>;
+    // SAFETY: the table fits the child, and `value` is what it expects.
+    unsafe { (child.as_ref().table.take_value)(child, ptr::from_mut(&mut value).cast()) };
+    value
+}
+
+/// Gives up a share in a child.
+///
+/// # Safety
+/// The caller owns that share and does not use the child through it afterwards.
+pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
+    // SAFETY: the child is alive, since the caller owns a share.
+    let header = unsafe { child.as_ref() };
+    let owners = header.owners.get() - 1;
+    header.owners.set(owners);
+    if owners == 0 {
+        let layout = header.table.layout;
+        // SAFETY: nobody else owns the child any more; its block was allocated with this layout.
+        unsafe {
+            (header.table.drop_child)(child);
+            blocks::free(child.cast(), layout);
+        }
+    }
+}
+
+impl GroupCore {
+    /// Drops the futures of all children that are left, the youngest first. No new ones can start. Gives the first panic
+    /// that came out of that.
+    pub(super) fn abandon_children(&self) -> Option<Box<dyn Any + Send>> {
+        self.closed.set(true);
+        let mut first = None;
+        while let Some(child) = NonNull::new(self.children.get().cast_mut()) {
+            // SAFETY: children on the list are alive, and none is being polled: that happens only in the group's poll.
+            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_future(child) }));
+            // SAFETY: as above.
+            let header = unsafe { child.as_ref() };
+            header.status.set(TaskStatus::Cancelled);
+            header.scope.leave_anywhere();
+            if Core::try_with(|core| header.end(core)).is_none() {
+                header.unlist();
+            }
+            if let Err(payload) = dropped {
+                first.get_or_insert(payload);
+            }
+            // SAFETY: the group's share, which it gives up here.
+            unsafe { release(child) };
+        }
+        first
+    }
+}
+
+impl ChildHeader {
+    fn group(&self) -> &GroupCore {
+        // SAFETY: called only while the child is on the group's list.
+        unsafe { &*self.group }
+    }
+
+    /// Takes the child out of its group and tells those who wait for its end.
+    fn end(&self, core: &Core) {
+        if let Some(task) = self.task.take() {
+            if self.group().belongs_to(core) {
+                core.tasks().remove(task);
+            }
+            self.unlist();
+        }
+        self.joiners.notify_all();
+    }
+
+    fn unlist(&self) {
+        self.task.set(None);
+        let group = self.group();
+        let (previous, next) = (self.previous.get(), self.next.get());
+        // SAFETY: neighbours on the list are alive.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.next.set(next),
+            None => group.children.set(next),
+        }
+        // SAFETY: as above.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous.set(previous);
+        }
+        group.live.set(group.live.get() - 1);
+    }
+
+    /// Hangs the child under its group's scope, if it began under another and has not ended.
+    pub(super) fn move_to_group(&self, core: &Core) {
+        if self.task.get().is_some() && self.scope.is_entered() {
+            // SAFETY: the child's block does not move, and the group's scope outlives the child.
+            unsafe { self.scope.move_to(core, &self.group().scope) };
+        }
+    }
+}
+
+impl<F, T, O, E> Child<F, T, E>
+where
+    F: Future<Output = O>,
+    O: Outcome<E, Value = T>,
+{
+    const TABLE: &'static Table = &Table {
+        poll: Self::poll,
+        drop_future: Self::drop_future,
+        take_value: Self::take_value,
+        drop_child: Self::drop_child,
+        layout: Layout::new::<Self>(),
+    };
+
+    unsafe fn poll(child: NonNull<ChildHeader>, core: &Core, cx: &mut Context<'_>) {
+        // SAFETY: the child is alive: it is on its group's list.
+        let header = unsafe { child.as_ref() };
+        if !header.scope.is_entered() {
+            // SAFETY: the block does not move, and the group's scope outlives the child.
+            unsafe { header.scope.enter(core, Some(&header.group().scope)) };
+        }
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let _current = core.enter_scope(&header.scope);
+            // SAFETY: the group alone borrows the stage here, and the future stays in its block until it is dropped.
+            let future = unsafe {
+                match &mut *child.cast::<Self>().as_ref().stage.get() {
+                    Stage::Running(future) => Pin::new_unchecked(future),
+                    Stage::Finished(_) | Stage::Over => return Poll::Pending,
+                }
+            };
+            future.poll(cx)
+        }));
+        if matches!(polled, Ok(Poll::Pending)) {
+            return header.scope.link(core);
+        }
+        // The future goes before its scope does, and before anybody learns that the child has ended.
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            let _current = core.enter_scope(&header.scope);
+            // SAFETY: the future has ended; nobody uses it.
+            unsafe { Self::drop_future(child) };
+        }));
+        // SAFETY: the child is on its group's list and has ended.
+        unsafe {
+            match polled {
+                Ok(Poll::Ready(output)) => Self::settle(child, output.settle()),
+                Ok(Poll::Pending) => {}
+                Err(payload) => Self::fail_by_panic(header, payload),
+            }
+        }
+        if let Err(payload) = dropped {
+            Self::fail_by_panic(header, payload);
+        }
+        header.scope.leave(core);
+        header.end(core);
+        // SAFETY: the group's share, which it gives up here.
+        unsafe { release(child) };
+    }
+
+    fn fail_by_panic(header: &ChildHeader, payload: Box<dyn Any + Send>) {
+        header.status.set(TaskStatus::Failed);
+        header.group().panicked(payload);
+    }
+
+    /// Keeps the value, or tells the group of the error unless it is a cancellation that came from a scope around it.
+    unsafe fn settle(child: NonNull<ChildHeader>, settled: Settled<T, E>) {
+        // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.
+        let (header, this) = unsafe { (child.as_ref(), child.cast::<Self>().as_ref()) };
+        let status = match settled {
+            Settled::Value(value) => {
+                // SAFETY: the future is gone and the handle does not look before the status says so.
+                unsafe { *this.stage.get() = Stage::Finished(value) };
+                TaskStatus::Finished
+            }
+            Settled::Reported => TaskStatus::Failed,
+            Settled::Error(error) => {
+                // SAFETY: as above.
+                let errors = unsafe { &*this.errors };
+                let responsible = header.scope.absorbs() || header.scope.is_cancelled_from_outside();
+                if responsible && errors.is_cancellation(&error) {
+                    TaskStatus::Cancelled
+                } else {
+                    errors.push(error);
+                    header.group().fail();
+                    TaskStatus::Failed
+                }
+            }
+        };
+        header.status.set(status);
+    }
+
+    unsafe fn drop_future(child: NonNull<ChildHeader>) {
+        // SAFETY: callers promise that nobody uses the future; whatever its drop does, it cannot reach the stage.
+        unsafe { *child.cast::<Self>().as_ref().stage.get() = Stage::Over };
+    }
+
+    unsafe fn take_value(child: NonNull<ChildHeader>, value: *mut ()) {
+        // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value.
+        unsafe {
+            let stage = &mut *child.cast::<Self>().as_ref().stage.get();
+            if matches!(stage, Stage::Finished(_))
+                && let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over)
+            {
+                *value.cast::<Option<T>>() = Some(taken);
+            }
+        }
+    }
+
+    unsafe fn drop_child(child: NonNull<ChildHeader>) {
+        // SAFETY: called once, by the last owner.
+        unsafe { ptr::drop_in_place(child.cast::<Self>().as_ptr()) };
+    }
+}

@@ -1,0 +1,192 @@
+//! What is left in hand of a child.
+
+use super::child::{self, ChildHeader};
+use crate::{
+    error::Cancelled,
+    runtime::{Core, Waiter},
+    scope::Scope,
+};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
+
+/// How a child stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskStatus {
+    /// It has not ended.
+    Pending,
+    /// It was cancelled by [`TaskHandle::cancel`] and has not ended.
+    Cancelling,
+    /// It ended with a value.
+    Finished,
+    /// It ended because a scope around it was cancelled.
+    Cancelled,
+    /// It ended with an error, which is the group's, or a panic.
+    Failed,
+}
+
+/// A child of a group: to await its value, to cancel it alone, to see how it stands.
+///
+/// Awaiting gives the child's value, or [`Cancelled`] if there is none because it was cancelled or has failed; the error
+/// itself goes to the group, once. The handle may be dropped at any time; the child goes on.
+///
+/// # Cancel safety
+/// A value is not lost when the wait for it is cancelled: the handle can be awaited again.
+pub struct TaskHandle<'scope, T> {
+    child: NonNull<ChildHeader>,
+    waiter: Waiter,
+    _value: PhantomData<(&'scope (), T)>,
+}
+
+impl<T> TaskHandle<'_, T> {
+    /// # Safety
+    /// The handle takes over one share in the child, whose value is a `T`.
+    pub(super) unsafe fn new(child: NonNull<ChildHeader>) -> Self {
+        Self { child, waiter: Waiter::new(), _value: PhantomData }
+    }
+
+    pub(super) fn pointer(&self) -> *const ChildHeader {
+        self.child.as_ptr()
+    }
+
+    fn header(&self) -> &ChildHeader {
+        // SAFETY: the handle owns a share.
+        unsafe { self.child.as_ref() }
+    }
+
+    /// Names the child, for messages and debugging.
+    #[must_use = "gives the handle back; use `set_name` otherwise"]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.set_name(name);
+        self
+    }
+
+    /// Names the child, for messages and debugging.
+    pub fn set_name(&self, name: impl Into<String>) {
+        *self.header().name.borrow_mut() = Some(name.into().into_boxed_str());
+    }
+
+    /// The child's name: the one that was given, or the place in the source where it was started.
+    pub fn name(&self) -> String {
+        match &*self.header().name.borrow() {
+            Some(name) => name.to_string(),
+            None => self.header().location.to_string(),
+        }
+    }
+
+    /// How the child stands.
+    pub fn status(&self) -> TaskStatus {
+        match self.header().status.get() {
+            TaskStatus::Pending if self.header().scope.cancel_called() => TaskStatus::Cancelling,
+            status => status,
+        }
+    }
+
+    /// Whether the child has ended.
+    pub fn is_finished(&self) -> bool {
+        self.header().status.get() != TaskStatus::Pending
+    }
+
+    /// Cancels this child alone. The group does not see that as an error. A child that has not begun still runs up to its
+    /// first checkpoint; one that has ended is not touched.
+    #[track_caller]
+    pub fn cancel(&self) {
+        if !self.is_finished() {
+            self.header().scope.cancel();
+        }
+    }
+
+    /// The child's own scope.
+    pub fn scope(&self) -> &Scope {
+        &self.header().scope
+    }
+
+    /// Waits until the child has ended, however it does.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if the waiting itself is cancelled.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn wait(&self) -> Result<(), Cancelled> {
+        let mut wait = Wait { header: self.header(), waiter: Waiter::new() };
+        poll_fn(|cx| poll_end(wait.header, &mut wait.waiter, cx)).await
+    }
+
+    /// The child's value, if it has finished with one that was not taken yet.
+    pub fn try_take(&mut self) -> Option<T> {
+        // SAFETY: the handle's type is the value's, and it is only taken when the child has finished.
+        (self.header().status.get() == TaskStatus::Finished)
+            .then(|| unsafe { child::take_value(self.child) })
+            .flatten()
+    }
+}
+
+struct Wait<'a> {
+    header: &'a ChildHeader,
+    waiter: Waiter,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.waiter.withdraw(&self.header.joiners);
+    }
+}
+
+fn poll_end(header: &ChildHeader, waiter: &mut Waiter, cx: &Context<'_>) -> Poll<Result<(), Cancelled>> {
+    Core::with(|core| {
+        if !waiter.is_waiting() && core.scope_is_effective() {
+            return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
+        }
+        loop {
+            if header.status.get() != TaskStatus::Pending && !waiter.is_waiting() {
+                return core.poll_immediate(cx).map(Ok);
+            }
+            match waiter.poll(core, &header.joiners, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(_)) if header.status.get() != TaskStatus::Pending => {
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(cancelled)) => return Poll::Ready(Err(cancelled)),
+            }
+        }
+    })
+}
+
+impl<T> Future for TaskHandle<'_, T> {
+    type Output = Result<T, Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        // SAFETY: the handle owns a share.
+        let header = unsafe { this.child.as_ref() };
+        poll_end(header, &mut this.waiter, cx).map(|ended| {
+            ended?;
+            this.try_take().ok_or(Cancelled::new())
+        })
+    }
+}
+
+impl<T> Unpin for TaskHandle<'_, T> {}
+
+impl<T> Drop for TaskHandle<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: the handle owns a share, given up at the end of this.
+        unsafe {
+            self.waiter.withdraw(&self.child.as_ref().joiners);
+            child::release(self.child);
+        }
+    }
+}
+
+impl<T> fmt::Debug for TaskHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle").field("name", &self.name()).field("status", &self.status()).finish()
+    }
+}

@@ -1,0 +1,156 @@
+//! Children that say when they are ready.
+//!
+//! # Contract
+//! [`State::child`] leads to the child that holds the [`Started`], and is cleared when that child's future is dropped,
+//! which happens before the child's memory is freed. It is used only while it is set.
+
+use super::{
+    child::{ChildHeader, Parent},
+    handle::{TaskHandle, TaskStatus},
+    outcome::StartOutcome,
+    task_group::TaskGroup,
+};
+use crate::{
+    error::Cancelled,
+    runtime::{Core, WaitQueue, Waiter},
+};
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    panic::Location,
+    ptr,
+    rc::Rc,
+    task::Poll,
+};
+
+/// With this a child that was started by [`TaskGroup::start`] says, once, that it is ready, and hands a value over.
+///
+/// If the child ends before, `start` fails.
+#[must_use = "whoever started this task waits until it calls `set`"]
+pub struct Started<V>(Rc<State<V>>);
+
+struct State<V> {
+    phase: Cell<Phase>,
+    value: RefCell<Option<V>>,
+    waiting: WaitQueue,
+    child: Cell<*const ChildHeader>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Started,
+    Over,
+}
+
+impl<V> Started<V> {
+    /// Says that the child is ready. From now on it is a child of its group like any other.
+    pub fn set(self, value: V) {
+        self.0.value.replace(Some(value));
+        self.0.end(Phase::Started);
+    }
+}
+
+impl<V> State<V> {
+    fn end(&self, phase: Phase) {
+        if self.phase.get() == Phase::Waiting {
+            self.phase.set(phase);
+            self.adopt();
+            self.waiting.notify_all();
+        }
+    }
+
+    /// Hangs the child under its group's scope.
+    fn adopt(&self) {
+        // SAFETY: the pointer leads to a living child as long as it is set: see the contract.
+        if let Some(child) = unsafe { self.child.get().as_ref() } {
+            Core::try_with(|core| child.move_to_group(core));
+        }
+    }
+}
+
+/// Says that the child has ended, when its future is dropped.
+struct Ending<V>(Rc<State<V>>);
+
+impl<V> Drop for Ending<V> {
+    fn drop(&mut self) {
+        self.0.child.set(ptr::null());
+        self.0.end(Phase::Over);
+    }
+}
+
+/// Waits for the child to be ready. If it is dropped before, the child is cancelled and left to the group.
+struct Waiting<'a, 'scope, V, T> {
+    state: &'a State<V>,
+    child: &'a TaskHandle<'scope, T>,
+    waiter: Waiter,
+}
+
+impl<V, T> Drop for Waiting<'_, '_, V, T> {
+    fn drop(&mut self) {
+        self.waiter.withdraw(&self.state.waiting);
+        if self.state.phase.get() == Phase::Waiting {
+            self.child.cancel();
+            self.state.adopt();
+        }
+    }
+}
+
+/// See [`TaskGroup::start`].
+pub(super) fn start<'scope, V: 'scope, T: 'scope, E, C>(
+    group: &'scope TaskGroup<'scope, '_, E>,
+    child: C,
+    location: &'static Location<'static>,
+) -> impl Future<Output = Result<(V, TaskHandle<'scope, T>), E>>
+where
+    C: AsyncFnOnce(Started<V>) -> Result<T, E> + 'scope,
+    E: From<Cancelled>,
+{
+    async move {
+        let state = Rc::new(State {
+            phase: Cell::new(Phase::Waiting),
+            value: RefCell::new(None),
+            waiting: WaitQueue::new(),
+            child: Cell::new(ptr::null()),
+        });
+        let failure = Rc::new(Cell::new(None::<E>));
+        let (ending, childs_failure) = (Ending(state.clone()), failure.clone());
+        let future = async move {
+            let state = &ending.0;
+            match child(Started(state.clone())).await {
+                Err(error) if state.phase.get() != Phase::Started => {
+                    childs_failure.set(Some(error));
+                    StartOutcome::Reported
+                }
+                result => StartOutcome::Ended(result),
+            }
+        };
+        let handle = group.spawn_at(future, Parent::Current, location);
+        state.child.set(if handle.is_finished() { ptr::null() } else { handle.pointer() });
+        let mut waiting = Waiting { state: &state, child: &handle, waiter: Waiter::new() };
+        poll_fn(|cx| {
+            Core::with(|core| {
+                while state.phase.get() == Phase::Waiting {
+                    if waiting.waiter.poll_shielded(core, &state.waiting, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Ready(())
+            })
+        })
+        .await;
+        drop(waiting);
+        if let Some(value) = state.value.take() {
+            return Ok((value, handle));
+        }
+        if let Some(error) = failure.take() {
+            return Err(error);
+        }
+        // The future is dropped, and so says that it is over, just before its status is set. A child that was cancelled
+        // or panicked has made the group, or a scope around it, be cancelled, which the caller is to hear of.
+        let cancelled = handle.scope().cancel_called() || Core::with(|core| core.scope_is_effective());
+        let panicked = matches!(handle.status(), TaskStatus::Failed | TaskStatus::Cancelled);
+        assert!(cancelled || panicked, "{} ended without calling Started::set", handle.name());
+        Err(Cancelled::new().into())
+    }
+}

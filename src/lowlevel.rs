@@ -1,0 +1,202 @@
+//! Checkpoints by hand, and what belongs to a run.
+
+use crate::{
+    error::Cancelled,
+    runtime::{Core, inbox},
+    scope::{RemoteScope, Scope},
+};
+use anyio_driver::Driver;
+use std::{
+    any::Any,
+    future::poll_fn,
+    rc::Rc,
+    sync::atomic::{AtomicU64, Ordering},
+    task::Poll,
+};
+
+/// Lets other tasks have their turn, and looks whether the scope is cancelled.
+///
+/// # Errors
+/// [`Cancelled`] if the scope is cancelled.
+///
+/// # Cancel safety
+/// Nothing is lost.
+pub async fn checkpoint() -> Result<(), Cancelled> {
+    checkpoint_if_cancelled().await?;
+    cancel_shielded_checkpoint().await;
+    checkpoint_if_cancelled().await
+}
+
+/// Looks whether the scope is cancelled, and lets other tasks have their turn only if it is.
+///
+/// # Errors
+/// [`Cancelled`] if the scope is cancelled.
+pub async fn checkpoint_if_cancelled() -> Result<(), Cancelled> {
+    poll_fn(|cx| {
+        Core::with(|core| match core.check_cancelled() {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(cancelled) => core.poll_delivery(cx).map(|()| Err(cancelled)),
+        })
+    })
+    .await
+}
+
+/// Lets other tasks have their turn, also in a cancelled scope.
+pub async fn cancel_shielded_checkpoint() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Whether the next checkpoint here gives [`Cancelled`].
+///
+/// # Panics
+/// Outside of a run.
+pub fn is_cancelled() -> bool {
+    Core::with(|core| core.scope_is_effective())
+}
+
+pub(crate) fn current_scope_remote() -> RemoteScope {
+    Core::with(|core| core.scope().map(Scope::remote)).expect("a future is always polled within some scope")
+}
+
+/// Names a run, on any thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunToken {
+    executor: u16,
+    run: u32,
+}
+
+impl RunToken {
+    /// Has a function called on the run's thread, between the polls of its tasks; it may not block. Tells whether the
+    /// run was still under way.
+    ///
+    /// The function is dropped uncalled if the run ends first.
+    pub fn run_soon(&self, function: impl FnOnce() + Send + 'static) -> bool {
+        let run = self.run;
+        inbox::of(self.executor).push(inbox::Message::Run(Box::new(move |core: &Core| {
+            if core.run() == run {
+                function();
+            }
+        })))
+    }
+}
+
+/// The name of the run on this thread, or `None` outside of one.
+pub fn current_token() -> Option<RunToken> {
+    Core::try_with(|core| RunToken { executor: core.id(), run: core.run() })
+}
+
+/// A variable with a value in each run: shared by its tasks, gone at its end.
+///
+/// ```
+/// use anyio::lowlevel::RunVar;
+///
+/// let counter = RunVar::new();
+/// anyio::run(async || {
+///     counter.set(1);
+///     assert_eq!(counter.get().as_deref(), Some(&1));
+/// });
+/// anyio::run(async || assert_eq!(counter.get(), None));
+/// ```
+#[derive(Debug)]
+pub struct RunVar<T> {
+    id: u64,
+    default: Option<fn() -> T>,
+}
+
+/// What a [`RunVar`] was before it was set. See [`RunVar::reset`].
+#[derive(Debug)]
+#[must_use = "give it to `reset`, or drop it"]
+pub struct RunVarToken {
+    id: u64,
+    before: Option<Rc<dyn Any>>,
+}
+
+impl<T: 'static> RunVar<T> {
+    /// A variable that is not set in any run. Two variables never share values.
+    #[expect(clippy::new_without_default, reason = "every variable is another one")]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), default: None }
+    }
+
+    /// The same variable with a value where it is not set, made anew in each run that asks first.
+    #[must_use]
+    pub fn with_default(self, default: fn() -> T) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    /// The value, or the default, or `None` if there is neither.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn get(&self) -> Option<Rc<T>> {
+        Core::with(|core| {
+            let value = core.variables().get(self.id).or_else(|| {
+                let value: Rc<dyn Any> = Rc::new(self.default?());
+                core.variables().replace(self.id, Some(value.clone()));
+                Some(value)
+            })?;
+            value.downcast().ok()
+        })
+    }
+
+    /// Sets the value in this run.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn set(&self, value: T) -> RunVarToken {
+        Core::with(|core| RunVarToken {
+            id: self.id,
+            before: core.variables().replace(self.id, Some(Rc::new(value))),
+        })
+    }
+
+    /// Makes the value what it was before it was set.
+    ///
+    /// # Panics
+    /// If the token came from another variable, or outside of a run.
+    pub fn reset(&self, token: RunVarToken) {
+        assert_eq!(self.id, token.id, "the token belongs to another variable");
+        Core::with(|core| drop(core.variables().replace(self.id, token.before)));
+    }
+}
+
+/// How a run stands. For tests, and for watching a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunStatistics {
+    /// Tasks that have begun and not ended: the main one, the bodies of groups, their children.
+    pub tasks: usize,
+    /// Everything that waits, or is kept to wait: operations, timers, events, deadlines.
+    pub waits: usize,
+    /// Operations that the driver has not answered.
+    pub operations_in_flight: usize,
+    /// Those among them whose futures were dropped.
+    pub orphaned_operations: usize,
+    /// Receive buffers in the hands of operations and chunks.
+    pub buffers_in_use: usize,
+    /// Completions for which nobody waited. Not 0 means that the driver broke its contract.
+    pub stale_completions: u64,
+}
+
+/// How the run on this thread stands.
+///
+/// # Panics
+/// Outside of a run.
+pub fn statistics() -> RunStatistics {
+    Core::with(|core| RunStatistics {
+        tasks: core.tasks().used(),
+        waits: core.waits().used(),
+        operations_in_flight: core.driver().in_flight(),
+        orphaned_operations: core.orphans().count(),
+        buffers_in_use: core.driver().pool().statistics().in_use,
+        stale_completions: core.stale_completions(),
+    })
+}

@@ -1,0 +1,33 @@
+//! The executor: one thread, one driver.
+
+mod backend;
+mod builder;
+mod core;
+mod cores;
+pub(crate) mod inbox;
+mod operation;
+mod orphans;
+mod queue;
+mod tasks;
+mod variables;
+mod waits;
+mod waker;
+mod wheel;
+
+pub use backend::Backend;
+pub use builder::{Builder, current_backend, run};
+pub use cores::{Core as CpuCore, run_on_cores};
+
+pub(crate) use self::core::Core;
+pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
+pub(crate) use orphans::Disposer;
+pub(crate) use queue::{WaitQueue, Waiter, Woken};
+pub(crate) use tasks::ReadyList;
+pub(crate) use waits::{Outcome, WaitKey, WaitKind, WaitState};
+pub(crate) use waker::{StoredWaker, TaskKey};
+
+/// No wait slot.
+pub(crate) const NO_WAIT: u32 = wheel::NONE;
+
+/// So many results of one operation may wait for their stream before the operation is stopped.
+pub(crate) const MAX_QUEUED_RESULTS: usize = 8;

@@ -1,0 +1,134 @@
+//! Which driver runs, and the one name for all of them.
+
+use anyio_driver::{
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
+};
+use anyio_fallback::PollDriver;
+use std::{fmt, io, os::fd::OwnedFd, str::FromStr};
+
+mod choice;
+#[cfg(not(target_os = "linux"))]
+#[path = "backend/no_uring.rs"]
+mod uring;
+#[cfg(target_os = "linux")]
+mod uring;
+
+pub(crate) use choice::{Options, open};
+use uring::UringDriver;
+
+/// What does the I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Backend {
+    /// io_uring if the host offers it, else polling, with one line in the log that says why.
+    #[default]
+    Auto,
+    /// io_uring, or an error that says why not.
+    Uring,
+    /// Readiness (epoll, kqueue, poll) and worker threads.
+    Poll,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Uring => "uring",
+            Self::Poll => "poll",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = io::Error;
+
+    fn from_str(name: &str) -> io::Result<Self> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "uring" => Ok(Self::Uring),
+            "poll" => Ok(Self::Poll),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("no back end is called {name:?}; there are auto, uring and poll"),
+            )),
+        }
+    }
+}
+
+/// One of the drivers. An enum and not a type parameter, so that users' types do not carry one.
+pub(crate) enum AnyDriver {
+    Uring(Box<UringDriver>),
+    Poll(Box<PollDriver>),
+}
+
+/// Calls the same method of whichever driver it is.
+macro_rules! each {
+    ($self:ident, $driver:ident => $call:expr) => {
+        match $self {
+            Self::Uring($driver) => $call,
+            Self::Poll($driver) => $call,
+        }
+    };
+}
+
+impl AnyDriver {
+    /// Which back end this is.
+    pub(crate) fn backend(&self) -> Backend {
+        match self {
+            Self::Uring(_) => Backend::Uring,
+            Self::Poll(_) => Backend::Poll,
+        }
+    }
+}
+
+impl Driver for AnyDriver {
+    #[inline]
+    unsafe fn submit(&mut self, token: Token, op: Op) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { each!(self, driver => driver.submit(token, op)) }
+    }
+
+    #[inline]
+    fn cancel(&mut self, token: Token) {
+        each!(self, driver => driver.cancel(token));
+    }
+
+    fn close(&mut self, descriptor: OwnedFd) {
+        each!(self, driver => driver.close(descriptor));
+    }
+
+    #[inline]
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+        each!(self, driver => driver.turn(wait, completions))
+    }
+
+    fn in_flight(&self) -> usize {
+        each!(self, driver => driver.in_flight())
+    }
+
+    fn unparker(&self) -> Unparker {
+        each!(self, driver => driver.unparker())
+    }
+
+    fn unpark_other(&mut self, other: &Unparker) {
+        each!(self, driver => driver.unpark_other(other));
+    }
+
+    #[inline]
+    fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
+        each!(self, driver => driver.take_buffer(buffer, length))
+    }
+
+    #[inline]
+    fn pool(&self) -> &BufferPool {
+        each!(self, driver => driver.pool())
+    }
+
+    #[inline]
+    fn capabilities(&self) -> Capabilities {
+        each!(self, driver => driver.capabilities())
+    }
+
+    fn supports(&self, kind: OpKind) -> bool {
+        each!(self, driver => driver.supports(kind))
+    }
+}

@@ -1,0 +1,57 @@
+//! Hosts without io_uring.
+
+use super::{AnyDriver, choice::Options};
+use anyio_driver::{
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
+};
+use std::{io, os::fd::OwnedFd};
+
+/// There is none, and no value of it.
+pub(crate) enum UringDriver {}
+
+/// Says that there is no io_uring here.
+pub(crate) fn open(_options: &Options) -> io::Result<AnyDriver> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "io_uring exists only on Linux"))
+}
+
+impl Driver for UringDriver {
+    unsafe fn submit(&mut self, _token: Token, _op: Op) {
+        match *self {}
+    }
+
+    fn cancel(&mut self, _token: Token) {
+        match *self {}
+    }
+
+    fn close(&mut self, _descriptor: OwnedFd) {
+        match *self {}
+    }
+
+    fn turn(&mut self, _wait: Wait, _completions: &mut Vec<Completion>) -> io::Result<()> {
+        match *self {}
+    }
+
+    fn in_flight(&self) -> usize {
+        match *self {}
+    }
+
+    fn unparker(&self) -> Unparker {
+        match *self {}
+    }
+
+    fn take_buffer(&mut self, _buffer: BufferId, _length: usize) -> Chunk {
+        match *self {}
+    }
+
+    fn pool(&self) -> &BufferPool {
+        match *self {}
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        match *self {}
+    }
+
+    fn supports(&self, _kind: OpKind) -> bool {
+        match *self {}
+    }
+}

@@ -1,0 +1,227 @@
+//! Running a program.
+
+use super::{
+    backend::{self, Backend},
+    core::Core,
+    waker::TaskKey,
+};
+use crate::scope::{Deadline, Scope};
+use anyio_driver::Driver;
+use std::{
+    any::Any,
+    future::Future,
+    io,
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::{Pin, pin},
+    ptr,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// Runs a program with the default options: `Builder::new().run(main)`.
+///
+/// ```
+/// let answer = anyio::run(async || {
+///     anyio::sleep(std::time::Duration::from_millis(1)).await.unwrap();
+///     42
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// # Panics
+/// If `main` does, after everything was torn down. If no driver can be set up, or a runtime runs on this thread
+/// already; use [`Builder::run`] to get these as errors.
+#[track_caller]
+pub fn run<T>(main: impl AsyncFnOnce() -> T) -> T {
+    match Builder::new().run(main) {
+        Ok(value) => value,
+        Err(error) => panic!("anyio cannot run: {error}"),
+    }
+}
+
+/// How a program is to be run.
+///
+/// ```
+/// use anyio::{Backend, Builder};
+///
+/// let backend = Builder::new().backend(Backend::Poll).run(async || anyio::current_backend())?;
+/// assert_eq!(backend, Some(Backend::Poll));
+/// # std::io::anyio::Ok(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Builder {
+    backend: Option<Backend>,
+    options: backend::Options,
+    teardown_limit: Duration,
+}
+
+impl Builder {
+    /// The default options: the back end that `ANYIO_BACKEND` in the environment names (`auto`, `uring` or `poll`), or
+    /// [`Backend::Auto`].
+    pub fn new() -> Self {
+        Self { backend: None, options: backend::Options::default(), teardown_limit: Duration::from_secs(5) }
+    }
+
+    /// Chooses the back end, whatever the environment says.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// How many submissions fit into the ring at a time; rounded up to a power of two. More wait in the driver's queue,
+    /// so this is a matter of speed only. 1024 by default.
+    #[must_use]
+    pub fn ring_entries(mut self, entries: u32) -> Self {
+        self.options.ring_entries = entries;
+        self
+    }
+
+    /// How many receive buffers the kernel gets to choose from, for programs with many streams; rounded up to a power of
+    /// two, at most 32,768. 256 by default.
+    #[must_use]
+    pub fn receive_buffers(mut self, count: u16) -> Self {
+        self.options.receive_buffers = count;
+        self
+    }
+
+    /// The size of a receive buffer in bytes, and so the most that one `receive` gives. 16 KiB by default.
+    #[must_use]
+    pub fn receive_buffer_size(mut self, bytes: usize) -> Self {
+        self.options.receive_buffer_size = bytes;
+        self
+    }
+
+    /// How long to look for completions before sleeping. It makes answers to a lone connection faster, at the price of
+    /// processor time. Not at all by default.
+    #[must_use]
+    pub fn spin(mut self, duration: Duration) -> Self {
+        self.options.spin = Some(duration);
+        self
+    }
+
+    /// How many worker threads this run's poll back end may use for files. By default all runs of the process share as
+    /// many as suit the machine.
+    #[must_use]
+    pub fn worker_threads(mut self, count: NonZeroUsize) -> Self {
+        self.options.worker_threads = Some(count);
+        self
+    }
+
+    /// How long the end of a run waits for operations that the kernel cannot cancel. What is not done then is leaked, with
+    /// a warning in the log. Five seconds by default.
+    #[must_use]
+    pub fn teardown_limit(mut self, limit: Duration) -> Self {
+        self.teardown_limit = limit;
+        self
+    }
+
+    /// Runs a program on this thread and gives what it gives.
+    ///
+    /// # Errors
+    /// If the chosen back end cannot be had on this host, with the cause. If a runtime runs on this thread already. If the
+    /// driver becomes unusable half-way; the main future is dropped then.
+    ///
+    /// # Panics
+    /// If `main` does, after everything was torn down.
+    pub fn run<T>(&self, main: impl AsyncFnOnce() -> T) -> io::Result<T> {
+        let core = Core::new(backend::open(self.chosen_backend()?, &self.options)?)?;
+        let _entered = core.enter()?;
+        let ended = drive_main(&core, main);
+        teardown(&core, self.teardown_limit);
+        match ended? {
+            Ok(value) => Ok(value),
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    fn chosen_backend(&self) -> io::Result<Backend> {
+        match (self.backend, std::env::var("ANYIO_BACKEND")) {
+            (Some(backend), _) => Ok(backend),
+            (None, Ok(name)) if !name.is_empty() => name.parse(),
+            (None, _) => Ok(Backend::Auto),
+        }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Which back end runs here: [`Backend::Uring`] or [`Backend::Poll`], or `None` outside of a run.
+pub fn current_backend() -> Option<Backend> {
+    Core::try_with(|core| core.driver().backend())
+}
+
+type Ended<T> = Result<T, Box<dyn Any + Send>>;
+
+/// Polls the main future, and turns the driver, until the future is ready.
+fn drive_main<T>(core: &Core, main: impl AsyncFnOnce() -> T) -> io::Result<Ended<T>> {
+    let scope = pin!(Scope::new_node(Deadline::Never, false));
+    // SAFETY: the scope is pinned to this frame; a root needs no parent.
+    unsafe { scope.enter(core, None) };
+    // SAFETY: a main task has no group.
+    let task = unsafe { core.tasks().insert(ptr::null(), ptr::null()) };
+    let ended = {
+        let mut main = pin!(main());
+        loop {
+            while core.take_main_ready() {
+                if let Some(ended) = poll_main(core, &scope, task, main.as_mut()) {
+                    core.tasks().remove(task);
+                    // The rest of the run is teardown: dropping `main` here, and what it has in flight.
+                    return Ok(ended);
+                }
+            }
+            if let Err(error) = core.turn(None) {
+                break error;
+            }
+        }
+    };
+    core.tasks().remove(task);
+    Err(ended)
+}
+
+fn poll_main<T>(
+    core: &Core,
+    scope: &Scope,
+    task: TaskKey,
+    main: Pin<&mut impl Future<Output = T>>,
+) -> Option<Ended<T>> {
+    let outer = core.begin_task(task);
+    let waker = task.waker();
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let _current = core.enter_scope(scope);
+        main.poll(&mut Context::from_waker(&waker))
+    }));
+    core.end_task(outer);
+    match polled {
+        Ok(Poll::Pending) => None,
+        Ok(Poll::Ready(value)) => Some(Ok(value)),
+        Err(payload) => Some(Err(payload)),
+    }
+}
+
+/// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
+/// limit is leaked.
+fn teardown(core: &Core, limit: Duration) {
+    core.variables().clear();
+    let deadline = Instant::now() + limit;
+    core.waits().cancel_operations(|token| core.cancel_operation(token));
+    while core.driver().in_flight() > 0 && Instant::now() < deadline {
+        if let Err(error) = core.turn(Some(deadline)) {
+            log::warn!("the driver failed at the end of a run: {error}");
+            break;
+        }
+    }
+    drop(core.lease().close());
+    let in_flight = core.driver().in_flight();
+    if in_flight > 0 {
+        let leaked = core.orphans().leak();
+        log::warn!(
+            "{in_flight} operations did not end with their run; the memory of {leaked} of them is leaked"
+        );
+    }
+}

@@ -1,0 +1,522 @@
+//! One executor: what its thread knows while it runs.
+//!
+//! # Contract
+//! `CURRENT` points to the executor of this thread from the beginning of its run to the end of its teardown, while
+//! the executor lies unmoved on the heap. References to it are only lent to closures on this thread, so none
+//! outlives it. Everything in it is for this thread alone and uses cells; what may run code of users (waking foreign
+//! wakers, disposing of results) is called with no borrow open.
+
+use super::{
+    backend::AnyDriver,
+    inbox::{Lease, Message},
+    orphans::Orphans,
+    tasks::Tasks,
+    variables::Variables,
+    waits::{Delivery, Expired, WaitKey, Waits},
+    waker::{StoredWaker, TaskKey},
+};
+use crate::scope::{ReasonKind, Scope};
+use anyio_driver::{Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
+use std::{
+    cell::{Cell, Ref, RefCell, RefMut},
+    collections::HashMap,
+    io,
+    panic::Location,
+    ptr,
+    sync::atomic::{AtomicU32, Ordering},
+    task::Waker,
+    time::Instant,
+};
+
+thread_local! {
+    static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
+}
+
+/// How many polls of tasks that were woken by tasks fit into one turn.
+const BUDGET: u32 = 64;
+
+/// How many operations may complete without waiting, or be refused with a cancellation, in one poll of a task
+/// before it has to let others run.
+const IMMEDIATE: u32 = 32;
+
+/// Whether the main task is to be polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MainReady {
+    No,
+    Charged,
+    Urgent,
+}
+
+/// One executor.
+pub(crate) struct Core {
+    run: u32,
+    lease: Lease,
+    driver: RefCell<AnyDriver>,
+    waits: Waits,
+    tasks: Tasks,
+    orphans: Orphans,
+    variables: Variables,
+    scope: Cell<*const Scope>,
+    task: Cell<Option<TaskKey>>,
+    main_ready: Cell<MainReady>,
+    dispatching: Cell<bool>,
+    budget: Cell<u32>,
+    immediate: Cell<u32>,
+    streams: Cell<usize>,
+    deferring: Cell<bool>,
+    deferred: RefCell<Vec<Waker>>,
+    remotes: RefCell<Remotes>,
+    completions: RefCell<Vec<Completion>>,
+    messages: RefCell<Vec<Message>>,
+    stale: Cell<u64>,
+}
+
+impl Core {
+    /// An executor on this driver.
+    ///
+    /// # Errors
+    /// If too many run in this process.
+    pub(crate) fn new(driver: AnyDriver) -> io::Result<Box<Self>> {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let lease = Lease::new()?;
+        lease.open(driver.unparker());
+        Ok(Box::new(Self {
+            run,
+            waits: Waits::new(run),
+            tasks: Tasks::new(lease.id()),
+            lease,
+            driver: RefCell::new(driver),
+            orphans: Orphans::default(),
+            variables: Variables::default(),
+            scope: Cell::new(ptr::null()),
+            task: Cell::new(None),
+            main_ready: Cell::new(MainReady::Charged),
+            dispatching: Cell::new(false),
+            budget: Cell::new(BUDGET),
+            immediate: Cell::new(IMMEDIATE),
+            streams: Cell::new(0),
+            deferring: Cell::new(false),
+            deferred: RefCell::default(),
+            remotes: RefCell::default(),
+            completions: RefCell::default(),
+            messages: RefCell::default(),
+            stale: Cell::new(0),
+        }))
+    }
+
+    /// Lends the executor of this thread.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn with<R>(use_core: impl FnOnce(&Core) -> R) -> R {
+        match Self::try_with(use_core) {
+            Some(result) => result,
+            None => panic!("no anyio runtime on this thread: this works only inside of anyio::run"),
+        }
+    }
+
+    /// Lends the executor of this thread, if there is one.
+    #[inline]
+    pub(crate) fn try_with<R>(use_core: impl FnOnce(&Core) -> R) -> Option<R> {
+        // At the thread's very end the variable may be gone; then the executor is, too.
+        let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+        // SAFETY: the pointer leads to an executor as long as it is set: see the contract.
+        unsafe { current.as_ref() }.map(use_core)
+    }
+
+    /// Makes this the thread's executor as long as the guard lives.
+    ///
+    /// # Errors
+    /// If the thread has one already.
+    pub(crate) fn enter(self: &Box<Self>) -> io::Result<Entered> {
+        if !CURRENT.get().is_null() {
+            return Err(io::Error::other("an anyio runtime runs on this thread already"));
+        }
+        CURRENT.set(&**self);
+        Ok(Entered(()))
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u16 {
+        self.lease.id()
+    }
+
+    /// Which executor of this process this is; never used again.
+    #[inline]
+    pub(crate) fn run(&self) -> u32 {
+        self.run
+    }
+
+    #[inline]
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    #[inline]
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    pub(crate) fn orphans(&self) -> &Orphans {
+        &self.orphans
+    }
+
+    pub(crate) fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    #[inline]
+    pub(crate) fn driver(&self) -> Ref<'_, AnyDriver> {
+        self.driver.borrow()
+    }
+
+    #[inline]
+    pub(crate) fn driver_mut(&self) -> RefMut<'_, AnyDriver> {
+        self.driver.borrow_mut()
+    }
+
+    /// How many streams are open that may have a receive in flight.
+    #[inline]
+    pub(crate) fn streams(&self) -> &Cell<usize> {
+        &self.streams
+    }
+
+    /// How many completions came for nobody.
+    pub(crate) fn stale_completions(&self) -> u64 {
+        self.stale.get()
+    }
+
+    // ---- scopes ----
+
+    /// The scope of what is being polled.
+    #[inline]
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        // SAFETY: the current scope is set only while its body is being polled, during which it is alive and unmoved.
+        unsafe { self.scope.get().as_ref() }
+    }
+
+    /// Makes `scope` the current one as long as the guard lives.
+    #[inline]
+    pub(crate) fn enter_scope<'a>(&'a self, scope: &'a Scope) -> CurrentScope<'a> {
+        CurrentScope { core: self, outer: self.scope.replace(scope) }
+    }
+
+    #[inline]
+    pub(crate) fn scope_is_effective(&self) -> bool {
+        self.scope().is_some_and(Scope::is_effective)
+    }
+
+    /// Links a wait to the current scope, so that its cancellation reaches it.
+    #[inline]
+    pub(crate) fn link_to_scope(&self, wait: WaitKey) {
+        if let Some(scope) = self.scope() {
+            // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+            unsafe { self.waits.link(wait, scope) };
+        }
+    }
+
+    /// Asks the driver to cancel an operation.
+    #[inline]
+    pub(crate) fn cancel_operation(&self, token: Token) {
+        self.driver_mut().cancel(token);
+    }
+
+    /// Gives a scope a number under which other threads can name it, never used again.
+    ///
+    /// # Safety
+    /// The node stays where it is, and calls `forget_remote` before it goes.
+    pub(crate) unsafe fn register_remote(&self, scope: &Scope) -> u64 {
+        let mut remotes = self.remotes.borrow_mut();
+        remotes.last += 1;
+        let id = remotes.last;
+        remotes.scopes.insert(id, scope);
+        id
+    }
+
+    pub(crate) fn forget_remote(&self, id: u64, scope: &Scope) {
+        let mut remotes = self.remotes.borrow_mut();
+        if remotes.scopes.get(&id).is_some_and(|known| ptr::eq(*known, scope)) {
+            remotes.scopes.remove(&id);
+        }
+    }
+
+    /// Cancels the scope of this number, if its body is still under way.
+    pub(crate) fn cancel_remote(
+        &self,
+        id: u64,
+        kind: ReasonKind,
+        message: Option<String>,
+        location: &'static Location<'static>,
+    ) {
+        let scope = self.remotes.borrow().scopes.get(&id).copied().unwrap_or(ptr::null());
+        // SAFETY: a registered node is alive: it is forgotten before it goes.
+        if let Some(scope) = unsafe { scope.as_ref() } {
+            scope.cancel_with(kind, message, location);
+        }
+    }
+
+    // ---- waking ----
+
+    /// Whether what is woken now is woken by a completion, a timer or another thread.
+    #[inline]
+    pub(crate) fn is_dispatching(&self) -> bool {
+        self.dispatching.get()
+    }
+
+    #[inline]
+    pub(crate) fn wake_task(&self, task: TaskKey) {
+        self.tasks.wake(self, task);
+    }
+
+    #[inline]
+    pub(crate) fn wake_main(&self, urgent: bool) {
+        if urgent {
+            self.main_ready.set(MainReady::Urgent);
+        } else if self.main_ready.get() == MainReady::No {
+            self.main_ready.set(MainReady::Charged);
+        }
+    }
+
+    /// Wakes what a wait has stored.
+    #[inline]
+    pub(crate) fn wake_stored(&self, waker: StoredWaker) {
+        match waker {
+            StoredWaker::None => {}
+            StoredWaker::Task(task) if task.executor() == self.id() => self.wake_task(task),
+            StoredWaker::Task(task) => task.wake(),
+            StoredWaker::Foreign(waker) => self.wake_foreign(waker),
+        }
+    }
+
+    /// Wakes a waker that is not anyio's: at once, or after the walk through the tree of scopes.
+    pub(crate) fn wake_foreign(&self, waker: Waker) {
+        if self.deferring.get() {
+            self.deferred.borrow_mut().push(waker);
+        } else {
+            waker.wake();
+        }
+    }
+
+    /// Runs something that must not be interrupted by foreign code; foreign wakers are woken afterwards.
+    pub(crate) fn deferring_foreign_wakes(&self, run: impl FnOnce(&Core)) {
+        if self.deferring.replace(true) {
+            return run(self);
+        }
+        run(self);
+        self.deferring.set(false);
+        let deferred = self.deferred.take();
+        for waker in deferred {
+            waker.wake();
+        }
+    }
+
+    /// Wakes another executor's driver by way of this thread's, if it has one that can do so now.
+    pub(crate) fn unpark_from_here(other: &Unparker) -> bool {
+        Self::try_with(|core| match core.driver.try_borrow_mut() {
+            Ok(mut driver) => {
+                driver.unpark_other(other);
+                true
+            }
+            Err(_) => false,
+        }) == Some(true)
+    }
+
+    // ---- polling ----
+
+    /// The task that is being polled.
+    #[inline]
+    pub(crate) fn task(&self) -> Option<TaskKey> {
+        self.task.get()
+    }
+
+    /// Says which task is being polled; gives back which was.
+    #[inline]
+    pub(crate) fn begin_task(&self, task: TaskKey) -> Option<TaskKey> {
+        self.immediate.set(IMMEDIATE);
+        self.task.replace(Some(task))
+    }
+
+    #[inline]
+    pub(crate) fn end_task(&self, outer: Option<TaskKey>) {
+        self.task.set(outer);
+    }
+
+    /// Charges the poll of a task that was woken by a task. False if the turn's budget is spent.
+    #[inline]
+    pub(crate) fn charge(&self) -> bool {
+        let budget = self.budget.get();
+        self.budget.set(budget.saturating_sub(1));
+        budget > 0
+    }
+
+    /// Counts something that was done without waiting. False if the task has done so much of it that it has to let
+    /// others run first.
+    #[inline]
+    pub(crate) fn charge_immediate(&self) -> bool {
+        let immediate = self.immediate.get();
+        self.immediate.set(immediate.saturating_sub(1));
+        immediate > 0
+    }
+
+    /// Whether the main task is to be polled in this turn.
+    #[inline]
+    pub(crate) fn take_main_ready(&self) -> bool {
+        match self.main_ready.get() {
+            MainReady::No => false,
+            MainReady::Urgent => {
+                self.main_ready.set(MainReady::No);
+                true
+            }
+            MainReady::Charged => {
+                let affordable = self.charge();
+                if affordable {
+                    self.main_ready.set(MainReady::No);
+                }
+                affordable
+            }
+        }
+    }
+
+    // ---- the driver ----
+
+    /// Hands an operation to the driver.
+    ///
+    /// # Safety
+    /// As for [`Driver::submit`], for the slot's token.
+    #[inline]
+    pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) {
+        // SAFETY: passed on; the slot is taken, so no other operation has its index.
+        unsafe { self.driver_mut().submit(wait.token(), op) };
+    }
+
+    /// Enters the kernel once, waits there if no task is ready, and wakes all for whom something has happened.
+    ///
+    /// # Errors
+    /// If the driver is beyond use.
+    pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
+        let mut wait = if self.main_ready.get() != MainReady::No {
+            Wait::No
+        } else {
+            match [limit, self.waits.next_timer()].into_iter().flatten().min() {
+                Some(at) => Wait::Until(at),
+                None => Wait::Forever,
+            }
+        };
+        let inbox = self.lease.inbox();
+        if wait != Wait::No && !inbox.fall_asleep() {
+            wait = Wait::No;
+        }
+        let mut completions = self.completions.take();
+        let turned = self.driver_mut().turn(wait, &mut completions);
+        if wait != Wait::No {
+            inbox.wake_up();
+        }
+        self.budget.set(BUDGET);
+        self.dispatching.set(true);
+        for completion in &completions {
+            self.deliver(completion);
+        }
+        if !self.waits.has_no_timers() {
+            let now = Instant::now();
+            while let Some(expired) = self.waits.expire(now) {
+                match expired {
+                    Expired::Wake(waker) => self.wake_stored(waker),
+                    // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
+                    Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+                }
+            }
+        }
+        if inbox.has_messages() {
+            self.read_messages();
+        }
+        self.dispatching.set(false);
+        completions.clear();
+        self.completions.replace(completions);
+        turned
+    }
+
+    fn read_messages(&self) {
+        let mut messages = self.messages.take();
+        self.lease.inbox().take(&mut messages);
+        for message in messages.drain(..) {
+            match message {
+                Message::Wake(task) => self.wake_task(task),
+                Message::Run(job) => job(self),
+            }
+        }
+        self.messages.replace(messages);
+    }
+
+    #[inline]
+    fn deliver(&self, completion: &Completion) {
+        if completion.flags.contains(CompletionFlags::MORE) {
+            return self.deliver_one_of_many(completion);
+        }
+        match self.waits.complete(completion) {
+            Delivery::Wake(waker) => self.wake_stored(waker),
+            Delivery::Orphan(disposer) => {
+                if let Some(wait) = self.waits.of_token(completion.token) {
+                    self.waits.remove(wait);
+                }
+                self.orphans.finish(self, disposer, completion);
+            }
+            Delivery::Stale => self.stale.set(self.stale.get() + 1),
+        }
+    }
+
+    fn deliver_one_of_many(&self, completion: &Completion) {
+        let Some(wait) = self.waits.of_token(completion.token) else {
+            return self.stale.set(self.stale.get() + 1);
+        };
+        if let Some(disposer) = self.waits.disposer(wait) {
+            return self.orphans.dispose_one_of_many(self, disposer, completion);
+        }
+        let (count, waker) = self.waits.push_result(wait, completion);
+        if count >= super::MAX_QUEUED_RESULTS && self.waits.ask_cancel(wait) {
+            self.cancel_operation(completion.token);
+        }
+        self.wake_stored(waker);
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.waits.detach_everything();
+    }
+}
+
+/// The scopes that other threads may name.
+#[derive(Default)]
+struct Remotes {
+    last: u64,
+    scopes: HashMap<u64, *const Scope>,
+}
+
+/// Takes the executor off its thread when dropped.
+pub(crate) struct Entered(());
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(ptr::null());
+    }
+}
+
+/// Makes the outer scope current again when dropped.
+pub(crate) struct CurrentScope<'a> {
+    core: &'a Core,
+    outer: *const Scope,
+}
+
+impl Drop for CurrentScope<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.core.scope.set(self.outer);
+    }
+}

@@ -1,0 +1,217 @@
+//! One executor on each of several cores.
+
+use super::builder::Builder;
+use crate::{
+    error::{CancelAware, Error, ErrorGroup},
+    lowlevel,
+    scope::{ReasonKind, RemoteScope},
+};
+use std::{
+    io,
+    panic::resume_unwind,
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+/// Which of several cores this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Core {
+    index: usize,
+    count: usize,
+}
+
+impl Core {
+    /// The core's number, from 0 on.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How many cores there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// Runs the same program on several cores, with the default options: `Builder::new().run_on_cores(count, main)`.
+///
+/// ```
+/// use anyio::{Core, Result, run_on_cores};
+///
+/// let squares = run_on_cores(2, async |core: &Core| -> Result<usize> { Ok(core.index() * core.index()) })?;
+/// assert_eq!(squares, Some(vec![0, 1]));
+/// # Result::<(), anyio::ErrorGroup<anyio::Error>>::Ok(())
+/// ```
+///
+/// # Errors
+/// As for [`Builder::run_on_cores`].
+///
+/// # Panics
+/// As for [`Builder::run_on_cores`].
+pub fn run_on_cores<T, E, Via, F>(count: usize, main: F) -> Result<Option<Vec<T>>, ErrorGroup<E>>
+where
+    T: Send,
+    E: CancelAware<Via> + From<Error> + Send,
+    F: AsyncFn(&Core) -> Result<T, E> + Sync,
+{
+    Builder::new().run_on_cores(count, main)
+}
+
+/// What the cores have in common while they run.
+struct Shared<E> {
+    errors: Mutex<Vec<E>>,
+    /// The scopes of the cores that have begun, and whether they are to be cancelled.
+    scopes: Mutex<(Vec<RemoteScope>, bool)>,
+}
+
+impl<E> Shared<E> {
+    /// Takes a core's scope in, so that others can cancel it.
+    fn begin(&self, scope: RemoteScope) {
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if scopes.1 {
+            scope.cancel_for(ReasonKind::SiblingFailed, None);
+        }
+        scopes.0.push(scope);
+    }
+
+    fn fail(&self, error: Option<E>) {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).extend(error);
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.1 = true;
+        for scope in &scopes.0 {
+            scope.cancel_for(ReasonKind::SiblingFailed, None);
+        }
+    }
+}
+
+impl Builder {
+    /// Runs the same program on several cores: one thread each, pinned to a processor of its own as far as there are
+    /// enough, with an executor and a driver of its own. `main` is called on each; its future stays there.
+    ///
+    /// The cores form a group: when one fails the others are cancelled, and all are awaited. The values come out in the
+    /// order of the cores. `Ok(None)` means that some core ended with a cancellation and none failed.
+    ///
+    /// # Errors
+    /// The errors of all cores, first in time first. That of the first core whose driver or thread could not be set up,
+    /// converted from [`Error::Io`].
+    ///
+    /// # Panics
+    /// If `main` does on one of the cores, after the others were cancelled and awaited; or if `count` is 0.
+    pub fn run_on_cores<T, E, Via, F>(&self, count: usize, main: F) -> Result<Option<Vec<T>>, ErrorGroup<E>>
+    where
+        T: Send,
+        E: CancelAware<Via> + From<Error> + Send,
+        F: AsyncFn(&Core) -> Result<T, E> + Sync,
+    {
+        assert!(count > 0, "a program needs at least one core");
+        let shared = Shared { errors: Mutex::default(), scopes: Mutex::default() };
+        let processors = processors();
+        let (values, panic) = thread::scope(|threads| {
+            let mut running = Vec::new();
+            for index in 0..count {
+                let (main, shared, processor) = (&main, &shared, processors.get(index).copied());
+                let body = move || {
+                    // A processor that is not to be had makes the core slower, not wrong.
+                    processor.map(pin_to);
+                    self.run_core(&Core { index, count }, main, shared)
+                };
+                match thread::Builder::new().name(format!("anyio-core-{index}")).spawn_scoped(threads, body) {
+                    Ok(thread) => running.push(thread),
+                    Err(error) => shared.fail(Some(error_of(error, "start a thread", index))),
+                }
+            }
+            let mut panic = None;
+            let mut values = Vec::new();
+            for thread in running {
+                match thread.join() {
+                    Ok(value) => values.extend(value),
+                    Err(payload) => panic = panic.or(Some(payload)),
+                }
+            }
+            (values, panic)
+        });
+        if let Some(payload) = panic {
+            resume_unwind(payload);
+        }
+        match ErrorGroup::new(shared.errors.into_inner().unwrap_or_else(PoisonError::into_inner)) {
+            Some(errors) => Err(errors),
+            None => Ok((values.len() == count).then_some(values)),
+        }
+    }
+
+    /// Runs one core. Gives its value, if it has one; errors and panics go to the others.
+    fn run_core<T, E, Via>(
+        &self,
+        core: &Core,
+        main: &impl AsyncFn(&Core) -> Result<T, E>,
+        shared: &Shared<E>,
+    ) -> Option<T>
+    where
+        E: CancelAware<Via> + From<Error>,
+    {
+        let others = CancelOnPanic(shared);
+        let ended = self.run(async || {
+            shared.begin(lowlevel::current_scope_remote());
+            let result = main(core).await;
+            if result.as_ref().is_err_and(|error| error.is_cancelled()) && lowlevel::is_cancelled() {
+                return None;
+            }
+            Some(result)
+        });
+        std::mem::forget(others);
+        match ended {
+            Ok(Some(Ok(value))) => return Some(value),
+            Ok(Some(Err(error))) => shared.fail(Some(error)),
+            Ok(None) => {}
+            Err(error) => shared.fail(Some(error_of(error, "run", core.index))),
+        }
+        None
+    }
+}
+
+/// Cancels the other cores when dropped, which only a panic does.
+struct CancelOnPanic<'a, E>(&'a Shared<E>);
+
+impl<E> Drop for CancelOnPanic<'_, E> {
+    fn drop(&mut self) {
+        self.0.fail(None);
+    }
+}
+
+fn error_of<E: From<Error>>(error: io::Error, operation: &'static str, core: usize) -> E {
+    Error::of_operation(error, operation, format_args!("core {core}")).into()
+}
+
+/// The processors that this process may use.
+#[cfg(target_os = "linux")]
+fn processors() -> Vec<usize> {
+    // SAFETY: a set of zeros is an empty set, and the call fills it within its size.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return Vec::new();
+        }
+        set
+    };
+    // SAFETY: the numbers stay below the size of the set.
+    (0..libc::CPU_SETSIZE as usize).filter(|&processor| unsafe { libc::CPU_ISSET(processor, &set) }).collect()
+}
+
+/// Lets this thread run on one processor only, if the host allows it.
+#[cfg(target_os = "linux")]
+fn pin_to(processor: usize) {
+    // SAFETY: the set is valid, and the number came out of such a set.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+    }
+}
+
+/// Threads cannot be pinned here.
+#[cfg(not(target_os = "linux"))]
+fn processors() -> Vec<usize> {
+    Vec::new()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin_to(_processor: usize) {}

@@ -1,0 +1,197 @@
+//! What other threads have to tell an executor.
+//!
+//! Every executor leases a number, and with it an inbox out of a table that is never freed, so that wakers may
+//! reach it at any time, also after the executor's end. A message to an executor that sleeps wakes its driver; one
+//! to an executor that is awake costs no system call.
+
+use super::{Core, TaskKey};
+use anyio_driver::Unparker;
+use std::{
+    io,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Something for an executor to do.
+pub(crate) enum Message {
+    /// Wake this task.
+    Wake(TaskKey),
+    /// Run this on the executor's thread, before the next tasks. It may not block.
+    Run(Box<dyn FnOnce(&Core) + Send>),
+}
+
+/// Where messages to one executor wait.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    contents: Mutex<Contents>,
+    /// Whether there are messages.
+    pending: AtomicBool,
+    /// Whether the executor is about to wait, or waits, in its driver.
+    asleep: AtomicBool,
+}
+
+#[derive(Default)]
+struct Contents {
+    messages: Vec<Message>,
+    /// Set while an executor holds the lease.
+    unparker: Option<Unparker>,
+}
+
+impl Inbox {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        // No code that can panic runs under the lock.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a message. Without an executor it is dropped; the result tells.
+    pub(crate) fn push(&self, message: Message) -> bool {
+        let unparker = {
+            let mut contents = self.contents();
+            let Some(unparker) = &contents.unparker else { return false };
+            let unparker = unparker.clone();
+            contents.messages.push(message);
+            self.pending.store(true, Ordering::SeqCst);
+            unparker
+        };
+        if self.asleep.swap(false, Ordering::SeqCst) && !Core::unpark_from_here(&unparker) {
+            unparker.unpark();
+        }
+        true
+    }
+
+    /// Whether messages wait. One that comes at the same time may be missed, but then wakes the driver.
+    #[inline]
+    pub(crate) fn has_messages(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Takes all messages; `messages` is empty before and lends its memory.
+    pub(crate) fn take(&self, messages: &mut Vec<Message>) {
+        let mut contents = self.contents();
+        self.pending.store(false, Ordering::SeqCst);
+        std::mem::swap(&mut contents.messages, messages);
+    }
+
+    /// Says that the executor is going to wait. From then on a message wakes the driver. If it is false there are
+    /// messages already and waiting is no good.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        if self.pending.load(Ordering::SeqCst) {
+            self.wake_up();
+            return false;
+        }
+        true
+    }
+
+    /// Says that the executor is awake.
+    pub(crate) fn wake_up(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+}
+
+const PAGE: usize = 256;
+
+/// 65,536 inboxes in pages that are made when first needed.
+static INBOXES: [OnceLock<Box<[Inbox]>>; PAGE] = [const { OnceLock::new() }; PAGE];
+
+/// The inbox of this number.
+pub(crate) fn of(executor: u16) -> &'static Inbox {
+    let page =
+        INBOXES[usize::from(executor) / PAGE].get_or_init(|| (0..PAGE).map(|_| Inbox::default()).collect());
+    &page[usize::from(executor) % PAGE]
+}
+
+/// Numbers that are free again, and the first that was never used.
+static NUMBERS: Mutex<(Vec<u16>, u32)> = Mutex::new((Vec::new(), 0));
+
+/// An executor's number for as long as it lives.
+pub(crate) struct Lease(u16);
+
+impl Lease {
+    /// A number that no other executor has.
+    ///
+    /// # Errors
+    /// If 65,536 executors live already.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = numbers.0.pop() {
+            return Ok(Self(number));
+        }
+        let number = u16::try_from(numbers.1)
+            .map_err(|_| io::Error::other("65,536 executors run in this process already"))?;
+        numbers.1 += 1;
+        Ok(Self(number))
+    }
+
+    pub(crate) fn id(&self) -> u16 {
+        self.0
+    }
+
+    pub(crate) fn inbox(&self) -> &'static Inbox {
+        of(self.0)
+    }
+
+    /// From now on messages are taken, and wake the driver.
+    pub(crate) fn open(&self, unparker: Unparker) {
+        self.inbox().contents().unparker = Some(unparker);
+    }
+
+    /// From now on messages are refused. Gives back those that were left.
+    pub(crate) fn close(&self) -> Vec<Message> {
+        let mut contents = self.inbox().contents();
+        contents.unparker = None;
+        self.inbox().pending.store(false, Ordering::SeqCst);
+        std::mem::take(&mut contents.messages)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        drop(self.close());
+        NUMBERS.lock().unwrap_or_else(PoisonError::into_inner).0.push(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyio_driver::Unpark;
+    use std::sync::{Arc, atomic::AtomicUsize};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Unpark for Count {
+        fn unpark(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn only_a_sleeper_is_unparked_and_only_once() {
+        let (lease, count) = (Lease::new().unwrap(), Arc::new(Count::default()));
+        lease.open(Unparker::new(count.clone()));
+        let inbox = lease.inbox();
+        let message = || Message::Wake(TaskKey::new(0, 0, 0));
+        assert!(inbox.push(message()));
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        assert!(!inbox.fall_asleep());
+        let mut messages = Vec::new();
+        inbox.take(&mut messages);
+        assert_eq!(messages.len(), 1);
+        assert!(inbox.fall_asleep());
+        assert!(inbox.push(message()) && inbox.push(message()));
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn messages_after_the_end_are_refused() {
+        let (lease, count) = (Lease::new().unwrap(), Arc::new(Count::default()));
+        lease.open(Unparker::new(count));
+        assert!(lease.inbox().push(Message::Wake(TaskKey::new(0, 0, 0))));
+        assert_eq!(lease.close().len(), 1);
+        assert!(!lease.inbox().push(Message::Wake(TaskKey::new(0, 0, 0))));
+    }
+}

@@ -1,0 +1,263 @@
+//! One operation of the driver as a future.
+//!
+//! # Contract
+//! The payload owns all memory and every descriptor that its [`Op`] names, in such a way that moving the payload
+//! moves none of that memory. It lies in the future while the operation is in flight, and is given up only after
+//! the final completion. If the future is dropped before, the payload is boxed and becomes an orphan, which waits
+//! for the completion in its place. If the future is forgotten, so is the payload.
+
+use super::{Core, WaitKey, WaitKind, orphans::Disposer};
+use crate::error::{Cancelled, Error};
+use anyio_driver::{Completion, CompletionFlags, Op};
+use std::{
+    future::Future,
+    io,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Why an operation brought no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It was cancelled and did not happen.
+    Cancelled,
+    /// The operating system said this error number.
+    System(i32),
+    /// The driver does not know the operation on this host.
+    Unsupported,
+}
+
+impl Refusal {
+    /// As an I/O error, without saying what it happened on.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Cancelled => Cancelled::new().into(),
+            Self::System(libc::ECANCELED) => io::Error::other("cancelled by the operating system"),
+            Self::System(number) => io::Error::from_raw_os_error(number),
+            Self::Unsupported => io::ErrorKind::Unsupported.into(),
+        }
+    }
+
+    /// As the error of an operation on a stream.
+    pub(crate) fn on_stream(self, operation: &'static str) -> Error {
+        match self {
+            Self::Cancelled => Cancelled::new().into(),
+            Self::Unsupported => Error::Unsupported(operation),
+            Self::System(_) => Error::of_stream(self.into_io(), operation),
+        }
+    }
+
+    /// As the error of an operation on something with a name.
+    pub(crate) fn on(self, operation: &'static str, subject: impl std::fmt::Display) -> Error {
+        match self {
+            Self::Cancelled => Cancelled::new().into(),
+            Self::Unsupported => Error::Unsupported(operation),
+            Self::System(_) => Error::of_operation(self.into_io(), operation, subject),
+        }
+    }
+}
+
+/// What came out of an operation.
+pub(crate) type Answer = Result<u32, Refusal>;
+
+/// What an operation owns, and what becomes of its result.
+///
+/// # Safety
+/// Everything that the value of [`op`](Self::op) names belongs to `self`, and none of that memory moves when `self`
+/// is moved.
+pub(crate) unsafe trait Payload: 'static {
+    /// What the future gives.
+    type Output;
+
+    /// Whether the operation can be submitted again after a cancellation that is no longer wanted.
+    const REPEATABLE: bool = true;
+
+    /// The operation. Asked for again if it has to be repeated.
+    fn op(&mut self) -> Op;
+
+    /// Makes the future's output of the answer.
+    fn finish(self, answer: Answer) -> Self::Output;
+
+    /// Disposes of a success for which nobody waits any more.
+    fn dispose(self, result: u32)
+    where
+        Self: Sized,
+    {
+        let _ = result;
+    }
+}
+
+/// How an operation stands to the scope it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scoping {
+    /// The scope's cancellation keeps it from starting, and cancels it.
+    Cancellable,
+    /// The scope's cancellation keeps it from starting, but what has begun is awaited.
+    Completes,
+    /// Nothing keeps it from happening.
+    Shielded,
+}
+
+/// An operation of the driver: its payload's output once the kernel has answered.
+///
+/// # Cancel safety
+/// A cancellation is asked of the driver, and its answer counts: a success is a success. A future that is dropped
+/// asks the driver to cancel too, and its result is disposed of.
+#[must_use = "an operation begins when it is awaited"]
+pub(crate) struct Operation<P: Payload> {
+    payload: Option<P>,
+    wait: Option<WaitKey>,
+    scoping: Scoping,
+    _thread: PhantomData<*const ()>,
+}
+
+impl<P: Payload> Unpin for Operation<P> {}
+
+impl<P: Payload> Operation<P> {
+    /// An operation that scopes cancel.
+    #[inline]
+    pub(crate) fn new(payload: P) -> Self {
+        Self::with(payload, Scoping::Cancellable)
+    }
+
+    /// An operation that scopes keep from starting, but do not cancel.
+    pub(crate) fn completing(payload: P) -> Self {
+        Self::with(payload, Scoping::Completes)
+    }
+
+    /// An operation that takes place in a cancelled scope too.
+    pub(crate) fn shielded(payload: P) -> Self {
+        Self::with(payload, Scoping::Shielded)
+    }
+
+    #[inline]
+    fn with(payload: P, scoping: Scoping) -> Self {
+        Self { payload: Some(payload), wait: None, scoping, _thread: PhantomData }
+    }
+
+    #[inline]
+    fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) {
+        let op = self.payload.as_mut().expect("the payload is there until the output").op();
+        core.waits().set_waker(wait, cx.waker());
+        if self.scoping == Scoping::Cancellable {
+            core.link_to_scope(wait);
+        }
+        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
+        unsafe { core.submit(wait, op) };
+    }
+
+    #[inline]
+    fn finish(&mut self, answer: Answer) -> Poll<P::Output> {
+        Poll::Ready(self.payload.take().expect("an operation is not polled after its output").finish(answer))
+    }
+}
+
+impl<P: Payload> Future for Operation<P> {
+    type Output = P::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<P::Output> {
+        let this = &mut *self;
+        Core::with(|core| {
+            let waits = core.waits();
+            let Some(wait) = this.wait else {
+                if this.scoping != Scoping::Shielded && core.scope_is_effective() {
+                    return match core.poll_delivery(cx) {
+                        Poll::Ready(()) => this.finish(Err(Refusal::Cancelled)),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
+                let wait = waits.insert(WaitKind::Operation);
+                this.wait = Some(wait);
+                this.submit(core, wait, cx);
+                return Poll::Pending;
+            };
+            if !waits.is_done(wait) {
+                waits.set_waker(wait, cx.waker());
+                return Poll::Pending;
+            }
+            let outcome = waits.outcome(wait);
+            let asked = waits.cancel_asked(wait);
+            let answer = match outcome.result {
+                count @ 0.. => Ok(count as u32),
+                _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Err(Refusal::Unsupported),
+                error => match -error {
+                    // An interruption that nobody asked for.
+                    libc::EINTR if !asked => {
+                        waits.reset(wait);
+                        this.submit(core, wait, cx);
+                        return Poll::Pending;
+                    }
+                    libc::EINTR | libc::ECANCELED if asked => {
+                        // SAFETY: used only here, while the wait is linked.
+                        let scope = unsafe { waits.scope(wait) };
+                        let wanted = scope.is_none_or(|scope| scope.is_effective());
+                        if !wanted && P::REPEATABLE {
+                            // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has
+                            // happened yet, so it can begin again.
+                            waits.reset(wait);
+                            this.submit(core, wait, cx);
+                            return Poll::Pending;
+                        }
+                        Err(Refusal::Cancelled)
+                    }
+                    number => Err(Refusal::System(number)),
+                },
+            };
+            waits.remove(wait);
+            this.wait = None;
+            this.finish(answer)
+        })
+    }
+}
+
+impl<P: Payload> Drop for Operation<P> {
+    #[inline]
+    fn drop(&mut self) {
+        if let (Some(wait), Some(payload)) = (self.wait.take(), self.payload.take()) {
+            abandon(wait, Orphan(payload));
+        }
+    }
+}
+
+/// Gives up an operation whose waiter goes: disposes of its result now if it is there, else when it comes.
+pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
+    let mut orphan = Some(orphan);
+    Core::try_with(|core| {
+        let waits = core.waits();
+        if !waits.is_current(wait) {
+            return;
+        }
+        let mut orphan = Box::new(orphan.take().expect("taken once"));
+        while let Some(outcome) = waits.pop_result(wait) {
+            orphan.dispose_one_of_many(core, &outcome.completion(wait));
+        }
+        if waits.is_done(wait) {
+            let outcome = waits.outcome(wait);
+            waits.remove(wait);
+            orphan.dispose(core, &outcome.completion(wait));
+        } else {
+            let asked = !waits.ask_cancel(wait);
+            let number = core.orphans().adopt(orphan);
+            waits.orphan(wait, number);
+            if !asked {
+                core.cancel_operation(wait.token());
+            }
+        }
+    });
+    // The run is over, and with it the operation, unless it had to be given up; nobody knows, so this is leaked.
+    std::mem::forget(orphan);
+}
+
+struct Orphan<P>(P);
+
+impl<P: Payload> Disposer for Orphan<P> {
+    fn dispose_one_of_many(&mut self, _core: &Core, _completion: &Completion) {}
+
+    fn dispose(self: Box<Self>, _core: &Core, completion: &Completion) {
+        if let Ok(result) = u32::try_from(completion.result) {
+            self.0.dispose(result);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Operations whose futures were dropped.
+//!
+//! Such an operation goes on in the driver. What it needs (its payload, with the memory and the descriptors) is
+//! boxed and kept here until its final completion, which is then disposed of: a descriptor that was accepted or
+//! opened is closed, a buffer goes home.
+
+use super::Core;
+use anyio_driver::Completion;
+use std::cell::{Cell, RefCell};
+
+/// What is left of an operation whose future was dropped.
+pub(crate) trait Disposer {
+    /// Disposes of one of several results.
+    fn dispose_one_of_many(&mut self, core: &Core, completion: &Completion);
+
+    /// Disposes of the final result; then memory and descriptors are let go.
+    fn dispose(self: Box<Self>, core: &Core, completion: &Completion);
+}
+
+#[derive(Default)]
+pub(crate) struct Orphans {
+    disposers: RefCell<Vec<Option<Box<dyn Disposer>>>>,
+    free: RefCell<Vec<u32>>,
+    count: Cell<usize>,
+}
+
+impl Orphans {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Takes one in; its number goes into the wait slot.
+    pub(crate) fn adopt(&self, disposer: Box<dyn Disposer>) -> u32 {
+        self.count.set(self.count.get() + 1);
+        let mut disposers = self.disposers.borrow_mut();
+        if let Some(number) = self.free.borrow_mut().pop() {
+            disposers[number as usize] = Some(disposer);
+            return number;
+        }
+        disposers.push(Some(disposer));
+        (disposers.len() - 1) as u32
+    }
+
+    fn take(&self, number: u32) -> Option<Box<dyn Disposer>> {
+        self.disposers.borrow_mut().get_mut(number as usize)?.take()
+    }
+
+    pub(crate) fn dispose_one_of_many(&self, core: &Core, number: u32, completion: &Completion) {
+        // Taken out meanwhile: what it drops may be anyone's and make other orphans.
+        if let Some(mut disposer) = self.take(number) {
+            disposer.dispose_one_of_many(core, completion);
+            self.disposers.borrow_mut()[number as usize] = Some(disposer);
+        }
+    }
+
+    pub(crate) fn finish(&self, core: &Core, number: u32, completion: &Completion) {
+        if let Some(disposer) = self.take(number) {
+            self.count.set(self.count.get() - 1);
+            disposer.dispose(core, completion);
+            self.free.borrow_mut().push(number);
+        }
+    }
+
+    /// Leaks what is left, because the kernel may still use it. Tells how many there were.
+    pub(crate) fn leak(&self) -> usize {
+        for disposer in self.disposers.take().into_iter().flatten() {
+            std::mem::forget(disposer);
+        }
+        self.count.replace(0)
+    }
+}

@@ -1,0 +1,225 @@
+//! Queues of waiters: of an event, a lock, a channel, a task's end.
+
+use super::{Core, StoredWaker, WaitKey, WaitKind, WaitState};
+use crate::error::Cancelled;
+use std::{
+    cell::Cell,
+    marker::PhantomData,
+    task::{Context, Poll},
+};
+
+/// First in, first out. It holds no memory of its own: it is threaded through the wait slots.
+///
+/// A queue may be made outside of a run, and used in one run after the other; waiters of an earlier run are gone.
+#[derive(Debug, Default)]
+pub(crate) struct WaitQueue {
+    ends: Cell<Option<Ends>>,
+}
+
+/// The first and the last of a queue that is not empty, with the run they belong to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) first: WaitKey,
+    pub(crate) last: WaitKey,
+}
+
+impl WaitQueue {
+    pub(crate) const fn new() -> Self {
+        Self { ends: Cell::new(None) }
+    }
+
+    fn ends(&self, core: &Core) -> Option<Ends> {
+        self.ends.get().filter(|ends| core.waits().is_current(ends.first))
+    }
+
+    /// Whether nobody waits, not even somebody who was cancelled and does not know yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        Core::try_with(|core| self.ends(core).is_none()).unwrap_or(true)
+    }
+
+    /// How many wait and have not been cancelled.
+    pub(crate) fn len(&self) -> usize {
+        Core::try_with(|core| {
+            let waits = core.waits();
+            std::iter::successors(self.ends(core).map(|ends| ends.first), |&key| waits.next_in_queue(key))
+                .filter(|&key| waits.state(key) == WaitState::Waiting)
+                .count()
+        })
+        .unwrap_or(0)
+    }
+
+    fn push(&self, core: &Core, key: WaitKey) {
+        self.ends.set(Some(core.waits().push_to_queue(self.ends(core), key)));
+    }
+
+    fn remove(&self, core: &Core, key: WaitKey) {
+        if core.waits().is_queued(key) {
+            self.ends.set(core.waits().remove_from_queue(self.ends(core), key));
+        }
+    }
+
+    /// Ends the wait of the first that has not been cancelled. Tells whether there was one.
+    pub(crate) fn notify_one(&self) -> bool {
+        Core::try_with(|core| {
+            while let Some(ends) = self.ends(core) {
+                self.remove(core, ends.first);
+                if let Some(waker) = core.waits().notify(ends.first) {
+                    core.wake_stored(waker);
+                    return true;
+                }
+            }
+            false
+        })
+        .unwrap_or(false)
+    }
+
+    /// Ends all waits.
+    pub(crate) fn notify_all(&self) {
+        while self.notify_one() {}
+    }
+
+    /// Who would be notified next.
+    pub(crate) fn first_waiting(&self) -> Option<WaitKey> {
+        Core::try_with(|core| {
+            let waits = core.waits();
+            std::iter::successors(self.ends(core).map(|ends| ends.first), |&key| waits.next_in_queue(key))
+                .find(|&key| waits.state(key) == WaitState::Waiting)
+        })
+        .flatten()
+    }
+}
+
+/// How a wait in a queue ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// It was this waiter's turn.
+    Notified,
+    /// A cancellation had come and was lifted again: look at the condition anew.
+    Again,
+}
+
+/// One waiter's place in a queue, from its first `Pending` on.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    wait: Option<WaitKey>,
+    _thread: PhantomData<*const ()>,
+}
+
+impl Waiter {
+    pub(crate) const fn new() -> Self {
+        Self { wait: None, _thread: PhantomData }
+    }
+
+    /// Whether it has queued up.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// Its slot, once it has queued up.
+    pub(crate) fn key(&self) -> Option<WaitKey> {
+        self.wait
+    }
+
+    /// Queues up at the first call, and tells when and how the wait has ended. A cancelled scope ends it with
+    /// [`Cancelled`], unless it was notified before.
+    pub(crate) fn poll(
+        &mut self,
+        core: &Core,
+        queue: &WaitQueue,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Woken, Cancelled>> {
+        self.poll_linked(core, queue, cx, true)
+    }
+
+    /// The same, but no scope ends it.
+    pub(crate) fn poll_shielded(&mut self, core: &Core, queue: &WaitQueue, cx: &Context<'_>) -> Poll<Woken> {
+        // Without a link to a scope nothing cancels it.
+        self.poll_linked(core, queue, cx, false).map(|woken| woken.unwrap_or(Woken::Again))
+    }
+
+    fn poll_linked(
+        &mut self,
+        core: &Core,
+        queue: &WaitQueue,
+        cx: &Context<'_>,
+        linked: bool,
+    ) -> Poll<Result<Woken, Cancelled>> {
+        let waits = core.waits();
+        let Some(wait) = self.wait else {
+            let wait = waits.insert(WaitKind::Hook);
+            self.wait = Some(wait);
+            waits.set_waker(wait, cx.waker());
+            queue.push(core, wait);
+            if linked {
+                core.link_to_scope(wait);
+            }
+            return Poll::Pending;
+        };
+        match waits.state(wait) {
+            WaitState::Waiting => {
+                waits.set_waker(wait, cx.waker());
+                Poll::Pending
+            }
+            WaitState::Done => {
+                self.end(core, queue);
+                Poll::Ready(Ok(Woken::Notified))
+            }
+            WaitState::Cancelled => {
+                // SAFETY: used only here, while the wait is linked.
+                let wanted = unsafe { waits.scope(wait) }.is_none_or(|scope| scope.is_effective());
+                self.end(core, queue);
+                Poll::Ready(if wanted { Err(Cancelled::new()) } else { Ok(Woken::Again) })
+            }
+        }
+    }
+
+    fn end(&mut self, core: &Core, queue: &WaitQueue) {
+        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
+            queue.remove(core, wait);
+            core.waits().remove(wait);
+        }
+    }
+
+    /// Leaves the queue. Tells whether it had been notified, so that the caller can pass on what that meant.
+    pub(crate) fn withdraw(&mut self, queue: &WaitQueue) -> bool {
+        let Some(wait) = self.wait else { return false };
+        Core::try_with(|core| {
+            let notified = core.waits().is_current(wait) && core.waits().state(wait) == WaitState::Done;
+            self.end(core, queue);
+            notified
+        })
+        .unwrap_or(false)
+    }
+}
+
+impl Core {
+    /// Gives a cancellation to code at a checkpoint: at once, or, if the code has been given many in this poll and
+    /// went on all the same, after others have had their turn.
+    pub(crate) fn poll_delivery(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.scope().is_some_and(|scope| scope.count_delivery()) {
+            log::warn!(
+                "a task goes on although it was told {} times that it is cancelled; does it swallow the error?",
+                crate::scope::DELIVERIES_BEFORE_WARNING
+            );
+        }
+        self.poll_immediate(cx)
+    }
+
+    /// Lets a task go on with what can be done without waiting, unless it has done much of it in this poll: then
+    /// others have their turn first.
+    #[inline]
+    pub(crate) fn poll_immediate(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.charge_immediate() {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Wakes what a wait has stored, from outside of the tree of scopes.
+    pub(crate) fn wake_wait(&self, waker: Option<StoredWaker>) {
+        if let Some(waker) = waker {
+            self.wake_stored(waker);
+        }
+    }
+}

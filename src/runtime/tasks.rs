@@ -1,0 +1,230 @@
+//! The table of tasks, and the lists of those that are ready.
+//!
+//! # Contract
+//! A task is what can be woken: the main future, the body of a group, a child of a group. Its slot says whose it is
+//! and in which of the two ready lists of its group it stands:
+//!
+//! - *urgent*: woken by a completion or a timer. It is polled before the kernel is entered again.
+//! - *charged*: woken by a task, by itself, or just started. Polling it is charged to the turn's budget.
+//!
+//! Waking a task puts it on a list of its group. If the group is not being polled, and had nothing ready, the task
+//! in which the group lives is woken too, and so on up to the main task, which the run loop polls.
+//!
+//! The slots lie in an `UnsafeCell`; methods copy plain values in and out and run no code of users, so no two
+//! borrows overlap. A slot points to its group, which removes all its tasks before it goes.
+
+use super::{
+    Core,
+    waker::{StoredWaker, TaskKey},
+    wheel::NONE,
+};
+use crate::group::ReadyQueue;
+use std::{
+    cell::{Cell, UnsafeCell},
+    ptr,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Idle,
+    Charged,
+    Urgent,
+}
+
+struct Slot {
+    generation: u16,
+    readiness: Readiness,
+    group: *const ReadyQueue,
+    child: *const (),
+    previous: u32,
+    next: u32,
+}
+
+/// The ends of a ready list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadyList {
+    first: u32,
+    last: u32,
+}
+
+impl ReadyList {
+    pub(crate) const EMPTY: Self = Self { first: NONE, last: NONE };
+
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.first == NONE
+    }
+}
+
+/// All tasks of one executor.
+pub(crate) struct Tasks {
+    executor: u16,
+    slots: UnsafeCell<Vec<Slot>>,
+    free: Cell<u32>,
+    used: Cell<u32>,
+}
+
+impl Tasks {
+    pub(crate) fn new(executor: u16) -> Self {
+        Self { executor, slots: UnsafeCell::default(), free: Cell::new(NONE), used: Cell::new(0) }
+    }
+
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "private; the module's contract keeps borrows apart")]
+    fn slots(&self) -> &mut Vec<Slot> {
+        // SAFETY: by the contract no other borrow of the slots is alive.
+        unsafe { &mut *self.slots.get() }
+    }
+
+    /// How many tasks there are.
+    pub(crate) fn used(&self) -> usize {
+        self.used.get() as usize
+    }
+
+    /// Takes a slot for a task of this group (null for the main task), not ready yet. `child` is what
+    /// [`pop`](Self::pop) gives when the task is to be polled.
+    ///
+    /// # Safety
+    /// The group stays where it is and removes the task before it goes.
+    #[inline]
+    pub(crate) unsafe fn insert(&self, group: *const ReadyQueue, child: *const ()) -> TaskKey {
+        self.used.set(self.used.get() + 1);
+        let slots = self.slots();
+        let index = self.free.get();
+        if index == NONE {
+            let index = u32::try_from(slots.len()).expect("fewer than 2³² tasks fit into memory");
+            let readiness = Readiness::Idle;
+            slots.push(Slot { generation: 0, readiness, group, child, previous: NONE, next: NONE });
+            return TaskKey::new(self.executor, 0, index);
+        }
+        let slot = &mut slots[index as usize];
+        self.free.set(slot.next);
+        slot.group = group;
+        slot.child = child;
+        TaskKey::new(self.executor, slot.generation, index)
+    }
+
+    /// Frees a task's slot, taking it off its ready list. Wakers of it wake nothing from now on.
+    #[inline]
+    pub(crate) fn remove(&self, task: TaskKey) {
+        self.unlink(task.index());
+        let slot = &mut self.slots()[task.index() as usize];
+        debug_assert_eq!(slot.generation, task.generation());
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.group = ptr::null();
+        slot.child = ptr::null();
+        slot.next = self.free.get();
+        self.free.set(task.index());
+        self.used.set(self.used.get() - 1);
+    }
+
+    fn unlink(&self, index: u32) {
+        let slots = self.slots();
+        let slot = &mut slots[index as usize];
+        let readiness = std::mem::replace(&mut slot.readiness, Readiness::Idle);
+        // SAFETY: a task's group is alive: see the contract.
+        let Some(group) = (unsafe { slot.group.as_ref() }) else { return };
+        let list = match readiness {
+            Readiness::Idle => return,
+            Readiness::Charged => &group.charged,
+            Readiness::Urgent => &group.urgent,
+        };
+        let (previous, next) = (slot.previous, slot.next);
+        let mut ends = list.get();
+        if previous == NONE {
+            ends.first = next
+        } else {
+            slots[previous as usize].next = next
+        }
+        if next == NONE {
+            ends.last = previous
+        } else {
+            slots[next as usize].previous = previous
+        }
+        list.set(ends);
+    }
+
+    #[inline]
+    fn push(&self, index: u32, list: &Cell<ReadyList>) {
+        let slots = self.slots();
+        let mut ends = list.get();
+        if ends.last == NONE {
+            ends.first = index
+        } else {
+            slots[ends.last as usize].next = index
+        }
+        let slot = &mut slots[index as usize];
+        slot.previous = ends.last;
+        slot.next = NONE;
+        ends.last = index;
+        list.set(ends);
+    }
+
+    /// Takes the first task off a ready list: its name and what was given for its child.
+    #[inline]
+    pub(crate) fn pop(&self, list: &Cell<ReadyList>) -> Option<(TaskKey, *const ())> {
+        let mut ends = list.get();
+        let index = ends.first;
+        if index == NONE {
+            return None;
+        }
+        let slots = self.slots();
+        let slot = &mut slots[index as usize];
+        slot.readiness = Readiness::Idle;
+        let (task, child) = (TaskKey::new(self.executor, slot.generation, index), slot.child);
+        ends.first = slot.next;
+        if ends.first == NONE {
+            ends.last = NONE
+        } else {
+            slots[ends.first as usize].previous = NONE
+        }
+        list.set(ends);
+        Some((task, child))
+    }
+
+    /// Wakes a task and, as far as needed, the tasks in which its group lives.
+    #[inline]
+    pub(crate) fn wake(&self, core: &Core, task: TaskKey) {
+        let urgent = core.is_dispatching();
+        let mut task = task;
+        loop {
+            let Some(slot) = self.slots().get_mut(task.index() as usize) else { return };
+            if slot.generation != task.generation() {
+                return;
+            }
+            // SAFETY: a task's group is alive: see the contract.
+            let group = unsafe { slot.group.as_ref() };
+            let Some(group) = group else {
+                return core.wake_main(urgent);
+            };
+            let had = match slot.readiness {
+                Readiness::Urgent => return,
+                Readiness::Charged if !urgent => return,
+                Readiness::Charged => {
+                    self.unlink(task.index());
+                    false
+                }
+                Readiness::Idle => !group.charged.get().is_empty() && !urgent,
+            };
+            let had = had || !group.urgent.get().is_empty();
+            let (list, readiness) = if urgent {
+                (&group.urgent, Readiness::Urgent)
+            } else {
+                (&group.charged, Readiness::Charged)
+            };
+            self.slots()[task.index() as usize].readiness = readiness;
+            self.push(task.index(), list);
+            if had || group.is_polling() {
+                return;
+            }
+            match group.host() {
+                StoredWaker::Task(host) => task = host,
+                StoredWaker::None => return,
+                StoredWaker::Foreign(waker) => {
+                    let waker = waker.clone();
+                    return core.wake_foreign(waker);
+                }
+            }
+        }
+    }
+}

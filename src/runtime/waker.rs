@@ -1,0 +1,130 @@
+//! Wakers without a reference count.
+//!
+//! # Contract
+//! A waker of anyio's own tasks is three numbers in the space of a pointer: executor, generation and index of the
+//! task's slot. It owns nothing, so cloning is copying and dropping is nothing, on any thread, at any time, also
+//! after the task or the executor is gone. Waking on the executor's own thread changes the task's state in place;
+//! from elsewhere the numbers go to the executor's inbox, which is never freed. A waker that is out of date
+//! wakes, at worst, another task for nothing: tasks are told apart by 16 bits of generation, and spurious wakes
+//! are allowed.
+
+use super::{Core, inbox};
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("anyio's wakers need pointers of 64 bits");
+
+/// Names a task of any executor in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TaskKey(u64);
+
+impl TaskKey {
+    #[inline]
+    pub(crate) const fn new(executor: u16, generation: u16, index: u32) -> Self {
+        Self((executor as u64) << 48 | (generation as u64) << 32 | index as u64)
+    }
+
+    #[inline]
+    pub(crate) const fn executor(self) -> u16 {
+        (self.0 >> 48) as u16
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    #[inline]
+    pub(crate) const fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// A waker for this task.
+    #[inline]
+    pub(crate) fn waker(self) -> Waker {
+        let data = std::ptr::without_provenance(self.0 as usize);
+        // SAFETY: the functions of the table uphold what a waker promises, for any numbers: see the contract.
+        unsafe { Waker::from_raw(RawWaker::new(data, &TABLE)) }
+    }
+
+    /// The task that this waker wakes, if it is one of anyio's.
+    #[inline]
+    pub(crate) fn of(waker: &Waker) -> Option<Self> {
+        std::ptr::eq(waker.vtable(), &TABLE).then(|| Self(waker.data().addr() as u64))
+    }
+
+    /// Wakes the task, from any thread.
+    #[inline]
+    pub(crate) fn wake(self) {
+        let woken = Core::try_with(|core| {
+            let here = core.id() == self.executor();
+            if here {
+                core.wake_task(self);
+            }
+            here
+        });
+        if woken != Some(true) {
+            inbox::of(self.executor()).push(inbox::Message::Wake(self));
+        }
+    }
+}
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(
+    |data| RawWaker::new(data, &TABLE),
+    |data| TaskKey(data.addr() as u64).wake(),
+    |data| TaskKey(data.addr() as u64).wake(),
+    |_| {},
+);
+
+/// A waker kept for later. What belongs to an own task is kept and woken without indirect calls.
+#[derive(Debug)]
+pub(crate) enum StoredWaker {
+    None,
+    Task(TaskKey),
+    Foreign(Waker),
+}
+
+impl StoredWaker {
+    #[inline]
+    pub(crate) fn of(waker: &Waker) -> Self {
+        match TaskKey::of(waker) {
+            Some(task) => Self::Task(task),
+            None => Self::Foreign(waker.clone()),
+        }
+    }
+
+    /// Keeps this waker from now on, cloning it only if it is another one.
+    #[inline]
+    pub(crate) fn update(&mut self, waker: &Waker) {
+        match (&*self, TaskKey::of(waker)) {
+            (_, Some(task)) => *self = Self::Task(task),
+            (Self::Foreign(kept), None) if kept.will_wake(waker) => {}
+            (_, None) => *self = Self::Foreign(waker.clone()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_travel_through_a_waker() {
+        let task = TaskKey::new(3, u16::MAX, u32::MAX);
+        assert_eq!(TaskKey::of(&task.waker()), Some(task));
+        assert_eq!((task.executor(), task.generation(), task.index()), (3, u16::MAX, u32::MAX));
+        assert!(task.waker().will_wake(&task.waker().clone()));
+        assert_eq!(TaskKey::of(Waker::noop()), None);
+    }
+
+    #[test]
+    fn a_waker_works_on_other_threads_after_its_executor_is_gone() {
+        let waker = TaskKey::new(inbox::Lease::new().unwrap().id(), 0, 9).waker();
+        std::thread::spawn(move || waker.clone().wake()).join().unwrap();
+    }
+}

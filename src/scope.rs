@@ -1,0 +1,40 @@
+//! Cancel scopes: regions of a program that can be cancelled as one.
+
+mod cancel_scope;
+mod foreign;
+mod in_scope;
+mod node;
+mod reason;
+mod remote;
+mod timeout;
+mod using;
+
+pub use cancel_scope::CancelScope;
+pub use foreign::{Foreign, foreign};
+pub use node::Scope;
+pub use reason::{CancelReason, ReasonKind};
+pub use remote::RemoteScope;
+pub use timeout::{fail_after, fail_at, move_on_after, move_on_at, shield};
+pub use using::using;
+
+pub(crate) use node::{DELIVERIES_BEFORE_WARNING, Deadline};
+
+use crate::runtime::Core;
+use std::time::Instant;
+
+/// The earliest deadline that reaches to where this is called: `Ok(None)` if there is none.
+///
+/// A shield keeps deadlines further out off. The spans of [`move_on_after`] and its like are fixed by asking.
+///
+/// # Errors
+/// [`Cancelled`](crate::Cancelled) if the scope is cancelled already.
+///
+/// # Panics
+/// Outside of a run.
+pub fn current_effective_deadline() -> Result<Option<Instant>, crate::Cancelled> {
+    Core::with(|core| match core.scope().map(Scope::effective_deadline) {
+        Some((true, _)) => Err(crate::Cancelled::new()),
+        Some((false, deadline)) => Ok(deadline),
+        None => Ok(None),
+    })
+}

@@ -1,0 +1,88 @@
+//! Futures of others as checkpoints.
+
+use crate::{
+    error::Cancelled,
+    runtime::{Core, WaitKey, WaitKind},
+};
+use pin_project_lite::pin_project;
+use std::{
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pin_project! {
+    /// A future of others that scopes can cancel. Made by [`foreign`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Foreign<F> {
+        #[pin]
+        future: Option<F>,
+        wait: Option<WaitKey>,
+        thread: PhantomData<*const ()>,
+    }
+
+    impl<F> PinnedDrop for Foreign<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let wait = this.project().wait.take();
+            Core::try_with(|core| end(core, wait));
+        }
+    }
+}
+
+/// Makes any future a checkpoint: one of another library's channel, timer or pool, which knows nothing of scopes.
+///
+/// ```
+/// # anyio::run(async || -> anyio::Result<()> {
+/// let five = anyio::foreign(std::future::ready(5)).await?;
+/// assert_eq!(five, 5);
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Errors
+/// [`Cancelled`] if the scope is cancelled before the future is ready.
+///
+/// # Cancel safety
+/// When the scope is cancelled the future is polled once more, and dropped if it is not ready then. What is lost by
+/// dropping it is up to the future.
+pub fn foreign<F: Future>(future: F) -> Foreign<F> {
+    Foreign { future: Some(future), wait: None, thread: PhantomData }
+}
+
+fn end(core: &Core, wait: Option<WaitKey>) {
+    if let Some(wait) = wait.filter(|&wait| core.waits().is_current(wait)) {
+        core.waits().remove(wait);
+    }
+}
+
+impl<F: Future> Future for Foreign<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        Core::with(|core| {
+            if this.wait.is_none() && core.scope_is_effective() {
+                return core.poll_delivery(cx).map(|()| {
+                    this.future.set(None);
+                    Err(Cancelled::new())
+                });
+            }
+            let future = this.future.as_mut().as_pin_mut().expect("not polled after its output");
+            if let Poll::Ready(output) = future.poll(cx) {
+                end(core, this.wait.take());
+                this.future.set(None);
+                return Poll::Ready(Ok(output));
+            }
+            if core.scope_is_effective() {
+                end(core, this.wait.take());
+                this.future.set(None);
+                return Poll::Ready(Err(Cancelled::new()));
+            }
+            let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook));
+            core.waits().reset(wait);
+            core.waits().set_waker(wait, cx.waker());
+            core.link_to_scope(wait);
+            Poll::Pending
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! A future with a scope of its own around it.
+
+use super::Scope;
+use crate::{error::CancelAware, runtime::Core};
+use pin_project_lite::pin_project;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pin_project! {
+    /// A body and the scope around it, in one piece of memory.
+    ///
+    /// The body comes first because it has to be dropped first: what is in it points to the scope.
+    pub(crate) struct InScope<F> {
+        #[pin]
+        body: F,
+        #[pin]
+        scope: Scope,
+    }
+}
+
+impl<F: Future> InScope<F> {
+    pub(crate) fn new(scope: Scope, body: F) -> Self {
+        Self { body, scope }
+    }
+
+    /// Polls the body within the scope. When it is over the scope is still entered, for [`conclude`] to look at.
+    #[inline]
+    pub(crate) fn poll_body<'a>(
+        self: Pin<&'a mut Self>,
+        core: &Core,
+        cx: &mut Context<'_>,
+    ) -> Poll<(F::Output, Pin<&'a mut Scope>)> {
+        let this = self.project();
+        poll_within(core, &this.scope, this.body, cx).map(|output| (output, this.scope))
+    }
+}
+
+/// Polls a body within a scope that lies still, entering the scope at first and linking it when the body waits.
+#[inline]
+pub(crate) fn poll_within<F: Future>(
+    core: &Core,
+    scope: &Pin<&mut Scope>,
+    body: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    // SAFETY: the scope is pinned, so it does not move until it is dropped.
+    unsafe { poll_within_unmoved(core, scope, body, cx) }
+}
+
+/// The same for a scope that lies still for other reasons.
+///
+/// # Safety
+/// The scope does not move until it is dropped.
+#[inline]
+pub(crate) unsafe fn poll_within_unmoved<F: Future>(
+    core: &Core,
+    scope: &Scope,
+    body: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    if !scope.is_entered() {
+        // SAFETY: the caller's promise; the current scope is alive during this poll, and is linked no later than
+        // this one.
+        unsafe { scope.enter(core, core.scope()) };
+    }
+    let polled = {
+        let _current = core.enter_scope(scope);
+        body.poll(cx)
+    };
+    if polled.is_pending() {
+        scope.link(core);
+    }
+    polled
+}
+
+/// Decides what a scope makes of its body's result: `Ok(None)` if it absorbed its own cancellation.
+#[inline]
+pub(crate) fn conclude<T, E, Via>(core: &Core, scope: &Scope, result: Result<T, E>) -> Result<Option<T>, E>
+where
+    E: CancelAware<Via>,
+{
+    let concluded = match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_cancelled() && scope.absorbs() => Ok(None),
+        Err(error) => Err(error),
+    };
+    scope.leave(core);
+    concluded
+}

@@ -1,0 +1,585 @@
+//! The tree of scopes.
+//!
+//! # Contract
+//! A [`Scope`] is a node in a tree: its parent is the scope that was current when its body was first polled. Nodes
+//! lie inside pinned futures or behind an `Rc`, and never move once they are entered. The pointers between them:
+//!
+//! - `parent` is set when a node is entered. Until the node is linked it is used only during the parent's own poll.
+//!   A node is linked into its parent's list of children when its body first returns `Pending`; from then on the
+//!   parent clears the pointer before it goes (`Drop`), and the node takes itself off the list before it goes.
+//! - The waits of a node point to it; it detaches those that are left before it goes (a future that was forgotten
+//!   leaves its wait behind).
+//!
+//! So every pointer leads to a living node. All of it belongs to one thread; nothing here runs code of users while
+//! it walks the tree: wakers of others are collected and woken after the walk.
+
+use super::reason::{CancelReason, ReasonKind};
+use crate::{
+    error::Cancelled,
+    runtime::{Core, StoredWaker, WaitKey},
+};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    marker::PhantomPinned,
+    panic::Location,
+    ptr,
+    time::{Duration, Instant},
+};
+
+bitflags::bitflags! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Flags: u8 {
+        /// The body has been polled and is not over.
+        const ENTERED = 1;
+        /// The node is in its parent's list of children, or has no parent.
+        const LINKED = 2;
+        /// This scope itself was cancelled.
+        const CANCELLED = 4;
+        const SHIELDED = 8;
+        /// This scope, or one outside of it without a shield between, was cancelled.
+        const EFFECTIVE = 16;
+        /// The body's cancellation was absorbed here.
+        const CAUGHT = 32;
+        /// Somebody was warned that cancellations are being swallowed.
+        const WARNED = 64;
+    }
+}
+
+/// When a scope cancels itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Deadline {
+    Never,
+    At(Instant),
+    /// So long after the body first waits. Fixed then, or when somebody asks.
+    After(Duration),
+}
+
+/// A region of the program that can be cancelled: the body of a [`CancelScope`](crate::CancelScope), of a task
+/// group, or one child of a group.
+///
+/// Cancelling is a state, not an event: as long as a task is in a cancelled scope every checkpoint it comes to gives
+/// [`Cancelled`]. It reaches everything inside, down to shields.
+pub struct Scope {
+    flags: Cell<Flags>,
+    parent: Cell<*const Scope>,
+    first_child: Cell<*const Scope>,
+    previous: Cell<*const Scope>,
+    next: Cell<*const Scope>,
+    first_wait: Cell<u32>,
+    deliveries: Cell<u32>,
+    deadline: Cell<Deadline>,
+    timer: Cell<Option<WaitKey>>,
+    remote: Cell<Option<u64>>,
+    reason: RefCell<Option<Box<CancelReason>>>,
+    _pinned: PhantomPinned,
+}
+
+/// After so many deliveries of its cancellation to code that goes on all the same a scope warns.
+pub(crate) const DELIVERIES_BEFORE_WARNING: u32 = 1000;
+
+impl Scope {
+    #[inline]
+    pub(crate) const fn new_node(deadline: Deadline, shielded: bool) -> Self {
+        Self {
+            flags: Cell::new(if shielded { Flags::SHIELDED } else { Flags::empty() }),
+            parent: Cell::new(ptr::null()),
+            first_child: Cell::new(ptr::null()),
+            previous: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            first_wait: Cell::new(crate::runtime::NO_WAIT),
+            deliveries: Cell::new(0),
+            deadline: Cell::new(deadline),
+            timer: Cell::new(None),
+            remote: Cell::new(None),
+            reason: RefCell::new(None),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline]
+    fn has(&self, flag: Flags) -> bool {
+        self.flags.get().contains(flag)
+    }
+
+    #[inline]
+    fn set(&self, flag: Flags, on: bool) {
+        let mut flags = self.flags.get();
+        flags.set(flag, on);
+        self.flags.set(flags);
+    }
+
+    #[inline]
+    fn parent(&self) -> Option<&Scope> {
+        // SAFETY: the parent is alive: see the contract.
+        unsafe { self.parent.get().as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn first_wait(&self) -> u32 {
+        self.first_wait.get()
+    }
+
+    #[inline]
+    pub(crate) fn set_first_wait(&self, wait: u32) {
+        self.first_wait.set(wait);
+    }
+
+    // ---- being entered and left ----
+
+    /// Whether the body is under way.
+    pub(crate) fn is_entered(&self) -> bool {
+        self.has(Flags::ENTERED)
+    }
+
+    /// Makes the node a child of `parent`, or a root.
+    ///
+    /// # Safety
+    /// The node does not move from here on until it is dropped, and `parent` lives as long as it, or, until
+    /// [`link`](Self::link), as long as the current poll.
+    #[inline]
+    pub(crate) unsafe fn enter(&self, core: &Core, parent: Option<&Scope>) {
+        let mut flags = self.flags.get() | Flags::ENTERED;
+        flags.remove(Flags::CAUGHT);
+        if parent.is_none() {
+            flags |= Flags::LINKED;
+        }
+        self.flags.set(flags);
+        self.parent.set(parent.map_or(ptr::null(), ptr::from_ref));
+        match self.deadline.get() {
+            Deadline::Never => {}
+            Deadline::After(delay) => {
+                if delay.is_zero() {
+                    self.expire(core);
+                }
+            }
+            Deadline::At(at) => {
+                if Instant::now() >= at {
+                    self.expire(core);
+                }
+            }
+        }
+        if self.has(Flags::CANCELLED) {
+            self.set(Flags::EFFECTIVE, true);
+        }
+    }
+
+    /// Takes the node into its parent's list and arms its deadline; does nothing if that has been done.
+    #[inline]
+    pub(crate) fn link(&self, core: &Core) {
+        if !self.has(Flags::LINKED) {
+            self.link_to_parent(core);
+        }
+        if self.timer.get().is_none() && self.deadline.get() != Deadline::Never {
+            self.arm(core);
+        }
+    }
+
+    fn link_to_parent(&self, core: &Core) {
+        self.set(Flags::LINKED, true);
+        let Some(parent) = self.parent() else { return };
+        let next = parent.first_child.replace(self);
+        self.previous.set(ptr::null());
+        self.next.set(next);
+        // SAFETY: siblings in the list are alive: see the contract.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous.set(self);
+        }
+        if !self.flags.get().intersects(Flags::SHIELDED | Flags::EFFECTIVE) && parent.is_effective() {
+            self.deliver(core);
+        }
+    }
+
+    fn unlink_from_parent(&self) {
+        if !self.has(Flags::LINKED) {
+            return;
+        }
+        self.set(Flags::LINKED, false);
+        let (previous, next) = (self.previous.replace(ptr::null()), self.next.replace(ptr::null()));
+        // SAFETY: siblings in the list are alive: see the contract.
+        let (previous_node, next_node) = unsafe { (previous.as_ref(), next.as_ref()) };
+        if let Some(node) = next_node {
+            node.previous.set(previous);
+        }
+        match (previous_node, self.parent()) {
+            (Some(node), _) => node.next.set(next),
+            (None, Some(parent)) => parent.first_child.set(next),
+            (None, None) => {}
+        }
+    }
+
+    /// Hangs the node under another parent, with all that is below it.
+    ///
+    /// # Safety
+    /// As for [`enter`](Self::enter).
+    pub(crate) unsafe fn move_to(&self, core: &Core, parent: &Scope) {
+        self.unlink_from_parent();
+        self.parent.set(parent);
+        if !self.has(Flags::SHIELDED) && !self.has(Flags::CANCELLED) && !parent.is_effective() {
+            self.lift();
+        }
+        self.link_to_parent(core);
+    }
+
+    /// The body is over: takes the node out of the tree.
+    pub(crate) fn leave(&self, core: &Core) {
+        self.disarm(core);
+        self.unlink_from_parent();
+        self.orphan_children();
+        core.waits().detach_all(self);
+        if let Some(remote) = self.remote.take() {
+            core.forget_remote(remote, self);
+        }
+        self.parent.set(ptr::null());
+        self.set(Flags::ENTERED, false);
+    }
+
+    /// Takes the node out of the tree, also after its run is over. Then it has no waits: the executor took them off.
+    pub(crate) fn leave_anywhere(&self) {
+        if Core::try_with(|core| self.leave(core)).is_none() {
+            self.unlink_from_parent();
+            self.orphan_children();
+            self.set(Flags::ENTERED, false);
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn set_timeout(&self, timeout: Duration) {
+        if self.is_entered() {
+            self.set_deadline(Instant::now().checked_add(timeout));
+        } else {
+            self.deadline.set(Deadline::After(timeout));
+        }
+    }
+
+    fn orphan_children(&self) {
+        let mut child = self.first_child.replace(ptr::null());
+        // SAFETY: children in the list are alive: see the contract.
+        while let Some(node) = unsafe { child.as_ref() } {
+            child = node.next.replace(ptr::null());
+            node.previous.set(ptr::null());
+            node.parent.set(ptr::null());
+        }
+    }
+
+    // ---- being cancelled ----
+
+    /// Whether a checkpoint in this scope gives [`Cancelled`].
+    #[inline]
+    pub(crate) fn is_effective(&self) -> bool {
+        let mut node = self;
+        loop {
+            let flags = node.flags.get();
+            if flags.contains(Flags::EFFECTIVE) {
+                return true;
+            }
+            if flags.intersects(Flags::LINKED.union(Flags::SHIELDED)) {
+                return false;
+            }
+            match node.parent() {
+                Some(parent) => node = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// Whether a cancellation from further out reaches into this scope.
+    pub(crate) fn is_cancelled_from_outside(&self) -> bool {
+        !self.has(Flags::SHIELDED) && self.parent().is_some_and(Scope::is_effective)
+    }
+
+    /// Decides who is responsible for a body that ended with a cancellation: true if this scope is, and absorbs it.
+    pub(crate) fn absorbs(&self) -> bool {
+        let absorbs = self.has(Flags::CANCELLED) && !self.is_cancelled_from_outside();
+        if absorbs {
+            self.set(Flags::CAUGHT, true);
+        }
+        absorbs
+    }
+
+    pub(crate) fn cancel_with(
+        &self,
+        kind: ReasonKind,
+        message: Option<String>,
+        location: &'static Location<'static>,
+    ) {
+        if self.has(Flags::CANCELLED) {
+            return;
+        }
+        self.set(Flags::CANCELLED, true);
+        *self.reason.borrow_mut() = Some(Box::new(CancelReason::new(kind, message, location)));
+        if self.is_entered() {
+            Core::with(|core| {
+                self.disarm(core);
+                if !self.has(Flags::EFFECTIVE) {
+                    self.deliver(core);
+                }
+            });
+        }
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn expire(&self, core: &Core) {
+        self.disarm(core);
+        self.deadline.set(match self.deadline.get() {
+            Deadline::After(_) => Deadline::At(Instant::now()),
+            deadline => deadline,
+        });
+        self.cancel_with(ReasonKind::Deadline, None, Location::caller());
+    }
+
+    /// Marks the nodes below, down to shields and to those that are marked, and cancels their waits.
+    fn deliver(&self, core: &Core) {
+        core.deferring_foreign_wakes(|core| {
+            self.walk(|node| {
+                if !ptr::eq(node, self) && node.has(Flags::SHIELDED) || node.has(Flags::EFFECTIVE) {
+                    return false;
+                }
+                node.set(Flags::EFFECTIVE, true);
+                core.cancel_waits(node);
+                true
+            });
+        });
+    }
+
+    /// Unmarks the nodes below, down to shields and to those that are cancelled themselves.
+    fn lift(&self) {
+        self.walk(|node| {
+            if node.has(Flags::CANCELLED) || !ptr::eq(node, self) && node.has(Flags::SHIELDED) {
+                return false;
+            }
+            node.set(Flags::EFFECTIVE, false);
+            true
+        });
+    }
+
+    /// Visits this node and those below it, parents first. What is below a node is left out if `visit` says false.
+    fn walk(&self, mut visit: impl FnMut(&Scope) -> bool) {
+        let mut node = self;
+        let mut descend = visit(node);
+        loop {
+            // SAFETY: children and siblings in lists are alive (see the contract), and `visit` changes no lists.
+            let child = unsafe { node.first_child.get().as_ref() };
+            if let Some(child) = child.filter(|_| descend) {
+                node = child;
+            } else {
+                loop {
+                    if ptr::eq(node, self) {
+                        return;
+                    }
+                    // SAFETY: as above.
+                    if let Some(next) = unsafe { node.next.get().as_ref() } {
+                        node = next;
+                        break;
+                    }
+                    match node.parent() {
+                        Some(parent) => node = parent,
+                        None => return,
+                    }
+                }
+            }
+            descend = visit(node);
+        }
+    }
+
+    /// Counts a delivery to code that has not waited since the last. True when somebody is to be warned.
+    pub(crate) fn count_delivery(&self) -> bool {
+        let count = self.deliveries.get().saturating_add(1);
+        self.deliveries.set(count);
+        if count >= DELIVERIES_BEFORE_WARNING && !self.has(Flags::WARNED) {
+            self.set(Flags::WARNED, true);
+            return true;
+        }
+        false
+    }
+
+    // ---- deadlines ----
+
+    fn fixed_deadline(&self) -> Option<Instant> {
+        match self.deadline.get() {
+            Deadline::Never => None,
+            Deadline::At(at) => Some(at),
+            Deadline::After(delay) => {
+                let at = Instant::now().checked_add(delay);
+                if self.is_entered() {
+                    self.deadline.set(at.map_or(Deadline::Never, Deadline::At));
+                }
+                at
+            }
+        }
+    }
+
+    fn arm(&self, core: &Core) {
+        if self.has(Flags::CANCELLED) {
+            return;
+        }
+        if let Some(at) = self.fixed_deadline() {
+            // SAFETY: an entered node stays where it is, and `leave` and `drop` remove the deadline.
+            self.timer.set(Some(unsafe { core.waits().insert_deadline(self, at) }));
+        }
+    }
+
+    fn disarm(&self, core: &Core) {
+        if let Some(timer) = self.timer.take().filter(|&timer| core.waits().is_current(timer)) {
+            core.waits().remove(timer);
+        }
+    }
+
+    /// The earliest deadline that reaches into this scope, and whether it is cancelled already.
+    pub(crate) fn effective_deadline(&self) -> (bool, Option<Instant>) {
+        if self.is_effective() {
+            return (true, None);
+        }
+        let mut earliest: Option<Instant> = None;
+        let mut node = Some(self);
+        while let Some(scope) = node {
+            earliest = [earliest, scope.fixed_deadline()].into_iter().flatten().min();
+            node = if scope.has(Flags::SHIELDED) { None } else { scope.parent() };
+        }
+        (false, earliest)
+    }
+}
+
+/// What everyone may ask of a scope and do with it.
+impl Scope {
+    /// Cancels the scope: every wait in it ends, every checkpoint in it gives [`Cancelled`]. Does nothing if it was
+    /// cancelled before. May be called before the body has begun, from within it, and from other tasks.
+    #[track_caller]
+    pub fn cancel(&self) {
+        self.cancel_with(ReasonKind::Explicit, None, Location::caller());
+    }
+
+    /// Like [`cancel`](Self::cancel), with a text that says why.
+    #[track_caller]
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        self.cancel_with(ReasonKind::Explicit, Some(reason.into()), Location::caller());
+    }
+
+    /// Like [`cancel`](Self::cancel), with a kind and, if there is one, a text.
+    #[track_caller]
+    pub fn cancel_for(&self, kind: ReasonKind, message: Option<String>) {
+        self.cancel_with(kind, message, Location::caller());
+    }
+
+    /// Whether this scope itself was cancelled, or its deadline has passed. Scopes further out do not count.
+    pub fn cancel_called(&self) -> bool {
+        self.has(Flags::CANCELLED)
+    }
+
+    /// Whether the body is over and this scope absorbed its cancellation.
+    pub fn cancelled_caught(&self) -> bool {
+        self.has(Flags::CAUGHT)
+    }
+
+    /// Why the scope was cancelled, if it was.
+    pub fn reason(&self) -> Option<CancelReason> {
+        self.reason.borrow().as_deref().cloned()
+    }
+
+    /// When the scope cancels itself, if it does. A time span counts from when the body first waits; asking fixes it.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.fixed_deadline()
+    }
+
+    /// Sets or clears the moment when the scope cancels itself; one that has passed cancels at once. Does nothing
+    /// once the scope is cancelled.
+    #[track_caller]
+    pub fn set_deadline(&self, at: Option<Instant>) {
+        if self.cancel_called() {
+            return;
+        }
+        self.deadline.set(at.map_or(Deadline::Never, Deadline::At));
+        if !self.is_entered() {
+            return;
+        }
+        Core::with(|core| {
+            self.disarm(core);
+            match at {
+                Some(at) if Instant::now() >= at => self.expire(core),
+                _ => self.arm(core),
+            }
+        });
+    }
+
+    /// Whether cancellations from further out are kept off.
+    pub fn shield(&self) -> bool {
+        self.has(Flags::SHIELDED)
+    }
+
+    /// Keeps cancellations from further out off, or lets them in again. One that was kept off takes effect when the
+    /// shield goes. The scope's own cancellation and deadline work under the shield too.
+    pub fn set_shield(&self, on: bool) {
+        if self.shield() == on {
+            return;
+        }
+        self.set(Flags::SHIELDED, on);
+        if !self.is_entered() {
+            return;
+        }
+        if on {
+            if !self.cancel_called() {
+                self.lift();
+            }
+        } else if !self.has(Flags::EFFECTIVE) && self.parent().is_some_and(Scope::is_effective) {
+            Core::with(|core| self.deliver(core));
+        }
+    }
+
+    /// A handle with which other threads can cancel this scope, as long as its body is under way.
+    ///
+    /// # Panics
+    /// If the body is not under way.
+    pub fn remote(&self) -> super::RemoteScope {
+        assert!(
+            self.is_entered(),
+            "a scope can be cancelled from other threads only while its body is under way"
+        );
+        Core::with(|core| {
+            let id = self.remote.get().unwrap_or_else(|| {
+                // SAFETY: an entered node stays where it is, and `leave` and `drop` forget the number.
+                let id = unsafe { core.register_remote(self) };
+                self.remote.set(Some(id));
+                id
+            });
+            super::RemoteScope::new(core.id(), core.run(), id)
+        })
+    }
+}
+
+impl Drop for Scope {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_entered() {
+            self.leave_anywhere();
+        }
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("cancel_called", &self.cancel_called())
+            .field("shield", &self.shield())
+            .field("reason", &self.reason.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// A checkpoint without a wait: whether the current scope is cancelled.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if it is.
+    #[inline]
+    pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
+        if self.scope_is_effective() { Err(Cancelled::new()) } else { Ok(()) }
+    }
+
+    fn cancel_waits(&self, scope: &Scope) {
+        self.waits().cancel_all(
+            scope,
+            |token| self.cancel_operation(token),
+            |waker: StoredWaker| self.wake_stored(waker),
+        );
+    }
+}

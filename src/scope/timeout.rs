@@ -1,0 +1,188 @@
+//! Scopes around one future.
+
+use super::{
+    Deadline, Scope,
+    in_scope::{InScope, conclude},
+};
+use crate::{
+    error::{CancelAware, TimedOut},
+    runtime::Core,
+};
+use pin_project_lite::pin_project;
+use std::{
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+pin_project! {
+    /// A body that is given up when its scope's time is over.
+    struct MoveOn<F, Via> {
+        #[pin]
+        inner: InScope<F>,
+        via: PhantomData<Via>,
+    }
+}
+
+impl<T, E, F, Via> Future for MoveOn<F, Via>
+where
+    F: Future<Output = Result<T, E>>,
+    E: CancelAware<Via>,
+{
+    type Output = Result<Option<T>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Core::with(|core| {
+            self.project().inner.poll_body(core, cx).map(|(result, scope)| conclude(core, &scope, result))
+        })
+    }
+}
+
+fn move_on<T, E, Via>(
+    deadline: Deadline,
+    body: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<Option<T>, E>>
+where
+    E: CancelAware<Via>,
+{
+    MoveOn { inner: InScope::new(Scope::new_node(deadline, false), body), via: PhantomData }
+}
+
+fn at_or_never(at: Option<Instant>) -> Deadline {
+    at.map_or(Deadline::Never, Deadline::At)
+}
+
+fn after_or_never(delay: Option<Duration>) -> Deadline {
+    delay.map_or(Deadline::Never, Deadline::After)
+}
+
+/// Runs a future, and gives it up when it takes longer than `timeout`: then the result is `Ok(None)`. `None` as
+/// timeout is no limit.
+///
+/// Time counts from when the future first waits. A timeout of zero cancels it at its first checkpoint.
+///
+/// ```
+/// use anyio::{Result, move_on_after, sleep};
+/// use std::time::Duration;
+///
+/// # anyio::run(async || -> Result<()> {
+/// let ended = move_on_after(Duration::from_millis(10), async {
+///     sleep(Duration::from_secs(60)).await?;
+///     anyio::Ok("slept")
+/// })
+/// .await?;
+/// assert_eq!(ended, None);
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Errors
+/// The future's, cancellations by scopes further out among them.
+///
+/// # Cancel safety
+/// The future is cancelled and awaited, not dropped: it may clean up. A value that it gives nevertheless comes out.
+pub fn move_on_after<T, E, Via>(
+    timeout: impl Into<Option<Duration>>,
+    body: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<Option<T>, E>>
+where
+    E: CancelAware<Via>,
+{
+    move_on(after_or_never(timeout.into()), body)
+}
+
+/// Like [`move_on_after`], with a moment instead of a span. `None` is no limit.
+///
+/// # Errors
+/// The future's, cancellations by scopes further out among them.
+///
+/// # Cancel safety
+/// As for [`move_on_after`].
+pub fn move_on_at<T, E, Via>(
+    deadline: impl Into<Option<Instant>>,
+    body: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<Option<T>, E>>
+where
+    E: CancelAware<Via>,
+{
+    move_on(at_or_never(deadline.into()), body)
+}
+
+/// Runs a future, and fails with [`TimedOut`] when it takes longer than `timeout`. `None` as timeout is no limit.
+///
+/// ```
+/// use anyio::{Error, Result, fail_after, sleep};
+/// use std::time::Duration;
+///
+/// # anyio::run(async || {
+/// let result: Result<()> = fail_after(Duration::from_millis(10), async {
+///     Ok(sleep(Duration::from_secs(60)).await?)
+/// })
+/// .await;
+/// assert!(matches!(result, Err(Error::TimedOut)));
+/// # });
+/// ```
+///
+/// # Errors
+/// [`TimedOut`], converted, when time was over, and the future's own errors.
+///
+/// # Cancel safety
+/// As for [`move_on_after`].
+pub async fn fail_after<T, E, Via>(
+    timeout: impl Into<Option<Duration>>,
+    body: impl Future<Output = Result<T, E>>,
+) -> Result<T, E>
+where
+    E: CancelAware<Via> + From<TimedOut>,
+{
+    move_on(after_or_never(timeout.into()), body).await?.ok_or_else(|| TimedOut.into())
+}
+
+/// Like [`fail_after`], with a moment instead of a span. `None` is no limit.
+///
+/// # Errors
+/// [`TimedOut`], converted, when time was over, and the future's own errors.
+///
+/// # Cancel safety
+/// As for [`move_on_after`].
+pub async fn fail_at<T, E, Via>(
+    deadline: impl Into<Option<Instant>>,
+    body: impl Future<Output = Result<T, E>>,
+) -> Result<T, E>
+where
+    E: CancelAware<Via> + From<TimedOut>,
+{
+    move_on(at_or_never(deadline.into()), body).await?.ok_or_else(|| TimedOut.into())
+}
+
+pin_project! {
+    /// A body that no scope further out cancels.
+    struct Shielded<F> {
+        #[pin]
+        inner: InScope<F>,
+    }
+}
+
+impl<F: Future> Future for Shielded<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        Core::with(|core| {
+            self.project().inner.poll_body(core, cx).map(|(output, scope)| {
+                scope.leave(core);
+                output
+            })
+        })
+    }
+}
+
+/// Runs a future to its end although scopes further out are, or come to be, cancelled. Made for cleanup; give it a
+/// time limit inside if it could hang.
+///
+/// # Cancel safety
+/// No cancellation reaches the future. Dropping it drops what is in it.
+pub fn shield<F: Future>(body: F) -> impl Future<Output = F::Output> {
+    Shielded { inner: InScope::new(Scope::new_node(Deadline::Never, true), body) }
+}
