@@ -181,11 +181,20 @@ impl Drop for Entries {
 mod tests {
     use super::*;
 
+    fn two_buffers(ring: &IoUring) -> BufferRing {
+        // Without a kernel that knows such rings, one that nobody takes buffers from will do.
+        BufferRing::register(ring, 64, 2).unwrap_or_else(|_| {
+            let mut entries = Entries::new(2);
+            entries.tail = 2;
+            BufferRing { pool: BufferPool::new(64, 2), entries: Some(entries), filled: vec![0; 2] }
+        })
+    }
+
     #[test]
     #[should_panic(expected = "buffer 1 was not received with 0 bytes")]
     fn a_buffer_that_no_completion_named_cannot_be_taken() {
         let ring = IoUring::new(1).unwrap();
-        let mut buffers = BufferRing::register(&ring, 64, 2).unwrap();
+        let mut buffers = two_buffers(&ring);
         buffers.note_filled(1, 3);
         drop(buffers.take(BufferId(1), 3));
         drop(buffers.take(BufferId(1), 0));
@@ -194,7 +203,7 @@ mod tests {
     #[test]
     fn dropped_chunks_go_back_into_the_ring() {
         let ring = IoUring::new(1).unwrap();
-        let mut buffers = BufferRing::register(&ring, 64, 2).unwrap();
+        let mut buffers = two_buffers(&ring);
         let tail = |buffers: &BufferRing| buffers.entries.as_ref().unwrap().tail;
         buffers.note_filled(1, 3);
         let chunk = buffers.take(BufferId(1), 3);

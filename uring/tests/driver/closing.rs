@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, is_open, pair, receive};
 use anyio_driver::{Driver, Op};
-use anyio_uring::{Options, UringDriver};
+use anyio_uring::Options;
 use std::{
     io::{Read, Write},
     os::fd::{AsRawFd, IntoRawFd, OwnedFd},
@@ -55,7 +55,9 @@ fn operations_in_flight_end_after_the_driver_although_it_can_be_woken_still() {
     // The kernel may use it until the peer has seen the end, so it is leaked.
     let buffer = Box::leak(Box::new([0; 16]));
     harness.submit(receive(&right, buffer));
-    harness.submit(Op::ReceiveMultishot { fd: right.as_raw_fd() });
+    if harness.driver.capabilities().multishot_receive {
+        harness.submit(Op::ReceiveMultishot { fd: right.as_raw_fd() });
+    }
     assert_eq!(harness.turn(), 0);
     let unparker = harness.driver.unparker();
     drop(harness);
@@ -76,10 +78,10 @@ fn closing_a_descriptor_in_vain_is_counted() {
 }
 
 #[test]
-fn drivers_come_and_go_on_one_thread() {
-    for _ in 0..100 {
-        let driver = UringDriver::new(&Options { entries: 4, buffers: 4, ..Options::default() }).unwrap();
-        let registered = driver.report().findings.iter().find(|f| f.name == "registered ring descriptor");
-        assert!(registered.unwrap().in_use, "the thread's places for rings are given back");
+fn a_threads_places_for_ring_descriptors_are_given_back() {
+    let options = Options { entries: 4, buffers: 4, ..Options::default() };
+    let uses_place = || Harness::with(&options).uses("registered ring descriptor");
+    if uses_place() {
+        assert!((0..100).all(|_| uses_place()));
     }
 }

@@ -41,6 +41,11 @@ impl Harness {
         token
     }
 
+    /// Whether the driver makes use of what its report calls by this name.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        self.driver.report().findings.iter().find(|finding| finding.name == name).unwrap().in_use
+    }
+
     pub(crate) fn turn(&mut self) -> usize {
         let before = self.completions.len();
         self.driver.turn(Wait::No, &mut self.completions).unwrap();

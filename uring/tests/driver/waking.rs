@@ -74,8 +74,10 @@ fn waking_a_driver_that_is_gone_is_harmless() {
     unparker.unpark();
     let mut harness = Harness::new();
     harness.driver.unpark_other(&unparker);
-    // The answer, a failure, ends the wait.
-    wait(&mut harness);
+    if harness.uses("messages between rings") {
+        // The answer, a failure, ends the wait.
+        wait(&mut harness);
+    }
     assert!(crate::harness::is_open(ring), "the number stays taken while somebody may use it");
 }
 
