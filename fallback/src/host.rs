@@ -23,5 +23,15 @@ mod bsd;
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 pub(crate) use bsd::*;
 
+#[cfg(target_os = "freebsd")]
+mod planning;
+#[cfg(target_os = "freebsd")]
+pub(crate) use planning::*;
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+mod no_planning;
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub(crate) use no_planning::*;
+
 mod process;
 pub(crate) use process::wait_process;

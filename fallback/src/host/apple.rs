@@ -2,7 +2,7 @@
 
 use crate::system::{last_error, uninterrupted};
 use anyio_driver::OpKind;
-use libc::{c_int, off_t};
+use libc::c_int;
 use std::{os::fd::RawFd, ptr};
 
 /// Sockets are silenced one by one here, see [`silence`].
@@ -11,7 +11,11 @@ pub(crate) const NO_SIGNAL: c_int = 0;
 pub(crate) const CLOSE_ON_EXEC: c_int = 0;
 
 pub(crate) fn supports(kind: OpKind) -> bool {
-    !matches!(kind, OpKind::ReceiveMultishot | OpKind::Splice | OpKind::Allocate | OpKind::Advise)
+    match kind {
+        OpKind::ReceiveMultishot | OpKind::Splice => false,
+        OpKind::Allocate | OpKind::Advise => super::PLANS_FILES,
+        _ => true,
+    }
 }
 
 /// Keeps sends to a closed peer from raising `SIGPIPE`.
@@ -50,12 +54,4 @@ pub(crate) fn synchronize(fd: RawFd, _data_only: bool) -> i32 {
             result
         }
     })
-}
-
-pub(crate) fn allocate(_fd: RawFd, _mode: c_int, _offset: off_t, _length: off_t) -> i32 {
-    -libc::EOPNOTSUPP
-}
-
-pub(crate) fn advise(_fd: RawFd, _offset: off_t, _length: off_t, _advice: c_int) -> i32 {
-    -libc::EOPNOTSUPP
 }

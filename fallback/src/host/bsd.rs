@@ -1,15 +1,19 @@
-//! FreeBSD and its relatives.
+//! The BSDs.
 
 use crate::system::uninterrupted;
 use anyio_driver::OpKind;
-use libc::{c_int, off_t};
+use libc::c_int;
 use std::{os::fd::RawFd, ptr};
 
 pub(crate) const NO_SIGNAL: c_int = libc::MSG_NOSIGNAL;
 pub(crate) const CLOSE_ON_EXEC: c_int = libc::MSG_CMSG_CLOEXEC;
 
 pub(crate) fn supports(kind: OpKind) -> bool {
-    !matches!(kind, OpKind::ReceiveMultishot | OpKind::Splice)
+    match kind {
+        OpKind::ReceiveMultishot | OpKind::Splice => false,
+        OpKind::Allocate | OpKind::Advise => super::PLANS_FILES,
+        _ => true,
+    }
 }
 
 /// Sends carry a flag against `SIGPIPE` here.
@@ -23,18 +27,4 @@ pub(crate) fn accept(fd: RawFd) -> c_int {
 pub(crate) fn synchronize(fd: RawFd, data_only: bool) -> i32 {
     // SAFETY: takes a number only.
     uninterrupted(|| unsafe { if data_only { libc::fdatasync(fd) } else { libc::fsync(fd) } })
-}
-
-/// Modes are unknown here: with any, it is not done.
-pub(crate) fn allocate(fd: RawFd, mode: c_int, offset: off_t, length: off_t) -> i32 {
-    if mode != 0 {
-        return -libc::EOPNOTSUPP;
-    }
-    // SAFETY: takes numbers only. The error is the result, not `errno`.
-    -unsafe { libc::posix_fallocate(fd, offset, length) }
-}
-
-pub(crate) fn advise(fd: RawFd, offset: off_t, length: off_t, advice: c_int) -> i32 {
-    // SAFETY: takes numbers only. The error is the result, not `errno`.
-    -unsafe { libc::posix_fadvise(fd, offset, length, advice) }
 }
