@@ -72,8 +72,9 @@ pub(crate) fn cell(result: &CellResult, reference: &str) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let rotations = result.peers.first().map_or(0, |peer| peer.slices.len());
-    let mut text = format!("\n{} ({rotations} slices of {reference} or more)\n{table}\n", result.cell);
+    let slices = result.peers.iter().flat_map(|peer| &peer.slices);
+    let rotations = slices.map(|slice| slice.rotation).max().unwrap_or(0);
+    let mut text = format!("\n{} ({rotations} rotations)\n{table}\n", result.cell);
     for peer in result.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
         let share = peer.disturbance() * 100.0;
         let _ = writeln!(text, "disturbed: {} waited {share:.0} % of the time for its processor", peer.peer);
