@@ -3,13 +3,12 @@
 mod cancel_aware;
 mod failure;
 mod group;
-mod ok;
+pub(crate) mod ok;
 
 pub(crate) use cancel_aware::is_cancellation;
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
 pub use failure::Failure;
 pub use group::ErrorGroup;
-pub use ok::Ok;
 
 use std::{error::Error as StdError, fmt, io};
 

@@ -10,9 +10,8 @@ mod scope;
 mod time;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
-pub use error::{
-    CancelAware, Cancelled, Error, ErrorGroup, Failure, Ok, Result, TimedOut, ViaDeref, ViaError,
-};
+pub use error::ok::Ok;
+pub use error::{CancelAware, Cancelled, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref, ViaError};
 pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,

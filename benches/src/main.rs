@@ -1,2 +1,50 @@
-//! Benchmarks.
-fn main() {}
+//! anyio measured beside its peers: every peer serves the same load, at the same time, on the same core.
+//!
+//! `BENCHMARKS.md` at the root of the repository explains the method and how to read the tables.
+
+mod cell;
+mod interrupt;
+mod limits;
+mod load;
+mod machine;
+mod measure;
+mod peers;
+mod report;
+mod results;
+mod rotation;
+mod server;
+mod statistics;
+mod submissions;
+mod workloads;
+
+use clap::{Parser, Subcommand};
+
+/// Measures anyio and its peers side by side.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Measure(workloads::Command),
+    /// Names the workloads and the peers that serve them.
+    List,
+    /// Runs one peer's server until standard input ends.
+    #[command(hide = true)]
+    Serve(server::ServeArguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Measure(command) => command.run(),
+        Command::List => {
+            print!("{}", report::list());
+            Ok(())
+        }
+        Command::Serve(arguments) => server::serve(&arguments),
+    }
+}

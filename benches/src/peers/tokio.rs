@@ -1,0 +1,50 @@
+//! tokio with its current_thread scheduler.
+
+use std::net::Ipv4Addr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
+};
+
+use super::Peer;
+use crate::server::Ready;
+
+pub(crate) static PEER: Peer = Peer {
+    name: "tokio",
+    about: "tokio, current_thread",
+    packages: &["tokio", "mio"],
+    by_hand: false,
+    servers: &[("echo", echo)],
+};
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn echo(ready: Ready) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        ready.listening_on(listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            tokio::spawn(async move {
+                // A connection that breaks ends alone; the load notices what it misses.
+                let _ = echo_connection(stream).await;
+            });
+        }
+    })
+}
+
+async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..length]).await?;
+    }
+}

@@ -1,0 +1,114 @@
+//! The tables on the terminal.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+
+use crate::{
+    machine::Machine,
+    peers,
+    results::{CellResult, PeerResult},
+    statistics::Summary,
+    workloads,
+};
+
+/// From this share of waiting for a processor on, a cell is marked as disturbed.
+const DISTURBED: f64 = 0.02;
+
+/// The workloads, and the peers with what they serve.
+pub(crate) fn list() -> String {
+    let mut text = String::from("Workloads:\n");
+    for (name, about) in workloads::described() {
+        let _ = writeln!(text, "  {name:<16} {about}");
+    }
+    text.push_str("\nPeers:\n");
+    for peer in peers::ALL {
+        let served: Vec<_> = peer.servers.iter().map(|(workload, _)| *workload).collect();
+        let _ = writeln!(text, "  {:<16} {} [{}]", peer.name, peer.about, served.join(", "));
+    }
+    text
+}
+
+/// Machine, versions and what the figures are good for.
+pub(crate) fn header(machine: &Machine) -> String {
+    let Machine { date, host, cpu, processors, memory, kernel, rust, profile, versions, .. } = machine;
+    let mut text = format!(
+        "{date} on {host}: {cpu}, {processors} processors, {memory}, Linux {kernel}\n\
+         {rust}, {profile} build; {}\n\
+         {}\n\
+         load average at the start: {}\n\
+         Absolute times belong to this machine; only ratios travel.\n",
+        versions.join(", "),
+        machine.command_line,
+        machine.load_average,
+    );
+    if *profile != "release" {
+        text.push_str("NOT a release build: these figures mean nothing.\n");
+    }
+    text
+}
+
+/// One cell's table.
+pub(crate) fn cell(result: &CellResult, reference: &str) -> String {
+    let best = result.best_by_hand.unwrap_or("best loop");
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header([
+        "peer".to_owned(),
+        format!("CPU ÷ {reference}\n[quartiles] min–max"),
+        format!("CPU ÷\n{best}"),
+        format!("req/s ÷\n{reference}"),
+        "CPU µs\n/ req".to_owned(),
+        "req/s".to_owned(),
+        "p50 µs".to_owned(),
+        "p99 µs".to_owned(),
+        "p99.9 µs".to_owned(),
+        "user/sys\n%".to_owned(),
+        "switches\n/ req".to_owned(),
+        "RSS MiB".to_owned(),
+    ]);
+    for peer in &result.peers {
+        table.add_row(row(peer));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let slices = result.peers.iter().flat_map(|peer| &peer.slices);
+    let rotations = slices.map(|slice| slice.rotation).max().unwrap_or(0);
+    let mut text = format!("\n{} ({rotations} rotations)\n{table}\n", result.cell);
+    for peer in result.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
+        let share = peer.disturbance() * 100.0;
+        let _ = writeln!(text, "disturbed: {} waited {share:.0} % of the time for its processor", peer.peer);
+    }
+    text
+}
+
+fn row(peer: &PeerResult) -> [String; 12] {
+    let requests = peer.requests() as f64;
+    let ticks = (peer.user_ticks + peer.system_ticks) as f64;
+    let user = 100.0 * peer.user_ticks as f64 / ticks;
+    let switches = (peer.voluntary_switches + peer.involuntary_switches) as f64 / requests;
+    let microseconds = |nanoseconds: u64| format!("{:.1}", nanoseconds as f64 / 1e3);
+    [
+        peer.peer.to_owned(),
+        peer.cpu_to_reference.map_or_else(String::new, spread),
+        peer.cpu_to_best_by_hand.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+        median(peer.rate_to_reference, 2),
+        median(peer.cpu_per_request_microseconds, 2),
+        median(peer.requests_per_second, 0),
+        microseconds(peer.latency.p50),
+        microseconds(peer.latency.p99),
+        microseconds(peer.latency.p99_9),
+        if ticks > 0.0 { format!("{user:.0}/{:.0}", 100.0 - user) } else { String::new() },
+        format!("{switches:.3}"),
+        format!("{:.1}", peer.resident_bytes as f64 / (1 << 20) as f64),
+    ]
+}
+
+fn spread(ratio: Summary) -> String {
+    let Summary { min, lower_quartile, median, upper_quartile, max } = ratio;
+    format!("{median:.2} [{lower_quartile:.2} {upper_quartile:.2}] {min:.2}–{max:.2}")
+}
+
+fn median(summary: Option<Summary>, digits: usize) -> String {
+    summary.map_or_else(String::new, |summary| format!("{:.digits$}", summary.median))
+}

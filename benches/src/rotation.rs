@@ -1,0 +1,222 @@
+//! One cell of a request workload: all servers alive, the load rotating between them in short slices.
+//!
+//! The speed of a shared host drifts within minutes. Slices of one rotation see nearly the same host, so only
+//! their ratios are compared. The order within a rotation is shuffled, lest one peer always follow another.
+
+use std::{thread, time::Duration};
+
+use anyhow::ensure;
+use hdrhistogram::Histogram;
+use indicatif::ProgressBar;
+
+use crate::{
+    cell::Cell,
+    interrupt::Interrupt,
+    load::{Connections, Generator},
+    measure::{Counters, CpuClock, Growth, resident_bytes, run_queue_wait},
+    peers::Peer,
+    results::{CellResult, Latency, PeerResult, Slice},
+    server::Server,
+};
+
+/// How long a server gets after its last answer to go back to sleep before its processor time is read.
+const SETTLE: Duration = Duration::from_micros(200);
+
+/// Descriptors a process needs beside its connections.
+const SPARE_FILES: usize = 100;
+
+/// How the cells of a run are measured.
+pub(crate) struct Plan {
+    pub(crate) workload: &'static str,
+    pub(crate) peers: Vec<&'static Peer>,
+    pub(crate) reference: &'static Peer,
+    pub(crate) rounds: u32,
+    pub(crate) slice: Duration,
+    pub(crate) server_core: usize,
+    pub(crate) open_files: usize,
+}
+
+impl Plan {
+    /// Which servers are alive together; the reference is in each group.
+    fn groups(&self, cell: Cell) -> anyhow::Result<Vec<Vec<&'static Peer>>> {
+        let capacity = self.open_files.saturating_sub(SPARE_FILES) / cell.connections;
+        if self.peers.len() <= capacity {
+            return Ok(vec![self.peers.clone()]);
+        }
+        ensure!(capacity >= 2, "{cell} needs more open files than the limit of {}", self.open_files);
+        let others: Vec<_> =
+            self.peers.iter().copied().filter(|peer| peer.name != self.reference.name).collect();
+        let group = |others: &[&'static Peer]| [&[self.reference], others].concat();
+        Ok(others.chunks(capacity - 1).map(group).collect())
+    }
+
+    /// How many slices a cell takes, the warm-up included.
+    pub(crate) fn slices(&self, cell: Cell) -> anyhow::Result<u64> {
+        let servers: usize = self.groups(cell)?.iter().map(Vec::len).sum();
+        Ok(servers as u64 * (u64::from(self.rounds) + 1))
+    }
+
+    /// Measures all peers at one cell.
+    pub(crate) fn measure(
+        &self,
+        cell: Cell,
+        generator: &mut Generator,
+        random: &mut fastrand::Rng,
+        interrupt: &Interrupt,
+        progress: &ProgressBar,
+    ) -> anyhow::Result<CellResult> {
+        let mut tallies: Vec<Tally> = Vec::new();
+        for peer in &self.peers {
+            tallies.push(Tally::new(peer)?);
+        }
+        for (group, peers) in self.groups(cell)?.iter().enumerate() {
+            let mut runners = Vec::new();
+            for peer in peers {
+                progress.set_message(format!("{cell} starting {}", peer.name));
+                runners.push(Runner::start(self, peer, cell, interrupt)?);
+            }
+            progress.set_message(cell.to_string());
+            // The first rotation warms up and is not counted.
+            for rotation in 0..=self.rounds {
+                random.shuffle(&mut runners);
+                for runner in &mut runners {
+                    interrupt.check()?;
+                    let slice = runner.slice(self.slice, generator, interrupt)?;
+                    progress.inc(1);
+                    if rotation > 0 {
+                        runner.latencies.add(&runner.slice_latencies)?;
+                        runner.slices.push(Slice { group, rotation, ..slice });
+                    } else {
+                        runner.after_warm_up = Counters::of(runner.server.pid())?;
+                    }
+                }
+            }
+            for runner in runners {
+                for tally in tallies.iter_mut().filter(|tally| tally.peer.name == runner.server.peer.name) {
+                    tally.add(&runner)?;
+                }
+            }
+        }
+        let peers = tallies.into_iter().map(Tally::finish).collect();
+        Ok(CellResult::new(cell, peers, self.reference.name))
+    }
+}
+
+/// A server under load.
+struct Runner {
+    // Dropped in this order: connections are reset before their server is killed.
+    connections: Connections,
+    server: Server,
+    clock: CpuClock,
+    after_warm_up: Counters,
+    slices: Vec<Slice>,
+    latencies: Histogram<u64>,
+    slice_latencies: Histogram<u64>,
+}
+
+impl Runner {
+    fn start(plan: &Plan, peer: &'static Peer, cell: Cell, interrupt: &Interrupt) -> anyhow::Result<Self> {
+        let server = Server::start(plan.workload, peer, plan.server_core)?;
+        Ok(Self {
+            connections: Connections::open(server.address, cell, interrupt)?,
+            clock: CpuClock::of(server.pid())?,
+            after_warm_up: Counters::of(server.pid())?,
+            slices: Vec::new(),
+            latencies: latency_histogram()?,
+            slice_latencies: latency_histogram()?,
+            server,
+        })
+    }
+
+    fn slice(
+        &mut self,
+        length: Duration,
+        generator: &mut Generator,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Slice> {
+        self.slice_latencies.reset();
+        let pid = self.server.pid();
+        let (cpu, wait) = (self.clock.now()?, run_queue_wait(pid)?);
+        let served = generator.drive(&mut self.connections, length, &mut self.slice_latencies, interrupt)?;
+        thread::sleep(SETTLE);
+        Ok(Slice {
+            group: 0,
+            rotation: 0,
+            requests: served.requests,
+            elapsed_nanoseconds: served.elapsed.as_nanos() as u64,
+            cpu_nanoseconds: (self.clock.now()? - cpu).as_nanos() as u64,
+            run_queue_wait_nanoseconds: (run_queue_wait(pid)? - wait).as_nanos() as u64,
+            latency: Latency::of(&self.slice_latencies),
+        })
+    }
+}
+
+/// One peer's figures over all groups it ran in.
+struct Tally {
+    peer: &'static Peer,
+    slices: Vec<Slice>,
+    latencies: Histogram<u64>,
+    growth: Growth,
+    resident_bytes: u64,
+}
+
+impl Tally {
+    fn new(peer: &'static Peer) -> anyhow::Result<Self> {
+        let (slices, growth) = (Vec::new(), Growth::default());
+        Ok(Self { peer, slices, latencies: latency_histogram()?, growth, resident_bytes: 0 })
+    }
+
+    fn add(&mut self, runner: &Runner) -> anyhow::Result<()> {
+        let pid = runner.server.pid();
+        let growth = Counters::of(pid)?.since(&runner.after_warm_up);
+        self.growth.user_ticks += growth.user_ticks;
+        self.growth.system_ticks += growth.system_ticks;
+        self.growth.voluntary_switches += growth.voluntary_switches;
+        self.growth.involuntary_switches += growth.involuntary_switches;
+        self.resident_bytes = self.resident_bytes.max(resident_bytes(pid)?);
+        self.slices.extend_from_slice(&runner.slices);
+        self.latencies.add(&runner.latencies)?;
+        Ok(())
+    }
+
+    fn finish(self) -> PeerResult {
+        PeerResult::new(self.peer, self.slices, &self.latencies, self.growth, self.resident_bytes)
+    }
+}
+
+/// Nanoseconds up to a minute, to three digits.
+fn latency_histogram() -> anyhow::Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000_000, 3)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers;
+
+    fn names(open_files: usize, cell: &str) -> anyhow::Result<Vec<Vec<&'static str>>> {
+        let peers = ["tokio", "raw-oneshot", "raw-multishot", "raw-epoll"];
+        let peers: Vec<_> = peers.iter().map(|name| peers::named(name).unwrap()).collect();
+        let reference = peers[0];
+        let slice = Duration::from_millis(100);
+        let plan = Plan { workload: "echo", peers, reference, rounds: 1, slice, server_core: 0, open_files };
+        let groups = plan.groups(cell.parse().unwrap())?;
+        Ok(groups.iter().map(|group| group.iter().map(|peer| peer.name).collect()).collect())
+    }
+
+    #[test]
+    fn peers_that_fit_run_together() {
+        assert_eq!(names(20_000, "500x1K").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn peers_that_do_not_fit_run_in_groups_that_all_hold_the_reference() {
+        let groups = names(20_000, "5000x64").unwrap();
+        assert_eq!(groups, [vec!["tokio", "raw-oneshot", "raw-multishot"], vec!["tokio", "raw-epoll"]]);
+    }
+
+    #[test]
+    fn a_cell_for_which_no_pair_fits_is_refused() {
+        assert!(names(20_000, "15000x64").is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! Server processes: this binary run again with a hidden subcommand, one process per peer.
+//!
+//! A server tells its address in one line on standard output and ends when its standard input does, so it
+//! cannot outlive the measurement, whatever ends that.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio, exit},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use crate::{
+    limits,
+    peers::{self, Peer},
+};
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// The hidden subcommand's arguments.
+#[derive(Args)]
+pub(crate) struct ServeArguments {
+    workload: String,
+    peer: String,
+    /// The processor to stay on.
+    #[arg(long)]
+    core: usize,
+}
+
+/// Given to a peer's server, to be used once it listens.
+pub(crate) struct Ready(());
+
+impl Ready {
+    /// Tells the address to the process that measures.
+    pub(crate) fn listening_on(self, address: SocketAddr) -> io::Result<()> {
+        let mut output = io::stdout().lock();
+        writeln!(output, "{address}")?;
+        output.flush()
+    }
+}
+
+/// Runs one peer's server in this process.
+pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
+    let peer = peers::named(&arguments.peer).map_err(|error| anyhow!(error))?;
+    let serve = peer.server(&arguments.workload).context("this peer does not serve this workload")?;
+    limits::raise_open_files()?;
+    limits::pin_to_core(arguments.core)?;
+    thread::spawn(|| {
+        // Nothing is ever written to this pipe: the read ends when the other process closes it or dies.
+        let ended = io::stdin().read(&mut [0]);
+        exit(i32::from(ended.is_err()));
+    });
+    serve(Ready(()))
+}
+
+/// A peer's server process. Dropping it kills the process and waits for its end.
+pub(crate) struct Server {
+    pub(crate) peer: &'static Peer,
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a peer's server on the given processor and waits until it listens.
+    pub(crate) fn start(workload: &str, peer: &'static Peer, core: usize) -> anyhow::Result<Self> {
+        let child = Command::new(env::current_exe()?)
+            .args(["serve", workload, peer.name, "--core", &core.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C goes to this process alone, which ends its servers in order.
+            .process_group(0)
+            .spawn()?;
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { peer, address: unknown, child };
+        server.address = server.read_address().with_context(|| format!("starting {}", peer.name))?;
+        Ok(server)
+    }
+
+    fn read_address(&mut self) -> anyhow::Result<SocketAddr> {
+        let output = self.child.stdout.take().context("the server's output is not a pipe")?;
+        let (sender, receiver) = mpsc::channel();
+        // The thread ends with the line, or with the process that would have written it.
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(output).read_line(&mut line);
+            sender.send(read.map(|_| line))
+        });
+        let line = receiver.recv_timeout(START_LIMIT).context("the server did not start to listen")??;
+        line.trim().parse().context("the server ended before it listened")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
+            eprintln!("could not end the server process {}: {error}", self.child.id());
+        }
+    }
+}
