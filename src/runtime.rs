@@ -4,6 +4,7 @@ mod backend;
 mod builder;
 mod core;
 mod cores;
+mod descriptor;
 pub(crate) mod inbox;
 mod operation;
 mod orphans;
@@ -19,6 +20,7 @@ pub use builder::{Builder, current_backend, run};
 pub use cores::{Core as CpuCore, run_on_cores};
 
 pub(crate) use self::core::Core;
+pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
 pub(crate) use queue::{WaitQueue, Waiter, Woken};

@@ -4,7 +4,11 @@ use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
 };
 use anyio_fallback::PollDriver;
-use std::{fmt, io, os::fd::OwnedFd, str::FromStr};
+use std::{
+    fmt, io,
+    os::fd::{OwnedFd, RawFd},
+    str::FromStr,
+};
 
 mod choice;
 #[cfg(not(target_os = "linux"))]
@@ -126,6 +130,10 @@ impl Driver for AnyDriver {
     #[inline]
     fn capabilities(&self) -> Capabilities {
         each!(self, driver => driver.capabilities())
+    }
+
+    fn forget(&mut self, fd: RawFd) {
+        each!(self, driver => driver.forget(fd));
     }
 
     fn supports(&self, kind: OpKind) -> bool {

@@ -47,7 +47,7 @@ pub fn run<T>(main: impl AsyncFnOnce() -> T) -> T {
 ///
 /// let backend = Builder::new().backend(Backend::Poll).run(async || anyio::current_backend())?;
 /// assert_eq!(backend, Some(Backend::Poll));
-/// # std::io::anyio::Ok(())
+/// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Builder {

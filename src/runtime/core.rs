@@ -182,6 +182,11 @@ impl Core {
         self.driver.borrow_mut()
     }
 
+    /// The driver, unless it is in use further up on this thread's stack.
+    pub(crate) fn try_driver_mut(&self) -> Option<RefMut<'_, AnyDriver>> {
+        self.driver.try_borrow_mut().ok()
+    }
+
     /// How many streams are open that may have a receive in flight.
     #[inline]
     pub(crate) fn streams(&self) -> &Cell<usize> {
@@ -319,12 +324,12 @@ impl Core {
 
     /// Wakes another executor's driver by way of this thread's, if it has one that can do so now.
     pub(crate) fn unpark_from_here(other: &Unparker) -> bool {
-        Self::try_with(|core| match core.driver.try_borrow_mut() {
-            Ok(mut driver) => {
+        Self::try_with(|core| match core.try_driver_mut() {
+            Some(mut driver) => {
                 driver.unpark_other(other);
                 true
             }
-            Err(_) => false,
+            None => false,
         }) == Some(true)
     }
 

@@ -1,0 +1,140 @@
+//! Descriptors that are shared with the operations in flight on them.
+
+use super::{Answer, Core, Operation, Payload};
+use anyio_driver::{Driver, Op};
+use std::{
+    fmt, io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    rc::Rc,
+};
+
+/// A descriptor, counted by its owner and by the operations that use it. It is closed when the last lets go, so a number
+/// that an operation names is never used for something else meanwhile.
+#[derive(Clone)]
+pub(crate) struct Descriptor(Rc<Shared>);
+
+/// The descriptor, until it is closed or given away.
+struct Shared(Option<OwnedFd>);
+
+impl Descriptor {
+    pub(crate) fn new(descriptor: OwnedFd) -> Self {
+        Self(Rc::new(Shared(Some(descriptor))))
+    }
+
+    /// Takes over what an operation has opened.
+    ///
+    /// # Safety
+    /// The number is a descriptor that nobody else owns.
+    pub(crate) unsafe fn from_answer(number: u32) -> Self {
+        // SAFETY: the caller's promise.
+        Self::new(unsafe { OwnedFd::from_raw_fd(number as RawFd) })
+    }
+
+    #[inline]
+    pub(crate) fn raw(&self) -> RawFd {
+        self.0.0.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// Closes the descriptor and tells how that went. If operations are still in flight on it, it is closed when the
+    /// last of them has ended, and the result is a success.
+    ///
+    /// # Cancel safety
+    /// The descriptor is closed in any case.
+    pub(crate) async fn close(self) -> io::Result<()> {
+        match Rc::try_unwrap(self.0).map(|mut shared| shared.0.take()) {
+            Ok(Some(descriptor)) => Operation::shielded(Close { descriptor: Some(descriptor) }).await,
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Gives the bare descriptor away.
+    ///
+    /// # Errors
+    /// Gives the shared one back if operations are in flight on it.
+    pub(crate) fn into_owned(self) -> Result<OwnedFd, Self> {
+        let mut shared = Rc::try_unwrap(self.0).map_err(Self)?;
+        let descriptor = shared.0.take().expect("a descriptor is there until it is taken");
+        Core::try_with(|core| core.driver_mut().forget(descriptor.as_raw_fd()));
+        Ok(descriptor)
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_ref().expect("a descriptor is there until it is taken").as_fd()
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.raw(), f)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut descriptor = self.0.take();
+        Core::try_with(|core| core.close_in_background(&mut descriptor));
+        // Outside of a run it is closed at once, by dropping it.
+    }
+}
+
+impl Core {
+    /// Has the driver close a descriptor, if it can be reached just now.
+    pub(crate) fn close_in_background(&self, descriptor: &mut Option<OwnedFd>) {
+        if let Some(mut driver) = self.try_driver_mut()
+            && let Some(descriptor) = descriptor.take()
+        {
+            driver.close(descriptor);
+        }
+    }
+}
+
+struct Close {
+    /// Taken when the operation is handed to the driver; if that never happens, dropping it closes it.
+    descriptor: Option<OwnedFd>,
+}
+
+// SAFETY: the descriptor is the operation's alone; no memory is named.
+unsafe impl Payload for Close {
+    type Output = io::Result<()>;
+    const REPEATABLE: bool = false;
+
+    fn op(&mut self) -> Op {
+        Op::Close { fd: self.descriptor.take().map_or(-1, IntoRawFd::into_raw_fd) }
+    }
+
+    fn finish(self, answer: Answer) -> io::Result<()> {
+        answer.map(drop).map_err(|refusal| refusal.into_io())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Backend, Builder};
+
+    #[test]
+    fn a_descriptor_is_closed_when_awaited_when_dropped_and_when_never_polled() {
+        for backend in [Backend::Uring, Backend::Poll] {
+            let readers = Builder::new().backend(backend).run(async || {
+                let mut readers = Vec::new();
+                for way in 0..3 {
+                    let (reader, writer) = io::pipe().unwrap();
+                    let descriptor = Descriptor::new(writer.into());
+                    match way {
+                        0 => descriptor.close().await.unwrap(),
+                        1 => drop(descriptor),
+                        _ => drop(descriptor.close()),
+                    }
+                    readers.push(reader);
+                }
+                readers
+            });
+            // The end of the pipe is seen only when its writer is closed.
+            for mut reader in readers.unwrap() {
+                assert_eq!(io::Read::read(&mut reader, &mut [0]).unwrap(), 0);
+            }
+        }
+    }
+}
