@@ -5,8 +5,10 @@
 mod error;
 mod group;
 pub mod lowlevel;
+pub mod net;
 mod runtime;
 mod scope;
+pub mod streams;
 mod time;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
