@@ -8,6 +8,7 @@ pub mod lowlevel;
 mod runtime;
 mod scope;
 mod time;
+pub mod to_thread;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use error::ok::Ok;
