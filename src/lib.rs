@@ -10,6 +10,7 @@ mod runtime;
 mod scope;
 pub mod streams;
 mod time;
+pub mod to_thread;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use error::ok::Ok;
