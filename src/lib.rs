@@ -7,9 +7,11 @@ mod group;
 pub mod lowlevel;
 mod runtime;
 mod scope;
+pub mod testing;
 mod time;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
+pub use anyio_macros::{main, test};
 pub use error::ok::Ok;
 pub use error::{CancelAware, Cancelled, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref, ViaError};
 pub use group::{
