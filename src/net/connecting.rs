@@ -6,7 +6,6 @@ use crate::{
     group::task_group,
     runtime::{Answer, Descriptor, Operation, Payload},
     scope::move_on_after,
-    sync::Event,
 };
 use anyio_driver::Op;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -64,9 +63,7 @@ pub(super) async fn connect_any(candidates: Candidates) -> Result<Descriptor> {
     task_group(async |tg| -> Result<()> {
         for &address in &addresses {
             let (winner, errors) = (&winner, &errors);
-            let failed = std::rc::Rc::new(Event::new());
-            let has_failed = failed.clone();
-            tg.start_soon(async move {
+            let attempted = tg.start_soon(async move {
                 match attempt(address).await {
                     Ok(descriptor) => {
                         winner.borrow_mut().get_or_insert(descriptor);
@@ -75,10 +72,9 @@ pub(super) async fn connect_any(candidates: Candidates) -> Result<Descriptor> {
                     Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => return Err(error.into()),
                     Err(error) => errors.borrow_mut().push(error),
                 }
-                has_failed.set();
                 Ok(())
             });
-            move_on_after(ATTEMPT_DELAY, async { Ok(failed.wait().await?) }).await?;
+            move_on_after(ATTEMPT_DELAY, attempted.wait()).await?;
         }
         Ok(())
     })
