@@ -131,7 +131,7 @@ impl Error {
                 | NetworkUnreachable
         );
         let error = Failure::new(operation, None, error).into_io();
-        if broken { Self::BrokenResource(error) } else { Self::Io(error) }
+        if broken { Self::BrokenResource(error) } else { Self::from(error) }
     }
 
     /// The error of an operation that failed on something with a name.
@@ -140,7 +140,7 @@ impl Error {
         operation: &'static str,
         subject: impl fmt::Display,
     ) -> Self {
-        Self::Io(Failure::new(operation, Some(subject.to_string()), error).into_io())
+        Self::from(Failure::new(operation, Some(subject.to_string()), error).into_io())
     }
 }
 
@@ -261,6 +261,13 @@ mod tests {
     #[test]
     fn a_cancellation_is_never_the_kind_that_std_retries() {
         assert_ne!(io::Error::from(Cancelled::new()).kind(), io::ErrorKind::Interrupted);
+    }
+
+    #[test]
+    fn a_cancelled_operation_is_cancelled_whatever_it_was_done_on() {
+        let cancelled = || io::Error::from(Cancelled::new());
+        assert!(matches!(Error::of_operation(cancelled(), "connect", "there"), Error::Cancelled(_)));
+        assert!(matches!(Error::of_stream(cancelled(), "send"), Error::Cancelled(_)));
     }
 
     #[test]
