@@ -137,8 +137,9 @@ impl Builder {
     ) -> io::Result<(T, R)> {
         let core = Core::new(backend::open(self.chosen_backend()?, &self.options)?)?;
         let _entered = core.enter()?;
+        let teardown = Teardown { core: &core, limit: self.teardown_limit };
         let ended = drive_main(&core, main);
-        teardown(&core, self.teardown_limit);
+        drop(teardown);
         match ended? {
             Ok(value) => Ok((value, look(&core))),
             Err(payload) => resume_unwind(payload),
@@ -213,6 +214,18 @@ fn poll_main<T>(
     }
 }
 
+/// Tears a run down when dropped: also when what the main future holds panics while it is dropped.
+struct Teardown<'a> {
+    core: &'a Core,
+    limit: Duration,
+}
+
+impl Drop for Teardown<'_> {
+    fn drop(&mut self) {
+        teardown(self.core, self.limit);
+    }
+}
+
 /// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
 /// limit is leaked.
 fn teardown(core: &Core, limit: Duration) {
@@ -228,7 +241,7 @@ fn teardown(core: &Core, limit: Duration) {
     drop(core.lease().close());
     let in_flight = core.driver().in_flight();
     if in_flight > 0 {
-        let leaked = core.orphans().leak();
+        let leaked = core.orphans().give_up(core.run());
         log::warn!(
             "{in_flight} operations did not end with their run; the memory of {leaked} of them is leaked"
         );

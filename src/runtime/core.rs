@@ -21,6 +21,7 @@ use std::{
     cell::{Cell, Ref, RefCell, RefMut},
     collections::HashMap,
     io,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
     panic::Location,
     ptr,
     sync::atomic::{AtomicU32, Ordering},
@@ -235,6 +236,22 @@ impl Core {
         }
     }
 
+    /// Links a wait to the scope in which its future is polled now. It may have been polled in another one before, which
+    /// is over, or of which the future was taken out. True if the wait is new to the scope and the scope is cancelled:
+    /// then the caller has to see to it that the wait ends.
+    #[inline]
+    pub(crate) fn follow_scope(&self, wait: WaitKey) -> bool {
+        match self.scope() {
+            Some(scope) if !self.waits.is_linked_to(wait, scope) => {
+                self.waits.unlink(wait);
+                // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+                unsafe { self.waits.link(wait, scope) };
+                scope.is_effective()
+            }
+            _ => false,
+        }
+    }
+
     /// Asks the driver to cancel an operation.
     #[inline]
     pub(crate) fn cancel_operation(&self, token: Token) {
@@ -414,7 +431,8 @@ impl Core {
     /// # Errors
     /// If the driver is beyond use.
     pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
-        let mut wait = if self.main_ready.get() != MainReady::No {
+        // With a limit this is the end of the run, and nothing is polled any more.
+        let mut wait = if limit.is_none() && self.main_ready.get() != MainReady::No {
             Wait::No
         } else {
             match [limit, self.waits.next_timer()].into_iter().flatten().min() {
@@ -502,6 +520,11 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.waits.detach_everything();
+        // SAFETY: the kernel has made these descriptors for listeners that can no longer take them.
+        self.waits.take_accepted(|number| drop(unsafe { OwnedFd::from_raw_fd(number as RawFd) }));
+        if self.driver.get_mut().in_flight() > 0 {
+            self.orphans.give_up(self.run);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Descriptors that are shared with the operations in flight on them.
 
-use super::{Answer, Core, Operation, Payload};
+use super::{Answer, Core, Operation, Payload, Refusal};
 use anyio_driver::{Driver, Op};
 use std::{
     fmt, io,
@@ -45,6 +45,17 @@ impl Descriptor {
             Ok(Some(descriptor)) => Operation::shielded(Close { descriptor: Some(descriptor) }).await,
             Ok(None) | Err(_) => Ok(()),
         }
+    }
+
+    /// Whether nobody holds it but its owner, who does so `shares` times: then no operation is in flight on it.
+    pub(crate) fn is_unused(&self, shares: usize) -> bool {
+        Rc::strong_count(&self.0) == shares
+    }
+
+    /// Takes over a descriptor that may have been used before, under whose number the driver may know another.
+    pub(crate) fn adopt(descriptor: OwnedFd) -> Self {
+        Core::try_with(|core| core.driver_mut().forget(descriptor.as_raw_fd()));
+        Self::new(descriptor)
     }
 
     /// Gives the bare descriptor away.
@@ -105,7 +116,11 @@ unsafe impl Payload for Close {
     }
 
     fn finish(self, answer: Answer) -> io::Result<()> {
-        answer.map(drop).map_err(|refusal| refusal.into_io())
+        match answer {
+            // The number is free after an interruption, too.
+            Ok(_) | Err(Refusal::System(libc::EINTR)) => Ok(()),
+            Err(refusal) => Err(refusal.into_io()),
+        }
     }
 }
 

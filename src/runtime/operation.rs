@@ -6,7 +6,10 @@
 //! the final completion. If the future is dropped before, the payload is boxed and becomes an orphan, which waits
 //! for the completion in its place. If the future is forgotten, so is the payload.
 
-use super::{Core, WaitKey, WaitKind, orphans::Disposer};
+use super::{
+    Core, WaitKey, WaitKind,
+    orphans::{Disposer, was_given_up},
+};
 use crate::error::{Cancelled, Error};
 use anyio_driver::{Completion, CompletionFlags, Op};
 use std::{
@@ -70,7 +73,7 @@ pub(crate) unsafe trait Payload: 'static {
     /// What the future gives.
     type Output;
 
-    /// Whether the operation can be submitted again after a cancellation that is no longer wanted.
+    /// Whether the operation can be submitted again after a cancellation that is no longer wanted, or an interruption.
     const REPEATABLE: bool = true;
 
     /// The operation. Asked for again if it has to be repeated.
@@ -175,6 +178,9 @@ impl<P: Payload> Future for Operation<P> {
             };
             if !waits.is_done(wait) {
                 waits.set_waker(wait, cx.waker());
+                if this.scoping == Scoping::Cancellable && core.follow_scope(wait) && waits.ask_cancel(wait) {
+                    core.cancel_operation(wait.token());
+                }
                 return Poll::Pending;
             }
             let outcome = waits.outcome(wait);
@@ -184,7 +190,12 @@ impl<P: Payload> Future for Operation<P> {
                 _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Err(Refusal::Unsupported),
                 error => match -error {
                     // An interruption that nobody asked for.
-                    libc::EINTR if !asked => {
+                    libc::EINTR if !asked && P::REPEATABLE => {
+                        if this.scoping != Scoping::Shielded && core.scope_is_effective() {
+                            waits.remove(wait);
+                            this.wait = None;
+                            return this.finish(Err(Refusal::Cancelled));
+                        }
                         waits.reset(wait);
                         this.submit(core, wait, cx);
                         return Poll::Pending;
@@ -246,8 +257,10 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
             }
         }
     });
-    // The run is over, and with it the operation, unless it had to be given up; nobody knows, so this is leaked.
-    std::mem::forget(orphan);
+    // Otherwise the run is over, and with it the operation, unless it had to be given up.
+    if let Some(orphan) = orphan.filter(|_| was_given_up(wait.run())) {
+        std::mem::forget(orphan);
+    }
 }
 
 struct Orphan<P>(P);

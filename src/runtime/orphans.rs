@@ -3,10 +3,23 @@
 //! Such an operation goes on in the driver. What it needs (its payload, with the memory and the descriptors) is
 //! boxed and kept here until its final completion, which is then disposed of: a descriptor that was accepted or
 //! opened is closed, a buffer goes home.
+//!
+//! A run that ends before its operations have ended leaks what they use. Futures and streams that outlive such a run
+//! find that out when they are dropped, and leak what they hold too.
 
 use super::Core;
 use anyio_driver::Completion;
 use std::cell::{Cell, RefCell};
+
+thread_local! {
+    /// The runs of this thread that ended before their operations did. There are hardly ever any.
+    static GIVEN_UP: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether operations of this run, which is over, may be in the kernel's hands for ever.
+pub(crate) fn was_given_up(run: u32) -> bool {
+    GIVEN_UP.try_with(|runs| runs.borrow().contains(&run)).unwrap_or(true)
+}
 
 /// What is left of an operation whose future was dropped.
 pub(crate) trait Disposer {
@@ -62,8 +75,9 @@ impl Orphans {
         }
     }
 
-    /// Leaks what is left, because the kernel may still use it. Tells how many there were.
-    pub(crate) fn leak(&self) -> usize {
+    /// Leaks what is left, because the kernel may still use it, and notes that of this run. Tells how many there were.
+    pub(crate) fn give_up(&self, run: u32) -> usize {
+        let _ = GIVEN_UP.try_with(|runs| runs.borrow_mut().push(run));
         for disposer in self.disposers.take().into_iter().flatten() {
             std::mem::forget(disposer);
         }

@@ -40,6 +40,11 @@ impl WaitKey {
     pub(crate) fn token(self) -> Token {
         Token::new(self.index, self.generation)
     }
+
+    /// Which executor's slot it is.
+    pub(crate) fn run(self) -> u32 {
+        self.run
+    }
 }
 
 /// What a cancelled scope does with a wait.
@@ -51,6 +56,8 @@ pub(crate) enum WaitKind {
     Operation,
     /// An operation that belongs to a stream or listener: the waiter is woken, the operation goes on.
     Kept,
+    /// The same, and its success brings a descriptor.
+    KeptAccept,
     /// Something that is not the driver's: the waiter is woken.
     Hook,
     /// A timer: taken out of the wheel and woken.
@@ -281,6 +288,12 @@ impl Waits {
         scope.set_first_wait(key.index);
     }
 
+    /// Whether the wait is linked to this scope.
+    #[inline]
+    pub(crate) fn is_linked_to(&self, key: WaitKey, scope: &Scope) -> bool {
+        ptr::eq(self.slot(key).scope, scope)
+    }
+
     /// Unlinks the wait from its scope, if it is linked.
     #[inline]
     pub(crate) fn unlink(&self, key: WaitKey) {
@@ -359,7 +372,7 @@ impl Waits {
                         wake(slot.waker.take());
                         self.wheel().remove(self.slots(), index);
                     }
-                    WaitKind::Kept | WaitKind::Hook => {
+                    WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Hook => {
                         slot.state = WaitState::Cancelled;
                         wake(slot.waker.take());
                     }
@@ -397,9 +410,24 @@ impl Waits {
     pub(crate) fn cancel_operations(&self, mut cancel: impl FnMut(Token)) {
         for (index, slot) in self.slots().iter_mut().enumerate() {
             let waiting = slot.state != WaitState::Done;
-            let operation = matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::Orphan);
+            let operation = matches!(
+                slot.kind,
+                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Orphan
+            );
             if operation && waiting && !std::mem::replace(&mut slot.cancel_asked, true) {
                 cancel(Token::new(index as u32, slot.generation));
+            }
+        }
+    }
+
+    /// Gives the descriptors which accepts have brought to listeners that have not taken them, once.
+    pub(crate) fn take_accepted(&self, mut give: impl FnMut(u32)) {
+        for slot in self.slots() {
+            if slot.kind == WaitKind::KeptAccept
+                && slot.state == WaitState::Done
+                && let Ok(descriptor) = u32::try_from(std::mem::replace(&mut slot.result, -libc::ECANCELED))
+            {
+                give(descriptor);
             }
         }
     }
@@ -440,7 +468,7 @@ impl Waits {
             return Delivery::Stale;
         };
         match slot.kind {
-            WaitKind::Operation | WaitKind::Kept => {
+            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept => {
                 slot.state = WaitState::Done;
                 slot.result = completion.result;
                 slot.buffer = completion.buffer;
