@@ -34,12 +34,12 @@ impl Accepting {
         poll_fn(|cx| {
             Core::with(|core| {
                 let waits = core.waits();
-                if hook.0.is_none()
-                    && let Err(cancelled) = core.check_cancelled()
-                {
-                    return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
-                }
                 loop {
+                    if hook.0.is_none()
+                        && let Err(cancelled) = core.check_cancelled()
+                    {
+                        return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                    }
                     let wait = self.operation.get().unwrap_or_else(|| self.begin(core));
                     if waits.is_done(wait) {
                         // A connection that came while nobody waited is here at once; others have their turn all the same.
@@ -57,17 +57,15 @@ impl Accepting {
                             Err(_) => return Poll::Ready(Err(Refusal::System(-result).on_stream("accept"))),
                         }
                     }
-                    if hook.0 == Some(wait) && waits.state(wait) == WaitState::Cancelled {
-                        hook.0 = None;
-                        drop(waits.unhook(wait));
-                        if let Err(cancelled) = core.check_cancelled() {
-                            return Poll::Ready(Err(cancelled.into()));
-                        }
-                    }
                     waits.set_waker(wait, cx.waker());
-                    core.link_to_scope(wait);
                     hook.0 = Some(wait);
-                    return Poll::Pending;
+                    let cancelled = core.follow_scope(wait) || waits.state(wait) == WaitState::Cancelled;
+                    if !cancelled {
+                        return Poll::Pending;
+                    }
+                    // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
+                    hook.0 = None;
+                    drop(waits.unhook(wait));
                 }
             })
         })
@@ -75,7 +73,7 @@ impl Accepting {
     }
 
     fn begin(&self, core: &Core) -> WaitKey {
-        let wait = core.waits().insert(WaitKind::Kept);
+        let wait = core.waits().insert(WaitKind::KeptAccept);
         self.operation.set(Some(wait));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };

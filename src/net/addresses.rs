@@ -34,6 +34,7 @@ impl Candidates {
                 let found = crate::to_thread::run_sync(move || {
                     std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)).map(Iterator::collect)
                 })
+                .abandon_on_cancel()
                 .await?;
                 found.map(Self::Addresses).map_err(|error| Error::of_operation(error, "look up", name))
             }
@@ -48,7 +49,8 @@ impl Candidates {
     pub(super) fn interleaved(self) -> Vec<SocketAddr> {
         let Self::Addresses(addresses) = self else { return Vec::new() };
         let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
-        let (same, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
+        let (same, other): (Vec<_>, Vec<_>) =
+            addresses.into_iter().partition(|address| address.is_ipv6() == first);
         let (mut same, mut other) = (same.into_iter(), other.into_iter());
         let mut turns = Vec::new();
         loop {

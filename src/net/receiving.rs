@@ -12,7 +12,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitState, abandon},
+    runtime::{Answer, Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitState, abandon},
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBuf, IoBufMut, Op};
 use std::{
@@ -46,8 +46,11 @@ pub(super) struct Receiving {
     /// What is left of a chunk that was larger than asked for.
     rest: RefCell<Option<Chunk>>,
     ended: Cell<bool>,
+    /// The error with which the link was lost. The system tells it only once, and to whoever asks first.
     broken: Cell<Option<i32>>,
     busy: Cell<bool>,
+    /// The error with which a send found the link lost.
+    lost: Cell<Option<i32>>,
     /// Set when the ring of buffers was found empty: the next receive brings its own.
     starved: Cell<bool>,
 }
@@ -62,6 +65,7 @@ impl Receiving {
             rest: RefCell::new(None),
             ended: Cell::new(false),
             broken: Cell::new(None),
+            lost: Cell::new(None),
             busy: Cell::new(false),
             starved: Cell::new(false),
         }
@@ -92,7 +96,42 @@ impl Receiving {
     /// Whether bytes are here, or an operation is in flight that will bring them, so that a receive into a buffer of the
     /// caller's would overtake them.
     pub(super) fn has_begun(&self) -> bool {
-        self.rest.borrow().is_some() || self.operation.get().is_some() || self.ended.get()
+        self.holds_bytes() || self.ended.get() || self.broken.get().is_some()
+    }
+
+    /// Whether bytes are here that nobody has taken, or may be any moment.
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.rest.borrow().is_some() || self.operation.get().is_some()
+    }
+
+    /// Notes the error with which a send found the link lost. What had arrived before can still be received; then comes
+    /// this error, although the system would say that the stream has ended well.
+    pub(super) fn note_lost(&self, number: i32) {
+        // With `EPIPE` the other side had said that it sends no more, so an end is an end.
+        if number != libc::EPIPE && self.broken.get().is_none() {
+            self.lost.set(Some(number));
+        }
+    }
+
+    /// What the answer to a receive means for this stream: the number of bytes, 0 at the end.
+    pub(super) fn judge(&self, answer: Answer) -> Result<usize> {
+        match answer {
+            Ok(0) => match self.lost.get() {
+                Some(number) => self.judge(Err(Refusal::System(number))),
+                None => {
+                    self.ended.set(true);
+                    Ok(0)
+                }
+            },
+            Ok(count) => Ok(count as usize),
+            Err(refusal) => {
+                let error = refusal.on_stream("receive");
+                if let (Refusal::System(number), Error::BrokenResource(_)) = (refusal, &error) {
+                    self.broken.set(Some(number));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Fills a caller's buffer from what a receive into the runtime's buffers brings.
@@ -154,24 +193,23 @@ impl Receiving {
     /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
     fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
         let buffer = self.buffer.take();
-        let Ok(length) = usize::try_from(outcome.result) else {
-            return match -outcome.result {
+        let answer = match u32::try_from(outcome.result) {
+            Ok(length) => Ok(length),
+            Err(_) => match -outcome.result {
                 // Stopped because its reader did not keep up, or interrupted.
-                libc::ECANCELED | libc::EINTR => None,
-                libc::ENOBUFS => {
+                libc::ECANCELED | libc::EINTR => return None,
+                libc::ENOBUFS if manner == Manner::Repeated => {
                     self.starved.set(true);
-                    None
+                    return None;
                 }
-                number => {
-                    self.broken.set(Some(number));
-                    Some(Err(Refusal::System(number).on_stream("receive")))
-                }
-            };
+                number => Err(Refusal::System(number)),
+            },
         };
-        if length == 0 {
-            self.ended.set(true);
-            return Some(Ok(None));
-        }
+        let length = match self.judge(answer) {
+            Ok(0) => return Some(Ok(None)),
+            Ok(length) => length,
+            Err(error) => return Some(Err(error)),
+        };
         let chunk = match (manner, buffer) {
             (Manner::Single, Some(mut buffer)) => {
                 // SAFETY: the kernel has filled so many bytes of it.
@@ -271,6 +309,12 @@ pub(super) struct Receive<'a> {
 }
 
 impl Receive<'_> {
+    /// The future is over, and another may receive.
+    fn end(&mut self) {
+        self.receiving.busy.set(false);
+        self.phase = Phase::Over;
+    }
+
     /// The future is no longer the one that waits.
     fn unhook(&mut self, core: &Core) {
         if let Phase::Waiting(wait) = self.phase
@@ -302,7 +346,10 @@ impl Future for Receive<'_> {
             }
             if this.phase == Phase::Begun {
                 if let Err(cancelled) = core.check_cancelled() {
-                    return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                    return core.poll_delivery(cx).map(|()| {
+                        this.end();
+                        Err(cancelled.into())
+                    });
                 }
                 if core.poll_immediate(cx).is_pending() {
                     return Poll::Pending;
@@ -311,28 +358,24 @@ impl Future for Receive<'_> {
             loop {
                 if let Some(ready) = receiving.take_ready(core) {
                     this.unhook(core);
-                    receiving.busy.set(false);
-                    this.phase = Phase::Over;
+                    this.end();
                     return Poll::Ready(ready);
                 }
                 let wait = match receiving.operation.get() {
                     Some((wait, _)) => wait,
                     None => receiving.begin(core),
                 };
-                if this.phase == Phase::Waiting(wait) && core.waits().state(wait) == WaitState::Cancelled {
-                    this.unhook(core);
-                    if let Err(cancelled) = core.check_cancelled() {
-                        receiving.busy.set(false);
-                        this.phase = Phase::Over;
-                        return Poll::Ready(Err(cancelled.into()));
-                    }
-                }
                 core.waits().set_waker(wait, cx.waker());
-                core.link_to_scope(wait);
                 this.phase = Phase::Waiting(wait);
-                // A repeated operation that has ended without a result is begun again at once.
-                if !core.waits().is_done(wait) {
+                let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
+                if !cancelled {
                     return Poll::Pending;
+                }
+                // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
+                this.unhook(core);
+                if let Err(cancelled) = core.check_cancelled() {
+                    this.end();
+                    return Poll::Ready(Err(cancelled.into()));
                 }
             }
         })

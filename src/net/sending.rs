@@ -1,17 +1,25 @@
 //! Sending and receiving with buffers of the caller's.
+//!
+//! # Contract
+//! A payload here owns its buffer, held so that the bytes stay where they are, and a share of the descriptor.
 
 use crate::{
-    error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Payload},
+    error::Result,
+    lowlevel::checkpoint_if_cancelled,
+    runtime::{Answer, Core, Descriptor, Operation, Payload},
 };
 use anyio_driver::{Held, IoBuf, IoBufMut, Op};
-use std::io;
+use std::future::poll_fn;
+
+/// The most that one operation sends or receives: what Linux limits system calls to.
+const MOST: usize = 0x7fff_f000;
 
 /// Sends what is left of a buffer.
 struct Send<B> {
     descriptor: Descriptor,
     data: Held<B>,
     sent: usize,
+    flags: i32,
 }
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
@@ -24,9 +32,8 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
         Op::Send {
             fd: self.descriptor.raw(),
             pointer: bytes.as_ptr(),
-            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            // The kernel goes on by itself after it could send a part.
-            flags: libc::MSG_WAITALL,
+            length: bytes.len().min(MOST) as u32,
+            flags: self.flags,
         }
     }
 
@@ -36,23 +43,42 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
     }
 }
 
-/// Sends all bytes of a buffer; gives how many were sent, with the error if not all were.
-pub(super) async fn send_all<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Result<()>, usize, B) {
+/// Sends all bytes of a buffer.
+#[inline]
+pub(super) async fn send_all<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
     let length = data.length();
-    let mut send = Send { descriptor: descriptor.clone(), data: Held::new(data), sent: 0 };
-    let result = loop {
-        if send.sent == length {
-            break Ok(());
-        }
+    // The kernel goes on by itself after it could send a part.
+    let flags = libc::MSG_WAITALL;
+    let mut send = Send { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, flags };
+    let answer = loop {
         let (answer, payload) = Operation::new(send).await;
         send = payload;
         match answer {
-            Ok(0) => break Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())),
-            Ok(count) => send.sent += count as usize,
-            Err(refusal) => break Err(refusal.on_stream("send")),
+            Ok(count) if count > 0 => send.sent += count as usize,
+            _ => break answer,
+        }
+        if send.sent == length {
+            break answer;
         }
     };
-    (result, send.sent, send.data.into_inner())
+    (answer, send.data.into_inner())
+}
+
+/// Sends some bytes of a buffer.
+pub(super) async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
+    let send = Send { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, flags: 0 };
+    let (answer, send) = Operation::new(send).await;
+    (answer, send.data.into_inner())
+}
+
+/// Does nothing, but is a checkpoint all the same.
+///
+/// # Errors
+/// A cancellation.
+pub(super) async fn nothing_to_do() -> Result<()> {
+    checkpoint_if_cancelled().await?;
+    poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
+    Ok(())
 }
 
 /// Receives into a buffer of the caller's.
@@ -63,36 +89,29 @@ struct ReceiveInto<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBufMut> Payload for ReceiveInto<B> {
-    type Output = (Result<usize>, B);
+    type Output = (Answer, B);
 
     fn op(&mut self) -> Op {
         let buffer = self.buffer.get_mut();
         Op::Receive {
             fd: self.descriptor.raw(),
             pointer: buffer.pointer_mut(),
-            length: u32::try_from(buffer.capacity()).unwrap_or(u32::MAX),
+            length: buffer.capacity().min(MOST) as u32,
             flags: 0,
         }
     }
 
-    fn finish(mut self, answer: Answer) -> (Result<usize>, B) {
-        let result = match answer {
-            Ok(count) => {
-                // SAFETY: the kernel has filled so many bytes.
-                unsafe { self.buffer.get_mut().set_filled(count as usize) };
-                Ok(count as usize)
-            }
-            Err(refusal) => Err(refusal.on_stream("receive")),
-        };
-        (result, self.buffer.into_inner())
+    fn finish(mut self, answer: Answer) -> (Answer, B) {
+        if let Ok(count) = answer {
+            // SAFETY: the kernel has filled so many bytes.
+            unsafe { self.buffer.get_mut().set_filled(count as usize) };
+        }
+        (answer, self.buffer.into_inner())
     }
 }
 
-/// Receives into a buffer of the caller's; 0 is the end of the stream, or a buffer without room.
-pub(super) async fn receive_into<B: IoBufMut>(descriptor: &Descriptor, buffer: B) -> (Result<usize>, B) {
-    if buffer.capacity() == 0 {
-        return (Ok(0), buffer);
-    }
+/// Receives into a buffer of the caller's, which has room.
+pub(super) async fn receive_into<B: IoBufMut>(descriptor: &Descriptor, buffer: B) -> (Answer, B) {
     Operation::new(ReceiveInto { descriptor: descriptor.clone(), buffer: Held::new(buffer) }).await
 }
 

@@ -48,14 +48,21 @@ where
     E: CancelAware<Via> + From<Error>,
 {
     let handler = &handler;
+    // A long lack is told of once.
+    let mut is_starved = false;
     task_group(async move |tg| -> Result<Infallible, E> {
         loop {
             match accept().await {
-                Ok(stream) => drop(tg.start_soon(async move { handler(stream).await })),
+                Ok(stream) => {
+                    is_starved = false;
+                    tg.start_soon(async move { handler(stream).await });
+                }
                 Err(error) => match judge(&error) {
                     Verdict::GoOn => log::debug!("a connection was lost before it was accepted: {error}"),
                     Verdict::Wait => {
-                        log::warn!("no connection can be accepted just now: {error}");
+                        if !std::mem::replace(&mut is_starved, true) {
+                            log::warn!("no connection can be accepted just now: {error}");
+                        }
                         sleep(STARVED).await.map_err(Error::from)?;
                     }
                     Verdict::GiveUp => return Err(error.into()),

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    runtime::{Descriptor, Operation},
+    runtime::{Answer, Descriptor, Operation, Refusal},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use socket2::SockRef;
-use std::{cell::Cell, os::fd::OwnedFd};
+use std::{cell::Cell, io, os::fd::OwnedFd};
 
 /// A connected stream socket, of whatever family.
 pub(super) struct Socket {
@@ -49,35 +49,75 @@ impl Socket {
     }
 
     pub(super) async fn receive_into<B: IoBufMut>(&self, buffer: B) -> (Result<usize>, B) {
+        if buffer.capacity() == 0 {
+            return (sending::nothing_to_do().await.map(|()| 0), buffer);
+        }
         if self.receiving.has_begun() {
             return self.receiving.receive_copied(buffer).await;
         }
         match self.receiving.reserve() {
-            Ok(_reserved) => sending::receive_into(&self.descriptor, buffer).await,
+            Ok(_reserved) => {
+                let (answer, buffer) = sending::receive_into(&self.descriptor, buffer).await;
+                (self.receiving.judge(answer), buffer)
+            }
             Err(error) => (Err(error), buffer),
         }
     }
 
     #[inline]
     pub(super) async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
-        let _reserved = match Reserved::of(&self.sending, "sending to this stream") {
+        let _reserved = match self.reserve_sending() {
             Ok(reserved) => reserved,
             Err(error) => return (Err(error), data),
         };
-        if self.eof_sent.get() {
-            return (Err(Error::ClosedResource), data);
+        if data.length() == 0 {
+            return (sending::nothing_to_do().await, data);
         }
-        let (result, _, data) = sending::send_all(&self.descriptor, data).await;
-        (result, data)
+        let (answer, data) = sending::send_all(&self.descriptor, data).await;
+        (self.judge_sent(answer).map(drop), data)
+    }
+
+    pub(super) async fn send_some<B: IoBuf>(&self, data: B) -> (Result<usize>, B) {
+        let _reserved = match self.reserve_sending() {
+            Ok(reserved) => reserved,
+            Err(error) => return (Err(error), data),
+        };
+        if data.length() == 0 {
+            return (sending::nothing_to_do().await.map(|()| 0), data);
+        }
+        let (answer, data) = sending::send_some(&self.descriptor, data).await;
+        (self.judge_sent(answer), data)
+    }
+
+    fn reserve_sending(&self) -> Result<Reserved<'_>> {
+        let reserved = Reserved::of(&self.sending, "sending to this stream")?;
+        if self.eof_sent.get() { Err(Error::ClosedResource) } else { Ok(reserved) }
+    }
+
+    /// What the answer to a send means for this stream.
+    #[inline]
+    fn judge_sent(&self, answer: Answer) -> Result<usize> {
+        match answer {
+            Ok(0) => Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())),
+            Ok(count) => Ok(count as usize),
+            Err(refusal) => {
+                let error = refusal.on_stream("send");
+                if let (Refusal::System(number), Error::BrokenResource(_)) = (refusal, &error) {
+                    self.receiving.note_lost(number);
+                }
+                Err(error)
+            }
+        }
     }
 
     pub(super) async fn send_eof(&self) -> Result<()> {
         let _reserved = Reserved::of(&self.sending, "sending to this stream")?;
-        if !self.eof_sent.get() {
-            let descriptor = self.descriptor.clone();
-            Operation::new(Shutdown { descriptor, how: libc::SHUT_WR }).await?;
-            self.eof_sent.set(true);
+        if self.eof_sent.get() {
+            return sending::nothing_to_do().await;
         }
+        let descriptor = self.descriptor.clone();
+        Operation::new(Shutdown { descriptor, how: libc::SHUT_WR }).await?;
+        self.eof_sent.set(true);
         Ok(())
     }
 
@@ -93,17 +133,22 @@ impl Socket {
     }
 
     /// Gives the bare descriptor away, if nothing was received that its owner has not seen.
+    #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
     pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
-        if self.receiving.has_begun() {
+        // A send whose future was dropped may be in flight.
+        if self.receiving.holds_bytes() || !self.descriptor.is_unused(2) {
             return Err(self);
         }
         let Self { receiving, descriptor, sending, eof_sent } = self;
         drop(receiving);
-        descriptor.into_owned().map_err(|descriptor| Self {
+        let descriptor = descriptor.into_owned().map_err(|descriptor| Self {
             receiving: Receiving::new(descriptor.clone()),
             descriptor,
             sending,
             eof_sent,
-        })
+        })?;
+        // It fails only for what is no open descriptor.
+        let _ = SockRef::from(&descriptor).set_nonblocking(false);
+        Ok(descriptor)
     }
 }

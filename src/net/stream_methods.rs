@@ -55,6 +55,7 @@ macro_rules! stream {
             ///
             /// # Cancel safety
             /// When the scope is cancelled half-way, or the future is dropped, a part of the bytes may have been sent.
+            /// [`send_some`](Self::send_some) tells which.
             #[inline]
             pub async fn send(&self, data: impl IoBuf) -> Result<()> {
                 self.socket.send_buf(data).await.0
@@ -69,6 +70,19 @@ macro_rules! stream {
             /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
             pub async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
                 self.socket.send_buf(data).await
+            }
+
+            /// Sends some bytes of a buffer, as many as there is room for, at least one, and gives the buffer back with
+            /// their number. Whoever must know what was sent when a scope is cancelled sends like this, in a loop.
+            ///
+            /// # Errors
+            /// As for [`send`](Self::send), and then no byte was sent; the buffer comes back all the same.
+            ///
+            /// # Cancel safety
+            /// When the scope is cancelled, either the number comes out or nothing was sent. When the future is dropped,
+            /// the buffer is lost and some bytes may have been sent.
+            pub async fn send_some<B: IoBuf>(&self, data: B) -> (Result<usize>, B) {
+                self.socket.send_some(data).await
             }
 
             /// Says that nothing more will be sent. Receiving goes on. Does nothing the second time.
@@ -108,10 +122,12 @@ macro_rules! stream {
                 Self::adopt(descriptor)
             }
 
-            /// Gives the bare socket away.
+            /// Gives the bare socket away, in blocking mode.
             ///
             /// # Errors
-            /// Gives the stream back if something was, or is being, received that nobody has taken.
+            /// Gives the stream back if something was, or is being, received that nobody has taken, or if a send whose
+            /// future was dropped has not ended.
+            #[expect(clippy::result_large_err, reason = "the error is the stream itself")]
             pub fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
                 self.socket.into_owned().map_err(|socket| Self { socket })
             }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
+    lowlevel::checkpoint_if_cancelled,
     runtime::{Core, Descriptor},
     streams::{ByteReceiveStream, ByteSendStream, ByteStream},
 };
@@ -69,11 +70,11 @@ impl TcpStream {
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
-        check_socket(&descriptor, &[Domain::IPV4, Domain::IPV6], Role::Connected)?;
-        Ok(Self { socket: Socket::new(Descriptor::new(descriptor)) })
+        let descriptor = take_over(descriptor, &[Domain::IPV4, Domain::IPV6], Role::Connected)?;
+        Ok(Self { socket: Socket::new(descriptor) })
     }
 
-    /// The address of the other side.
+    /// The address of the other side. Each call asks the system, which has forgotten it once the connection is lost.
     ///
     /// # Errors
     /// If the connection is gone.
@@ -190,10 +191,14 @@ impl TcpListenerOptions {
         let Candidates::Addresses(addresses) = address.candidates().resolved().await? else {
             unreachable!("what was resolved is addresses")
         };
-        let mut failure = Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        checkpoint_if_cancelled().await?;
+        let mut failure =
+            Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
         for address in addresses {
             match self.bind_to(address) {
-                Ok(socket) => return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) }),
+                Ok(socket) => {
+                    return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) });
+                }
                 Err(error) => failure = Error::of_operation(error, "listen on", address),
             }
         }
@@ -240,8 +245,8 @@ impl TcpListener {
     /// # Errors
     /// If the descriptor is no TCP socket that listens.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
-        check_socket(&descriptor, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
-        Ok(Self { accepting: Accepting::new(Descriptor::new(descriptor)) })
+        let descriptor = take_over(descriptor, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
+        Ok(Self { accepting: Accepting::new(descriptor) })
     }
 
     /// The address it listens on.
@@ -341,8 +346,9 @@ pub(super) enum Role {
     Listening,
 }
 
-/// Looks whether a descriptor is a stream socket of one of these families and in this role, in a run.
-pub(super) fn check_socket(descriptor: &OwnedFd, domains: &[Domain], role: Role) -> Result<()> {
+/// Takes over a descriptor if it is a stream socket of one of these families and in this role, in a run. Sockets in
+/// non-blocking mode are taken out of it, since that would make the kernel answer instead of waiting.
+pub(super) fn take_over(descriptor: OwnedFd, domains: &[Domain], role: Role) -> Result<Descriptor> {
     let refuse = |what: &str| {
         let error = io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         Err(Error::of_operation(error, "take over", "a descriptor"))
@@ -350,15 +356,19 @@ pub(super) fn check_socket(descriptor: &OwnedFd, domains: &[Domain], role: Role)
     if Core::try_with(|_| ()).is_none() {
         return refuse("there is no run on this thread");
     }
-    let socket = SockRef::from(descriptor);
-    let kind = socket.r#type().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
-    let domain = socket.domain().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
+    let failed = |error| Error::of_operation(error, "take over", "a descriptor");
+    let socket = SockRef::from(&descriptor);
+    let kind = socket.r#type().map_err(failed)?;
+    let domain = socket.domain().map_err(failed)?;
     if kind != Type::STREAM || !domains.contains(&domain) {
         return refuse("the socket is of another kind or family");
     }
     match role {
         Role::Connected if socket.peer_addr().is_err() => refuse("the socket is not connected"),
         Role::Listening if !socket.is_listener().unwrap_or(true) => refuse("the socket does not listen"),
-        Role::Connected | Role::Listening => Ok(()),
+        Role::Connected | Role::Listening => {
+            socket.set_nonblocking(false).map_err(failed)?;
+            Ok(Descriptor::adopt(descriptor))
+        }
     }
 }

@@ -2,11 +2,10 @@
 
 use super::{
     accepting::Accepting,
-    connecting,
-    serve,
+    connecting, serve,
     socket::Socket,
     stream_methods::stream,
-    tcp::{Role, check_socket},
+    tcp::{Role, take_over},
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
@@ -65,8 +64,7 @@ impl UnixStream {
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
-        check_socket(&descriptor, &[Domain::UNIX], Role::Connected)?;
-        Ok(Self { socket: Socket::new(Descriptor::new(descriptor)) })
+        Ok(Self { socket: Socket::new(take_over(descriptor, &[Domain::UNIX], Role::Connected)?) })
     }
 
     /// The path of the other side's socket, if it has one.
@@ -180,8 +178,7 @@ impl UnixListener {
     /// # Errors
     /// If the descriptor is no UNIX socket that listens.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
-        check_socket(&descriptor, &[Domain::UNIX], Role::Listening)?;
-        Ok(Self { accepting: Accepting::new(Descriptor::new(descriptor)) })
+        Ok(Self { accepting: Accepting::new(take_over(descriptor, &[Domain::UNIX], Role::Listening)?) })
     }
 
     /// The path it listens on, if it has one.
