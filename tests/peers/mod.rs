@@ -1,0 +1,160 @@
+//! What tests of sockets start from.
+#![allow(dead_code, reason = "no test binary needs all of it")]
+
+use anyio::{
+    Backend, Builder, Result, lowlevel,
+    net::{TcpListener, TcpStream, UnixStream},
+};
+use socket2::{Domain, Socket, Type};
+use std::{
+    fs,
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+/// Two connected TCP streams.
+pub(crate) async fn pair() -> Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    Ok((client, listener.accept().await?))
+}
+
+/// A stream and its peer, which belongs to the standard library.
+pub(crate) async fn with_std_peer() -> Result<(TcpStream, std::net::TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let peer = std::net::TcpStream::connect(listener.local_addr()?)?;
+    Ok((listener.accept().await?, peer))
+}
+
+/// A listener that lets nobody in, with those that fill its queue.
+pub(crate) struct Blackhole {
+    pub(crate) address: SocketAddr,
+    _sockets: Vec<Socket>,
+}
+
+impl Blackhole {
+    pub(crate) fn new() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut sockets = vec![listener];
+        for _ in 0..4 {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address);
+            sockets.push(socket);
+        }
+        Self { address: address.as_socket().unwrap(), _sockets: sockets }
+    }
+}
+
+/// An address at which nobody listens.
+pub(crate) fn refusing() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Something that makes the driver take turns: everything queued before is with the kernel afterwards.
+pub(crate) struct Ticker(UnixStream, UnixStream);
+
+impl Ticker {
+    pub(crate) fn new() -> Self {
+        let (one, other) = UnixStream::pair().unwrap();
+        Self(one, other)
+    }
+
+    pub(crate) async fn tick(&self) {
+        // Not by the runtime's own counting: a byte goes through the kernel and comes back, twice.
+        for _ in 0..2 {
+            self.0.send("x").await.unwrap();
+            self.1.receive().await.unwrap().unwrap();
+        }
+    }
+}
+
+/// Polls a future once.
+pub(crate) async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Raises the soft limit of open descriptors to the hard one.
+pub(crate) fn raise_descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is valid for both calls.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    limit.rlim_cur
+}
+
+/// Keeps other tests of this binary from running, so that descriptors can be counted.
+pub(crate) fn lock() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a test on each back end, while no other test of this binary runs, and looks whether descriptors are left.
+pub(crate) fn alone(test: impl AsyncFn() -> Result<()>) {
+    alone_with(&Builder::new(), test);
+}
+
+/// The same, with options.
+pub(crate) fn alone_with(builder: &Builder, test: impl AsyncFn() -> Result<()>) {
+    let _lock = lock();
+    for backend in [Backend::Uring, Backend::Poll] {
+        let before = open_descriptors();
+        anyio::testing::run_test(builder.clone(), backend, async || test().await);
+        assert_eq!(open_descriptors(), before, "descriptors after a run on {backend}");
+    }
+}
+
+/// Waits until the run stands as it did, taking turns.
+pub(crate) async fn settle(ticker: &Ticker, before: lowlevel::RunStatistics) {
+    for _ in 0..200 {
+        if lowlevel::statistics() == before {
+            return;
+        }
+        ticker.tick().await;
+    }
+    assert_eq!(lowlevel::statistics(), before, "something was left");
+}
+
+/// Random numbers, the same in each run of a test.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        (self.next() >> 16) % bound
+    }
+}
+
+/// The byte at this position of a stream that shows which of its bytes are lost, doubled or swapped.
+pub(crate) fn byte_at(position: u64) -> u8 {
+    (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as u8
+}
+
+/// How often to do something: so often in an ordinary run, and so often where `ANYIO_LONG_TESTS` is set.
+pub(crate) fn rounds(ordinary: usize, long: usize) -> usize {
+    if std::env::var_os("ANYIO_LONG_TESTS").is_some() { long } else { ordinary }
+}
