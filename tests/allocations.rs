@@ -1,0 +1,119 @@
+//! Nothing is allocated for an echo once everything is warm.
+
+mod peers;
+
+use anyio::{CancelScope, Result, net::TcpStream};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is the system allocator's, which keeps the contract; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) };
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+async fn echo(stream: &TcpStream) -> Result<()> {
+    while let Some(chunk) = stream.receive().await? {
+        stream.send(chunk).await?;
+    }
+    Ok(())
+}
+
+/// Lets so many connections, each served by a child of one group, echo for a while; counts allocations in the second half.
+async fn allocations_of_echoes(connections: usize) -> Result<u64> {
+    let mut pairs = Vec::new();
+    for _ in 0..connections {
+        pairs.push(peers::pair().await?);
+    }
+    let counted = Cell::new(0);
+    let scope = CancelScope::new();
+    scope
+        .run(async || {
+            anyio::task_group(async |tg| -> Result<()> {
+                for (_, server) in &pairs {
+                    tg.start_soon(echo(server));
+                }
+                for round in 0..200 {
+                    if round == 100 {
+                        counted.set(ALLOCATIONS.get());
+                    }
+                    for (client, _) in &pairs {
+                        client.send("a message of some bytes").await?;
+                    }
+                    for (client, _) in &pairs {
+                        assert_eq!(client.receive().await?.unwrap(), "a message of some bytes");
+                    }
+                }
+                counted.set(ALLOCATIONS.get() - counted.get());
+                scope.cancel();
+                Ok(())
+            })
+            .await
+        })
+        .await?;
+    Ok(counted.get())
+}
+
+#[anyio::test]
+async fn a_lone_connection_allocates_nothing() -> Result<()> {
+    assert_eq!(allocations_of_echoes(1).await?, 0);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_few_connections_allocate_nothing() -> Result<()> {
+    assert_eq!(allocations_of_echoes(20).await?, 0);
+    Ok(())
+}
+
+#[anyio::test]
+async fn many_connections_allocate_nothing() -> Result<()> {
+    assert_eq!(allocations_of_echoes(150).await?, 0);
+    Ok(())
+}
+
+#[anyio::test]
+async fn receiving_into_one_buffer_again_and_again_allocates_nothing() -> Result<()> {
+    let (client, server) = peers::pair().await?;
+    let mut buffer = Vec::with_capacity(64);
+    let mut before = 0;
+    for round in 0..100 {
+        if round == 50 {
+            before = ALLOCATIONS.get();
+        }
+        client.send("a message of some bytes").await?;
+        let (result, filled) = server.receive_into(buffer).await;
+        assert_eq!(result?, 23);
+        let (result, sent) = server.send_buf(filled).await;
+        result?;
+        buffer = sent;
+        client.receive().await?.unwrap();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    Ok(())
+}
