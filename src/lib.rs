@@ -7,6 +7,9 @@ mod group;
 pub mod lowlevel;
 mod runtime;
 mod scope;
+pub mod streams;
+pub mod sync;
+pub mod testing;
 mod time;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};

@@ -1,0 +1,3 @@
+//! Streams of objects and of bytes.
+
+pub mod memory;
