@@ -10,6 +10,7 @@ use super::{
     backend::AnyDriver,
     inbox::{Lease, Message},
     orphans::Orphans,
+    queue::WaitQueue,
     tasks::Tasks,
     variables::Variables,
     waits::{Delivery, Expired, WaitKey, Waits},
@@ -72,6 +73,7 @@ pub(crate) struct Core {
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
     panic: Cell<Option<Box<dyn Any + Send>>>,
+    idle: WaitQueue,
 }
 
 impl Core {
@@ -107,6 +109,7 @@ impl Core {
             messages: RefCell::default(),
             stale: Cell::new(0),
             panic: Cell::new(None),
+            idle: WaitQueue::new(),
         }))
     }
 
@@ -202,6 +205,11 @@ impl Core {
     #[inline]
     pub(crate) fn streams(&self) -> &Cell<usize> {
         &self.streams
+    }
+
+    /// Who is to be woken when all others wait for something that has not happened.
+    pub(crate) fn idle(&self) -> &WaitQueue {
+        &self.idle
     }
 
     /// How many completions came for nobody.
@@ -437,6 +445,10 @@ impl Core {
                 None => Wait::Forever,
             }
         };
+        let watched = wait != Wait::No && !self.idle.is_empty();
+        if watched {
+            wait = Wait::No;
+        }
         let inbox = self.lease.inbox();
         if wait != Wait::No && !inbox.fall_asleep() {
             wait = Wait::No;
@@ -470,6 +482,9 @@ impl Core {
             self.read_messages();
         }
         self.dispatching.set(false);
+        if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
+            self.idle.notify_all();
+        }
         completions.clear();
         self.completions.replace(completions);
         turned
