@@ -7,6 +7,7 @@ mod group;
 pub mod lowlevel;
 mod runtime;
 mod scope;
+pub mod signal;
 mod time;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
