@@ -2,6 +2,7 @@
 
 #![warn(missing_debug_implementations)]
 
+pub mod doctor;
 mod error;
 mod group;
 pub mod lowlevel;
