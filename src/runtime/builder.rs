@@ -149,8 +149,9 @@ impl Builder {
     /// Runs a program on this thread and gives what it gives.
     ///
     /// # Errors
-    /// If the chosen back end cannot be had on this host, with the cause. If a runtime runs on this thread already. If the
-    /// driver becomes unusable half-way; the main future is dropped then.
+    /// If the chosen back end cannot be had on this host, with the cause; or if the environment was to choose and names
+    /// none. If a runtime runs on this thread already. If the driver becomes unusable half-way; the main future is
+    /// dropped then.
     ///
     /// # Panics
     /// If `main` does, after everything was torn down.
@@ -179,10 +180,9 @@ impl Builder {
     }
 
     fn chosen_backend(&self) -> io::Result<Backend> {
-        match (self.backend, std::env::var("ANYIO_BACKEND")) {
-            (Some(backend), _) => Ok(backend),
-            (None, Ok(name)) if !name.is_empty() => name.parse(),
-            (None, _) => Ok(Backend::Auto),
+        match self.backend {
+            Some(backend) => Ok(backend),
+            None => Ok(backend::choice::from_environment()?.unwrap_or_default()),
         }
     }
 }
