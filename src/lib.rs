@@ -5,14 +5,17 @@
 mod error;
 mod group;
 pub mod lowlevel;
+pub mod net;
 mod runtime;
 mod scope;
 pub mod streams;
 pub mod sync;
 pub mod testing;
 mod time;
+pub mod to_thread;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
+pub use anyio_macros::{main, test};
 pub use error::ok::Ok;
 pub use error::{CancelAware, Cancelled, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref, ViaError};
 pub use group::{

@@ -191,12 +191,18 @@ pub struct RunStatistics {
 /// # Panics
 /// Outside of a run.
 pub fn statistics() -> RunStatistics {
-    Core::with(|core| RunStatistics {
-        tasks: core.tasks().used(),
-        waits: core.waits().used(),
-        operations_in_flight: core.driver().in_flight(),
-        orphaned_operations: core.orphans().count(),
-        buffers_in_use: core.driver().pool().statistics().in_use,
-        stale_completions: core.stale_completions(),
-    })
+    Core::with(RunStatistics::of)
+}
+
+impl RunStatistics {
+    pub(crate) fn of(core: &Core) -> Self {
+        Self {
+            tasks: core.tasks().used(),
+            waits: core.waits().used(),
+            operations_in_flight: core.driver().in_flight(),
+            orphaned_operations: core.orphans().count(),
+            buffers_in_use: core.driver().pool().statistics().in_use,
+            stale_completions: core.stale_completions(),
+        }
+    }
 }

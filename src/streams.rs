@@ -1,3 +1,6 @@
-//! Streams of objects and of bytes.
+//! Streams: what bytes and objects flow through.
 
+mod byte;
 pub mod memory;
+
+pub use byte::{ByteReceiveStream, ByteSendStream, ByteStream};

@@ -1,1 +1,87 @@
-//! The attributes `#[anyio::main]` and `#[anyio::test]`.
+//! The attributes `#[anyio::main]` and `#[anyio::test]`. Use them by way of `anyio`, which exports them.
+
+mod function;
+mod main_function;
+mod options;
+#[cfg(doctest)]
+mod refused;
+mod test_function;
+
+use proc_macro::TokenStream;
+
+/// Makes `async fn main` the program: it is run as by `anyio::run`.
+///
+/// ```
+/// #[anyio::main]
+/// async fn main() -> anyio::Result<()> {
+///     anyio::sleep(std::time::Duration::from_millis(1)).await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// The arguments are the options of `anyio::Builder`, with any expression as value except for `backend`:
+///
+/// | argument | meaning |
+/// | --- | --- |
+/// | `backend = "auto"`, `"uring"` or `"poll"` | `Builder::backend`; otherwise the environment's `ANYIO_BACKEND` counts |
+/// | `ring_entries = n` | `Builder::ring_entries` |
+/// | `receive_buffers = n` | `Builder::receive_buffers` |
+/// | `receive_buffer_size = bytes` | `Builder::receive_buffer_size` |
+/// | `spin_us = microseconds` | `Builder::spin` |
+/// | `worker_threads = n` | `Builder::worker_threads`; more than 0 |
+/// | `teardown_limit_ms = milliseconds` | `Builder::teardown_limit` |
+/// | `cores = n` | `Builder::run_on_cores`: the program runs on that many cores |
+///
+/// With `cores` the function may take `&anyio::Core`, and gives `()` or a `Result`. When one core fails the others are
+/// cancelled; all errors are printed and the process ends with a failure.
+///
+/// ```
+/// #[anyio::main(backend = "poll", cores = 2)]
+/// async fn main(core: &anyio::Core) -> anyio::Result<()> {
+///     assert!(core.index() < core.count());
+///     Ok(())
+/// }
+/// ```
+///
+/// # Panics
+/// The function panics if the chosen back end cannot be had on this host.
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    main_function::expand(arguments.into(), function.into()).into()
+}
+
+/// Makes an `async fn` a test on each back end.
+///
+/// ```
+/// #[anyio::test]
+/// async fn sleeping_takes_time() -> anyio::Result<()> {
+///     let before = anyio::current_time();
+///     anyio::sleep(std::time::Duration::from_millis(2)).await?;
+///     assert!(anyio::current_time() > before);
+///     Ok(())
+/// }
+/// ```
+///
+/// This makes the tests `sleeping_takes_time::uring` and `sleeping_takes_time::poll`, each in a run of its own. The
+/// function stays callable. It gives `()`, or a `Result` whose error has `Debug`; an error fails the test. `#[ignore]`,
+/// `#[should_panic]` and what other attributes it has go to the tests; lints and documentation stay with the function.
+///
+/// A test also fails when its run does not end clean: with operations that the kernel did not let go of, with tasks,
+/// timers and other waits that are left, or receive buffers that were not given back.
+///
+/// # Hosts without io_uring
+/// There the `uring` tests fail, and say why, so that nobody takes them for passed. The environment variable
+/// `ANYIO_TEST_BACKENDS` restricts what is run, as in `ANYIO_TEST_BACKENDS=poll`; names are separated by commas. The
+/// other tests then pass without having run.
+///
+/// # Arguments
+/// The options of [`macro@main`] except for `backend` and `cores`, and:
+///
+/// | argument | meaning |
+/// | --- | --- |
+/// | `backend = "uring"` or `"poll"` | this back end only |
+/// | `backends("uring", "poll")` | these back ends only |
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    test_function::expand(arguments.into(), function.into()).into()
+}

@@ -126,12 +126,21 @@ impl Builder {
     /// # Panics
     /// If `main` does, after everything was torn down.
     pub fn run<T>(&self, main: impl AsyncFnOnce() -> T) -> io::Result<T> {
+        self.run_to_end(main, |_| ()).map(|(value, ())| value)
+    }
+
+    /// The same, and looks at the executor when everything was torn down.
+    pub(crate) fn run_to_end<T, R>(
+        &self,
+        main: impl AsyncFnOnce() -> T,
+        look: impl FnOnce(&Core) -> R,
+    ) -> io::Result<(T, R)> {
         let core = Core::new(backend::open(self.chosen_backend()?, &self.options)?)?;
         let _entered = core.enter()?;
         let ended = drive_main(&core, main);
         teardown(&core, self.teardown_limit);
         match ended? {
-            Ok(value) => Ok(value),
+            Ok(value) => Ok((value, look(&core))),
             Err(payload) => resume_unwind(payload),
         }
     }

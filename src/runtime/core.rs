@@ -17,7 +17,7 @@ use super::{
     waker::{StoredWaker, TaskKey},
 };
 use crate::scope::{ReasonKind, Scope};
-use anyio_driver::{Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
+use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
     collections::HashMap,
@@ -51,6 +51,7 @@ enum MainReady {
 /// One executor.
 pub(crate) struct Core {
     run: u32,
+    capabilities: Capabilities,
     lease: Lease,
     driver: RefCell<AnyDriver>,
     waits: Waits,
@@ -85,6 +86,7 @@ impl Core {
         lease.open(driver.unparker());
         Ok(Box::new(Self {
             run,
+            capabilities: driver.capabilities(),
             waits: Waits::new(run),
             tasks: Tasks::new(lease.id()),
             lease,
@@ -151,6 +153,12 @@ impl Core {
     #[inline]
     pub(crate) fn run(&self) -> u32 {
         self.run
+    }
+
+    /// What the driver can do.
+    #[inline]
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     #[inline]

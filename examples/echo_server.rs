@@ -1,0 +1,61 @@
+//! An echo server: sends back whatever comes, on one or more cores.
+//!
+//!     cargo run --release --example echo_server -- --port 7000 --cores 2
+
+use anyio::{
+    Backend, Builder, Core, Error, Result,
+    net::{TcpListenerOptions, TcpStream},
+};
+use clap::Parser;
+
+/// Sends back whatever comes.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on.
+    #[arg(long, default_value_t = 7000)]
+    port: u16,
+    /// How many cores to use, each with a listener of its own on the same port.
+    #[arg(long, default_value_t = 1)]
+    cores: usize,
+    /// auto, uring or poll.
+    #[arg(long, default_value_t)]
+    backend: Backend,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    Builder::new()
+        .backend(arguments.backend)
+        .run_on_cores(arguments.cores, async |core: &Core| -> anyhow::Result<()> { serve(core, &arguments).await })?;
+    Ok(())
+}
+
+async fn serve(core: &Core, arguments: &Arguments) -> anyhow::Result<()> {
+    let address = (&*arguments.host, arguments.port);
+    let listener = TcpListenerOptions::new().reuse_port(core.count() > 1).bind(address).await?;
+    println!("core {} echoes on {}", core.index(), listener.local_addr()?);
+    listener.serve(echo).await?;
+    Ok(())
+}
+
+/// Sends everything back. A connection that breaks is no reason to end the server.
+async fn echo(stream: TcpStream) -> Result<()> {
+    let echoed = async {
+        while let Some(chunk) = stream.receive().await? {
+            stream.send(chunk).await?;
+        }
+        stream.close().await
+    }
+    .await;
+    match echoed {
+        Err(error @ Error::Cancelled(_)) => Err(error),
+        Err(error) => {
+            eprintln!("a connection ended early: {error}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

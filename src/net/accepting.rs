@@ -1,0 +1,159 @@
+//! Accepting connections.
+//!
+//! As with receives, the operation belongs to the listener: a cancelled or dropped `accept` leaves it in flight, and the
+//! next call gets the connection.
+
+use super::receiving::Reserved;
+use crate::{
+    error::Result,
+    runtime::{Core, Descriptor, Disposer, Refusal, WaitKey, WaitKind, WaitState, abandon},
+};
+use anyio_driver::{Completion, Op};
+use std::{cell::Cell, future::poll_fn, task::Poll};
+
+/// The accepting side of a listening socket.
+pub(super) struct Accepting {
+    descriptor: Descriptor,
+    operation: Cell<Option<WaitKey>>,
+    busy: Cell<bool>,
+}
+
+impl Accepting {
+    pub(super) fn new(descriptor: Descriptor) -> Self {
+        Self { descriptor, operation: Cell::new(None), busy: Cell::new(false) }
+    }
+
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Accepts a connection.
+    pub(super) async fn accept(&self) -> Result<Descriptor> {
+        let _reserved = Reserved::of(&self.busy, "accepting connections from this listener")?;
+        let mut hook = Hook(None);
+        poll_fn(|cx| {
+            Core::with(|core| {
+                let waits = core.waits();
+                if hook.0.is_none()
+                    && let Err(cancelled) = core.check_cancelled()
+                {
+                    return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                }
+                loop {
+                    let wait = self.operation.get().unwrap_or_else(|| self.begin(core));
+                    if waits.is_done(wait) {
+                        // A connection that came while nobody waited is here at once; others have their turn all the same.
+                        if hook.0.is_none() && core.poll_immediate(cx).is_pending() {
+                            return Poll::Pending;
+                        }
+                        hook.0 = None;
+                        let result = waits.outcome(wait).result;
+                        waits.remove(wait);
+                        self.operation.set(None);
+                        match u32::try_from(result) {
+                            // SAFETY: the kernel has just made this descriptor for us.
+                            Ok(number) => return Poll::Ready(Ok(unsafe { Descriptor::from_answer(number) })),
+                            Err(_) if matches!(-result, libc::EINTR | libc::ECANCELED) => continue,
+                            Err(_) => return Poll::Ready(Err(Refusal::System(-result).on_stream("accept"))),
+                        }
+                    }
+                    if hook.0 == Some(wait) && waits.state(wait) == WaitState::Cancelled {
+                        hook.0 = None;
+                        drop(waits.unhook(wait));
+                        if let Err(cancelled) = core.check_cancelled() {
+                            return Poll::Ready(Err(cancelled.into()));
+                        }
+                    }
+                    waits.set_waker(wait, cx.waker());
+                    core.link_to_scope(wait);
+                    hook.0 = Some(wait);
+                    return Poll::Pending;
+                }
+            })
+        })
+        .await
+    }
+
+    fn begin(&self, core: &Core) -> WaitKey {
+        let wait = core.waits().insert(WaitKind::Kept);
+        self.operation.set(Some(wait));
+        // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
+        unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };
+        wait
+    }
+
+    /// Stops accepting and closes the socket.
+    pub(super) async fn close(self) -> Result<()> {
+        self.stop().await;
+        let descriptor = self.descriptor.clone();
+        drop(self);
+        Ok(descriptor.close().await?)
+    }
+
+    /// Stops the operation in flight and waits for its end. A connection that it has brought is closed.
+    async fn stop(&self) {
+        poll_fn(|cx| {
+            Core::with(|core| {
+                let Some(wait) = self.operation.get() else { return Poll::Ready(()) };
+                if core.waits().is_done(wait) {
+                    let result = core.waits().outcome(wait).result;
+                    core.waits().remove(wait);
+                    self.operation.set(None);
+                    close_connection(result);
+                    return Poll::Ready(());
+                }
+                core.waits().set_waker(wait, cx.waker());
+                if core.waits().ask_cancel(wait) {
+                    core.cancel_operation(wait.token());
+                }
+                Poll::Pending
+            })
+        })
+        .await;
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        if let Some(wait) = self.operation.take() {
+            abandon(wait, LeftAccept { _descriptor: self.descriptor.clone() });
+        }
+    }
+}
+
+/// The waiter of one `accept`, taken off the operation when that future goes.
+struct Hook(Option<WaitKey>);
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        if let Some(wait) = self.0 {
+            Core::try_with(|core| {
+                if core.waits().is_current(wait) {
+                    drop(core.waits().unhook(wait));
+                }
+            });
+        }
+    }
+}
+
+/// What an accept in flight needs when its listener goes.
+struct LeftAccept {
+    _descriptor: Descriptor,
+}
+
+impl Disposer for LeftAccept {
+    fn dispose_one_of_many(&mut self, _core: &Core, completion: &Completion) {
+        close_connection(completion.result);
+    }
+
+    fn dispose(self: Box<Self>, _core: &Core, completion: &Completion) {
+        close_connection(completion.result);
+    }
+}
+
+fn close_connection(result: i32) {
+    if let Ok(number) = u32::try_from(result) {
+        // SAFETY: the kernel has made this descriptor for us, and nobody else has seen it.
+        drop(unsafe { Descriptor::from_answer(number) });
+    }
+}

@@ -1,0 +1,159 @@
+//! Addresses, and names for them.
+
+use crate::error::{Error, Result};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// Something that leads to one or more socket addresses: an address, an IP address with a port, or a host name with a port,
+/// as a tuple or as text.
+///
+/// Names are looked up by the operating system, on a worker thread.
+pub trait ToSocketAddrs {
+    #[doc(hidden)]
+    fn candidates(&self) -> Candidates;
+}
+
+/// Addresses, or a name for some.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub enum Candidates {
+    Addresses(Vec<SocketAddr>),
+    Name(String, u16),
+    Invalid(String),
+}
+
+impl Candidates {
+    /// Looks a name up.
+    ///
+    /// # Errors
+    /// What the resolver says, or that the text is no address.
+    pub(super) async fn resolved(self) -> Result<Self> {
+        match self {
+            Self::Addresses(_) => Ok(self),
+            Self::Name(host, port) => {
+                let name = host.clone();
+                let found = crate::to_thread::run_sync(move || {
+                    std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)).map(Iterator::collect)
+                })
+                .await?;
+                found.map(Self::Addresses).map_err(|error| Error::of_operation(error, "look up", name))
+            }
+            Self::Invalid(text) => {
+                let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "an address is HOST:PORT");
+                Err(Error::of_operation(error, "look up", format_args!("{text:?}")))
+            }
+        }
+    }
+
+    /// The addresses, the families taking turns, each in the resolver's order (RFC 8305, section 4).
+    pub(super) fn interleaved(self) -> Vec<SocketAddr> {
+        let Self::Addresses(addresses) = self else { return Vec::new() };
+        let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
+        let (same, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
+        let (mut same, mut other) = (same.into_iter(), other.into_iter());
+        let mut turns = Vec::new();
+        loop {
+            let before = turns.len();
+            turns.extend(same.next());
+            turns.extend(other.next());
+            if turns.len() == before {
+                return turns;
+            }
+        }
+    }
+}
+
+impl ToSocketAddrs for SocketAddr {
+    fn candidates(&self) -> Candidates {
+        Candidates::Addresses(vec![*self])
+    }
+}
+
+/// Implements the trait for what converts into an address.
+macro_rules! convertible {
+    ($($type:ty),*) => {$(
+        impl ToSocketAddrs for $type {
+            fn candidates(&self) -> Candidates {
+                SocketAddr::from(*self).candidates()
+            }
+        }
+    )*};
+}
+
+convertible!(SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
+
+impl ToSocketAddrs for [SocketAddr] {
+    fn candidates(&self) -> Candidates {
+        Candidates::Addresses(self.to_vec())
+    }
+}
+
+impl ToSocketAddrs for (&str, u16) {
+    fn candidates(&self) -> Candidates {
+        let (host, port) = *self;
+        match host.parse::<IpAddr>() {
+            Ok(address) => (address, port).candidates(),
+            Err(_) => Candidates::Name(host.to_owned(), port),
+        }
+    }
+}
+
+impl ToSocketAddrs for (String, u16) {
+    fn candidates(&self) -> Candidates {
+        (&*self.0, self.1).candidates()
+    }
+}
+
+impl ToSocketAddrs for str {
+    fn candidates(&self) -> Candidates {
+        if let Ok(address) = self.parse::<SocketAddr>() {
+            return address.candidates();
+        }
+        match self.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) if !host.is_empty() => (host, port).candidates(),
+            _ => Candidates::Invalid(self.to_owned()),
+        }
+    }
+}
+
+impl ToSocketAddrs for String {
+    fn candidates(&self) -> Candidates {
+        self.as_str().candidates()
+    }
+}
+
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
+    fn candidates(&self) -> Candidates {
+        (**self).candidates()
+    }
+}
+
+impl ToSocketAddrs for Vec<SocketAddr> {
+    fn candidates(&self) -> Candidates {
+        self.as_slice().candidates()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(text: &[&str]) -> Vec<SocketAddr> {
+        text.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_take_turns_in_the_resolvers_order() {
+        let candidates = addresses(&["[::1]:1", "[::2]:1", "1.1.1.1:1", "[::3]:1", "2.2.2.2:1"]).candidates();
+        let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(candidates.interleaved(), expected);
+    }
+
+    #[test]
+    fn literals_are_not_looked_up_and_names_are() {
+        assert!(matches!("127.0.0.1:80".candidates(), Candidates::Addresses(_)));
+        assert!(matches!(("::1", 80).candidates(), Candidates::Addresses(_)));
+        assert!(matches!("localhost:80".candidates(), Candidates::Name(host, 80) if host == "localhost"));
+        assert!(matches!("localhost".candidates(), Candidates::Invalid(_)));
+        assert!(matches!(":80".candidates(), Candidates::Invalid(_)));
+    }
+}

@@ -1,0 +1,239 @@
+//! What streams of both families, and their halves, have in common.
+
+/// Implements the methods and traits of a stream that is a `Socket` behind one field.
+macro_rules! stream {
+    ($stream:ident, $receive_half:ident, $send_half:ident, $family:literal) => {
+        impl $stream {
+            #[doc = concat!("Receives some bytes, at least one. `Ok(None)` is the end of the ", $family, " stream.")]
+            ///
+            /// It takes `&self`, so that one task can receive while another sends.
+            ///
+            /// # Errors
+            /// [`Error::BrokenResource`] if the link was lost, [`Error::BusyResource`] if another task is receiving,
+            /// [`Error::Cancelled`] if the scope is cancelled.
+            ///
+            /// # Cancel safety
+            /// No byte is lost, whether the scope is cancelled or the future dropped: the next call gets it.
+            #[inline]
+            pub fn receive(&self) -> impl Future<Output = Result<Option<Chunk>>> {
+                self.socket.receive()
+            }
+
+            /// Receives at least one and at most `max_bytes` bytes. `Ok(None)` is the end of the stream.
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Cancel safety
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Panics
+            /// If `max_bytes` is 0.
+            pub async fn receive_at_most(&self, max_bytes: usize) -> Result<Option<Chunk>> {
+                self.socket.receive_at_most(max_bytes).await
+            }
+
+            /// Receives into the caller's own buffer, from its beginning, and gives it back with the number of bytes. 0 is
+            /// the end of the stream (or a buffer without room).
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive); the buffer comes back all the same.
+            ///
+            /// # Cancel safety
+            /// When the scope is cancelled the kernel is asked to cancel, and its answer counts: what was received comes
+            /// out, else nothing was. When the future is dropped the buffer is lost, and bytes that arrive at the same
+            /// moment may be.
+            pub async fn receive_into<B: IoBufMut>(&self, buffer: B) -> (Result<usize>, B) {
+                self.socket.receive_into(buffer).await
+            }
+
+            /// Sends all bytes of a buffer.
+            ///
+            /// # Errors
+            /// [`Error::BrokenResource`] if the link was lost, [`Error::ClosedResource`] after the end was sent,
+            /// [`Error::BusyResource`] if another task is sending, [`Error::Cancelled`] if the scope is cancelled.
+            ///
+            /// # Cancel safety
+            /// When the scope is cancelled half-way, or the future is dropped, a part of the bytes may have been sent.
+            #[inline]
+            pub async fn send(&self, data: impl IoBuf) -> Result<()> {
+                self.socket.send_buf(data).await.0
+            }
+
+            /// Sends all bytes of a buffer and gives it back.
+            ///
+            /// # Errors
+            /// As for [`send`](Self::send); the buffer comes back all the same.
+            ///
+            /// # Cancel safety
+            /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
+            pub async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
+                self.socket.send_buf(data).await
+            }
+
+            /// Says that nothing more will be sent. Receiving goes on. Does nothing the second time.
+            ///
+            /// # Errors
+            /// [`Error::BrokenResource`] if the link was lost, [`Error::BusyResource`] if another task is sending.
+            ///
+            /// # Cancel safety
+            /// Nothing is lost; it may be called again.
+            pub async fn send_eof(&self) -> Result<()> {
+                self.socket.send_eof().await
+            }
+
+            /// Closes the stream and waits until that is done. Dropping it closes it too, in the background.
+            ///
+            /// # Errors
+            /// What the operating system reports; the stream is closed all the same.
+            ///
+            /// # Cancel safety
+            /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+            pub async fn close(self) -> Result<()> {
+                self.socket.close().await
+            }
+
+            /// Splits the stream into two halves that can go to different tasks. Tasks that can borrow need not split:
+            /// receiving and sending take `&self`.
+            pub fn split(self) -> ($receive_half, $send_half) {
+                let stream = Rc::new(self);
+                ($receive_half(stream.clone()), $send_half(stream))
+            }
+
+            /// Takes over a connected socket. Outside of a run that is an error.
+            ///
+            /// # Errors
+            /// If the descriptor is no connected stream socket of this family.
+            pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
+                Self::adopt(descriptor)
+            }
+
+            /// Gives the bare socket away.
+            ///
+            /// # Errors
+            /// Gives the stream back if something was, or is being, received that nobody has taken.
+            pub fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
+                self.socket.into_owned().map_err(|socket| Self { socket })
+            }
+        }
+
+        impl AsFd for $stream {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.socket.descriptor().as_fd()
+            }
+        }
+
+        impl ByteReceiveStream for $stream {
+            async fn receive(&mut self) -> Result<Option<Chunk>> {
+                self.socket.receive().await
+            }
+
+            async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+                self.socket.receive_at_most(max_bytes).await
+            }
+
+            async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+                self.socket.receive_into(buffer).await
+            }
+        }
+
+        impl ByteSendStream for $stream {
+            async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+                self.socket.send_buf(data).await
+            }
+        }
+
+        impl ByteStream for $stream {
+            async fn send_eof(&mut self) -> Result<()> {
+                self.socket.send_eof().await
+            }
+
+            async fn close(self) -> Result<()> {
+                self.socket.close().await
+            }
+        }
+
+        #[doc = concat!("The receiving half of a [`", stringify!($stream), "`].")]
+        pub struct $receive_half(Rc<$stream>);
+
+        #[doc = concat!("The sending half of a [`", stringify!($stream), "`].")]
+        ///
+        /// Dropping it tells the other side that nothing more will be sent.
+        pub struct $send_half(Rc<$stream>);
+
+        impl $receive_half {
+            #[doc = concat!("Puts the halves together again. Gives them back if they are of different streams.")]
+            ///
+            /// # Errors
+            /// The two halves, if they are of different streams.
+            pub fn reunite(self, send: $send_half) -> std::result::Result<$stream, (Self, $send_half)> {
+                if !Rc::ptr_eq(&self.0, &send.0) {
+                    return Err((self, send));
+                }
+                let send = std::mem::ManuallyDrop::new(send);
+                // SAFETY: the half is not dropped, so its share is given up once, here.
+                drop(unsafe { std::ptr::read(&send.0) });
+                Ok(Rc::into_inner(self.0).expect("a stream has two halves and no more"))
+            }
+        }
+
+        impl Drop for $send_half {
+            fn drop(&mut self) {
+                if !self.0.socket.is_eof_sent() {
+                    // It fails if the link is gone, and then the other side knows.
+                    let _ = self.0.socket.options().shutdown(std::net::Shutdown::Write);
+                }
+            }
+        }
+
+        impl ByteReceiveStream for $receive_half {
+            async fn receive(&mut self) -> Result<Option<Chunk>> {
+                self.0.receive().await
+            }
+
+            async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+                self.0.receive_at_most(max_bytes).await
+            }
+
+            async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+                self.0.receive_into(buffer).await
+            }
+        }
+
+        impl ByteSendStream for $send_half {
+            async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+                self.0.send_buf(data).await
+            }
+        }
+
+        impl std::ops::Deref for $receive_half {
+            type Target = $stream;
+
+            fn deref(&self) -> &$stream {
+                &self.0
+            }
+        }
+
+        impl std::ops::Deref for $send_half {
+            type Target = $stream;
+
+            fn deref(&self) -> &$stream {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Debug for $receive_half {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($receive_half)).field(&self.0).finish()
+            }
+        }
+
+        impl std::fmt::Debug for $send_half {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($send_half)).field(&self.0).finish()
+            }
+        }
+    };
+}
+
+pub(super) use stream;

@@ -1,0 +1,364 @@
+//! TCP.
+
+use super::{
+    accepting::Accepting,
+    addresses::{Candidates, ToSocketAddrs},
+    connecting::connect_any,
+    serve,
+    socket::Socket,
+    stream_methods::stream,
+};
+use crate::{
+    error::{CancelAware, Error, ErrorGroup, Result},
+    runtime::{Core, Descriptor},
+    streams::{ByteReceiveStream, ByteSendStream, ByteStream},
+};
+use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use socket2::{Domain, Protocol, SockRef, Type};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    rc::Rc,
+    time::Duration,
+};
+
+/// A TCP connection.
+///
+/// Small packets are sent at once (`TCP_NODELAY`), unless [`set_nodelay`](Self::set_nodelay) says otherwise. A stream
+/// belongs to the run it was made in.
+///
+/// ```
+/// use anyio::net::{TcpListener, TcpStream};
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let server = listener.accept().await?;
+/// client.send("hello").await?;
+/// assert_eq!(server.receive().await?.unwrap(), "hello");
+/// # Ok(()) }).unwrap();
+/// ```
+pub struct TcpStream {
+    socket: Socket,
+}
+
+stream!(TcpStream, TcpReceiveHalf, TcpSendHalf, "TCP");
+
+impl TcpStream {
+    /// Connects to the first address that answers. A name may lead to several; then the families take turns, and each
+    /// attempt gets a quarter of a second before the next begins beside it (RFC 8305).
+    ///
+    /// # Errors
+    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several. What
+    /// the resolver says of a name. [`Error::Cancelled`] if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// Attempts are cancelled, and what connects late is closed.
+    pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
+        let candidates = address.candidates().resolved().await?;
+        Ok(Self::from_descriptor(connect_any(candidates).await?))
+    }
+
+    fn from_descriptor(descriptor: Descriptor) -> Self {
+        let socket = Socket::new(descriptor);
+        // It fails only for a connection that is gone already; the first use of it will tell.
+        let _ = socket.options().set_tcp_nodelay(true);
+        Self { socket }
+    }
+
+    fn adopt(descriptor: OwnedFd) -> Result<Self> {
+        check_socket(&descriptor, &[Domain::IPV4, Domain::IPV6], Role::Connected)?;
+        Ok(Self { socket: Socket::new(Descriptor::new(descriptor)) })
+    }
+
+    /// The address of the other side.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        inet(self.socket.options().peer_addr(), "getpeername")
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    /// If the system has none, which does not happen to a connected socket.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        inet(self.socket.options().local_addr(), "getsockname")
+    }
+
+    /// Whether small packets are sent at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn nodelay(&self) -> Result<bool> {
+        option(self.socket.options().tcp_nodelay(), "TCP_NODELAY")
+    }
+
+    /// Sends small packets at once, or gathers them (Nagle's algorithm).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_nodelay(&self, on: bool) -> Result<()> {
+        option(self.socket.options().set_tcp_nodelay(on), "TCP_NODELAY")
+    }
+
+    /// How long closing waits for unsent data: `Some(0)` resets the connection instead, `None` closes in the background.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
+        option(self.socket.options().set_linger(linger), "SO_LINGER")
+    }
+
+    /// Any other option of the socket.
+    pub fn options(&self) -> SockRef<'_> {
+        self.socket.options()
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("local_addr", &self.local_addr().ok())
+            .field("peer_addr", &self.peer_addr().ok())
+            .finish()
+    }
+}
+
+/// How a TCP listener is to be made.
+///
+/// ```
+/// use anyio::net::TcpListenerOptions;
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// let listener = TcpListenerOptions::new().backlog(128).reuse_port(true).bind("127.0.0.1:0").await?;
+/// assert_ne!(listener.local_addr()?.port(), 0);
+/// # Ok(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct TcpListenerOptions {
+    backlog: i32,
+    reuse_address: bool,
+    reuse_port: bool,
+    only_v6: bool,
+}
+
+impl TcpListenerOptions {
+    /// A backlog of 65,536 (the system has a limit of its own), an address that can be used again at once after the
+    /// program's end, and a port for this listener alone.
+    pub fn new() -> Self {
+        Self { backlog: 65_536, reuse_address: true, reuse_port: false, only_v6: true }
+    }
+
+    /// How many connections may wait to be accepted.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// Whether the address can be used although connections to it linger (`SO_REUSEADDR`).
+    #[must_use]
+    pub fn reuse_address(mut self, on: bool) -> Self {
+        self.reuse_address = on;
+        self
+    }
+
+    /// Whether several listeners may share the port, the kernel dealing connections out (`SO_REUSEPORT`): one for each
+    /// core.
+    #[must_use]
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
+        self
+    }
+
+    /// Whether an IPv6 listener takes no IPv4 connections. True by default.
+    #[must_use]
+    pub fn only_v6(mut self, on: bool) -> Self {
+        self.only_v6 = on;
+        self
+    }
+
+    /// Makes a listener on the first address that can be had.
+    ///
+    /// # Errors
+    /// What the system says of the last address, or the resolver of the name.
+    pub async fn bind(&self, address: impl ToSocketAddrs) -> Result<TcpListener> {
+        let Candidates::Addresses(addresses) = address.candidates().resolved().await? else {
+            unreachable!("what was resolved is addresses")
+        };
+        let mut failure = Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        for address in addresses {
+            match self.bind_to(address) {
+                Ok(socket) => return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) }),
+                Err(error) => failure = Error::of_operation(error, "listen on", address),
+            }
+        }
+        Err(failure)
+    }
+
+    fn bind_to(&self, address: SocketAddr) -> io::Result<socket2::Socket> {
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(self.reuse_address)?;
+        if self.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        if address.is_ipv6() {
+            socket.set_only_v6(self.only_v6)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(self.backlog)?;
+        Ok(socket)
+    }
+}
+
+impl Default for TcpListenerOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A TCP socket that listens. A listener belongs to the run it was made in.
+pub struct TcpListener {
+    accepting: Accepting,
+}
+
+impl TcpListener {
+    /// Makes a listener with the default options. Port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// As for [`TcpListenerOptions::bind`].
+    pub async fn bind(address: impl ToSocketAddrs) -> Result<Self> {
+        TcpListenerOptions::new().bind(address).await
+    }
+
+    /// Takes over a listening socket.
+    ///
+    /// # Errors
+    /// If the descriptor is no TCP socket that listens.
+    pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
+        check_socket(&descriptor, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
+        Ok(Self { accepting: Accepting::new(Descriptor::new(descriptor)) })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// If the system has none, which does not happen to a socket that listens.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        inet(SockRef::from(self.accepting.descriptor()).local_addr(), "getsockname")
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// What the system says: `ECONNABORTED` for a connection that was gone too soon, `EMFILE` for lack of descriptors;
+    /// both leave the listener usable, and [`serve`](Self::serve) goes on after them. [`Error::BusyResource`] if another
+    /// task is accepting, [`Error::Cancelled`] if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// No connection is lost, whether the scope is cancelled or the future dropped: the next call gets it.
+    pub async fn accept(&self) -> Result<TcpStream> {
+        Ok(TcpStream::from_descriptor(self.accepting.accept().await?))
+    }
+
+    /// Accepts for ever, and calls the handler for each connection, each in a task of its own. Goes on after connections
+    /// that were aborted, and waits when descriptors or memory run out.
+    ///
+    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. A handler for which
+    /// the end of a connection is no failure handles its errors itself.
+    ///
+    /// ```no_run
+    /// use anyio::net::{TcpListener, TcpStream};
+    ///
+    /// # anyio::run(async || -> anyio::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:7").await?;
+    /// listener
+    ///     .serve(async |stream: TcpStream| -> anyio::Result<()> {
+    ///         while let Some(chunk) = stream.receive().await? {
+    ///             stream.send(chunk).await?;
+    ///         }
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the handlers, and an error of the listener that makes it useless.
+    ///
+    /// # Cancel safety
+    /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
+    pub async fn serve<E, Via>(
+        &self,
+        handler: impl AsyncFn(TcpStream) -> Result<(), E>,
+    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+    where
+        E: CancelAware<Via> + From<Error>,
+    {
+        serve::serve(async || self.accept().await, handler).await
+    }
+
+    /// Closes the listener and waits until that is done.
+    ///
+    /// # Errors
+    /// What the operating system reports; the listener is closed all the same.
+    ///
+    /// # Cancel safety
+    /// The listener is closed in any case.
+    pub async fn close(self) -> Result<()> {
+        self.accepting.close().await
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.accepting.descriptor().as_fd()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener").field("local_addr", &self.local_addr().ok()).finish()
+    }
+}
+
+fn inet(address: io::Result<socket2::SockAddr>, operation: &'static str) -> Result<SocketAddr> {
+    let address = address.map_err(|error| Error::of_stream(error, operation))?;
+    address.as_socket().ok_or(Error::Unsupported("an address that is neither IPv4 nor IPv6"))
+}
+
+pub(super) fn option<T>(result: io::Result<T>, operation: &'static str) -> Result<T> {
+    result.map_err(|error| Error::of_stream(error, operation))
+}
+
+/// What a socket must be to be taken over.
+pub(super) enum Role {
+    Connected,
+    Listening,
+}
+
+/// Looks whether a descriptor is a stream socket of one of these families and in this role, in a run.
+pub(super) fn check_socket(descriptor: &OwnedFd, domains: &[Domain], role: Role) -> Result<()> {
+    let refuse = |what: &str| {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+        Err(Error::of_operation(error, "take over", "a descriptor"))
+    };
+    if Core::try_with(|_| ()).is_none() {
+        return refuse("there is no run on this thread");
+    }
+    let socket = SockRef::from(descriptor);
+    let kind = socket.r#type().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
+    let domain = socket.domain().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
+    if kind != Type::STREAM || !domains.contains(&domain) {
+        return refuse("the socket is of another kind or family");
+    }
+    match role {
+        Role::Connected if socket.peer_addr().is_err() => refuse("the socket is not connected"),
+        Role::Listening if !socket.is_listener().unwrap_or(true) => refuse("the socket does not listen"),
+        Role::Connected | Role::Listening => Ok(()),
+    }
+}

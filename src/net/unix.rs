@@ -1,0 +1,252 @@
+//! UNIX domain sockets.
+
+use super::{
+    accepting::Accepting,
+    connecting,
+    serve,
+    socket::Socket,
+    stream_methods::stream,
+    tcp::{Role, check_socket},
+};
+use crate::{
+    error::{CancelAware, Error, ErrorGroup, Result},
+    runtime::Descriptor,
+    streams::{ByteReceiveStream, ByteSendStream, ByteStream},
+};
+use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use socket2::{Domain, SockAddr, SockRef};
+use std::{
+    convert::Infallible,
+    fmt, fs, io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{FileTypeExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+/// A connection over a UNIX domain socket. A stream belongs to the run it was made in.
+pub struct UnixStream {
+    socket: Socket,
+}
+
+stream!(UnixStream, UnixReceiveHalf, UnixSendHalf, "UNIX");
+
+impl UnixStream {
+    /// Connects to the socket of this path. On Linux a path that begins with a zero byte is an abstract name.
+    ///
+    /// # Errors
+    /// What the system says, for example that there is no such file or nobody listens. [`Error::Cancelled`] if the scope
+    /// is cancelled.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let failed = |error| Error::of_operation(error, "connect", path.display());
+        let address = SockAddr::unix(path).map_err(failed)?;
+        let socket = connecting::socket(Domain::UNIX).map_err(failed)?;
+        match connecting::connect(socket, address).await {
+            Ok(descriptor) => Ok(Self { socket: Socket::new(descriptor) }),
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Err(error.into()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn pair() -> Result<(Self, Self)> {
+        let (one, other) = std::os::unix::net::UnixStream::pair()
+            .map_err(|error| Error::of_operation(error, "make", "a pair of sockets"))?;
+        Ok((Self::adopt(one.into())?, Self::adopt(other.into())?))
+    }
+
+    fn adopt(descriptor: OwnedFd) -> Result<Self> {
+        check_socket(&descriptor, &[Domain::UNIX], Role::Connected)?;
+        Ok(Self { socket: Socket::new(Descriptor::new(descriptor)) })
+    }
+
+    /// The path of the other side's socket, if it has one.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn peer_path(&self) -> Result<Option<PathBuf>> {
+        path_of(self.socket.options().peer_addr(), "getpeername")
+    }
+
+    /// The path of this side's socket, if it has one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_path(&self) -> Result<Option<PathBuf>> {
+        path_of(self.socket.options().local_addr(), "getsockname")
+    }
+
+    /// Any option of the socket.
+    pub fn options(&self) -> SockRef<'_> {
+        self.socket.options()
+    }
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixStream")
+            .field("local_path", &self.local_path().ok().flatten())
+            .field("peer_path", &self.peer_path().ok().flatten())
+            .finish()
+    }
+}
+
+/// How a UNIX listener is to be made.
+#[derive(Debug, Clone)]
+pub struct UnixListenerOptions {
+    backlog: i32,
+    mode: Option<u32>,
+}
+
+impl UnixListenerOptions {
+    /// A backlog of 65,536 (the system has a limit of its own), and the permissions that the process's mask gives.
+    pub fn new() -> Self {
+        Self { backlog: 65_536, mode: None }
+    }
+
+    /// How many connections may wait to be accepted.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// The permissions of the socket's file, such as `0o600`.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Makes a listener. A socket of that path, which nobody may use any more, is removed first; any other kind of file is
+    /// not. The file stays when the listener is closed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn bind(&self, path: impl AsRef<Path>) -> Result<UnixListener> {
+        let path = path.as_ref().to_path_buf();
+        let options = self.clone();
+        let shown = path.clone();
+        let socket = crate::to_thread::run_sync(move || options.bind_to(&path)).await?;
+        let socket = socket.map_err(|error| Error::of_operation(error, "listen on", shown.display()))?;
+        Ok(UnixListener { accepting: Accepting::new(Descriptor::new(socket.into())) })
+    }
+
+    fn bind_to(&self, path: &Path) -> io::Result<socket2::Socket> {
+        if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
+            fs::remove_file(path)?;
+        }
+        let socket = connecting::socket(Domain::UNIX)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        if let Some(mode) = self.mode {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        socket.listen(self.backlog)?;
+        Ok(socket)
+    }
+}
+
+impl Default for UnixListenerOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A UNIX domain socket that listens. A listener belongs to the run it was made in.
+pub struct UnixListener {
+    accepting: Accepting,
+}
+
+impl UnixListener {
+    /// Makes a listener with the default options.
+    ///
+    /// # Errors
+    /// As for [`UnixListenerOptions::bind`].
+    pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
+        UnixListenerOptions::new().bind(path).await
+    }
+
+    /// Takes over a listening socket.
+    ///
+    /// # Errors
+    /// If the descriptor is no UNIX socket that listens.
+    pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
+        check_socket(&descriptor, &[Domain::UNIX], Role::Listening)?;
+        Ok(Self { accepting: Accepting::new(Descriptor::new(descriptor)) })
+    }
+
+    /// The path it listens on, if it has one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_path(&self) -> Result<Option<PathBuf>> {
+        path_of(SockRef::from(self.accepting.descriptor()).local_addr(), "getsockname")
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// What the system says. [`Error::BusyResource`] if another task is accepting, [`Error::Cancelled`] if the scope is
+    /// cancelled.
+    ///
+    /// # Cancel safety
+    /// No connection is lost, whether the scope is cancelled or the future dropped: the next call gets it.
+    pub async fn accept(&self) -> Result<UnixStream> {
+        Ok(UnixStream { socket: Socket::new(self.accepting.accept().await?) })
+    }
+
+    /// Accepts for ever, and calls the handler for each connection, each in a task of its own. Works as
+    /// [`TcpListener::serve`](super::TcpListener::serve) does.
+    ///
+    /// # Errors
+    /// Those of the handlers, and an error of the listener that makes it useless.
+    ///
+    /// # Cancel safety
+    /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
+    pub async fn serve<E, Via>(
+        &self,
+        handler: impl AsyncFn(UnixStream) -> Result<(), E>,
+    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+    where
+        E: CancelAware<Via> + From<Error>,
+    {
+        serve::serve(async || self.accept().await, handler).await
+    }
+
+    /// Closes the listener and waits until that is done. Its file stays.
+    ///
+    /// # Errors
+    /// What the operating system reports; the listener is closed all the same.
+    ///
+    /// # Cancel safety
+    /// The listener is closed in any case.
+    pub async fn close(self) -> Result<()> {
+        self.accepting.close().await
+    }
+}
+
+impl AsFd for UnixListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.accepting.descriptor().as_fd()
+    }
+}
+
+impl fmt::Debug for UnixListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixListener").field("local_path", &self.local_path().ok().flatten()).finish()
+    }
+}
+
+fn path_of(address: io::Result<SockAddr>, operation: &'static str) -> Result<Option<PathBuf>> {
+    let address = address.map_err(|error| Error::of_stream(error, operation))?;
+    Ok(address.as_pathname().map(Path::to_path_buf))
+}

@@ -1,0 +1,111 @@
+//! What every stream of bytes can do.
+
+use crate::error::{Error, Result};
+use anyio_driver::{Chunk, IoBuf, IoBufMut};
+
+/// Where bytes come from.
+#[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
+pub trait ByteReceiveStream {
+    /// Receives some bytes, at least one. `Ok(None)` is the end of the stream.
+    ///
+    /// # Errors
+    /// [`Error::BrokenResource`] if the link was lost, [`Error::BusyResource`] if another task is receiving,
+    /// [`Error::Cancelled`] if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// No byte is lost, whether the scope is cancelled or the future dropped: the next call gets it.
+    async fn receive(&mut self) -> Result<Option<Chunk>>;
+
+    /// Receives at least one and at most `max_bytes` bytes. `Ok(None)` is the end of the stream.
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    /// As for [`receive`](Self::receive).
+    ///
+    /// # Panics
+    /// If `max_bytes` is 0.
+    async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>>;
+
+    /// Receives into the caller's own buffer, from its beginning, and gives it back with the number of bytes. 0 is the end
+    /// of the stream (or a buffer without room).
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive); the buffer comes back all the same.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled, a result that is there already comes out, else nothing was received. When the future is
+    /// dropped, the buffer is lost, and bytes that arrive at the same moment may be.
+    async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B);
+
+    /// Receives until the buffer's room is filled.
+    ///
+    /// # Errors
+    /// [`Error::IncompleteRead`] if the stream ends before. What had come until then is in the buffer: its length for one
+    /// that grows.
+    ///
+    /// # Cancel safety
+    /// What had come before a cancellation is in the buffer that comes back. When the future is dropped it is lost.
+    async fn receive_exactly_into<B: IoBufMut>(&mut self, mut buffer: B) -> (Result<()>, B) {
+        let total = buffer.capacity();
+        let mut filled = 0;
+        while filled < total {
+            let (result, part) = self.receive_into(buffer.room(filled, total - filled)).await;
+            buffer = part.into_inner();
+            match result {
+                Ok(0) => return (Err(Error::IncompleteRead), buffer),
+                Ok(count) => filled += count,
+                Err(error) => return (Err(error), buffer),
+            }
+        }
+        (Ok(()), buffer)
+    }
+}
+
+/// Where bytes go.
+#[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
+pub trait ByteSendStream {
+    /// Sends all bytes of a buffer.
+    ///
+    /// # Errors
+    /// [`Error::BrokenResource`] if the link was lost, [`Error::ClosedResource`] after the end was sent,
+    /// [`Error::BusyResource`] if another task is sending, [`Error::Cancelled`] if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled half-way, or the future is dropped, a part of the bytes may have been sent.
+    async fn send(&mut self, data: impl IoBuf) -> Result<()> {
+        self.send_buf(data).await.0
+    }
+
+    /// Sends all bytes of a buffer and gives it back.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); the buffer comes back all the same.
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
+    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B);
+}
+
+/// Bytes in both directions.
+#[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
+pub trait ByteStream: ByteReceiveStream + ByteSendStream {
+    /// Says that nothing more will be sent. Receiving goes on.
+    ///
+    /// # Errors
+    /// [`Error::BrokenResource`] if the link was lost, [`Error::Unsupported`] if this kind of stream cannot do it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; it may be called again.
+    async fn send_eof(&mut self) -> Result<()>;
+
+    /// Closes the stream and waits until that is done.
+    ///
+    /// # Errors
+    /// What the operating system reports; the stream is closed all the same.
+    ///
+    /// # Cancel safety
+    /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+    async fn close(self) -> Result<()>;
+}

@@ -1,0 +1,177 @@
+//! A function that was given to the pool.
+
+use super::limiter::{self, Limiter};
+use crate::{
+    error::Cancelled,
+    lowlevel::{RunToken, current_token},
+    runtime::{Core, WaitKey, WaitKind},
+};
+use anyio_driver::workers::{JobHandle, WorkerPool};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+/// The caller's side of a call. It holds a loan of the limiter until the function has ended.
+pub(super) struct Call<T: Send + 'static> {
+    exchange: Arc<Exchange<T>>,
+    job: JobHandle,
+    /// Where scopes cancel the wait.
+    wait: Option<WaitKey>,
+    /// `None` once the loan has been given back, or passed on to the worker.
+    limiter: Option<Rc<Limiter>>,
+}
+
+/// What caller and worker share.
+struct Exchange<T>(Mutex<Contents<T>>);
+
+enum Contents<T> {
+    Running(Option<Waker>),
+    /// Nobody waits any more.
+    Abandoned,
+    Ended(thread::Result<T>),
+    Taken,
+}
+
+impl<T: Send + 'static> Call<T> {
+    /// Gives the function to the pool; the loan is given back when it has ended.
+    pub(super) fn start(
+        function: impl FnOnce() -> T + Send + 'static,
+        limiter: Rc<Limiter>,
+    ) -> io::Result<Self> {
+        let exchange = Arc::new(Exchange(Mutex::new(Contents::Running(None))));
+        let run = current_token();
+        let worker = Arc::clone(&exchange);
+        let job = Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(function));
+            worker.deliver(result, run);
+        });
+        match WorkerPool::shared().submit(job) {
+            Ok(job) => Ok(Self { exchange, job, wait: None, limiter: Some(limiter) }),
+            Err(refused) => {
+                limiter.give_back();
+                Err(refused.error)
+            }
+        }
+    }
+
+    /// Waits for the function's end, or for a cancellation where it can still be followed.
+    ///
+    /// # Panics
+    /// If the function has.
+    pub(super) fn poll(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_>,
+        abandon: bool,
+    ) -> Poll<Result<T, Cancelled>> {
+        if let Some(result) = self.exchange.take_or_wait(cx.waker()) {
+            self.end(core);
+            match result {
+                Ok(value) => return Poll::Ready(Ok(value)),
+                Err(payload) => resume_unwind(payload),
+            }
+        }
+        if !core.scope_is_effective() {
+            let wait = *self.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook));
+            core.waits().reset(wait);
+            core.waits().set_waker(wait, cx.waker());
+            core.link_to_scope(wait);
+            return Poll::Pending;
+        }
+        if self.job.try_remove() {
+            self.end(core);
+            return Poll::Ready(Err(Cancelled::new()));
+        }
+        if !abandon {
+            return Poll::Pending;
+        }
+        if self.exchange.abandon() {
+            // The worker gives the loan back.
+            self.limiter = None;
+        }
+        self.end(core);
+        Poll::Ready(Err(Cancelled::new()))
+    }
+
+    /// Takes the wait out of the scope, and gives the loan back if that is this side's business.
+    fn end(&mut self, core: &Core) {
+        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
+            core.waits().remove(wait);
+        }
+        if let Some(limiter) = self.limiter.take() {
+            limiter.give_back();
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Call<T> {
+    fn drop(&mut self) {
+        if self.limiter.is_some() && !self.job.try_remove() && self.exchange.abandon() {
+            self.limiter = None;
+        }
+        Core::try_with(|core| self.end(core));
+    }
+}
+
+impl<T> Exchange<T> {
+    fn lock(&self) -> MutexGuard<'_, Contents<T>> {
+        // Only moves happen under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker's last act.
+    fn deliver(&self, result: thread::Result<T>, run: Option<RunToken>) {
+        let mut contents = self.lock();
+        match &mut *contents {
+            Contents::Running(waker) => {
+                let waker = waker.take();
+                *contents = Contents::Ended(result);
+                drop(contents);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            _ => {
+                drop(contents);
+                // Before the result is dropped, which may panic. If the run is over so is its limiter.
+                if let Some(run) = run {
+                    run.run_soon(|| limiter::current().give_back());
+                }
+                drop(result);
+            }
+        }
+    }
+
+    /// The result, if it is there; otherwise the waker is woken when it comes.
+    fn take_or_wait(&self, waker: &Waker) -> Option<thread::Result<T>> {
+        let mut contents = self.lock();
+        match &mut *contents {
+            Contents::Running(Some(kept)) if kept.will_wake(waker) => return None,
+            Contents::Running(kept) => {
+                *kept = Some(waker.clone());
+                return None;
+            }
+            Contents::Abandoned | Contents::Taken => return None,
+            Contents::Ended(_) => {}
+        }
+        match std::mem::replace(&mut *contents, Contents::Taken) {
+            Contents::Ended(result) => Some(result),
+            _ => None,
+        }
+    }
+
+    /// Says that nobody waits any more. Tells whether the worker has yet to deliver, and will find out.
+    fn abandon(&self) -> bool {
+        let mut contents = self.lock();
+        let running = matches!(*contents, Contents::Running(_));
+        if running {
+            *contents = Contents::Abandoned;
+        }
+        running
+    }
+}

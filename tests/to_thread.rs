@@ -1,0 +1,230 @@
+//! Blocking functions on worker threads.
+
+use anyio::{
+    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group, to_thread,
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
+    for backend in [Backend::Uring, Backend::Poll] {
+        Builder::new().backend(backend).run(async || test().await).unwrap().unwrap();
+    }
+}
+
+#[test]
+fn the_value_comes_back_from_another_thread() {
+    on_each_backend(async || {
+        let here = thread::current().id();
+        let there = to_thread::run_sync(|| thread::current().id()).await?;
+        assert_ne!(here, there);
+        Ok(())
+    });
+}
+
+#[test]
+fn in_a_cancelled_scope_the_function_never_runs() {
+    on_each_backend(async || {
+        let ran = Arc::new(AtomicBool::new(false));
+        let scope = CancelScope::new();
+        let result = scope
+            .run(async || -> Result<()> {
+                scope.cancel();
+                let ran = ran.clone();
+                to_thread::run_sync(move || ran.store(true, Ordering::SeqCst)).await
+            })
+            .await?;
+        assert_eq!(result, None);
+        // A call that came later has run: an earlier one would have, too.
+        to_thread::run_sync(|| ()).await?;
+        assert!(!ran.load(Ordering::SeqCst));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_panic_is_carried_over_to_the_caller() {
+    for backend in [Backend::Uring, Backend::Poll] {
+        let payload = catch_unwind(AssertUnwindSafe(|| {
+            Builder::new().backend(backend).run(async || {
+                to_thread::run_sync(|| std::panic::resume_unwind(Box::new("from the thread"))).await
+            })
+        }))
+        .map(drop)
+        .unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"from the thread"));
+    }
+}
+
+#[test]
+fn a_running_function_is_awaited_although_the_scope_is_cancelled() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel::<()>();
+        let scope = CancelScope::new();
+        let value = scope
+            .run(async || -> Result<u32> {
+                let remote = scope.remote();
+                let canceller = thread::spawn(move || {
+                    has_begun.recv().unwrap();
+                    remote.cancel();
+                    release.send(()).unwrap();
+                });
+                let value = to_thread::run_sync(move || {
+                    begun.send(()).unwrap();
+                    released.recv().unwrap();
+                    7
+                })
+                .await?;
+                canceller.join().unwrap();
+                lowlevel::cancel_shielded_checkpoint().await;
+                assert!(lowlevel::checkpoint_if_cancelled().await.is_err());
+                Ok(value)
+            })
+            .await?;
+        assert_eq!(value, Some(7));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_abandoned_function_goes_on_while_the_caller_does() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let (ended, has_ended) = mpsc::channel::<()>();
+        let result = move_on_after(Duration::from_millis(10), async {
+            to_thread::run_sync(move || {
+                released.recv().unwrap();
+                ended.send(()).unwrap();
+            })
+            .abandon_on_cancel()
+            .await
+        })
+        .await?;
+        assert_eq!(result, None);
+        release.send(()).unwrap();
+        to_thread::run_sync(move || has_ended.recv().unwrap()).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn never_more_than_forty_functions_run_at_a_time() {
+    on_each_backend(async || {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        task_group(async |tg| -> Result<()> {
+            for _ in 0..100 {
+                let (running, most) = (running.clone(), most.clone());
+                tg.start_soon(to_thread::run_sync(move || {
+                    let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(2));
+                    running.fetch_sub(1, Ordering::SeqCst);
+                }));
+            }
+            Ok(())
+        })
+        .await?;
+        assert!((2..=40).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_abandoned_function_keeps_its_thread_lent_until_it_ends() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let scope = CancelScope::new();
+        scope
+            .run(async || -> Result<()> {
+                task_group(async |tg| -> Result<()> {
+                    for _ in 0..40 {
+                        let (released, begun) = (released.clone(), begun.clone());
+                        tg.start_soon(
+                            to_thread::run_sync(move || {
+                                begun.fetch_add(1, Ordering::SeqCst);
+                                released.lock().unwrap().recv().unwrap();
+                            })
+                            .abandon_on_cancel(),
+                        );
+                    }
+                    while begun.load(Ordering::SeqCst) < 40 {
+                        sleep(Duration::from_millis(1)).await?;
+                    }
+                    scope.cancel();
+                    Ok(())
+                })
+                .await?;
+                Ok(())
+            })
+            .await?;
+        let refused = move_on_after(Duration::from_millis(20), to_thread::run_sync(|| ())).await?;
+        assert_eq!(refused, None, "all forty threads are still lent");
+        for _ in 0..40 {
+            release.send(()).unwrap();
+        }
+        for _ in 0..80 {
+            to_thread::run_sync(|| ()).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_while_it_waits_passes_its_turn_on() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        task_group(async |tg| -> Result<()> {
+            for _ in 0..40 {
+                let released = released.clone();
+                tg.start_soon(to_thread::run_sync(move || released.lock().unwrap().recv().unwrap()));
+            }
+            let dropped = tg.start_soon(async {
+                to_thread::run_sync(|| unreachable!("cancelled while it waited")).await?;
+                Ok(())
+            });
+            let after = tg.start_soon(to_thread::run_sync(|| 5));
+            lowlevel::checkpoint().await?;
+            lowlevel::checkpoint().await?;
+            dropped.cancel();
+            for _ in 0..40 {
+                release.send(()).unwrap();
+            }
+            assert_eq!(after.await?, 5);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn the_function_and_what_it_holds_are_gone_afterwards() {
+    on_each_backend(async || {
+        let held = Arc::new(());
+        let copy = held.clone();
+        to_thread::run_sync(move || drop(copy)).await?;
+        assert_eq!(Arc::strong_count(&held), 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn errors_of_the_function_are_its_value() {
+    on_each_backend(async || {
+        let result = to_thread::run_sync(|| Err::<(), Error>(Error::WouldBlock)).await?;
+        assert!(matches!(result, Err(Error::WouldBlock)));
+        Ok(())
+    });
+}
