@@ -1,3 +1,4 @@
 //! Streams of objects and of bytes.
 
+mod broadcast;
 mod memory;
