@@ -2,12 +2,15 @@
 
 #![warn(missing_debug_implementations)]
 
+pub mod doctor;
 mod error;
+pub mod fs;
 mod group;
 pub mod lowlevel;
 pub mod net;
 mod runtime;
 mod scope;
+pub mod signal;
 pub mod streams;
 pub mod sync;
 pub mod testing;

@@ -1,8 +1,10 @@
 //! Means to test programs.
 
 mod blocked;
-mod run;
+mod harness;
+mod memory_stream;
 
 pub use blocked::wait_all_tasks_blocked;
 #[doc(hidden)]
-pub use run::{Verdict, run_test};
+pub use harness::{Verdict, run_test};
+pub use memory_stream::{MemoryByteStream, memory_stream_pair};
