@@ -5,6 +5,7 @@ pub mod broadcast;
 mod buffered;
 mod byte;
 mod byte_buffer;
+pub mod io;
 pub mod memory;
 mod object;
 mod stapled;

@@ -1,5 +1,6 @@
 //! Streams of objects and of bytes.
 
 mod broadcast;
+mod io;
 mod memory;
 mod wrappers;
