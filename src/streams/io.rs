@@ -52,8 +52,7 @@ impl<R, W> ByteIo<R, W> {
     }
 }
 
-impl<R: super::ByteReceiveStream + 'static, W> futures_io::AsyncRead for ByteIo<R, W>
-{
+impl<R: super::ByteReceiveStream + 'static, W> futures_io::AsyncRead for ByteIo<R, W> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -63,8 +62,7 @@ impl<R: super::ByteReceiveStream + 'static, W> futures_io::AsyncRead for ByteIo<
     }
 }
 
-impl<R, W: super::ByteSendStream + 'static> futures_io::AsyncWrite for ByteIo<R, W>
-{
+impl<R, W: super::ByteSendStream + 'static> futures_io::AsyncWrite for ByteIo<R, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.writer).poll_write(cx, bytes)
     }

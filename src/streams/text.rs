@@ -75,7 +75,9 @@ impl<S> TextStream<S> {
             let room = self.decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len());
             text.reserve(room);
             let (result, read) = match self.errors {
-                TextErrors::Strict => self.decoder.decode_to_string_without_replacement(bytes, &mut text, last),
+                TextErrors::Strict => {
+                    self.decoder.decode_to_string_without_replacement(bytes, &mut text, last)
+                }
                 TextErrors::Replace => {
                     let (result, read, _) = self.decoder.decode_to_string(bytes, &mut text, last);
                     let full = matches!(result, encoding_rs::CoderResult::OutputFull);
@@ -96,8 +98,7 @@ impl<S> TextStream<S> {
         let (mut rest, mut bytes) = (text, Vec::with_capacity(text.len()));
         loop {
             bytes.reserve(encoder.max_buffer_length_from_utf8_without_replacement(rest.len()).unwrap_or(0));
-            let (result, read) =
-                encoder.encode_from_utf8_to_vec_without_replacement(rest, &mut bytes, true);
+            let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, &mut bytes, true);
             rest = &rest[read..];
             match (result, self.errors) {
                 (EncoderResult::InputEmpty, _) => return Ok(bytes),

@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     streams::{
-        Attributes, ByteReceiveStream, ByteSendStream, ByteStream, ByteBuffer,
+        Attributes, ByteBuffer, ByteReceiveStream, ByteSendStream, ByteStream,
         memory::{ReceiveStream, SendStream, unbounded},
     },
     sync::ResourceGuard,

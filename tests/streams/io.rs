@@ -3,9 +3,8 @@
 use anyio::{
     CancelScope, Error, Result,
     streams::{
-        ByteReceiveStream, ByteSendStream,
+        ByteReceiveStream, ByteSendStream, StapledByteStream,
         io::{ByteIo, ByteReader, ReadStream, WriteStream},
-        StapledByteStream,
     },
     testing::memory_stream_pair,
 };

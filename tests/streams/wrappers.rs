@@ -3,8 +3,9 @@
 use anyio::{
     CancelScope, Error, Result,
     streams::{
-        Attribute, AttributeRequest, Attributes, BufferedByteStream, ByteReceiveStream, ByteSendStream, ByteStream,
-        ObjectReceiveStream, ObjectSendStream, StapledByteStream, StapledObjectStream, TextErrors, TextStream, memory,
+        Attribute, AttributeRequest, Attributes, BufferedByteStream, ByteReceiveStream, ByteSendStream,
+        ByteStream, ObjectReceiveStream, ObjectSendStream, StapledByteStream, StapledObjectStream,
+        TextErrors, TextStream, memory,
     },
     testing::{MemoryByteStream, memory_stream_pair},
 };
@@ -130,7 +131,10 @@ async fn stapled_objects_end_and_are_refused_like_those_of_the_parts() -> Result
     Ok(())
 }
 
-fn text(encoding: &'static encoding_rs::Encoding, errors: TextErrors) -> (MemoryByteStream, TextStream<MemoryByteStream>) {
+fn text(
+    encoding: &'static encoding_rs::Encoding,
+    errors: TextErrors,
+) -> (MemoryByteStream, TextStream<MemoryByteStream>) {
     let (client, server) = memory_stream_pair();
     (client, TextStream::with_encoding(server, encoding, errors))
 }
@@ -163,7 +167,9 @@ async fn bytes_that_are_no_text_are_told_or_replaced() -> Result<()> {
     let (mut client, mut server) = text(UTF_8, TextErrors::Strict);
     client.send(vec![0xc3]).await?;
     client.send_eof().await?;
-    assert!(matches!(server.receive().await, Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData));
+    assert!(
+        matches!(server.receive().await, Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData)
+    );
     Ok(())
 }
 
