@@ -2,6 +2,7 @@
 
 #![warn(missing_debug_implementations)]
 
+pub mod cross;
 pub mod doctor;
 mod error;
 pub mod fs;
