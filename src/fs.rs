@@ -10,7 +10,7 @@
 //! the cancellation shows at the next checkpoint. So `Cancelled` always means that it did not happen.
 
 mod attributes;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod contents;
 mod copy;
 mod file;

@@ -6,8 +6,10 @@ mod error;
 pub mod fs;
 mod group;
 pub mod lowlevel;
+mod path;
 mod runtime;
 mod scope;
+pub mod tempfile;
 mod time;
 pub mod to_thread;
 
@@ -18,6 +20,7 @@ pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,
 };
+pub use path::{Path, WalkFolders, WalkedFolder};
 pub use runtime::{Backend, Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,

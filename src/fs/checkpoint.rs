@@ -4,7 +4,7 @@ use crate::{error::Cancelled, runtime::Core};
 use std::future::poll_fn;
 
 /// Looks whether the scope is cancelled, and lets others have their turn now and then.
-pub(super) async fn checkpoint() -> Result<(), Cancelled> {
+pub(crate) async fn checkpoint() -> Result<(), Cancelled> {
     poll_fn(|cx| {
         Core::with(|core| {
             if core.scope_is_effective() {

@@ -3,3 +3,5 @@
 mod file;
 mod folder;
 mod names;
+mod path;
+mod tempfile;
