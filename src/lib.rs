@@ -6,6 +6,8 @@ mod error;
 mod group;
 pub mod lowlevel;
 pub mod net;
+mod pipe;
+pub mod process;
 mod runtime;
 mod scope;
 pub mod signal;

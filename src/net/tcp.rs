@@ -190,10 +190,13 @@ impl TcpListenerOptions {
         let Candidates::Addresses(addresses) = address.candidates().resolved().await? else {
             unreachable!("what was resolved is addresses")
         };
-        let mut failure = Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        let mut failure =
+            Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
         for address in addresses {
             match self.bind_to(address) {
-                Ok(socket) => return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) }),
+                Ok(socket) => {
+                    return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) });
+                }
                 Err(error) => failure = Error::of_operation(error, "listen on", address),
             }
         }
