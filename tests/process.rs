@@ -313,7 +313,7 @@ async fn bytes_are_sent_and_received_while_the_process_runs() -> Result<()> {
 
 #[anyio::test]
 async fn a_child_that_closes_its_input_breaks_the_stream() -> Result<()> {
-    let mut command = talkative("exec <&-; echo closed; sleep 1000");
+    let mut command = talkative("exec <&-; echo closed; exec sleep 1000");
     let ended = process::with(&mut command, async |process| {
         line_of(process).await?;
         let error = process.stdin.as_ref().unwrap().send("nobody reads").await.unwrap_err();
