@@ -2,7 +2,9 @@
 
 #![warn(missing_debug_implementations)]
 
+pub mod doctor;
 mod error;
+pub mod fs;
 mod group;
 pub mod lowlevel;
 pub mod net;
@@ -12,6 +14,7 @@ mod runtime;
 mod scope;
 pub mod signal;
 pub mod streams;
+pub mod sync;
 pub mod testing;
 mod time;
 pub mod to_thread;

@@ -3,6 +3,7 @@
 //! To add one: a file with a `PEER`, its `mod` line and its entry in [`ALL`]. A peer serves a workload once its
 //! `servers` name it.
 
+mod anyio;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
@@ -11,7 +12,8 @@ mod tokio;
 use crate::server::Ready;
 
 /// All peers, in the order of the tables.
-pub(crate) static ALL: &[&Peer] = &[&tokio::PEER, &raw_oneshot::PEER, &raw_multishot::PEER, &raw_epoll::PEER];
+pub(crate) static ALL: &[&Peer] =
+    &[&anyio::URING, &anyio::POLL, &tokio::PEER, &raw_oneshot::PEER, &raw_multishot::PEER, &raw_epoll::PEER];
 
 /// Runs a server until the process ends.
 pub(crate) type Serve = fn(Ready) -> anyhow::Result<()>;
