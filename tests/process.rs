@@ -142,7 +142,7 @@ async fn floods_on_both_outputs_are_drained_at_once() -> Result<()> {
 
 #[anyio::test]
 async fn a_large_input_comes_back_while_it_is_fed() -> Result<()> {
-    let input: Vec<u8> = (0..1_000_000u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let input: Vec<u8> = (0..1_000_000u32).map(|n| ((n * 7) >> 3) as u8).collect();
     let completed = process::run(Command::new("cat").input(input.clone())).await?;
     assert!(completed.stdout == Some(input));
     Ok(())
