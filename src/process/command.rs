@@ -254,7 +254,8 @@ impl Command {
 
     /// Starts the process. Streams that are not set are those of this process.
     ///
-    /// Starting takes some tenths of a millisecond, during which this thread is busy.
+    /// This thread is busy while the system starts the process,
+    /// often for about a millisecond.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, the working folder is not there, or
