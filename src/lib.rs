@@ -10,6 +10,8 @@ mod group;
 pub mod lowlevel;
 pub mod net;
 mod path;
+mod pipe;
+pub mod process;
 mod runtime;
 mod scope;
 pub mod signal;
