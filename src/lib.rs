@@ -4,12 +4,15 @@
 
 pub mod doctor;
 mod error;
+pub mod fs;
 mod group;
 pub mod lowlevel;
 pub mod net;
 mod runtime;
 mod scope;
+pub mod signal;
 pub mod streams;
+pub mod sync;
 pub mod testing;
 mod time;
 pub mod to_thread;
