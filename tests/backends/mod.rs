@@ -1,14 +1,13 @@
 //! Running a test on each back end.
 
-use anyio::{Backend, Builder, Result};
+use anyio::{Backend, Builder, Result, testing::run_test};
 
-/// Runs the test on each back end that this host has.
+/// Runs the test on each back end that this host has and the environment does not leave out.
 pub fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
         if backend == Backend::Uring && cfg!(not(target_os = "linux")) {
             continue;
         }
-        let ended = Builder::new().backend(backend).run(&test).expect("the back end can be set up");
-        ended.unwrap_or_else(|error| panic!("on {backend:?}: {error}"));
+        run_test(Builder::new(), backend, &test);
     }
 }
