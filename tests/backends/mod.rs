@@ -3,7 +3,7 @@
 use anyio::{Backend, Builder, Result, testing::run_test};
 
 /// Runs the test on each back end that this host has and the environment does not leave out.
-pub fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
+pub(crate) fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
         if backend == Backend::Uring && cfg!(not(target_os = "linux")) {
             continue;
