@@ -8,6 +8,7 @@ pub mod lowlevel;
 pub mod net;
 mod runtime;
 mod scope;
+pub mod signal;
 pub mod streams;
 pub mod testing;
 mod time;

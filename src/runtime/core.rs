@@ -15,7 +15,10 @@ use super::{
     waits::{Delivery, Expired, WaitKey, Waits},
     waker::{StoredWaker, TaskKey},
 };
-use crate::scope::{ReasonKind, Scope};
+use crate::{
+    scope::{ReasonKind, Scope},
+    signal,
+};
 use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
@@ -57,6 +60,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
+    signals: signal::Dispatch,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -91,6 +95,7 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
+            signals: signal::Dispatch::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -174,6 +179,10 @@ impl Core {
 
     pub(crate) fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    pub(crate) fn signals(&self) -> &signal::Dispatch {
+        &self.signals
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -445,6 +454,9 @@ impl Core {
                     Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
                 }
             }
+        }
+        if self.signals.has_news() {
+            self.signals.dispatch();
         }
         if inbox.has_messages() {
             self.read_messages();

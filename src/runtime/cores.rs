@@ -103,16 +103,18 @@ impl Builder {
         F: AsyncFn(&Core) -> Result<T, E> + Sync,
     {
         assert!(count > 0, "a program needs at least one core");
+        let on_each = self.clone().decide_interrupt_here();
         let shared = Shared { errors: Mutex::default(), scopes: Mutex::default() };
         let processors = processors();
         let (values, panic) = thread::scope(|threads| {
             let mut running = Vec::new();
             for index in 0..count {
                 let (main, shared, processor) = (&main, &shared, processors.get(index).copied());
+                let on_each = &on_each;
                 let body = move || {
                     // A processor that is not to be had makes the core slower, not wrong.
                     processor.map(pin_to);
-                    self.run_core(&Core { index, count }, main, shared)
+                    on_each.run_core(&Core { index, count }, main, shared)
                 };
                 match thread::Builder::new().name(format!("anyio-core-{index}")).spawn_scoped(threads, body) {
                     Ok(thread) => running.push(thread),
