@@ -3,6 +3,7 @@
 #![warn(missing_debug_implementations)]
 
 mod error;
+pub mod fs;
 mod group;
 pub mod lowlevel;
 pub mod net;
