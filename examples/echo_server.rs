@@ -29,7 +29,9 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     Builder::new()
         .backend(arguments.backend)
-        .run_on_cores(arguments.cores, async |core: &Core| -> anyhow::Result<()> { serve(core, &arguments).await })?;
+        .run_on_cores(arguments.cores, async |core: &Core| -> anyhow::Result<()> {
+            serve(core, &arguments).await
+        })?;
     Ok(())
 }
 

@@ -18,19 +18,19 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// How much is gathered at most, in bytes.
 const LIMIT: usize = 4 << 20;
 
-pub struct AccessLog {
+pub(crate) struct AccessLog {
     quiet: bool,
     lines: RefCell<Vec<u8>>,
     lost: Cell<usize>,
 }
 
 impl AccessLog {
-    pub fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         Self { quiet, lines: RefCell::default(), lost: Cell::new(0) }
     }
 
     /// Notes one request: who asked for what, what the answer was, and how many bytes of content were sent.
-    pub fn note(&self, client: IpAddr, request_line: &[u8], status: Status, bytes: u64) {
+    pub(crate) fn note(&self, client: IpAddr, request_line: &[u8], status: Status, bytes: u64) {
         if self.quiet {
             return;
         }
@@ -50,7 +50,7 @@ impl AccessLog {
     }
 
     /// Writes what is gathered, from time to time, until cancelled; the last lines are written even then.
-    pub async fn write_in_background(&self) -> Result<()> {
+    pub(crate) async fn write_in_background(&self) -> Result<()> {
         loop {
             let slept = sleep(INTERVAL).await;
             shield(self.write_gathered()).await?;
@@ -85,4 +85,3 @@ fn moment(time: SystemTime) -> String {
     let date = httpdate::fmt_http_date(time);
     format!("{}/{}/{}:{} +0000", &date[5..7], &date[8..11], &date[12..16], &date[17..25])
 }
-

@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tells versions of a file apart.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct Version {
     /// The entity tag, with its quotation marks.
-    pub tag: String,
+    pub(crate) tag: String,
     /// When the file was last changed, in whole seconds.
     modified: SystemTime,
 }
 
 impl Version {
     /// The version that a file is in. A moment before 1970 counts as 1970, which HTTP can write.
-    pub fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         let since = metadata
             .modified()
             .ok()
@@ -29,14 +29,13 @@ impl Version {
     }
 
     /// When the file was last changed, as HTTP writes it.
-    pub fn modified(&self) -> String {
+    pub(crate) fn modified(&self) -> String {
         fmt_http_date(self.modified)
     }
 
     /// The status that a condition of the request leads to, if one does, in the order of RFC 9110, section 13.2.2.
-    pub fn check(&self, request: &Request) -> Option<Status> {
-        let unchanged_since =
-            |date: &str| parse_http_date(date).ok().map(|date| self.modified <= date);
+    pub(crate) fn check(&self, request: &Request) -> Option<Status> {
+        let unchanged_since = |date: &str| parse_http_date(date).ok().map(|date| self.modified <= date);
         if let Some(tags) = &request.if_match {
             if !self.is_among(tags, Comparison::Strong) {
                 return Some(Status::PreconditionFailed);
@@ -53,7 +52,7 @@ impl Version {
     }
 
     /// Whether ranges may be sent: they may if the client's other parts are of this version.
-    pub fn allows_ranges(&self, request: &Request) -> bool {
+    pub(crate) fn allows_ranges(&self, request: &Request) -> bool {
         match request.if_range.as_deref() {
             None => true,
             Some(tag) if tag.starts_with('"') => tag == self.tag,

@@ -12,10 +12,10 @@ use std::{
 };
 
 /// Sockets that no run owns yet.
-pub struct Listeners(Vec<Mutex<Option<OwnedFd>>>);
+pub(crate) struct Listeners(Vec<Mutex<Option<OwnedFd>>>);
 
 /// Binds a socket for each core.
-pub async fn bind(options: &Options) -> Result<Listeners> {
+pub(crate) async fn bind(options: &Options) -> Result<Listeners> {
     let cores = options.cores.get();
     let listen = TcpListenerOptions::new().reuse_port(cores > 1);
     let first = listen.bind((&*options.host, options.port)).await?;
@@ -32,12 +32,12 @@ fn unowned(listener: &TcpListener) -> Result<Mutex<Option<OwnedFd>>> {
 }
 
 impl Listeners {
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// Hands a core its socket, once.
-    pub fn take(&self, core: usize) -> Result<TcpListener> {
+    pub(crate) fn take(&self, core: usize) -> Result<TcpListener> {
         let socket = self.0[core].lock().unwrap_or_else(PoisonError::into_inner).take();
         TcpListener::from_owned(socket.ok_or(Error::ClosedResource)?)
     }

@@ -11,11 +11,13 @@
 //! one connection, `resource.rs` how a request becomes a response.
 
 mod access_log;
+mod body;
 mod conditions;
 mod connection;
 mod folder;
 mod input;
 mod listeners;
+mod listing;
 mod options;
 mod ranges;
 mod request;
@@ -35,10 +37,11 @@ use shutdown::Shutdown;
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let root = options.root.canonicalize().with_context(|| format!("cannot serve {}", options.root.display()))?;
+    let root =
+        options.root.canonicalize().with_context(|| format!("cannot serve {}", options.root.display()))?;
     anyhow::ensure!(root.is_dir(), "{} is not a folder", root.display());
 
-    let builder = Builder::new().backend(options.backend);
+    let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
     let listeners = builder.run(async || listeners::bind(&options).await)??;
     let shutdown = Shutdown::default();
     builder.run_on_cores(listeners.count(), async |core: &Core| {

@@ -6,41 +6,37 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 /// Serves the files of a folder over HTTP/1.1.
 #[derive(Debug, Parser)]
-pub struct Options {
+pub(crate) struct Options {
     /// The folder to serve.
     #[arg(long, default_value = ".")]
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
-    pub host: String,
+    pub(crate) host: String,
     /// The port to listen on; 0 lets the system choose one.
     #[arg(long, default_value_t = 8080)]
-    pub port: u16,
+    pub(crate) port: u16,
     /// How many cores to use.
     #[arg(long, default_value = "1")]
-    pub cores: NonZeroUsize,
+    pub(crate) cores: NonZeroUsize,
     /// auto, uring or poll. Without it the environment's ANYIO_BACKEND counts.
-    #[arg(long, default_value_t = backend_of_environment())]
-    pub backend: Backend,
+    #[arg(long)]
+    pub(crate) backend: Option<Backend>,
     /// How many seconds requests in progress get to finish when the server is stopped.
     #[arg(long, value_parser = seconds, default_value = "10")]
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// How many seconds a connection may be silent between requests.
     #[arg(long, value_parser = seconds, default_value = "60")]
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// How many seconds a request may take to arrive, from its first byte to its last.
     #[arg(long, value_parser = seconds, default_value = "10")]
-    pub request_timeout: Duration,
+    pub(crate) request_timeout: Duration,
     /// How many seconds a client may take to accept the next piece of a response (64 KiB).
     #[arg(long, value_parser = seconds, default_value = "30")]
-    pub send_timeout: Duration,
+    pub(crate) send_timeout: Duration,
     /// Writes no access log.
     #[arg(long)]
-    pub quiet: bool,
-}
-
-fn backend_of_environment() -> Backend {
-    std::env::var("ANYIO_BACKEND").ok().and_then(|name| name.parse().ok()).unwrap_or_default()
+    pub(crate) quiet: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

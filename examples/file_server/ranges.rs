@@ -7,7 +7,7 @@ const LIMIT: usize = 16;
 
 /// What a `Range` header asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ranges {
+pub(crate) enum Ranges {
     /// Nothing that this server understands, or too much: the header is to be ignored.
     Whole,
     /// These parts, none empty, in the order asked for.
@@ -18,7 +18,7 @@ pub enum Ranges {
 
 impl Ranges {
     /// Reads a header like `bytes=0-99,-500`, for content of this length.
-    pub fn parse(header: &str, length: u64) -> Self {
+    pub(crate) fn parse(header: &str, length: u64) -> Self {
         let Some(list) = after_unit(header) else { return Self::Whole };
         let mut parts = Vec::new();
         let mut asked = 0;

@@ -26,10 +26,10 @@ use std::{
 };
 
 /// What the connections of one core share.
-pub struct Server<'a> {
-    pub options: &'a Options,
-    pub folder: Folder<'a>,
-    pub log: AccessLog,
+pub(crate) struct Server<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) folder: Folder<'a>,
+    pub(crate) log: AccessLog,
     /// The scopes in which connections wait for the next request.
     idle: RefCell<HashMap<usize, CancelScope>>,
     connections: Cell<usize>,
@@ -37,7 +37,7 @@ pub struct Server<'a> {
 }
 
 /// Serves until the server is stopped.
-pub async fn run(
+pub(crate) async fn run(
     core: &Core,
     listener: TcpListener,
     root: &Path,
@@ -117,7 +117,7 @@ impl Server<'_> {
     }
 
     /// Whether the server has been told to stop.
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
 

@@ -8,16 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// What is to be cancelled when the server is told to stop, and when it is told so again.
 #[derive(Default)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     /// Accepting connections.
-    pub accepting: Cancellation,
+    pub(crate) accepting: Cancellation,
     /// Serving those that there are.
-    pub serving: Cancellation,
+    pub(crate) serving: Cancellation,
 }
 
 impl Shutdown {
     /// Waits for signals and passes them on, for ever.
-    pub async fn on_signals(&self, signals: &SignalReceiver) -> Result<()> {
+    pub(crate) async fn on_signals(&self, signals: &SignalReceiver) -> Result<()> {
         self.accepting.cancel(signals.receive().await?);
         loop {
             self.serving.cancel(signals.receive().await?);
@@ -27,11 +27,11 @@ impl Shutdown {
 
 /// A cancellation for scopes on several cores, among them such as come later.
 #[derive(Default)]
-pub struct Cancellation(Mutex<(Option<Signal>, Vec<RemoteScope>)>);
+pub(crate) struct Cancellation(Mutex<(Option<Signal>, Vec<RemoteScope>)>);
 
 impl Cancellation {
     /// Takes in a scope whose body is under way.
-    pub fn reaches(&self, scope: &Scope) {
+    pub(crate) fn reaches(&self, scope: &Scope) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(signal) = state.0 {
             scope.cancel_for(ReasonKind::Shutdown, Some(signal.to_string()));

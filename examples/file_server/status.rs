@@ -2,7 +2,7 @@
 
 /// A status code of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     Ok,
     PartialContent,
     MovedPermanently,
@@ -25,7 +25,7 @@ pub enum Status {
 
 impl Status {
     /// The number and the phrase, as they stand in a status line.
-    pub fn line(self) -> &'static str {
+    pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Ok => "200 OK",
             Self::PartialContent => "206 Partial Content",
@@ -49,7 +49,7 @@ impl Status {
     }
 
     /// The number.
-    pub fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         &self.line()[..3]
     }
 }

@@ -27,20 +27,22 @@ const SEGMENT: &AsciiSet = &CONTROLS
 
 /// A path within the folder that is served.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// The names along the path, decoded; none of them is empty, `.` or `..`, or contains `/` or a zero byte.
     names: Vec<Vec<u8>>,
     /// Whether it ended with a slash, as those of folders do.
-    pub is_folder: bool,
+    pub(crate) is_folder: bool,
     /// What came after the path, with its question mark.
     query: String,
 }
 
 impl Target {
     /// Takes a request target apart: a path, or a URL as proxies are sent.
-    pub fn parse(text: &str) -> Result<Self, Status> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Status> {
         let text = match text.split_once("://") {
-            Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+            Some((scheme, rest))
+                if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) =>
+            {
                 rest.find(['/', '?']).map_or("/", |end| &rest[end..])
             }
             _ if text.starts_with('/') => text,
@@ -64,15 +66,14 @@ impl Target {
     }
 
     /// The path of the file, relative to the folder that is served.
-    pub fn relative(&self) -> PathBuf {
+    pub(crate) fn relative(&self) -> PathBuf {
         self.names.iter().map(|name| OsStr::from_bytes(name)).collect()
     }
 
     /// The path of the folder as it should have been asked for. It never begins with two slashes, which would lead to
     /// another host.
-    pub fn as_folder(&self) -> String {
-        let mut path: String =
-            self.names.iter().flat_map(|name| ["/".to_owned(), encode(name)]).collect();
+    pub(crate) fn as_folder(&self) -> String {
+        let mut path: String = self.names.iter().flat_map(|name| ["/".to_owned(), encode(name)]).collect();
         path.push('/');
         path.push_str(&self.query);
         path
@@ -80,6 +81,6 @@ impl Target {
 }
 
 /// A name as it is written in a URL.
-pub fn encode(name: &[u8]) -> String {
+pub(crate) fn encode(name: &[u8]) -> String {
     percent_encode(name, SEGMENT).to_string()
 }
