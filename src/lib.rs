@@ -2,6 +2,7 @@
 
 #![warn(missing_debug_implementations)]
 
+pub mod doctor;
 mod error;
 pub mod fs;
 mod group;
@@ -11,6 +12,7 @@ mod runtime;
 mod scope;
 pub mod signal;
 pub mod streams;
+pub mod sync;
 pub mod testing;
 mod time;
 pub mod to_thread;

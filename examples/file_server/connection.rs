@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-/// How long a client that was refused may take to read why.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client may take to read the last answer and close the connection itself.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) struct Connection<'a> {
     server: &'a Server<'a>,
@@ -29,11 +29,11 @@ pub(crate) struct Connection<'a> {
     input: Input,
 }
 
-/// Whether a connection goes on after a response.
+/// How a connection goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Request,
-    /// The client has sent all it wanted to.
+    /// The client has sent all it wanted to, or is silent.
     Close,
     /// The client may still be sending.
     CloseEarly,
@@ -50,29 +50,34 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// If the connection breaks or the client takes too long, or a cancellation.
     pub(crate) async fn serve(mut self) -> Result<()> {
-        while self.is_request_there().await? {
-            match self.serve_one().await? {
-                Next::Request => {}
-                Next::Close => break,
-                Next::CloseEarly => {
-                    self.say_farewell().await?;
-                    break;
-                }
+        let mut next = self.wait_for_request().await?;
+        while next == Next::Request {
+            next = self.serve_one().await?;
+            if next == Next::Request {
+                next = self.wait_for_request().await?;
             }
+        }
+        if next == Next::CloseEarly {
+            self.say_farewell().await?;
         }
         self.stream.close().await
     }
 
-    /// Waits for the first bytes of a request. False means that none will come, or not in time, or that the server stops.
-    async fn is_request_there(&mut self) -> Result<bool> {
+    /// Waits for the first bytes of a request, for which the client has some time, unless the server stops.
+    async fn wait_for_request(&mut self) -> Result<Next> {
+        if self.server.is_stopping() {
+            return Ok(Next::CloseEarly);
+        }
         if !self.input.is_empty() {
-            return Ok(!self.server.is_stopping());
+            return Ok(Next::Request);
         }
         let Self { idle, input, stream, server, .. } = self;
-        let arrived = idle
-            .run(async || move_on_after(server.options.idle_timeout, input.receive(stream)).await)
-            .await?;
-        Ok(arrived.flatten() == Some(true))
+        let timeout = server.options.idle_timeout;
+        match idle.run(async || move_on_after(timeout, input.receive(stream)).await).await? {
+            Some(Some(true)) => Ok(Next::Request),
+            Some(Some(false) | None) => Ok(Next::Close),
+            None => Ok(Next::CloseEarly),
+        }
     }
 
     /// Receives one request and answers it.

@@ -72,10 +72,12 @@ where
     fn poll_body(&mut self, core: &Core, task: TaskKey) {
         let waker = ManuallyDrop::new(task.waker());
         let _scope = core.enter_scope(&self.group.scope);
+        let outer = core.begin_task(task);
         let polled = catch_unwind(AssertUnwindSafe(|| match self.body.as_mut().as_pin_mut() {
             Some(body) => body.poll(&mut Context::from_waker(&waker)),
             None => Poll::Pending,
         }));
+        core.end_task(outer);
         let ended = match polled {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(result)) => Ok(result),

@@ -165,15 +165,22 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         parent: Parent,
         location: &'static Location<'static>,
     ) -> TaskHandle<'scope, O::Value> {
+        let spawn = |core: Option<&Core>| {
+            // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
+            let child = unsafe { child::spawn(core, &self.core, &self.errors, child, parent, location) };
+            // SAFETY: one of the child's two shares, and the type of its value.
+            unsafe { TaskHandle::new(child) }
+        };
+        if self.core.closed.get() {
+            // The group is being dropped, maybe after its run.
+            return spawn(None);
+        }
         Core::with(|core| {
             assert!(
                 self.core.belongs_to(core),
                 "a task group was used in another run than the one it began in"
             );
-            // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
-            let child = unsafe { child::spawn(core, &self.core, &self.errors, child, parent, location) };
-            // SAFETY: one of the child's two shares, and the type of its value.
-            unsafe { TaskHandle::new(child) }
+            spawn(Some(core))
         })
     }
 

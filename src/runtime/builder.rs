@@ -149,8 +149,9 @@ impl Builder {
     /// Runs a program on this thread and gives what it gives.
     ///
     /// # Errors
-    /// If the chosen back end cannot be had on this host, with the cause. If a runtime runs on this thread already. If the
-    /// driver becomes unusable half-way; the main future is dropped then.
+    /// If the chosen back end cannot be had on this host, with the cause; or if the environment was to choose and names
+    /// none. If a runtime runs on this thread already. If the driver becomes unusable half-way; the main future is
+    /// dropped then.
     ///
     /// # Panics
     /// If `main` does, after everything was torn down.
@@ -166,19 +167,22 @@ impl Builder {
     ) -> io::Result<(T, R)> {
         let core = Core::new(backend::open(self.chosen_backend()?, &self.options)?)?;
         let _entered = core.enter()?;
-        let ended = drive_main(&core, self.interrupt, main);
+        // Whatever panics, what is in flight has to be awaited.
+        let ended = catch_unwind(AssertUnwindSafe(|| drive_main(&core, self.interrupt, main)))
+            .unwrap_or_else(|payload| Ok(Err(payload)));
+        let torn_down = catch_unwind(AssertUnwindSafe(|| core.variables().clear()));
         teardown(&core, self.teardown_limit);
-        match ended? {
-            Ok(value) => Ok((value, look(&core))),
-            Err(payload) => resume_unwind(payload),
+        let value = ended?.unwrap_or_else(|payload| resume_unwind(payload));
+        if let Some(payload) = torn_down.err().or_else(|| core.take_panic()) {
+            resume_unwind(payload);
         }
+        Ok((value, look(&core)))
     }
 
     fn chosen_backend(&self) -> io::Result<Backend> {
-        match (self.backend, std::env::var("ANYIO_BACKEND")) {
-            (Some(backend), _) => Ok(backend),
-            (None, Ok(name)) if !name.is_empty() => name.parse(),
-            (None, _) => Ok(Backend::Auto),
+        match self.backend {
+            Some(backend) => Ok(backend),
+            None => Ok(backend::choice::from_environment()?.unwrap_or_default()),
         }
     }
 }
@@ -221,6 +225,10 @@ fn drive_main<T>(
             if let Err(error) = core.turn(None) {
                 break error;
             }
+            if let Some(payload) = core.take_panic() {
+                core.tasks().remove(task);
+                return Ok(Err(payload));
+            }
         }
     };
     core.tasks().remove(task);
@@ -250,7 +258,7 @@ fn poll_main<T>(
 /// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
 /// limit is leaked.
 fn teardown(core: &Core, limit: Duration) {
-    core.variables().clear();
+    core.end_main();
     let deadline = Instant::now() + limit;
     core.waits().cancel_operations(|token| core.cancel_operation(token));
     while core.driver().in_flight() > 0 && Instant::now() < deadline {

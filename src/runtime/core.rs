@@ -10,6 +10,7 @@ use super::{
     backend::AnyDriver,
     inbox::{Lease, Message},
     orphans::Orphans,
+    queue::WaitQueue,
     tasks::Tasks,
     variables::Variables,
     waits::{Delivery, Expired, WaitKey, Waits},
@@ -21,10 +22,11 @@ use crate::{
 };
 use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
 use std::{
+    any::Any,
     cell::{Cell, Ref, RefCell, RefMut},
     collections::HashMap,
     io,
-    panic::Location,
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     ptr,
     sync::atomic::{AtomicU32, Ordering},
     task::Waker,
@@ -74,6 +76,8 @@ pub(crate) struct Core {
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
+    panic: Cell<Option<Box<dyn Any + Send>>>,
+    idle: WaitQueue,
 }
 
 impl Core {
@@ -109,6 +113,8 @@ impl Core {
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
+            panic: Cell::new(None),
+            idle: WaitQueue::new(),
         }))
     }
 
@@ -208,6 +214,11 @@ impl Core {
     #[inline]
     pub(crate) fn streams(&self) -> &Cell<usize> {
         &self.streams
+    }
+
+    /// Who is to be woken when all others wait for something that has not happened.
+    pub(crate) fn idle(&self) -> &WaitQueue {
+        &self.idle
     }
 
     /// How many completions came for nobody.
@@ -326,6 +337,11 @@ impl Core {
         }
     }
 
+    /// Says that the main task is over, and nothing more is to be polled.
+    pub(crate) fn end_main(&self) {
+        self.main_ready.set(MainReady::No);
+    }
+
     /// Runs something that must not be interrupted by foreign code; foreign wakers are woken afterwards.
     pub(crate) fn deferring_foreign_wakes(&self, run: impl FnOnce(&Core)) {
         if self.deferring.replace(true) {
@@ -334,8 +350,15 @@ impl Core {
         run(self);
         self.deferring.set(false);
         let deferred = self.deferred.take();
+        // One that panics must not cost the others their wake.
+        let mut panic = None;
         for waker in deferred {
-            waker.wake();
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 
@@ -431,6 +454,10 @@ impl Core {
                 None => Wait::Forever,
             }
         };
+        let watched = wait != Wait::No && !self.idle.is_empty();
+        if watched {
+            wait = Wait::No;
+        }
         let inbox = self.lease.inbox();
         if wait != Wait::No && !inbox.fall_asleep() {
             wait = Wait::No;
@@ -442,18 +469,23 @@ impl Core {
         }
         self.budget.set(BUDGET);
         self.dispatching.set(true);
-        for completion in &completions {
-            self.deliver(completion);
-        }
+        let mut undelivered = completions.iter();
+        self.finish_despite_panics(|| {
+            for completion in undelivered.by_ref() {
+                self.deliver(completion);
+            }
+        });
         if !self.waits.has_no_timers() {
             let now = Instant::now();
-            while let Some(expired) = self.waits.expire(now) {
-                match expired {
-                    Expired::Wake(waker) => self.wake_stored(waker),
-                    // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
-                    Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+            self.finish_despite_panics(|| {
+                while let Some(expired) = self.waits.expire(now) {
+                    match expired {
+                        Expired::Wake(waker) => self.wake_stored(waker),
+                        // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
+                        Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+                    }
                 }
-            }
+            });
         }
         if self.signals.has_news() {
             self.signals.dispatch();
@@ -462,6 +494,9 @@ impl Core {
             self.read_messages();
         }
         self.dispatching.set(false);
+        if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
+            self.idle.notify_all();
+        }
         completions.clear();
         self.completions.replace(completions);
         turned
@@ -470,13 +505,32 @@ impl Core {
     fn read_messages(&self) {
         let mut messages = self.messages.take();
         self.lease.inbox().take(&mut messages);
-        for message in messages.drain(..) {
-            match message {
-                Message::Wake(task) => self.wake_task(task),
-                Message::Run(job) => job(self),
+        let mut unread = messages.drain(..);
+        self.finish_despite_panics(|| {
+            for message in unread.by_ref() {
+                match message {
+                    Message::Wake(task) => self.wake_task(task),
+                    Message::Run(job) => job(self),
+                }
             }
-        }
+        });
+        drop(unread);
         self.messages.replace(messages);
+    }
+
+    /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
+    /// and panic, but what else has happened must be told all the same. The first panic ends the run.
+    #[inline]
+    fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut dispatch)) {
+            let first = self.panic.take();
+            self.panic.set(Some(first.unwrap_or(payload)));
+        }
+    }
+
+    /// What panicked outside of every task, if anything did.
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.take()
     }
 
     #[inline]
