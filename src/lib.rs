@@ -9,6 +9,7 @@ pub mod net;
 mod runtime;
 mod scope;
 pub mod streams;
+pub mod sync;
 pub mod testing;
 mod time;
 pub mod to_thread;

@@ -1,5 +1,8 @@
-//! What `#[anyio::test]` needs.
-#![doc(hidden)]
+//! Means to test programs, and what `#[anyio::test]` needs.
+
+mod blocked;
+
+pub use blocked::wait_all_tasks_blocked;
 
 use crate::{
     lowlevel::RunStatistics,
@@ -11,6 +14,7 @@ use std::{env, fmt::Debug};
 const BACKENDS: &str = "ANYIO_TEST_BACKENDS";
 
 /// What a test may give.
+#[doc(hidden)]
 pub trait Verdict {
     /// Panics if the test has failed.
     fn check(self);
@@ -34,6 +38,7 @@ impl<T, E: Debug> Verdict for Result<T, E> {
 /// If the test did or gave an error, if something was left after it, or if the back end cannot be had on this host and
 /// the environment does not leave it out.
 #[track_caller]
+#[doc(hidden)]
 pub fn run_test<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFnOnce() -> V) {
     if !is_selected(backend, env::var(BACKENDS).ok().as_deref()) {
         return log::info!("{BACKENDS} leaves out a test on {backend}");

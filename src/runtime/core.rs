@@ -10,6 +10,7 @@ use super::{
     backend::AnyDriver,
     inbox::{Lease, Message},
     orphans::Orphans,
+    queue::WaitQueue,
     tasks::Tasks,
     variables::Variables,
     waits::{Delivery, Expired, WaitKey, Waits},
@@ -70,6 +71,7 @@ pub(crate) struct Core {
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
+    idle: WaitQueue,
 }
 
 impl Core {
@@ -104,6 +106,7 @@ impl Core {
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
+            idle: WaitQueue::new(),
         }))
     }
 
@@ -199,6 +202,11 @@ impl Core {
     #[inline]
     pub(crate) fn streams(&self) -> &Cell<usize> {
         &self.streams
+    }
+
+    /// Who is to be woken when all others wait for something that has not happened.
+    pub(crate) fn idle(&self) -> &WaitQueue {
+        &self.idle
     }
 
     /// How many completions came for nobody.
@@ -422,6 +430,10 @@ impl Core {
                 None => Wait::Forever,
             }
         };
+        let watched = wait != Wait::No && !self.idle.is_empty();
+        if watched {
+            wait = Wait::No;
+        }
         let inbox = self.lease.inbox();
         if wait != Wait::No && !inbox.fall_asleep() {
             wait = Wait::No;
@@ -450,6 +462,9 @@ impl Core {
             self.read_messages();
         }
         self.dispatching.set(false);
+        if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
+            self.idle.notify_all();
+        }
         completions.clear();
         self.completions.replace(completions);
         turned

@@ -370,15 +370,21 @@ impl Waits {
         }
     }
 
-    /// Ends a hook's wait: it is done, unless it was cancelled before. Gives who is to be woken, or `None` if it
-    /// was cancelled or done already.
-    pub(crate) fn notify(&self, key: WaitKey) -> Option<StoredWaker> {
+    /// Ends a hook's wait with an answer: it is done, unless it was cancelled before. Gives who is to be woken, or
+    /// `None` if it was cancelled or done already.
+    pub(crate) fn notify(&self, key: WaitKey, answer: i32) -> Option<StoredWaker> {
         let slot = self.slot(key);
         if slot.state != WaitState::Waiting {
             return None;
         }
         slot.state = WaitState::Done;
+        slot.result = answer;
         Some(slot.waker.take())
+    }
+
+    /// With what answer a hook that is done was notified.
+    pub(crate) fn answer(&self, key: WaitKey) -> i32 {
+        self.slot(key).result
     }
 
     // ---- operations ----
@@ -517,7 +523,7 @@ impl Waits {
         self.wheel().next()
     }
 
-    // ---- queues of hooks: `link` holds the neighbours, and 1 in `list` while queued ----
+    // ---- queues of hooks: `link` holds the neighbours, the label in `tick`, and 1 in `list` while queued ----
 
     fn key_at(&self, index: u32) -> Option<WaitKey> {
         let generation = self.slots().get(index as usize)?.generation;
@@ -534,10 +540,15 @@ impl Waits {
         self.key_at(self.slot(key).link.next)
     }
 
+    /// What a queued hook is known by.
+    pub(crate) fn label(&self, key: WaitKey) -> u64 {
+        self.slot(key).link.tick
+    }
+
     /// Puts a hook at the end of a queue; gives the queue's new ends.
-    pub(crate) fn push_to_queue(&self, ends: Option<Ends>, key: WaitKey) -> Ends {
+    pub(crate) fn push_to_queue(&self, ends: Option<Ends>, key: WaitKey, label: u64) -> Ends {
         let previous = ends.map_or(NONE, |ends| ends.last.index);
-        self.slot(key).link = Link { tick: 0, previous, next: NONE, list: 1 };
+        self.slot(key).link = Link { tick: label, previous, next: NONE, list: 1 };
         if let Some(ends) = ends {
             self.slot(ends.last).link.next = key.index;
         }
