@@ -229,3 +229,19 @@ fn errors_of_the_function_are_its_value() {
         Ok(())
     });
 }
+
+#[test]
+fn an_abandoned_function_may_end_while_its_run_does() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let abandoned = to_thread::run_sync(move || released.recv().unwrap()).abandon_on_cancel();
+        assert_eq!(move_on_after(Duration::from_millis(5), abandoned).await?, None);
+        let (reader, writer) = std::io::pipe()?;
+        let mut file = anyio::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        // What is in flight at the end makes the run look at its messages once more.
+        let _ = move_on_after(Duration::ZERO, async { file.read(vec![0; 8]).await.0 }).await?;
+        release.send(()).unwrap();
+        drop(writer);
+        Ok(())
+    });
+}
