@@ -30,6 +30,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["io-uring"],
     by_hand: true,
     servers: &[("echo", echo)],
+    jobs: &[],
 };
 
 const BUFFER_BYTES: usize = 16 * 1024;

@@ -1,5 +1,8 @@
 //! tokio with its current_thread scheduler.
 
+mod cancel;
+mod tasks;
+
 use std::net::Ipv4Addr;
 
 use tokio::{
@@ -9,7 +12,11 @@ use tokio::{
 };
 
 use super::Peer;
-use crate::server::Ready;
+use crate::{
+    server::Ready,
+    stopwatch::{Measured, measure},
+    worker::Order,
+};
 
 pub(crate) static PEER: Peer = Peer {
     name: "tokio",
@@ -17,10 +24,16 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["tokio", "mio"],
     by_hand: false,
     servers: &[("echo", echo)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
 };
 
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+/// Does a row's work in a runtime of its own.
+fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<Measured> {
+    runtime()?.block_on(measure(order.operations, work))
 }
 
 fn echo(ready: Ready) -> anyhow::Result<()> {
