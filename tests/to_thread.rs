@@ -1,7 +1,8 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group, to_thread,
+    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group,
+    testing::run_test, to_thread,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,7 +17,7 @@ use std::{
 
 fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
-        Builder::new().backend(backend).run(async || test().await).unwrap().unwrap();
+        run_test(Builder::new(), backend, async || test().await);
     }
 }
 

@@ -110,6 +110,12 @@ impl WaitQueue {
         });
     }
 
+    /// The label of who would be notified next.
+    pub(crate) fn first_label(&self) -> Option<u64> {
+        let first = self.first_waiting()?;
+        Core::try_with(|core| core.waits().label(first))
+    }
+
     /// Who would be notified next.
     pub(crate) fn first_waiting(&self) -> Option<WaitKey> {
         Core::try_with(|core| {

@@ -39,6 +39,18 @@ impl TaskKey {
         self.0 as u32
     }
 
+    /// The name as one number.
+    #[inline]
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The task with this number.
+    #[inline]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// A waker for this task.
     #[inline]
     pub(crate) fn waker(self) -> Waker {

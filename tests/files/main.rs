@@ -2,3 +2,6 @@
 
 mod file;
 mod folder;
+mod names;
+mod path;
+mod tempfile;
