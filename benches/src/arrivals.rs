@@ -22,9 +22,13 @@ impl Arrivals {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn are(&self, count: u64) -> bool {
+        self.0.load(Ordering::Relaxed) >= count
+    }
+
     /// Lets others run until so many have arrived.
     pub(crate) async fn reach(&self, count: u64) {
-        while self.0.load(Ordering::Relaxed) < count {
+        while !self.are(count) {
             yield_once().await;
         }
     }

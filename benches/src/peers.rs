@@ -21,6 +21,8 @@ pub(crate) static ALL: &[&Peer] = &[
     &anyio::URING,
     &anyio::POLL,
     &tokio::PEER,
+    &tokio::MULTI_THREAD,
+    &tokio::PINNED,
     &monoio::PEER,
     &compio::PEER,
     &glommio::PEER,

@@ -1,6 +1,8 @@
 //! tokio with its current_thread scheduler.
 
 mod cancel;
+mod multi_thread;
+mod pinned;
 mod tasks;
 
 use std::net::Ipv4Addr;
@@ -10,6 +12,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
 };
+
+pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED};
 
 use super::Peer;
 use crate::{
@@ -37,17 +41,23 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
 }
 
 fn echo(ready: Ready) -> anyhow::Result<()> {
-    runtime()?.block_on(async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        ready.listening_on(listener.local_addr()?)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            tokio::spawn(async move {
-                // A connection that breaks ends alone; the load notices what it misses.
-                let _ = echo_connection(stream).await;
-            });
-        }
-    })
+    runtime()?.block_on(listen_and_echo(ready))
+}
+
+async fn listen_and_echo(ready: Ready) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    ready.listening_on(listener.local_addr()?)?;
+    echo_all(listener).await
+}
+
+async fn echo_all(listener: TcpListener) -> anyhow::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            // A connection that breaks ends alone; the load notices what it misses.
+            let _ = echo_connection(stream).await;
+        });
+    }
 }
 
 async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {

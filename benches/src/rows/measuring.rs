@@ -1,6 +1,6 @@
 //! The rotation of workers through one row after the other.
 
-use std::{fs::File, io::BufWriter};
+use std::{fs::File, io::BufWriter, time::Instant};
 
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -144,13 +144,14 @@ impl Rotation<'_> {
     }
 
     fn turn(&self, worker: &mut Worker, rotation: u32) -> anyhow::Result<Turn> {
-        let wait = run_queue_wait(worker.id())?;
+        let (wait, began) = (run_queue_wait(worker.id())?, Instant::now());
         let measured = worker.work((self.row.operations / self.arguments.thin).max(1))?;
         Ok(Turn {
             rotation,
             operations: measured.operations,
             elapsed_nanoseconds: measured.elapsed.as_nanos() as u64,
             cpu_nanoseconds: measured.cpu.as_nanos() as u64,
+            turn_nanoseconds: began.elapsed().as_nanos() as u64,
             run_queue_wait_nanoseconds: (run_queue_wait(worker.id())? - wait).as_nanos() as u64,
         })
     }

@@ -64,7 +64,9 @@ pub(crate) struct Turn {
     pub(crate) operations: u64,
     pub(crate) elapsed_nanoseconds: u64,
     pub(crate) cpu_nanoseconds: u64,
-    /// How long the worker was ready to run and had to wait for its processor.
+    /// How long the whole turn took, with what is not measured.
+    pub(crate) turn_nanoseconds: u64,
+    /// How long of this the worker was ready to run and had to wait for its processor.
     pub(crate) run_queue_wait_nanoseconds: u64,
 }
 
@@ -112,8 +114,8 @@ impl PeerResult {
     /// The share of its time in which the worker waited for its processor.
     pub(crate) fn disturbance(&self) -> f64 {
         let wait: u64 = self.turns.iter().map(|turn| turn.run_queue_wait_nanoseconds).sum();
-        let elapsed: u64 = self.turns.iter().map(|turn| turn.elapsed_nanoseconds).sum();
-        wait as f64 / elapsed as f64
+        let all: u64 = self.turns.iter().map(|turn| turn.turn_nanoseconds).sum();
+        wait as f64 / all as f64
     }
 }
 
@@ -130,8 +132,14 @@ mod tests {
     use super::*;
 
     fn turn(rotation: u32, operations: u64, cpu_nanoseconds: u64) -> Turn {
-        let elapsed_nanoseconds = 2 * cpu_nanoseconds;
-        Turn { rotation, operations, elapsed_nanoseconds, cpu_nanoseconds, run_queue_wait_nanoseconds: 0 }
+        Turn {
+            rotation,
+            operations,
+            elapsed_nanoseconds: 2 * cpu_nanoseconds,
+            cpu_nanoseconds,
+            turn_nanoseconds: 3 * cpu_nanoseconds,
+            run_queue_wait_nanoseconds: 0,
+        }
     }
 
     #[test]

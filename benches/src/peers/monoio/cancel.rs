@@ -39,7 +39,10 @@ fn receives(order: &Order) -> anyhow::Result<Measured> {
                 (received, stream)
             }));
         }
-        arrivals.reach(order.operations).await;
+        // A main future that only yields keeps the tasks from running here.
+        while !arrivals.are(order.operations) {
+            sleep(SETTLE).await;
+        }
         sleep(SETTLE).await;
         let stopwatch = Stopwatch::start()?;
         let _next = canceller.cancel();
