@@ -5,6 +5,7 @@ use anyio::{
     testing::run_test, to_thread,
 };
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -71,27 +72,35 @@ fn a_running_function_is_awaited_although_the_scope_is_cancelled() {
         let (release, released) = mpsc::channel::<()>();
         let (begun, has_begun) = mpsc::channel::<()>();
         let scope = CancelScope::new();
-        let value = scope
-            .run(async || -> Result<u32> {
-                let remote = scope.remote();
-                let canceller = thread::spawn(move || {
-                    has_begun.recv().unwrap();
-                    remote.cancel();
-                    release.send(()).unwrap();
-                });
-                let value = to_thread::run_sync(move || {
+        let value = Cell::new(None);
+        task_group(async |tg| -> Result<()> {
+            let (scope, value) = (&scope, &value);
+            tg.start_soon(async move {
+                let call = to_thread::run_sync(move || {
                     begun.send(()).unwrap();
                     released.recv().unwrap();
                     7
-                })
-                .await?;
-                canceller.join().unwrap();
-                lowlevel::cancel_shielded_checkpoint().await;
-                assert!(lowlevel::checkpoint_if_cancelled().await.is_err());
-                Ok(value)
-            })
-            .await?;
-        assert_eq!(value, Some(7));
+                });
+                scope
+                    .run(async || -> Result<()> {
+                        value.set(Some(call.await?));
+                        assert!(lowlevel::checkpoint().await.is_err());
+                        Ok(())
+                    })
+                    .await?;
+                Ok(())
+            });
+            to_thread::run_sync(move || has_begun.recv().unwrap()).await?;
+            scope.cancel();
+            for _ in 0..10 {
+                lowlevel::checkpoint().await?;
+            }
+            assert_eq!(value.get(), None);
+            release.send(()).unwrap();
+            Ok(())
+        })
+        .await?;
+        assert_eq!(value.get(), Some(7));
         Ok(())
     });
 }
