@@ -1,7 +1,8 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group, to_thread,
+    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group,
+    testing::run_test, to_thread,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,7 +17,7 @@ use std::{
 
 fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
-        Builder::new().backend(backend).run(async || test().await).unwrap().unwrap();
+        run_test(Builder::new(), backend, async || test().await);
     }
 }
 
@@ -225,6 +226,22 @@ fn errors_of_the_function_are_its_value() {
     on_each_backend(async || {
         let result = to_thread::run_sync(|| Err::<(), Error>(Error::WouldBlock)).await?;
         assert!(matches!(result, Err(Error::WouldBlock)));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_abandoned_function_may_end_while_its_run_does() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let abandoned = to_thread::run_sync(move || released.recv().unwrap()).abandon_on_cancel();
+        assert_eq!(move_on_after(Duration::from_millis(5), abandoned).await?, None);
+        let (reader, writer) = std::io::pipe()?;
+        let mut file = anyio::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        // What is in flight at the end makes the run look at its messages once more.
+        let _ = move_on_after(Duration::ZERO, async { file.read(vec![0; 8]).await.0 }).await?;
+        release.send(()).unwrap();
+        drop(writer);
         Ok(())
     });
 }

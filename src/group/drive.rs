@@ -53,9 +53,12 @@ where
 
     fn poll_ready(&mut self, core: &Core) {
         let ready = &self.group.ready;
+        // One is always affordable: a group may lie deeper in others than the budget reaches.
+        let mut affordable = true;
         loop {
             let next = core.tasks().pop(&ready.urgent).or_else(|| {
-                if !ready.charged.get().is_empty() && core.charge() {
+                if !ready.charged.get().is_empty() && (core.charge() || affordable) {
+                    affordable = false;
                     core.tasks().pop(&ready.charged)
                 } else {
                     None

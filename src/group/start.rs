@@ -16,6 +16,7 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     future::{Future, poll_fn},
     panic::Location,
     ptr,
@@ -51,6 +52,12 @@ impl<V> Started<V> {
             self.0.value.replace(Some(value));
             self.0.end(Phase::Started);
         }
+    }
+}
+
+impl<V> fmt::Debug for Started<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
 use std::{
     cell::RefCell,
     error::Error as StdError,
+    fmt,
     future::Future,
     marker::PhantomData,
     panic::{Location, resume_unwind},
@@ -30,6 +31,15 @@ pub struct TaskGroup<'scope, 'env: 'scope, E> {
     errors: Errors<E>,
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<E> fmt::Debug for TaskGroup<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGroup")
+            .field("children", &self.core.live.get())
+            .field("scope", &self.core.scope)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The real errors of a group so far, first in time first.

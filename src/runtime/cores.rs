@@ -116,7 +116,9 @@ impl Builder {
                 let on_each = &on_each;
                 let body = move || {
                     // A processor that is not to be had makes the core slower, not wrong.
-                    processor.map(pin_to);
+                    if let Some(processor) = processor {
+                        pin_to(processor);
+                    }
                     on_each.run_core(&Core { index, count }, main, shared)
                 };
                 match thread::Builder::new().name(format!("anyio-core-{index}")).spawn_scoped(threads, body) {

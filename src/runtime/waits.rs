@@ -256,12 +256,6 @@ impl Waits {
         self.slot(key).waker = kept;
     }
 
-    /// Takes out who is to be woken.
-    #[inline]
-    pub(crate) fn take_waker(&self, key: WaitKey) -> StoredWaker {
-        self.slot(key).waker.take()
-    }
-
     /// Links the wait to a scope, if it is linked to none.
     ///
     /// # Safety

@@ -97,14 +97,6 @@ pub(crate) enum StoredWaker {
 }
 
 impl StoredWaker {
-    #[inline]
-    pub(crate) fn of(waker: &Waker) -> Self {
-        match TaskKey::of(waker) {
-            Some(task) => Self::Task(task),
-            None => Self::Foreign(waker.clone()),
-        }
-    }
-
     /// Keeps this waker from now on, cloning it only if it is another one.
     #[inline]
     pub(crate) fn update(&mut self, waker: &Waker) {

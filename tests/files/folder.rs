@@ -1,6 +1,6 @@
 //! What the tests of files share.
 
-use anyio::{Backend, Builder, Result};
+use anyio::{Backend, Builder, Result, testing::run_test};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -38,9 +38,6 @@ impl Drop for Folder {
 pub(crate) fn on_each_backend(test: impl AsyncFn(&Folder) -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
         let folder = Folder::new();
-        let result = Builder::new().backend(backend).run(async || test(&folder).await).unwrap();
-        if let Err(error) = result {
-            panic!("on {backend:?}: {error}");
-        }
+        run_test(Builder::new(), backend, async || test(&folder).await);
     }
 }

@@ -2,3 +2,7 @@
 
 mod file;
 mod folder;
+mod names;
+mod path;
+mod streams;
+mod tempfile;

@@ -9,10 +9,13 @@ mod in_memory;
 #[path = "status/not_in_memory.rs"]
 mod in_memory;
 
-use crate::runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal};
+use crate::{
+    fs::checkpoint::checkpoint,
+    runtime::{Answer, Descriptor, Operation, Payload, Refusal},
+};
 use anyio_driver::{FileStatus, Op};
 use libc::{AT_FDCWD, c_int};
-use std::{ffi::CString, future::poll_fn, mem::MaybeUninit, task::Poll};
+use std::{ffi::CString, mem::MaybeUninit};
 
 /// A request for the status of a path, or of an open file.
 struct Status {
@@ -50,27 +53,11 @@ pub(in crate::fs) async fn of_path(path: CString, follow: bool) -> Result<FileSt
 /// The status of an open file.
 pub(in crate::fs) async fn of_descriptor(descriptor: &Descriptor) -> Result<FileStatus, Refusal> {
     if let Some(status) = in_memory::of_descriptor(descriptor).await {
-        checkpoint().await?;
+        checkpoint().await.map_err(|_| Refusal::Cancelled)?;
         return Ok(status);
     }
     let status = Box::new(MaybeUninit::zeroed());
     let descriptor = Some(descriptor.clone());
     let path = CString::default();
     Operation::new(Status { descriptor, path, flags: in_memory::ITSELF, status }).await
-}
-
-/// What is done at once is a checkpoint all the same.
-async fn checkpoint() -> Result<(), Refusal> {
-    poll_fn(|cx| {
-        Core::with(|core| {
-            if core.scope_is_effective() {
-                return core.poll_delivery(cx).map(|()| Err(Refusal::Cancelled));
-            }
-            match core.poll_immediate(cx) {
-                Poll::Ready(()) => Poll::Ready(Ok(())),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-    })
-    .await
 }

@@ -56,14 +56,22 @@ pub(crate) fn from_environment() -> io::Result<Option<Backend>> {
 /// If it is not to be had; the text says why.
 pub(crate) fn open(backend: Backend, options: &Options) -> io::Result<AnyDriver> {
     match backend {
-        Backend::Uring => uring::open(options),
-        Backend::Poll => poll::open(options),
-        Backend::Auto => uring::open(options).or_else(|cause| fall_back(&cause, options)),
+        Backend::Uring => open_uring(options),
+        Backend::Poll => open_poll(options),
+        Backend::Auto => open_uring(options).or_else(|cause| fall_back(&cause, options)),
     }
 }
 
+fn open_uring(options: &Options) -> io::Result<AnyDriver> {
+    uring::open(options).map(|driver| AnyDriver::Uring(Box::new(driver)))
+}
+
+fn open_poll(options: &Options) -> io::Result<AnyDriver> {
+    poll::open(options).map(|driver| AnyDriver::Poll(Box::new(driver)))
+}
+
 fn fall_back(cause: &io::Error, options: &Options) -> io::Result<AnyDriver> {
-    let driver = poll::open(options).map_err(|error| io::Error::new(error.kind(), neither(&error, cause)))?;
+    let driver = open_poll(options).map_err(|error| io::Error::new(error.kind(), neither(&error, cause)))?;
     if is_news(cause.to_string()) {
         log::info!("anyio polls, because {cause}");
     }

@@ -1,6 +1,6 @@
 //! Hosts without io_uring.
 
-use super::{AnyDriver, choice::Options};
+use super::choice::Options;
 use crate::doctor::BackendReport;
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
@@ -11,7 +11,7 @@ use std::{io, os::fd::OwnedFd};
 pub(crate) enum UringDriver {}
 
 /// Says that there is no io_uring here.
-pub(crate) fn open(_options: &Options) -> io::Result<AnyDriver> {
+pub(crate) fn open(_options: &Options) -> io::Result<UringDriver> {
     Err(refusal())
 }
 

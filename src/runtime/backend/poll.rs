@@ -1,6 +1,6 @@
 //! The driver on readiness.
 
-use super::{AnyDriver, choice::Options};
+use super::choice::Options;
 use crate::doctor::{BackendReport, Feature};
 use anyio_driver::{Driver, OpKind};
 use anyio_fallback::PollDriver;
@@ -10,11 +10,7 @@ use std::io;
 ///
 /// # Errors
 /// If the process has no descriptors left.
-pub(crate) fn open(options: &Options) -> io::Result<AnyDriver> {
-    Ok(AnyDriver::Poll(Box::new(set_up(options)?)))
-}
-
-fn set_up(options: &Options) -> io::Result<PollDriver> {
+pub(crate) fn open(options: &Options) -> io::Result<PollDriver> {
     PollDriver::new(anyio_fallback::Options {
         threads: options.worker_threads,
         buffer_size: options.receive_buffer_size,
@@ -23,7 +19,7 @@ fn set_up(options: &Options) -> io::Result<PollDriver> {
 
 /// Looks what there is of it on this host.
 pub(crate) fn examine(options: &Options) -> BackendReport {
-    match set_up(options) {
+    match open(options) {
         Ok(driver) => BackendReport { refusal: None, features: features(&driver) },
         Err(error) => BackendReport { refusal: Some(error), features: Vec::new() },
     }

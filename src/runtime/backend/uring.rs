@@ -3,7 +3,7 @@
 //! # Contract
 //! The only operation that is submitted here names neither memory nor descriptors.
 
-use super::{AnyDriver, choice::Options};
+use super::choice::Options;
 use crate::doctor::{BackendReport, Feature};
 use anyio_driver::{Driver, Op, OpKind, Token, Wait};
 use anyio_uring::Report;
@@ -21,10 +21,10 @@ const TRIAL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If the host does not offer one; the text says why.
-pub(crate) fn open(options: &Options) -> io::Result<AnyDriver> {
+pub(crate) fn open(options: &Options) -> io::Result<UringDriver> {
     let mut driver = set_up(options)?;
     check(&mut driver)?;
-    Ok(AnyDriver::Uring(Box::new(driver)))
+    Ok(driver)
 }
 
 fn set_up(options: &Options) -> io::Result<UringDriver> {
