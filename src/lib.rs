@@ -12,6 +12,8 @@ pub mod net;
 mod path;
 mod pipe;
 pub mod process;
+#[cfg(doctest)]
+mod readme;
 mod runtime;
 mod scope;
 pub mod signal;

@@ -2,8 +2,7 @@
 
 use anyio::{
     Error, Result,
-    fs::{File, Metadata, OpenOptions},
-    to_thread,
+    fs::{self, File, Metadata, OpenOptions},
 };
 use std::{
     io,
@@ -67,6 +66,6 @@ async fn real_path(file: &File, path: PathBuf) -> Result<PathBuf> {
     match std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())) {
         Ok(real_path) => Ok(real_path),
         // Without /proc the path is looked at once more, and may lead elsewhere by then if somebody changes links meanwhile.
-        Err(_) => Ok(to_thread::run_sync(move || path.canonicalize()).await??),
+        Err(_) => Ok(fs::canonicalize(path).await?),
     }
 }

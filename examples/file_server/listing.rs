@@ -1,13 +1,11 @@
 //! A folder's contents as a page.
 
 use crate::target::encode;
-use anyio::{Result, to_thread};
-use std::{
-    fmt::Write as _,
-    io,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+use anyio::{
+    Error, Result,
+    fs::{self, DirEntry, Metadata},
 };
+use std::{fmt::Write as _, io, os::unix::ffi::OsStrExt, path::Path};
 
 /// What a page says of one file or folder. Folders come first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -17,12 +15,12 @@ struct Line {
     size: u64,
 }
 
-/// Makes the page of a folder within `root`. The folder is read on a worker thread.
+/// Makes the page of a folder within `root`.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) async fn page(folder: PathBuf, root: PathBuf, title: &str) -> Result<String> {
-    let lines = to_thread::run_sync(move || read(&folder, &root)).await??;
+pub(crate) async fn page(folder: &Path, root: &Path, title: &str) -> Result<String> {
+    let lines = read(folder, root).await?;
     let title = escape(title);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n</head>\n\
@@ -44,24 +42,35 @@ pub(crate) async fn page(folder: PathBuf, root: PathBuf, title: &str) -> Result<
     Ok(page)
 }
 
-fn read(folder: &Path, root: &Path) -> io::Result<Vec<Line>> {
+async fn read(folder: &Path, root: &Path) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        // What a link leads to counts. One that leads nowhere or out of the root, and what is gone already, is left out.
-        let Ok(real_path) = entry.path().canonicalize() else { continue };
-        let Ok(metadata) = real_path.metadata() else { continue };
-        if !real_path.starts_with(root) {
-            continue;
+    let mut entries = fs::read_dir(folder).await?;
+    while let Some(entry) = entries.next().await? {
+        match look_at(&entry, root).await {
+            Ok(metadata) if metadata.is_dir() || metadata.is_file() => lines.push(Line {
+                is_file: metadata.is_file(),
+                name: entry.file_name().as_bytes().to_owned(),
+                size: metadata.len(),
+            }),
+            Err(error @ Error::Cancelled(_)) => return Err(error),
+            // Nothing that could be sent, a link that leads nowhere or out of the root, or gone already.
+            Ok(_) | Err(_) => {}
         }
-        lines.push(Line {
-            is_file: !metadata.is_dir(),
-            name: entry.file_name().as_bytes().to_owned(),
-            size: metadata.len(),
-        });
     }
     lines.sort();
     Ok(lines)
+}
+
+/// Finds out what an entry is. What a link leads to counts.
+async fn look_at(entry: &DirEntry, root: &Path) -> Result<Metadata> {
+    if !entry.file_type().is_symlink() {
+        return entry.metadata().await;
+    }
+    let real_path = fs::canonicalize(entry.path()).await?;
+    if !real_path.starts_with(root) {
+        return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
+    }
+    fs::metadata(real_path).await
 }
 
 /// Text that is safe within HTML, also between quotation marks.

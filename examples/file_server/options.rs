@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// How many cores to use.
     #[arg(long, default_value = "1")]
     pub(crate) cores: NonZeroUsize,
-    /// auto, uring or poll. Without it the environment's ANYIO_BACKEND counts.
+    /// auto, uring or poll [default: what ANYIO_BACKEND in the environment names, or auto]
     #[arg(long)]
     pub(crate) backend: Option<Backend>,
     /// How many seconds requests in progress get to finish when the server is stopped.

@@ -62,7 +62,7 @@ async fn find(request: &Request, target: &Target, folder: &Folder<'_>) -> Result
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let page = listing::page(real_path, folder.root().to_owned(), &format!("/{}", path.display())).await?;
+    let page = listing::page(&real_path, folder.root(), &format!("/{}", path.display())).await?;
     Ok(Response::new(Status::Ok, Content::Text(page)).header("Content-Type", "text/html; charset=utf-8"))
 }
 
