@@ -4,6 +4,7 @@ use super::{
     accepting::Accepting,
     addresses::{Candidates, ToSocketAddrs},
     connecting::connect_any,
+    listening::may_listen,
     serve,
     socket::Socket,
     stream_methods::stream,
@@ -359,13 +360,13 @@ pub(super) fn take_over(descriptor: OwnedFd, domains: &[Domain], role: Role) -> 
     let failed = |error| Error::of_operation(error, "take over", "a descriptor");
     let socket = SockRef::from(&descriptor);
     let kind = socket.r#type().map_err(failed)?;
-    let domain = socket.domain().map_err(failed)?;
-    if kind != Type::STREAM || !domains.contains(&domain) {
+    let name = socket.local_addr().map_err(failed)?;
+    if kind != Type::STREAM || !domains.contains(&name.domain()) {
         return refuse("the socket is of another kind or family");
     }
     match role {
         Role::Connected if socket.peer_addr().is_err() => refuse("the socket is not connected"),
-        Role::Listening if !socket.is_listener().unwrap_or(true) => refuse("the socket does not listen"),
+        Role::Listening if !may_listen(&descriptor) => refuse("the socket does not listen"),
         Role::Connected | Role::Listening => {
             socket.set_nonblocking(false).map_err(failed)?;
             Ok(Descriptor::adopt(descriptor))

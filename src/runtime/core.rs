@@ -10,19 +10,24 @@ use super::{
     backend::AnyDriver,
     inbox::{Lease, Message},
     orphans::Orphans,
+    queue::WaitQueue,
     tasks::Tasks,
     variables::Variables,
     waits::{Delivery, Expired, WaitKey, Waits},
     waker::{StoredWaker, TaskKey},
 };
-use crate::scope::{ReasonKind, Scope};
+use crate::{
+    scope::{ReasonKind, Scope},
+    signal,
+};
 use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
 use std::{
+    any::Any,
     cell::{Cell, Ref, RefCell, RefMut},
     collections::HashMap,
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
-    panic::Location,
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     ptr,
     sync::atomic::{AtomicU32, Ordering},
     task::Waker,
@@ -58,6 +63,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
+    signals: signal::Dispatch,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -71,6 +77,8 @@ pub(crate) struct Core {
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
+    panic: Cell<Option<Box<dyn Any + Send>>>,
+    idle: WaitQueue,
 }
 
 impl Core {
@@ -92,6 +100,7 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
+            signals: signal::Dispatch::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -105,6 +114,8 @@ impl Core {
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
+            panic: Cell::new(None),
+            idle: WaitQueue::new(),
         }))
     }
 
@@ -177,6 +188,10 @@ impl Core {
         &self.variables
     }
 
+    pub(crate) fn signals(&self) -> &signal::Dispatch {
+        &self.signals
+    }
+
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
@@ -200,6 +215,11 @@ impl Core {
     #[inline]
     pub(crate) fn streams(&self) -> &Cell<usize> {
         &self.streams
+    }
+
+    /// Who is to be woken when all others wait for something that has not happened.
+    pub(crate) fn idle(&self) -> &WaitQueue {
+        &self.idle
     }
 
     /// How many completions came for nobody.
@@ -334,6 +354,11 @@ impl Core {
         }
     }
 
+    /// Says that the main task is over, and nothing more is to be polled.
+    pub(crate) fn end_main(&self) {
+        self.main_ready.set(MainReady::No);
+    }
+
     /// Runs something that must not be interrupted by foreign code; foreign wakers are woken afterwards.
     pub(crate) fn deferring_foreign_wakes(&self, run: impl FnOnce(&Core)) {
         if self.deferring.replace(true) {
@@ -342,8 +367,15 @@ impl Core {
         run(self);
         self.deferring.set(false);
         let deferred = self.deferred.take();
+        // One that panics must not cost the others their wake.
+        let mut panic = None;
         for waker in deferred {
-            waker.wake();
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 
@@ -431,8 +463,7 @@ impl Core {
     /// # Errors
     /// If the driver is beyond use.
     pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
-        // With a limit this is the end of the run, and nothing is polled any more.
-        let mut wait = if limit.is_none() && self.main_ready.get() != MainReady::No {
+        let mut wait = if self.main_ready.get() != MainReady::No {
             Wait::No
         } else {
             match [limit, self.waits.next_timer()].into_iter().flatten().min() {
@@ -440,6 +471,10 @@ impl Core {
                 None => Wait::Forever,
             }
         };
+        let watched = wait != Wait::No && !self.idle.is_empty();
+        if watched {
+            wait = Wait::No;
+        }
         let inbox = self.lease.inbox();
         if wait != Wait::No && !inbox.fall_asleep() {
             wait = Wait::No;
@@ -451,23 +486,34 @@ impl Core {
         }
         self.budget.set(BUDGET);
         self.dispatching.set(true);
-        for completion in &completions {
-            self.deliver(completion);
-        }
+        let mut undelivered = completions.iter();
+        self.finish_despite_panics(|| {
+            for completion in undelivered.by_ref() {
+                self.deliver(completion);
+            }
+        });
         if !self.waits.has_no_timers() {
             let now = Instant::now();
-            while let Some(expired) = self.waits.expire(now) {
-                match expired {
-                    Expired::Wake(waker) => self.wake_stored(waker),
-                    // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
-                    Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+            self.finish_despite_panics(|| {
+                while let Some(expired) = self.waits.expire(now) {
+                    match expired {
+                        Expired::Wake(waker) => self.wake_stored(waker),
+                        // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
+                        Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+                    }
                 }
-            }
+            });
+        }
+        if self.signals.has_news() {
+            self.signals.dispatch();
         }
         if inbox.has_messages() {
             self.read_messages();
         }
         self.dispatching.set(false);
+        if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
+            self.idle.notify_all();
+        }
         completions.clear();
         self.completions.replace(completions);
         turned
@@ -476,13 +522,32 @@ impl Core {
     fn read_messages(&self) {
         let mut messages = self.messages.take();
         self.lease.inbox().take(&mut messages);
-        for message in messages.drain(..) {
-            match message {
-                Message::Wake(task) => self.wake_task(task),
-                Message::Run(job) => job(self),
+        let mut unread = messages.drain(..);
+        self.finish_despite_panics(|| {
+            for message in unread.by_ref() {
+                match message {
+                    Message::Wake(task) => self.wake_task(task),
+                    Message::Run(job) => job(self),
+                }
             }
-        }
+        });
+        drop(unread);
         self.messages.replace(messages);
+    }
+
+    /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
+    /// and panic, but what else has happened must be told all the same. The first panic ends the run.
+    #[inline]
+    fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut dispatch)) {
+            let first = self.panic.take();
+            self.panic.set(Some(first.unwrap_or(payload)));
+        }
+    }
+
+    /// What panicked outside of every task, if anything did.
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.take()
     }
 
     #[inline]

@@ -48,8 +48,8 @@ impl WaitQueue {
         .unwrap_or(0)
     }
 
-    fn push(&self, core: &Core, key: WaitKey) {
-        self.ends.set(Some(core.waits().push_to_queue(self.ends(core), key)));
+    fn push(&self, core: &Core, key: WaitKey, label: u64) {
+        self.ends.set(Some(core.waits().push_to_queue(self.ends(core), key, label)));
     }
 
     fn remove(&self, core: &Core, key: WaitKey) {
@@ -60,10 +60,18 @@ impl WaitQueue {
 
     /// Ends the wait of the first that has not been cancelled. Tells whether there was one.
     pub(crate) fn notify_one(&self) -> bool {
+        self.hand_over(0, |_| ())
+    }
+
+    /// The same with an answer. `prepare` is told the label of who was found, before that one is woken: waking may
+    /// run code of users.
+    pub(crate) fn hand_over(&self, answer: i32, prepare: impl FnOnce(u64)) -> bool {
         Core::try_with(|core| {
             while let Some(ends) = self.ends(core) {
+                let label = core.waits().label(ends.first);
                 self.remove(core, ends.first);
-                if let Some(waker) = core.waits().notify(ends.first) {
+                if let Some(waker) = core.waits().notify(ends.first, answer) {
+                    prepare(label);
                     core.wake_stored(waker);
                     return true;
                 }
@@ -75,7 +83,37 @@ impl WaitQueue {
 
     /// Ends all waits.
     pub(crate) fn notify_all(&self) {
-        while self.notify_one() {}
+        self.answer_all(0);
+    }
+
+    /// Ends all waits with an answer.
+    pub(crate) fn answer_all(&self, answer: i32) {
+        while self.hand_over(answer, |_| ()) {}
+    }
+
+    /// Ends the waits under this label with an answer.
+    pub(crate) fn answer_labelled(&self, label: u64, answer: i32) {
+        Core::try_with(|core| {
+            let waits = core.waits();
+            let keys: Vec<WaitKey> = std::iter::successors(self.ends(core).map(|ends| ends.first), |&key| {
+                waits.next_in_queue(key)
+            })
+            .filter(|&key| waits.label(key) == label && waits.state(key) == WaitState::Waiting)
+            .collect();
+            for key in keys {
+                // Waking one may run code of users, which may end another's wait.
+                if waits.is_current(key) && waits.is_queued(key) {
+                    self.remove(core, key);
+                    core.wake_wait(waits.notify(key, answer));
+                }
+            }
+        });
+    }
+
+    /// The label of who would be notified next.
+    pub(crate) fn first_label(&self) -> Option<u64> {
+        let first = self.first_waiting()?;
+        Core::try_with(|core| core.waits().label(first))
     }
 
     /// Who would be notified next.
@@ -102,12 +140,13 @@ pub(crate) enum Woken {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     wait: Option<WaitKey>,
+    answer: i32,
     _thread: PhantomData<*const ()>,
 }
 
 impl Waiter {
     pub(crate) const fn new() -> Self {
-        Self { wait: None, _thread: PhantomData }
+        Self { wait: None, answer: 0, _thread: PhantomData }
     }
 
     /// Whether it has queued up.
@@ -115,9 +154,29 @@ impl Waiter {
         self.wait.is_some()
     }
 
-    /// Its slot, once it has queued up.
-    pub(crate) fn key(&self) -> Option<WaitKey> {
-        self.wait
+    /// With what answer it was last notified.
+    pub(crate) fn answer(&self) -> i32 {
+        self.answer
+    }
+
+    /// Queues up under a label. Afterwards [`poll`](Self::poll) tells when the wait has ended; without `linked` no
+    /// scope ends it.
+    pub(crate) fn queue_up(
+        &mut self,
+        core: &Core,
+        queue: &WaitQueue,
+        cx: &Context<'_>,
+        label: u64,
+        linked: bool,
+    ) {
+        let waits = core.waits();
+        let wait = waits.insert(WaitKind::Hook);
+        self.wait = Some(wait);
+        waits.set_waker(wait, cx.waker());
+        queue.push(core, wait, label);
+        if linked {
+            core.link_to_scope(wait);
+        }
     }
 
     /// Queues up at the first call, and tells when and how the wait has ended. A cancelled scope ends it with
@@ -146,13 +205,7 @@ impl Waiter {
     ) -> Poll<Result<Woken, Cancelled>> {
         let waits = core.waits();
         let Some(wait) = self.wait else {
-            let wait = waits.insert(WaitKind::Hook);
-            self.wait = Some(wait);
-            waits.set_waker(wait, cx.waker());
-            queue.push(core, wait);
-            if linked {
-                core.link_to_scope(wait);
-            }
+            self.queue_up(core, queue, cx, 0, linked);
             return Poll::Pending;
         };
         match waits.state(wait) {
@@ -161,6 +214,7 @@ impl Waiter {
                 Poll::Pending
             }
             WaitState::Done => {
+                self.answer = waits.answer(wait);
                 self.end(core, queue);
                 Poll::Ready(Ok(Woken::Notified))
             }
@@ -185,6 +239,9 @@ impl Waiter {
         let Some(wait) = self.wait else { return false };
         Core::try_with(|core| {
             let notified = core.waits().is_current(wait) && core.waits().state(wait) == WaitState::Done;
+            if notified {
+                self.answer = core.waits().answer(wait);
+            }
             self.end(core, queue);
             notified
         })

@@ -9,8 +9,9 @@
 //! is woken or dropped only by the caller, after the method has returned. So no two borrows ever overlap, although
 //! methods take `&self`. The slots belong to one thread.
 //!
-//! A slot points to its scope's node as long as it is linked. Nodes unlink all their slots before they go
-//! ([`Waits::detach_all`]), and slots unlink themselves when they are freed, so the pointer never dangles.
+//! A slot points to its scope's node as long as it is linked. Before a node goes it hands all its slots to another
+//! or unlinks them ([`Waits::move_all`], [`Waits::detach_all`]), and slots unlink themselves when they are freed, so the
+//! pointer never dangles.
 
 use super::{
     queue::Ends,
@@ -262,16 +263,10 @@ impl Waits {
         self.slot(key).waker = kept;
     }
 
-    /// Takes out who is to be woken.
-    #[inline]
-    pub(crate) fn take_waker(&self, key: WaitKey) -> StoredWaker {
-        self.slot(key).waker.take()
-    }
-
     /// Links the wait to a scope, if it is linked to none.
     ///
     /// # Safety
-    /// The node stays where it is, and calls [`Waits::detach_all`] before it goes.
+    /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
     #[inline]
     pub(crate) unsafe fn link(&self, key: WaitKey, scope: &Scope) {
         if !self.slot(key).scope.is_null() {
@@ -323,6 +318,30 @@ impl Waits {
     pub(crate) unsafe fn scope<'a>(&self, key: WaitKey) -> Option<&'a Scope> {
         // SAFETY: a linked slot's scope is alive: see the contract.
         unsafe { self.slot(key).scope.as_ref() }
+    }
+
+    /// Links all waits of a scope that is about to go to another.
+    ///
+    /// # Safety
+    /// As for [`link`](Self::link), for that other.
+    pub(crate) unsafe fn move_all(&self, from: &Scope, to: &Scope) {
+        let slots = self.slots();
+        let first = from.first_wait();
+        let mut index = first;
+        while index != NONE {
+            let slot = &mut slots[index as usize];
+            slot.scope = to;
+            let (last, next) = (index, slot.scope_next);
+            if next == NONE {
+                slot.scope_next = to.first_wait();
+                if let Some(behind) = slots.get_mut(to.first_wait() as usize) {
+                    behind.scope_previous = last;
+                }
+                to.set_first_wait(first);
+            }
+            index = next;
+        }
+        from.set_first_wait(NONE);
     }
 
     /// Unlinks all waits from a scope that is about to go.
@@ -383,15 +402,21 @@ impl Waits {
         }
     }
 
-    /// Ends a hook's wait: it is done, unless it was cancelled before. Gives who is to be woken, or `None` if it
-    /// was cancelled or done already.
-    pub(crate) fn notify(&self, key: WaitKey) -> Option<StoredWaker> {
+    /// Ends a hook's wait with an answer: it is done, unless it was cancelled before. Gives who is to be woken, or
+    /// `None` if it was cancelled or done already.
+    pub(crate) fn notify(&self, key: WaitKey, answer: i32) -> Option<StoredWaker> {
         let slot = self.slot(key);
         if slot.state != WaitState::Waiting {
             return None;
         }
         slot.state = WaitState::Done;
+        slot.result = answer;
         Some(slot.waker.take())
+    }
+
+    /// With what answer a hook that is done was notified.
+    pub(crate) fn answer(&self, key: WaitKey) -> i32 {
+        self.slot(key).result
     }
 
     // ---- operations ----
@@ -545,7 +570,7 @@ impl Waits {
         self.wheel().next()
     }
 
-    // ---- queues of hooks: `link` holds the neighbours, and 1 in `list` while queued ----
+    // ---- queues of hooks: `link` holds the neighbours, the label in `tick`, and 1 in `list` while queued ----
 
     fn key_at(&self, index: u32) -> Option<WaitKey> {
         let generation = self.slots().get(index as usize)?.generation;
@@ -562,10 +587,15 @@ impl Waits {
         self.key_at(self.slot(key).link.next)
     }
 
+    /// What a queued hook is known by.
+    pub(crate) fn label(&self, key: WaitKey) -> u64 {
+        self.slot(key).link.tick
+    }
+
     /// Puts a hook at the end of a queue; gives the queue's new ends.
-    pub(crate) fn push_to_queue(&self, ends: Option<Ends>, key: WaitKey) -> Ends {
+    pub(crate) fn push_to_queue(&self, ends: Option<Ends>, key: WaitKey, label: u64) -> Ends {
         let previous = ends.map_or(NONE, |ends| ends.last.index);
-        self.slot(key).link = Link { tick: 0, previous, next: NONE, list: 1 };
+        self.slot(key).link = Link { tick: label, previous, next: NONE, list: 1 };
         if let Some(ends) = ends {
             self.slot(ends.last).link.next = key.index;
         }
