@@ -111,7 +111,9 @@ impl Builder {
                 let (main, shared, processor) = (&main, &shared, processors.get(index).copied());
                 let body = move || {
                     // A processor that is not to be had makes the core slower, not wrong.
-                    processor.map(pin_to);
+                    if let Some(processor) = processor {
+                        pin_to(processor);
+                    }
                     self.run_core(&Core { index, count }, main, shared)
                 };
                 match thread::Builder::new().name(format!("anyio-core-{index}")).spawn_scoped(threads, body) {
