@@ -17,7 +17,7 @@ use crate::{
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    future::{Future, poll_fn},
+    future::poll_fn,
     panic::Location,
     ptr,
     rc::Rc,

@@ -156,6 +156,15 @@ impl Drop for Children<'_> {
     }
 }
 
+impl<E> fmt::Debug for TaskGroup<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGroup")
+            .field("scope", &self.core.scope)
+            .field("children", &self.core.live.get())
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// Starts a child. It runs when the caller next waits, and has ended when the group has.
     ///

@@ -144,6 +144,7 @@ impl Core {
     ///
     /// # Errors
     /// If the thread has one already.
+    #[expect(clippy::borrowed_box, reason = "it has to lie on the heap")]
     pub(crate) fn enter(self: &Box<Self>) -> io::Result<Entered> {
         if !CURRENT.get().is_null() {
             return Err(io::Error::other("an anyio runtime runs on this thread already"));
