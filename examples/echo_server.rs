@@ -1,12 +1,15 @@
 //! An echo server: sends back whatever comes, on one or more cores.
 //!
 //!     cargo run --release --example echo_server -- --port 7000 --cores 2
+//!
+//! Ctrl-C ends it: the main task of each core is cancelled, and with it the connections.
 
 use anyio::{
     Backend, Builder, Core, Error, Result,
     net::{TcpListenerOptions, TcpStream},
 };
 use clap::Parser;
+use std::num::NonZeroUsize;
 
 /// Sends back whatever comes.
 #[derive(Debug, Parser)]
@@ -14,22 +17,24 @@ struct Arguments {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// The port to listen on.
+    /// The port to listen on; 0 lets the system choose one (for each core another).
     #[arg(long, default_value_t = 7000)]
     port: u16,
     /// How many cores to use, each with a listener of its own on the same port.
-    #[arg(long, default_value_t = 1)]
-    cores: usize,
-    /// auto, uring or poll.
-    #[arg(long, default_value_t)]
-    backend: Backend,
+    #[arg(long, default_value = "1")]
+    cores: NonZeroUsize,
+    /// auto, uring or poll [default: what ANYIO_BACKEND in the environment names, or auto]
+    #[arg(long)]
+    backend: Option<Backend>,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     Builder::new()
         .backend(arguments.backend)
-        .run_on_cores(arguments.cores, async |core: &Core| -> anyhow::Result<()> { serve(core, &arguments).await })?;
+        .run_on_cores(arguments.cores, async |core: &Core| -> anyhow::Result<()> {
+            serve(core, &arguments).await
+        })?;
     Ok(())
 }
 

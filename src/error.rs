@@ -10,6 +10,7 @@ pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
 pub use failure::Failure;
 pub use group::ErrorGroup;
 
+use crate::process::ProcessFailed;
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.
@@ -84,6 +85,8 @@ pub enum Error {
     Unsupported(&'static str),
     /// The operating system refused.
     Io(io::Error),
+    /// A process did not end with success, although that was asked for.
+    ProcessFailed(Box<ProcessFailed>),
     /// Several errors, out of a task group.
     Group(Box<ErrorGroup<Error>>),
 }
@@ -113,7 +116,7 @@ impl Error {
             Self::ConnectionFailed(group) => {
                 group.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
             }
-            Self::Group(_) => io::ErrorKind::Other,
+            Self::ProcessFailed(_) | Self::Group(_) => io::ErrorKind::Other,
         }
     }
 
@@ -161,6 +164,7 @@ impl fmt::Display for Error {
             Self::ConnectionFailed(group) => write!(f, "all attempts to connect failed: {group}"),
             Self::Unsupported(what) => write!(f, "{what} is not supported by this host or back end"),
             Self::Io(error) => error.fmt(f),
+            Self::ProcessFailed(failed) => failed.fmt(f),
             Self::Group(group) => group.fmt(f),
         }
     }
@@ -172,6 +176,7 @@ impl StdError for Error {
             Self::Cancelled(cancelled) => Some(cancelled),
             Self::BrokenResource(error) | Self::Io(error) => Some(error),
             Self::ConnectionFailed(group) => group.source(),
+            Self::ProcessFailed(failed) => Some(failed),
             Self::Group(group) => group.source(),
             _ => None,
         }

@@ -2,14 +2,24 @@
 
 #![warn(missing_debug_implementations)]
 
+pub mod cross;
+pub mod doctor;
 mod error;
+pub mod fs;
 mod group;
 pub mod lowlevel;
 pub mod net;
+mod path;
+mod pipe;
+pub mod process;
+#[cfg(doctest)]
+mod readme;
 mod runtime;
 mod scope;
+pub mod signal;
 pub mod streams;
 pub mod sync;
+pub mod tempfile;
 pub mod testing;
 mod time;
 pub mod to_thread;
@@ -22,6 +32,7 @@ pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,
 };
+pub use path::{Path, WalkFolders, WalkedFolder};
 pub use runtime::{Backend, Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,

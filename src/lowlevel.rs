@@ -87,7 +87,7 @@ impl RunToken {
     /// Has a function called on the run's thread, between the polls of its tasks; it may not block. Tells whether the
     /// run was still under way.
     ///
-    /// The function is dropped uncalled if the run ends first.
+    /// The function is dropped uncalled if the run ends first. If it panics the run ends with that panic.
     pub fn run_soon(&self, function: impl FnOnce() + Send + 'static) -> bool {
         let run = self.run;
         inbox::of(self.executor).push(inbox::Message::Run(Box::new(move |core: &Core| {

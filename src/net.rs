@@ -3,6 +3,7 @@
 mod accepting;
 mod addresses;
 mod connecting;
+mod listening;
 mod receiving;
 mod sending;
 mod serve;

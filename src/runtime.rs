@@ -1,6 +1,6 @@
 //! The executor: one thread, one driver.
 
-mod backend;
+pub(crate) mod backend;
 mod builder;
 mod core;
 mod cores;
@@ -8,6 +8,11 @@ mod descriptor;
 pub(crate) mod inbox;
 mod operation;
 mod orphans;
+#[cfg(target_os = "linux")]
+mod pinning;
+#[cfg(not(target_os = "linux"))]
+#[path = "runtime/no_pinning.rs"]
+mod pinning;
 mod queue;
 mod tasks;
 mod variables;

@@ -98,7 +98,7 @@ impl Future for Sleep {
                         }
                     }
                 }
-            } else if core.scope_is_effective() && !self.yielded {
+            } else if core.scope_is_effective() {
                 return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
             }
             self.begin(core, cx).map(Ok)

@@ -1,9 +1,11 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group, to_thread,
+    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group,
+    testing::run_test, to_thread,
 };
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -16,7 +18,7 @@ use std::{
 
 fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
-        Builder::new().backend(backend).run(async || test().await).unwrap().unwrap();
+        run_test(Builder::new(), backend, async || test().await);
     }
 }
 
@@ -70,27 +72,35 @@ fn a_running_function_is_awaited_although_the_scope_is_cancelled() {
         let (release, released) = mpsc::channel::<()>();
         let (begun, has_begun) = mpsc::channel::<()>();
         let scope = CancelScope::new();
-        let value = scope
-            .run(async || -> Result<u32> {
-                let remote = scope.remote();
-                let canceller = thread::spawn(move || {
-                    has_begun.recv().unwrap();
-                    remote.cancel();
-                    release.send(()).unwrap();
-                });
-                let value = to_thread::run_sync(move || {
+        let value = Cell::new(None);
+        task_group(async |tg| -> Result<()> {
+            let (scope, value) = (&scope, &value);
+            tg.start_soon(async move {
+                let call = to_thread::run_sync(move || {
                     begun.send(()).unwrap();
                     released.recv().unwrap();
                     7
-                })
-                .await?;
-                canceller.join().unwrap();
-                lowlevel::cancel_shielded_checkpoint().await;
-                assert!(lowlevel::checkpoint_if_cancelled().await.is_err());
-                Ok(value)
-            })
-            .await?;
-        assert_eq!(value, Some(7));
+                });
+                scope
+                    .run(async || -> Result<()> {
+                        value.set(Some(call.await?));
+                        assert!(lowlevel::checkpoint().await.is_err());
+                        Ok(())
+                    })
+                    .await?;
+                Ok(())
+            });
+            to_thread::run_sync(move || has_begun.recv().unwrap()).await?;
+            scope.cancel();
+            for _ in 0..10 {
+                lowlevel::checkpoint().await?;
+            }
+            assert_eq!(value.get(), None);
+            release.send(()).unwrap();
+            Ok(())
+        })
+        .await?;
+        assert_eq!(value.get(), Some(7));
         Ok(())
     });
 }
@@ -225,6 +235,22 @@ fn errors_of_the_function_are_its_value() {
     on_each_backend(async || {
         let result = to_thread::run_sync(|| Err::<(), Error>(Error::WouldBlock)).await?;
         assert!(matches!(result, Err(Error::WouldBlock)));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_abandoned_function_may_end_while_its_run_does() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let abandoned = to_thread::run_sync(move || released.recv().unwrap()).abandon_on_cancel();
+        assert_eq!(move_on_after(Duration::from_millis(5), abandoned).await?, None);
+        let (reader, writer) = std::io::pipe()?;
+        let mut file = anyio::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        // What is in flight at the end makes the run look at its messages once more.
+        let _ = move_on_after(Duration::ZERO, async { file.read(vec![0; 8]).await.0 }).await?;
+        release.send(()).unwrap();
+        drop(writer);
         Ok(())
     });
 }

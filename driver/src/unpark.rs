@@ -5,6 +5,8 @@ use std::{fmt, os::fd::RawFd, sync::Arc};
 /// How a driver is woken. Implemented by drivers.
 pub trait Unpark: Send + Sync {
     /// Ends the [`turn`](crate::Driver::turn) that the driver waits in, or the next that would wait.
+    ///
+    /// Handlers of signals call it, so it takes no lock and allocates nothing.
     fn unpark(&self);
 
     /// The driver's ring as a descriptor to which another ring can send a message, if it has one.

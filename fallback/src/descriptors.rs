@@ -156,9 +156,23 @@ impl Descriptors {
             if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
                 return None;
             }
-            self.0.resize_with(index + 1, Descriptor::default);
+            self.make_room(index);
         }
         self.0.get_mut(index)
+    }
+
+    /// Sets what is known about a descriptor that has just been made.
+    pub(crate) fn begin(&mut self, fd: RawFd, descriptor: Descriptor) {
+        let Ok(index) = usize::try_from(fd) else { return };
+        if index >= self.0.len() {
+            self.make_room(index);
+        }
+        self.0[index] = descriptor;
+    }
+
+    #[cold]
+    fn make_room(&mut self, index: usize) {
+        self.0.resize_with(index + 1, Descriptor::default);
     }
 
     /// What is known about a descriptor that has been seen before.

@@ -45,6 +45,9 @@ pub struct PollDriver {
 }
 
 impl PollDriver {
+    /// What tells of readiness on this host: `epoll` or `kqueue`.
+    pub const READINESS: &str = host::READINESS;
+
     /// A driver on this host's means of readiness.
     ///
     /// # Errors

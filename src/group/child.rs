@@ -86,9 +86,9 @@ pub(super) enum Parent {
 ///
 /// # Safety
 /// The group and its errors stay where they are until the child is off the group's list, and the future is valid until
-/// then. If the group is closed the future is dropped at once.
+/// then. Without an executor, which is for groups that are closed, the future is dropped at once.
 pub(super) unsafe fn spawn<F, O, E>(
-    core: &Core,
+    core: Option<&Core>,
     group: &GroupCore,
     errors: *const Errors<E>,
     future: F,
@@ -99,13 +99,13 @@ where
     F: Future<Output = O>,
     O: Outcome<E>,
 {
-    let closed = group.closed.get();
+    let status = if core.is_some() { TaskStatus::Pending } else { TaskStatus::Cancelled };
     let block = blocks::allocate(Child::<F, O::Value, E>::TABLE.layout).cast::<Child<F, O::Value, E>>();
     let header = ChildHeader {
         table: Child::<F, O::Value, E>::TABLE,
         group,
         owners: Cell::new(2),
-        status: Cell::new(if closed { TaskStatus::Cancelled } else { TaskStatus::Pending }),
+        status: Cell::new(status),
         task: Cell::new(None),
         previous: Cell::new(ptr::null()),
         next: Cell::new(ptr::null()),
@@ -118,14 +118,14 @@ where
     // SAFETY: the block was allocated for this type and is not yet anyone else's.
     unsafe { block.write(Child { header, errors, stage }) };
     let child = block.cast::<ChildHeader>();
-    if closed {
+    let Some(core) = core else {
         // SAFETY: just made; the group does not keep it.
         unsafe {
             drop_future(child);
             release(child);
         }
         return child;
-    }
+    };
     // SAFETY: the header was just written.
     let header = unsafe { child.as_ref() };
     if matches!(parent, Parent::Current) {
@@ -276,9 +276,13 @@ where
     unsafe fn poll(child: NonNull<ChildHeader>, core: &Core, cx: &mut Context<'_>) {
         // SAFETY: the child is alive: it is on its group's list.
         let header = unsafe { child.as_ref() };
-        if !header.scope.is_entered() {
-            // SAFETY: the block does not move, and the group's scope outlives the child.
-            unsafe { header.scope.enter(core, Some(&header.group().scope)) };
+        // SAFETY: the block does not move, and the group's scope outlives the child.
+        unsafe {
+            if header.scope.is_entered() {
+                header.scope.find_parent(Some(&header.group().scope));
+            } else {
+                header.scope.enter(core, Some(&header.group().scope));
+            }
         }
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let _current = core.enter_scope(&header.scope);
@@ -336,8 +340,8 @@ where
             Settled::Error(error) => {
                 // SAFETY: as above.
                 let errors = unsafe { &*this.errors };
-                let responsible = header.scope.absorbs() || header.scope.is_cancelled_from_outside();
-                if responsible && errors.is_cancellation(&error) {
+                let responsible = || header.scope.absorbs() || header.scope.is_cancelled_from_outside();
+                if errors.is_cancellation(&error) && responsible() {
                     TaskStatus::Cancelled
                 } else {
                     errors.push(error);

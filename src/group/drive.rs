@@ -53,9 +53,12 @@ where
 
     fn poll_ready(&mut self, core: &Core) {
         let ready = &self.group.ready;
+        // One is always affordable: a group may lie deeper in others than the budget reaches.
+        let mut affordable = true;
         loop {
             let next = core.tasks().pop(&ready.urgent).or_else(|| {
-                if !ready.charged.get().is_empty() && core.charge() {
+                if !ready.charged.get().is_empty() && (core.charge() || affordable) {
+                    affordable = false;
                     core.tasks().pop(&ready.charged)
                 } else {
                     None
@@ -72,10 +75,12 @@ where
     fn poll_body(&mut self, core: &Core, task: TaskKey) {
         let waker = ManuallyDrop::new(task.waker());
         let _scope = core.enter_scope(&self.group.scope);
+        let outer = core.begin_task(task);
         let polled = catch_unwind(AssertUnwindSafe(|| match self.body.as_mut().as_pin_mut() {
             Some(body) => body.poll(&mut Context::from_waker(&waker)),
             None => Poll::Pending,
         }));
+        core.end_task(outer);
         let ended = match polled {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(result)) => Ok(result),

@@ -16,6 +16,7 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     future::{Future, poll_fn},
     panic::Location,
     ptr,
@@ -46,8 +47,17 @@ enum Phase {
 impl<V> Started<V> {
     /// Says that the child is ready. From now on it is a child of its group like any other.
     pub fn set(self, value: V) {
-        self.0.value.replace(Some(value));
-        self.0.end(Phase::Started);
+        // A child that has ended, and left this to others, has failed to start.
+        if self.0.phase.get() == Phase::Waiting {
+            self.0.value.replace(Some(value));
+            self.0.end(Phase::Started);
+        }
+    }
+}
+
+impl<V> fmt::Debug for Started<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
 use std::{
     cell::RefCell,
     error::Error as StdError,
+    fmt,
     future::Future,
     marker::PhantomData,
     panic::{Location, resume_unwind},
@@ -30,6 +31,15 @@ pub struct TaskGroup<'scope, 'env: 'scope, E> {
     errors: Errors<E>,
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<E> fmt::Debug for TaskGroup<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGroup")
+            .field("children", &self.core.live.get())
+            .field("scope", &self.core.scope)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The real errors of a group so far, first in time first.
@@ -165,15 +175,22 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         parent: Parent,
         location: &'static Location<'static>,
     ) -> TaskHandle<'scope, O::Value> {
+        let spawn = |core: Option<&Core>| {
+            // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
+            let child = unsafe { child::spawn(core, &self.core, &self.errors, child, parent, location) };
+            // SAFETY: one of the child's two shares, and the type of its value.
+            unsafe { TaskHandle::new(child) }
+        };
+        if self.core.closed.get() {
+            // The group is being dropped, maybe after its run.
+            return spawn(None);
+        }
         Core::with(|core| {
             assert!(
                 self.core.belongs_to(core),
                 "a task group was used in another run than the one it began in"
             );
-            // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
-            let child = unsafe { child::spawn(core, &self.core, &self.errors, child, parent, location) };
-            // SAFETY: one of the child's two shares, and the type of its value.
-            unsafe { TaskHandle::new(child) }
+            spawn(Some(core))
         })
     }
 

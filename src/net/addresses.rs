@@ -48,7 +48,8 @@ impl Candidates {
     pub(super) fn interleaved(self) -> Vec<SocketAddr> {
         let Self::Addresses(addresses) = self else { return Vec::new() };
         let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
-        let (same, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
+        let (same, other): (Vec<_>, Vec<_>) =
+            addresses.into_iter().partition(|address| address.is_ipv6() == first);
         let (mut same, mut other) = (same.into_iter(), other.into_iter());
         let mut turns = Vec::new();
         loop {

@@ -4,6 +4,7 @@ use super::{
     accepting::Accepting,
     addresses::{Candidates, ToSocketAddrs},
     connecting::connect_any,
+    listening::may_listen,
     serve,
     socket::Socket,
     stream_methods::stream,
@@ -190,10 +191,13 @@ impl TcpListenerOptions {
         let Candidates::Addresses(addresses) = address.candidates().resolved().await? else {
             unreachable!("what was resolved is addresses")
         };
-        let mut failure = Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        let mut failure =
+            Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
         for address in addresses {
             match self.bind_to(address) {
-                Ok(socket) => return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) }),
+                Ok(socket) => {
+                    return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) });
+                }
                 Err(error) => failure = Error::of_operation(error, "listen on", address),
             }
         }
@@ -352,13 +356,14 @@ pub(super) fn check_socket(descriptor: &OwnedFd, domains: &[Domain], role: Role)
     }
     let socket = SockRef::from(descriptor);
     let kind = socket.r#type().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
-    let domain = socket.domain().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
-    if kind != Type::STREAM || !domains.contains(&domain) {
+    let name =
+        socket.local_addr().map_err(|error| Error::of_operation(error, "take over", "a descriptor"))?;
+    if kind != Type::STREAM || !domains.contains(&name.domain()) {
         return refuse("the socket is of another kind or family");
     }
     match role {
         Role::Connected if socket.peer_addr().is_err() => refuse("the socket is not connected"),
-        Role::Listening if !socket.is_listener().unwrap_or(true) => refuse("the socket does not listen"),
+        Role::Listening if !may_listen(descriptor) => refuse("the socket does not listen"),
         Role::Connected | Role::Listening => Ok(()),
     }
 }

@@ -2,8 +2,7 @@
 
 use super::{
     accepting::Accepting,
-    connecting,
-    serve,
+    connecting, serve,
     socket::Socket,
     stream_methods::stream,
     tcp::{Role, check_socket},

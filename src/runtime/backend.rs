@@ -10,12 +10,13 @@ use std::{
     str::FromStr,
 };
 
-mod choice;
+pub(crate) mod choice;
+pub(crate) mod poll;
 #[cfg(not(target_os = "linux"))]
 #[path = "backend/no_uring.rs"]
-mod uring;
+pub(crate) mod uring;
 #[cfg(target_os = "linux")]
-mod uring;
+pub(crate) mod uring;
 
 pub(crate) use choice::{Options, open};
 use uring::UringDriver;
@@ -23,7 +24,8 @@ use uring::UringDriver;
 /// What does the I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Backend {
-    /// io_uring if the host offers it, else polling, with one line in the log that says why.
+    /// io_uring if the host offers all of it that is needed, else polling. Then one line in the log, of level info, says
+    /// why: one for a process and not for each run or core, as long as the cause stays the same.
     #[default]
     Auto,
     /// io_uring, or an error that says why not.

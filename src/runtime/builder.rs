@@ -5,7 +5,10 @@ use super::{
     core::Core,
     waker::TaskKey,
 };
-use crate::scope::{Deadline, Scope};
+use crate::{
+    scope::{Deadline, Scope},
+    signal::InterruptHandling,
+};
 use anyio_driver::Driver;
 use std::{
     any::Any,
@@ -54,13 +57,19 @@ pub struct Builder {
     backend: Option<Backend>,
     options: backend::Options,
     teardown_limit: Duration,
+    interrupt: InterruptHandling,
 }
 
 impl Builder {
     /// The default options: the back end that `ANYIO_BACKEND` in the environment names (`auto`, `uring` or `poll`), or
     /// [`Backend::Auto`].
     pub fn new() -> Self {
-        Self { backend: None, options: backend::Options::default(), teardown_limit: Duration::from_secs(5) }
+        Self {
+            backend: None,
+            options: backend::Options::default(),
+            teardown_limit: Duration::from_secs(5),
+            interrupt: InterruptHandling::OnMainThread,
+        }
     }
 
     /// Chooses the back end, whatever the environment says.
@@ -117,11 +126,32 @@ impl Builder {
         self
     }
 
+    /// Whether the first `SIGINT` (Ctrl-C) cancels the main task, with the reason
+    /// [`ReasonKind::Interrupt`](crate::ReasonKind::Interrupt), so that the program can clean up and end; what `run`
+    /// gives is then what the main task makes of that. The second `SIGINT` ends the process at once. When several cores
+    /// run, the main task of each is cancelled.
+    ///
+    /// If this is not called, it is so for runs that are started on the process's main thread. In any case the program's
+    /// own choices come first: nothing is done if the signal has another effect than the default one when the run
+    /// begins (other code handles it, or it is ignored), and a [`signal::receiver`](crate::signal::receiver) of
+    /// `SIGINT` gets it in place of the run. When the main task has ended, the signal has its default effect again.
+    #[must_use]
+    pub fn handle_interrupt(mut self, handle: bool) -> Self {
+        self.interrupt = if handle { InterruptHandling::On } else { InterruptHandling::Off };
+        self
+    }
+
+    /// The same for runs that the calling thread lets other threads do.
+    pub(super) fn decide_interrupt_here(self) -> Self {
+        Self { interrupt: self.interrupt.decided_here(), ..self }
+    }
+
     /// Runs a program on this thread and gives what it gives.
     ///
     /// # Errors
-    /// If the chosen back end cannot be had on this host, with the cause. If a runtime runs on this thread already. If the
-    /// driver becomes unusable half-way; the main future is dropped then.
+    /// If the chosen back end cannot be had on this host, with the cause; or if the environment was to choose and names
+    /// none. If a runtime runs on this thread already. If the driver becomes unusable half-way; the main future is
+    /// dropped then.
     ///
     /// # Panics
     /// If `main` does, after everything was torn down.
@@ -137,19 +167,22 @@ impl Builder {
     ) -> io::Result<(T, R)> {
         let core = Core::new(backend::open(self.chosen_backend()?, &self.options)?)?;
         let _entered = core.enter()?;
-        let ended = drive_main(&core, main);
+        // Whatever panics, what is in flight has to be awaited.
+        let ended = catch_unwind(AssertUnwindSafe(|| drive_main(&core, self.interrupt, main)))
+            .unwrap_or_else(|payload| Ok(Err(payload)));
+        let torn_down = catch_unwind(AssertUnwindSafe(|| core.variables().clear()));
         teardown(&core, self.teardown_limit);
-        match ended? {
-            Ok(value) => Ok((value, look(&core))),
-            Err(payload) => resume_unwind(payload),
+        let value = ended?.unwrap_or_else(|payload| resume_unwind(payload));
+        if let Some(payload) = torn_down.err().or_else(|| core.take_panic()) {
+            resume_unwind(payload);
         }
+        Ok((value, look(&core)))
     }
 
     fn chosen_backend(&self) -> io::Result<Backend> {
-        match (self.backend, std::env::var("ANYIO_BACKEND")) {
-            (Some(backend), _) => Ok(backend),
-            (None, Ok(name)) if !name.is_empty() => name.parse(),
-            (None, _) => Ok(Backend::Auto),
+        match self.backend {
+            Some(backend) => Ok(backend),
+            None => Ok(backend::choice::from_environment()?.unwrap_or_default()),
         }
     }
 }
@@ -168,10 +201,15 @@ pub fn current_backend() -> Option<Backend> {
 type Ended<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Polls the main future, and turns the driver, until the future is ready.
-fn drive_main<T>(core: &Core, main: impl AsyncFnOnce() -> T) -> io::Result<Ended<T>> {
+fn drive_main<T>(
+    core: &Core,
+    interrupt: InterruptHandling,
+    main: impl AsyncFnOnce() -> T,
+) -> io::Result<Ended<T>> {
     let scope = pin!(Scope::new_node(Deadline::Never, false));
     // SAFETY: the scope is pinned to this frame; a root needs no parent.
     unsafe { scope.enter(core, None) };
+    let _interrupt = interrupt.begin(core, || scope.remote())?;
     // SAFETY: a main task has no group.
     let task = unsafe { core.tasks().insert(ptr::null(), ptr::null()) };
     let ended = {
@@ -186,6 +224,10 @@ fn drive_main<T>(core: &Core, main: impl AsyncFnOnce() -> T) -> io::Result<Ended
             }
             if let Err(error) = core.turn(None) {
                 break error;
+            }
+            if let Some(payload) = core.take_panic() {
+                core.tasks().remove(task);
+                return Ok(Err(payload));
             }
         }
     };
@@ -216,14 +258,20 @@ fn poll_main<T>(
 /// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
 /// limit is leaked.
 fn teardown(core: &Core, limit: Duration) {
-    core.variables().clear();
+    core.end_main();
     let deadline = Instant::now() + limit;
     core.waits().cancel_operations(|token| core.cancel_operation(token));
-    while core.driver().in_flight() > 0 && Instant::now() < deadline {
-        if let Err(error) = core.turn(Some(deadline)) {
+    // At least once: wakes of other executors wait in the driver's queue too.
+    let mut limit = Instant::now();
+    loop {
+        if let Err(error) = core.turn(Some(limit)) {
             log::warn!("the driver failed at the end of a run: {error}");
             break;
         }
+        if core.driver().in_flight() == 0 || Instant::now() >= deadline {
+            break;
+        }
+        limit = deadline;
     }
     drop(core.lease().close());
     let in_flight = core.driver().in_flight();

@@ -16,13 +16,17 @@ use super::{
     waits::{Delivery, Expired, WaitKey, Waits},
     waker::{StoredWaker, TaskKey},
 };
-use crate::scope::{ReasonKind, Scope};
+use crate::{
+    scope::{ReasonKind, Scope},
+    signal,
+};
 use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver, Op, Token, Unparker, Wait};
 use std::{
+    any::Any,
     cell::{Cell, Ref, RefCell, RefMut},
     collections::HashMap,
     io,
-    panic::Location,
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     ptr,
     sync::atomic::{AtomicU32, Ordering},
     task::Waker,
@@ -58,6 +62,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
+    signals: signal::Dispatch,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -71,6 +76,7 @@ pub(crate) struct Core {
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
+    panic: Cell<Option<Box<dyn Any + Send>>>,
     idle: WaitQueue,
 }
 
@@ -93,6 +99,7 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
+            signals: signal::Dispatch::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -106,6 +113,7 @@ impl Core {
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
+            panic: Cell::new(None),
             idle: WaitQueue::new(),
         }))
     }
@@ -177,6 +185,10 @@ impl Core {
 
     pub(crate) fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    pub(crate) fn signals(&self) -> &signal::Dispatch {
+        &self.signals
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -334,6 +346,11 @@ impl Core {
         }
     }
 
+    /// Says that the main task is over, and nothing more is to be polled.
+    pub(crate) fn end_main(&self) {
+        self.main_ready.set(MainReady::No);
+    }
+
     /// Runs something that must not be interrupted by foreign code; foreign wakers are woken afterwards.
     pub(crate) fn deferring_foreign_wakes(&self, run: impl FnOnce(&Core)) {
         if self.deferring.replace(true) {
@@ -342,8 +359,15 @@ impl Core {
         run(self);
         self.deferring.set(false);
         let deferred = self.deferred.take();
+        // One that panics must not cost the others their wake.
+        let mut panic = None;
         for waker in deferred {
-            waker.wake();
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 
@@ -454,18 +478,26 @@ impl Core {
         }
         self.budget.set(BUDGET);
         self.dispatching.set(true);
-        for completion in &completions {
-            self.deliver(completion);
-        }
+        let mut undelivered = completions.iter();
+        self.finish_despite_panics(|| {
+            for completion in undelivered.by_ref() {
+                self.deliver(completion);
+            }
+        });
         if !self.waits.has_no_timers() {
             let now = Instant::now();
-            while let Some(expired) = self.waits.expire(now) {
-                match expired {
-                    Expired::Wake(waker) => self.wake_stored(waker),
-                    // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
-                    Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+            self.finish_despite_panics(|| {
+                while let Some(expired) = self.waits.expire(now) {
+                    match expired {
+                        Expired::Wake(waker) => self.wake_stored(waker),
+                        // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
+                        Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+                    }
                 }
-            }
+            });
+        }
+        if self.signals.has_news() {
+            self.signals.dispatch();
         }
         if inbox.has_messages() {
             self.read_messages();
@@ -482,13 +514,32 @@ impl Core {
     fn read_messages(&self) {
         let mut messages = self.messages.take();
         self.lease.inbox().take(&mut messages);
-        for message in messages.drain(..) {
-            match message {
-                Message::Wake(task) => self.wake_task(task),
-                Message::Run(job) => job(self),
+        let mut unread = messages.drain(..);
+        self.finish_despite_panics(|| {
+            for message in unread.by_ref() {
+                match message {
+                    Message::Wake(task) => self.wake_task(task),
+                    Message::Run(job) => job(self),
+                }
             }
-        }
+        });
+        drop(unread);
         self.messages.replace(messages);
+    }
+
+    /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
+    /// and panic, but what else has happened must be told all the same. The first panic ends the run.
+    #[inline]
+    fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut dispatch)) {
+            let first = self.panic.take();
+            self.panic.set(Some(first.unwrap_or(payload)));
+        }
+    }
+
+    /// What panicked outside of every task, if anything did.
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.take()
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 //! One executor on each of several cores.
 
-use super::builder::Builder;
+use super::{
+    builder::Builder,
+    pinning::{pin_to, processors},
+};
 use crate::{
     error::{CancelAware, Error, ErrorGroup},
     lowlevel,
@@ -103,16 +106,20 @@ impl Builder {
         F: AsyncFn(&Core) -> Result<T, E> + Sync,
     {
         assert!(count > 0, "a program needs at least one core");
+        let on_each = self.clone().decide_interrupt_here();
         let shared = Shared { errors: Mutex::default(), scopes: Mutex::default() };
         let processors = processors();
         let (values, panic) = thread::scope(|threads| {
             let mut running = Vec::new();
             for index in 0..count {
                 let (main, shared, processor) = (&main, &shared, processors.get(index).copied());
+                let on_each = &on_each;
                 let body = move || {
                     // A processor that is not to be had makes the core slower, not wrong.
-                    processor.map(pin_to);
-                    self.run_core(&Core { index, count }, main, shared)
+                    if let Some(processor) = processor {
+                        pin_to(processor);
+                    }
+                    on_each.run_core(&Core { index, count }, main, shared)
                 };
                 match thread::Builder::new().name(format!("anyio-core-{index}")).spawn_scoped(threads, body) {
                     Ok(thread) => running.push(thread),
@@ -180,38 +187,3 @@ impl<E> Drop for CancelOnPanic<'_, E> {
 fn error_of<E: From<Error>>(error: io::Error, operation: &'static str, core: usize) -> E {
     Error::of_operation(error, operation, format_args!("core {core}")).into()
 }
-
-/// The processors that this process may use.
-#[cfg(target_os = "linux")]
-fn processors() -> Vec<usize> {
-    // SAFETY: a set of zeros is an empty set, and the call fills it within its size.
-    let set = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
-            return Vec::new();
-        }
-        set
-    };
-    // SAFETY: the numbers stay below the size of the set.
-    (0..libc::CPU_SETSIZE as usize).filter(|&processor| unsafe { libc::CPU_ISSET(processor, &set) }).collect()
-}
-
-/// Lets this thread run on one processor only, if the host allows it.
-#[cfg(target_os = "linux")]
-fn pin_to(processor: usize) {
-    // SAFETY: the set is valid, and the number came out of such a set.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(processor, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
-    }
-}
-
-/// Threads cannot be pinned here.
-#[cfg(not(target_os = "linux"))]
-fn processors() -> Vec<usize> {
-    Vec::new()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn pin_to(_processor: usize) {}

@@ -48,9 +48,12 @@ impl Orphans {
 
     pub(crate) fn dispose_one_of_many(&self, core: &Core, number: u32, completion: &Completion) {
         // Taken out meanwhile: what it drops may be anyone's and make other orphans.
-        if let Some(mut disposer) = self.take(number) {
-            disposer.dispose_one_of_many(core, completion);
-            self.disposers.borrow_mut()[number as usize] = Some(disposer);
+        if let Some(disposer) = self.take(number) {
+            // Put back also after a panic: the kernel still uses what it owns.
+            let mut taken = Taken { orphans: self, number, disposer: Some(disposer) };
+            if let Some(disposer) = &mut taken.disposer {
+                disposer.dispose_one_of_many(core, completion);
+            }
         }
     }
 
@@ -68,5 +71,18 @@ impl Orphans {
             std::mem::forget(disposer);
         }
         self.count.replace(0)
+    }
+}
+
+/// A disposer that is in use.
+struct Taken<'a> {
+    orphans: &'a Orphans,
+    number: u32,
+    disposer: Option<Box<dyn Disposer>>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.orphans.disposers.borrow_mut()[self.number as usize] = self.disposer.take();
     }
 }

@@ -110,6 +110,12 @@ impl WaitQueue {
         });
     }
 
+    /// The label of who would be notified next.
+    pub(crate) fn first_label(&self) -> Option<u64> {
+        let first = self.first_waiting()?;
+        Core::try_with(|core| core.waits().label(first))
+    }
+
     /// Who would be notified next.
     pub(crate) fn first_waiting(&self) -> Option<WaitKey> {
         Core::try_with(|core| {
@@ -146,11 +152,6 @@ impl Waiter {
     /// Whether it has queued up.
     pub(crate) fn is_waiting(&self) -> bool {
         self.wait.is_some()
-    }
-
-    /// Its slot, once it has queued up.
-    pub(crate) fn key(&self) -> Option<WaitKey> {
-        self.wait
     }
 
     /// With what answer it was last notified.

@@ -9,8 +9,9 @@
 //! is woken or dropped only by the caller, after the method has returned. So no two borrows ever overlap, although
 //! methods take `&self`. The slots belong to one thread.
 //!
-//! A slot points to its scope's node as long as it is linked. Nodes unlink all their slots before they go
-//! ([`Waits::detach_all`]), and slots unlink themselves when they are freed, so the pointer never dangles.
+//! A slot points to its scope's node as long as it is linked. Before a node goes it hands all its slots to another
+//! or unlinks them ([`Waits::move_all`], [`Waits::detach_all`]), and slots unlink themselves when they are freed, so the
+//! pointer never dangles.
 
 use super::{
     queue::Ends,
@@ -260,16 +261,10 @@ impl Waits {
         self.slot(key).waker = kept;
     }
 
-    /// Takes out who is to be woken.
-    #[inline]
-    pub(crate) fn take_waker(&self, key: WaitKey) -> StoredWaker {
-        self.slot(key).waker.take()
-    }
-
     /// Links the wait to a scope, if it is linked to none.
     ///
     /// # Safety
-    /// The node stays where it is, and calls [`Waits::detach_all`] before it goes.
+    /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
     #[inline]
     pub(crate) unsafe fn link(&self, key: WaitKey, scope: &Scope) {
         if !self.slot(key).scope.is_null() {
@@ -315,6 +310,30 @@ impl Waits {
     pub(crate) unsafe fn scope<'a>(&self, key: WaitKey) -> Option<&'a Scope> {
         // SAFETY: a linked slot's scope is alive: see the contract.
         unsafe { self.slot(key).scope.as_ref() }
+    }
+
+    /// Links all waits of a scope that is about to go to another.
+    ///
+    /// # Safety
+    /// As for [`link`](Self::link), for that other.
+    pub(crate) unsafe fn move_all(&self, from: &Scope, to: &Scope) {
+        let slots = self.slots();
+        let first = from.first_wait();
+        let mut index = first;
+        while index != NONE {
+            let slot = &mut slots[index as usize];
+            slot.scope = to;
+            let (last, next) = (index, slot.scope_next);
+            if next == NONE {
+                slot.scope_next = to.first_wait();
+                if let Some(behind) = slots.get_mut(to.first_wait() as usize) {
+                    behind.scope_previous = last;
+                }
+                to.set_first_wait(first);
+            }
+            index = next;
+        }
+        from.set_first_wait(NONE);
     }
 
     /// Unlinks all waits from a scope that is about to go.

@@ -39,6 +39,18 @@ impl TaskKey {
         self.0 as u32
     }
 
+    /// The name as one number.
+    #[inline]
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The task with this number.
+    #[inline]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// A waker for this task.
     #[inline]
     pub(crate) fn waker(self) -> Waker {
@@ -85,14 +97,6 @@ pub(crate) enum StoredWaker {
 }
 
 impl StoredWaker {
-    #[inline]
-    pub(crate) fn of(waker: &Waker) -> Self {
-        match TaskKey::of(waker) {
-            Some(task) => Self::Task(task),
-            None => Self::Foreign(waker.clone()),
-        }
-    }
-
     /// Keeps this waker from now on, cloning it only if it is another one.
     #[inline]
     pub(crate) fn update(&mut self, waker: &Waker) {

@@ -61,19 +61,34 @@ pub(crate) unsafe fn poll_within_unmoved<F: Future>(
     body: Pin<&mut F>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    if !scope.is_entered() {
-        // SAFETY: the caller's promise; the current scope is alive during this poll, and is linked no later than
-        // this one.
-        unsafe { scope.enter(core, core.scope()) };
+    // SAFETY: the caller's promise; the current scope is alive during this poll. Before that ends this one is linked, or
+    // left by `conclude`, or forgets its parent.
+    unsafe {
+        if scope.is_entered() {
+            scope.find_parent(core.scope());
+        } else {
+            scope.enter(core, core.scope());
+        }
     }
+    let panicking = Panicking(scope);
     let polled = {
         let _current = core.enter_scope(scope);
         body.poll(cx)
     };
+    std::mem::forget(panicking);
     if polled.is_pending() {
         scope.link(core);
     }
     polled
+}
+
+/// Dropped only when the body panics: it may be caught further out, and the scope live on.
+struct Panicking<'a>(&'a Scope);
+
+impl Drop for Panicking<'_> {
+    fn drop(&mut self) {
+        self.0.forget_parent();
+    }
 }
 
 /// Decides what a scope makes of its body's result: `Ok(None)` if it absorbed its own cancellation.

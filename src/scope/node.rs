@@ -4,11 +4,15 @@
 //! A [`Scope`] is a node in a tree: its parent is the scope that was current when its body was first polled. Nodes
 //! lie inside pinned futures or behind an `Rc`, and never move once they are entered. The pointers between them:
 //!
-//! - `parent` is set when a node is entered. Until the node is linked it is used only during the parent's own poll.
-//!   A node is linked into its parent's list of children when its body first returns `Pending`; from then on the
-//!   parent clears the pointer before it goes (`Drop`), and the node takes itself off the list before it goes.
-//! - The waits of a node point to it; it detaches those that are left before it goes (a future that was forgotten
-//!   leaves its wait behind).
+//! - `parent` is set when a node is entered. Until the node is linked it is used only during the poll in which that
+//!   happened, and cleared should the body panic in it. A node is linked into its parent's list of children when its
+//!   body first returns `Pending`; from then on the parent changes the pointer before it goes, and the node takes
+//!   itself off the list before it goes.
+//! - The waits of a node point to it.
+//!
+//! A future may outlive the scope in which it was polled: it was only borrowed there, or it was forgotten. So a node
+//! that goes hands the nodes and waits that are left to its own parent: they stay within the scopes further out. One
+//! without a parent, or after its run, lets them go; a node that was let go finds a new parent when it is polled.
 //!
 //! So every pointer leads to a living node. All of it belongs to one thread; nothing here runs code of users while
 //! it walks the tree: wakers of others are collected and woken after the walk.
@@ -135,12 +139,13 @@ impl Scope {
     /// Makes the node a child of `parent`, or a root.
     ///
     /// # Safety
-    /// The node does not move from here on until it is dropped, and `parent` lives as long as it, or, until
-    /// [`link`](Self::link), as long as the current poll.
+    /// The node does not move from here on until it is dropped, and `parent` lives as long as the current poll. Before
+    /// that ends the node is [linked](Self::link), has [left](Self::leave) or has [forgotten](Self::forget_parent) it.
     #[inline]
     pub(crate) unsafe fn enter(&self, core: &Core, parent: Option<&Scope>) {
         let mut flags = self.flags.get() | Flags::ENTERED;
-        flags.remove(Flags::CAUGHT);
+        // The scope may have been entered before, somewhere else.
+        flags.remove(Flags::CAUGHT.union(Flags::EFFECTIVE));
         if parent.is_none() {
             flags |= Flags::LINKED;
         }
@@ -164,13 +169,33 @@ impl Scope {
         }
     }
 
+    /// Gives a node that was let go, or whose body panicked when it was first polled, its place in the tree again.
+    ///
+    /// # Safety
+    /// As for [`enter`](Self::enter).
+    #[inline]
+    pub(crate) unsafe fn find_parent(&self, parent: Option<&Scope>) {
+        if !self.has(Flags::LINKED) {
+            self.parent.set(parent.map_or(ptr::null(), ptr::from_ref));
+        }
+    }
+
+    /// Gives up the parent of a node that is not linked, because the poll is over in which that may be used.
+    pub(crate) fn forget_parent(&self) {
+        if !self.has(Flags::LINKED) {
+            self.parent.set(ptr::null());
+        }
+    }
+
     /// Takes the node into its parent's list and arms its deadline; does nothing if that has been done.
     #[inline]
     pub(crate) fn link(&self, core: &Core) {
         if !self.has(Flags::LINKED) {
             self.link_to_parent(core);
         }
-        if self.timer.get().is_none() && self.deadline.get() != Deadline::Never {
+        if self.deadline.get() != Deadline::Never
+            && self.timer.get().is_none_or(|timer| !core.waits().is_current(timer))
+        {
             self.arm(core);
         }
     }
@@ -215,7 +240,7 @@ impl Scope {
     pub(crate) unsafe fn move_to(&self, core: &Core, parent: &Scope) {
         self.unlink_from_parent();
         self.parent.set(parent);
-        if !self.has(Flags::SHIELDED) && !self.has(Flags::CANCELLED) && !parent.is_effective() {
+        if !self.has(Flags::SHIELDED) && !parent.is_effective() {
             self.lift();
         }
         self.link_to_parent(core);
@@ -225,8 +250,9 @@ impl Scope {
     pub(crate) fn leave(&self, core: &Core) {
         self.disarm(core);
         self.unlink_from_parent();
-        self.orphan_children();
-        core.waits().detach_all(self);
+        if !self.first_child.get().is_null() || self.first_wait.get() != crate::runtime::NO_WAIT {
+            self.hand_over(core);
+        }
         if let Some(remote) = self.remote.take() {
             core.forget_remote(remote, self);
         }
@@ -238,8 +264,44 @@ impl Scope {
     pub(crate) fn leave_anywhere(&self) {
         if Core::try_with(|core| self.leave(core)).is_none() {
             self.unlink_from_parent();
-            self.orphan_children();
+            self.let_children_go();
+            self.timer.set(None);
+            self.remote.set(None);
+            self.parent.set(ptr::null());
             self.set(Flags::ENTERED, false);
+        }
+    }
+
+    /// Hands over what outlives the node.
+    #[cold]
+    fn hand_over(&self, core: &Core) {
+        core.deferring_foreign_wakes(|core| {
+            let Some(parent) = self.parent() else {
+                self.let_children_go();
+                return core.waits().detach_all(self);
+            };
+            // SAFETY: children in the list are alive: see the contract.
+            while let Some(child) = unsafe { self.first_child.get().as_ref() } {
+                // SAFETY: it is entered, so it does not move, and it is linked at once.
+                unsafe { child.move_to(core, parent) };
+            }
+            // SAFETY: the parent is entered, so it does not move, and hands them over before it goes.
+            unsafe { core.waits().move_all(self, parent) };
+            if parent.is_effective() {
+                core.cancel_waits(parent);
+            }
+        });
+    }
+
+    fn let_children_go(&self) {
+        let mut child = self.first_child.replace(ptr::null());
+        // SAFETY: children in the list are alive: see the contract.
+        while let Some(node) = unsafe { child.as_ref() } {
+            child = node.next.replace(ptr::null());
+            node.previous.set(ptr::null());
+            node.parent.set(ptr::null());
+            node.set(Flags::LINKED, false);
+            node.lift();
         }
     }
 
@@ -249,16 +311,6 @@ impl Scope {
             self.set_deadline(Instant::now().checked_add(timeout));
         } else {
             self.deadline.set(Deadline::After(timeout));
-        }
-    }
-
-    fn orphan_children(&self) {
-        let mut child = self.first_child.replace(ptr::null());
-        // SAFETY: children in the list are alive: see the contract.
-        while let Some(node) = unsafe { child.as_ref() } {
-            child = node.next.replace(ptr::null());
-            node.previous.set(ptr::null());
-            node.parent.set(ptr::null());
         }
     }
 
@@ -309,7 +361,8 @@ impl Scope {
         self.set(Flags::CANCELLED, true);
         *self.reason.borrow_mut() = Some(Box::new(CancelReason::new(kind, message, location)));
         if self.is_entered() {
-            Core::with(|core| {
+            // Without an executor nothing waits any more.
+            Core::try_with(|core| {
                 self.disarm(core);
                 if !self.has(Flags::EFFECTIVE) {
                     self.deliver(core);
@@ -492,7 +545,7 @@ impl Scope {
         if !self.is_entered() {
             return;
         }
-        Core::with(|core| {
+        Core::try_with(|core| {
             self.disarm(core);
             match at {
                 Some(at) if Instant::now() >= at => self.expire(core),
@@ -521,7 +574,7 @@ impl Scope {
                 self.lift();
             }
         } else if !self.has(Flags::EFFECTIVE) && self.parent().is_some_and(Scope::is_effective) {
-            Core::with(|core| self.deliver(core));
+            Core::try_with(|core| self.deliver(core));
         }
     }
 

@@ -29,6 +29,7 @@
 
 mod channel;
 mod items;
+mod object;
 mod receive;
 mod send;
 mod statistics;

@@ -59,6 +59,11 @@ impl<G: Grant> Waiting<G> {
         Self { grant, waiter: Waiter::new(), shielded: true }
     }
 
+    /// Whether it stands in the queue, or has been notified there.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.waiter.is_waiting()
+    }
+
     /// Who waits.
     pub(crate) fn grant(&self) -> &G {
         &self.grant

@@ -4,7 +4,7 @@ use crate::{
     error::Cancelled,
     runtime::{Core, Waiter},
 };
-use std::{future::poll_fn, task::Poll};
+use std::future::poll_fn;
 
 /// Waits until every other task of the run waits for something that has not happened.
 ///

@@ -40,7 +40,8 @@ impl Limiter {
 
     pub(super) fn give_back(&self) {
         if !self.waiting.notify_one() {
-            self.borrowed.set(self.borrowed.get() - 1);
+            // At a run's end its limiter may have gone before a function that was abandoned ends; then this is a new one.
+            self.borrowed.set(self.borrowed.get().saturating_sub(1));
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Streams of objects and bytes, on both back ends.
+//! Streams of objects and of bytes.
 
-#[path = "../backends/mod.rs"]
-mod backends;
+mod broadcast;
+mod conformance;
+mod io;
 mod memory;
+mod wrappers;

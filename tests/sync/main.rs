@@ -1,5 +1,8 @@
-//! Primitives for tasks of one run, on both back ends.
+//! Primitives for the tasks of one run.
 
-#[path = "../backends/mod.rs"]
-mod backends;
+mod capacity_limiter;
+mod condition;
 mod event;
+mod lock;
+mod others;
+mod semaphore;

@@ -10,6 +10,8 @@ use std::{
     ptr,
 };
 
+pub(crate) const READINESS: &str = "kqueue";
+
 /// Urgent data is reported as readable here.
 pub(crate) fn with_urgent_data(interest: mio::Interest) -> mio::Interest {
     interest

@@ -10,6 +10,7 @@ use std::{
     ptr,
 };
 
+pub(crate) const READINESS: &str = "epoll";
 pub(crate) const NO_SIGNAL: c_int = libc::MSG_NOSIGNAL;
 pub(crate) const CLOSE_ON_EXEC: c_int = libc::MSG_CMSG_CLOEXEC;
 

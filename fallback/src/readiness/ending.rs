@@ -13,9 +13,7 @@ impl Readiness {
     /// Notes that a descriptor is new.
     pub(super) fn adopt(&mut self, fd: RawFd, class: Class) {
         self.withdraw_all(fd);
-        if let Some(descriptor) = self.descriptors.get(fd) {
-            *descriptor = Descriptor { class, ..Descriptor::default() };
-        }
+        self.descriptors.begin(fd, Descriptor { class, ..Descriptor::default() });
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! Hosts without io_uring.
 
-use super::{AnyDriver, choice::Options};
+use super::choice::Options;
+use crate::doctor::BackendReport;
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
 };
@@ -10,8 +11,17 @@ use std::{io, os::fd::OwnedFd};
 pub(crate) enum UringDriver {}
 
 /// Says that there is no io_uring here.
-pub(crate) fn open(_options: &Options) -> io::Result<AnyDriver> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "io_uring exists only on Linux"))
+pub(crate) fn open(_options: &Options) -> io::Result<UringDriver> {
+    Err(refusal())
+}
+
+/// Says that there is nothing to look at.
+pub(crate) fn examine(_options: &Options) -> BackendReport {
+    BackendReport { refusal: Some(refusal()), features: Vec::new() }
+}
+
+fn refusal() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "io_uring is not available: it exists only on Linux")
 }
 
 impl Driver for UringDriver {

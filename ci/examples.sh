@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Builds the examples and tries them: the file server by curl and the echo server by bash's own sockets, on both back
+# ends; the others by running them.
+#
+# Environment: ANYIO_TEST_BACKENDS=poll on a host without io_uring.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build --locked --examples --profile test
+programs=${CARGO_TARGET_DIR:-target}/debug/examples
+
+work=$(mktemp -d)
+server=
+end() {
+    if [ -n "$server" ]; then
+        kill -KILL "$server" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+}
+trap end EXIT
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# expect WHAT EXPECTED ACTUAL
+expect() {
+    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+
+# Starts an example as $server, and sets $address to what its first line says it listens on.
+start() {
+    local program=$1
+    shift
+    : >"$work/output"
+    "$programs/$program" "$@" >"$work/output" &
+    server=$!
+    address=
+    for _ in $(seq 100); do
+        address=$(grep -oE -m 1 '127\.0\.0\.1:[0-9]+' "$work/output" || true)
+        if [ -n "$address" ]; then
+            return
+        fi
+        kill -0 "$server" 2>/dev/null || fail "$program ended at once"
+        sleep 0.1
+    done
+    fail "$program does not say where it listens"
+}
+
+# Stops $server by a signal, and expects it to end well.
+stop() {
+    local status=0
+    kill "-$1" "$server"
+    wait "$server" || status=$?
+    server=
+    expect "the exit status after SIG$1" 0 "$status"
+}
+
+# The status, and headers if asked for, of a request.
+status() {
+    curl --silent --show-error --max-time 20 --output /dev/null --write-out '%{http_code}' "$@"
+}
+header() {
+    local name=$1
+    shift
+    curl --silent --show-error --max-time 20 --output /dev/null --write-out "%header{$name}" "$@"
+}
+content() {
+    curl --silent --show-error --max-time 20 "$@"
+}
+
+try_file_server() {
+    local root=$work/root url
+    mkdir -p "$root/folder with space"
+    echo "a secret" >"$work/secret"
+    printf 0123456789 >"$root/digits.txt"
+    head -c 3000000 /dev/urandom >"$root/random.bin"
+    ln -sf ../secret "$root/link"
+
+    start file_server --port 0 --backend "$1" --root "$root"
+    url=http://$address
+    expect "a file" 0123456789 "$(content "$url/digits.txt")"
+    expect "its type" "text/plain; charset=utf-8" "$(header content-type "$url/digits.txt")"
+    content "$url/random.bin" | cmp - "$root/random.bin" || fail "a larger file is not the same"
+    expect "HEAD" "200 10" "$(status --head "$url/digits.txt") $(header content-length --head "$url/digits.txt")"
+    expect "a range" 234 "$(content --range 2-4 "$url/digits.txt")"
+    expect "its status" 206 "$(status --range 2-4 "$url/digits.txt")"
+    expect "several ranges" 206 "$(status --range 0-1,5-6 "$url/digits.txt")"
+    expect "a range beyond the end" 416 "$(status --range 10- "$url/digits.txt")"
+    expect "a file the client has" 304 \
+        "$(status --header "If-None-Match: $(header etag "$url/digits.txt")" "$url/digits.txt")"
+    expect "what is not there" 404 "$(status "$url/none")"
+    expect "a way out" 403 "$(status --path-as-is "$url/../secret")"
+    expect "an encoded way out" 403 "$(status --path-as-is "$url/%2e%2e/secret")"
+    expect "a link out" 403 "$(status "$url/link")"
+    expect "another method" 405 "$(status --request DELETE "$url/digits.txt")"
+    expect "a request with a body" 405 "$(status --data text "$url/digits.txt")"
+    expect "a folder without slash" "/folder%20with%20space/" "$(header location "$url/folder%20with%20space")"
+    content --location "$url/folder%20with%20space" >/dev/null
+    content "$url/" | grep -q 'href="./digits.txt"' || fail "the file is not in the list"
+    expect "connections for three requests" 1 "$(curl --silent --max-time 20 --output /dev/null \
+        --write-out '%{num_connects}\n' "$url/digits.txt" --output /dev/null "$url/" --output /dev/null "$url/none" |
+        awk '{ count += $1 } END { print count }')"
+    try_pipelining
+    stop TERM
+    grep -q '"GET /digits.txt HTTP/1.1" 200 10$' "$work/output" || fail "the request is not in the log"
+
+    start file_server --port 0 --backend "$1" --root "$root" --cores 2 --quiet
+    expect "a file from one of two cores" 0123456789 "$(content "http://$address/digits.txt")"
+    stop INT
+}
+
+# Two requests at once on one connection, the second of which is the last.
+try_pipelining() {
+    local answers
+    exec 3<>"/dev/tcp/${address/://}"
+    printf 'GET /digits.txt HTTP/1.1\r\nHost: h\r\n\r\nGET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n' >&3
+    answers=$(timeout 20 cat <&3 | grep -a -o 'HTTP/1.1 [0-9]*' | tr '\n' ' ')
+    exec 3>&-
+    expect "pipelined requests" "HTTP/1.1 200 HTTP/1.1 404 " "$answers"
+}
+
+try_echo_server() {
+    local answer
+    start echo_server --port 0 --backend "$1"
+    exec 3<>"/dev/tcp/${address/://}"
+    echo "hello" >&3
+    read -r -t 20 answer <&3
+    exec 3>&-
+    expect "an echo" hello "$answer"
+    stop INT
+}
+
+for source in examples/*.rs examples/*/main.rs; do
+    name=${source#examples/}
+    name=${name%.rs}
+    name=${name%/main}
+    "$programs/$name" --help | grep -q Usage || fail "$name has no help"
+done
+IFS=, read -r -a backends <<<"${ANYIO_TEST_BACKENDS:-uring,poll}"
+for backend in "${backends[@]}"; do
+    echo "trying the examples on $backend"
+    try_file_server "$backend"
+    try_echo_server "$backend"
+    ANYIO_BACKEND=$backend "$programs/tour" >"$work/tour"
+    grep -q 'a tree of tasks has 16 leaves' "$work/tour" || fail "the tour stopped half-way"
+done

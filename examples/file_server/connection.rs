@@ -1,0 +1,176 @@
+//! One connection: requests in, responses out, until either side has enough.
+
+use crate::{
+    body,
+    input::{Head, Input},
+    request::{Method, Request},
+    resource,
+    response::Response,
+    sending::Sender,
+    server::Server,
+    status::Status,
+};
+use anyio::{CancelScope, Result, move_on_after, net::TcpStream};
+use std::{
+    cell::Cell,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+/// How long a client may take to read the last answer and close the connection itself.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+pub(crate) struct Connection<'a> {
+    server: &'a Server<'a>,
+    stream: TcpStream,
+    client: IpAddr,
+    /// The scope of waiting for the next request; cancelled when the server stops.
+    idle: &'a CancelScope,
+    input: Input,
+}
+
+/// How a connection goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Request,
+    /// The client has sent all it wanted to, or is silent.
+    Close,
+    /// The client may still be sending.
+    CloseEarly,
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) fn new(server: &'a Server<'a>, stream: TcpStream, idle: &'a CancelScope) -> Self {
+        let client = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
+        Self { server, stream, client, idle, input: Input::default() }
+    }
+
+    /// Answers requests until the connection ends.
+    ///
+    /// # Errors
+    /// If the connection breaks or the client takes too long, or a cancellation.
+    pub(crate) async fn serve(mut self) -> Result<()> {
+        let mut next = self.wait_for_request().await?;
+        while next == Next::Request {
+            next = self.serve_one().await?;
+            if next == Next::Request {
+                next = self.wait_for_request().await?;
+            }
+        }
+        if next == Next::CloseEarly {
+            self.say_farewell().await?;
+        }
+        self.stream.close().await
+    }
+
+    /// Waits for the first bytes of a request, for which the client has some time, unless the server stops.
+    async fn wait_for_request(&mut self) -> Result<Next> {
+        if self.server.is_stopping() {
+            return Ok(Next::CloseEarly);
+        }
+        if !self.input.is_empty() {
+            return Ok(Next::Request);
+        }
+        let Self { idle, input, stream, server, .. } = self;
+        let timeout = server.options.idle_timeout;
+        match idle.run(async || move_on_after(timeout, input.receive(stream)).await).await? {
+            Some(Some(true)) => Ok(Next::Request),
+            Some(Some(false) | None) => Ok(Next::Close),
+            None => Ok(Next::CloseEarly),
+        }
+    }
+
+    /// Receives one request and answers it.
+    async fn serve_one(&mut self) -> Result<Next> {
+        let timeout = self.server.options.request_timeout;
+        let Self { input, stream, .. } = self;
+        let received = move_on_after(timeout, receive(input, stream)).await?;
+        let Some(Received { line, outcome }) = received else {
+            let line = self.input.first_line().to_owned();
+            return self.refuse(&line, Status::RequestTimeout).await;
+        };
+        match outcome {
+            Outcome::Request(request) => self.answer(&line, &request).await,
+            Outcome::Refused(status) => self.refuse(&line, status).await,
+            Outcome::End => Ok(Next::Close),
+        }
+    }
+
+    async fn answer(&self, line: &[u8], request: &Request) -> Result<Next> {
+        let response = resource::answer(request, &self.server.folder).await?;
+        let next = match request {
+            // The body was not received, and it may be coming or not.
+            Request { expects_continue: true, .. } => Next::CloseEarly,
+            Request { keep_alive: false, .. } => Next::Close,
+            _ if self.server.is_stopping() => Next::CloseEarly,
+            _ => Next::Request,
+        };
+        let connection = match (next, request.is_1_1) {
+            (Next::Request, true) => None,
+            (Next::Request, false) => Some("keep-alive"),
+            (Next::Close | Next::CloseEarly, _) => Some("close"),
+        };
+        self.send(line, &response, connection, request.method != Method::Head).await?;
+        Ok(next)
+    }
+
+    async fn refuse(&self, line: &[u8], status: Status) -> Result<Next> {
+        self.send(line, &Response::of_status(status), Some("close"), true).await?;
+        Ok(Next::CloseEarly)
+    }
+
+    async fn send(
+        &self,
+        line: &[u8],
+        response: &Response,
+        connection: Option<&str>,
+        with_content: bool,
+    ) -> Result<()> {
+        let sent = Cell::new(0);
+        let sender = Sender::new(&self.stream, self.server.options.send_timeout, &sent);
+        let result = sender.send(response.head(connection), with_content.then_some(&response.content)).await;
+        self.server.log.note(self.client, line, response.status, sent.get());
+        result
+    }
+
+    /// Reads on for a while, to give the client time to read the answer: closing a connection that has unread data makes
+    /// the system throw away what the client has not read yet.
+    async fn say_farewell(&self) -> Result<()> {
+        self.stream.send_eof().await?;
+        move_on_after(FAREWELL, async {
+            while self.stream.receive().await?.is_some() {}
+            anyio::Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// What was received: the request line, for the log, and what is to be made of it.
+struct Received {
+    line: Vec<u8>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Request(Request),
+    Refused(Status),
+    End,
+}
+
+/// Receives a request with its body.
+async fn receive(input: &mut Input, stream: &TcpStream) -> Result<Received> {
+    let (head, length) = input.head(stream).await?;
+    let line = input.first_line().to_owned();
+    input.consume(length);
+    let outcome = match head {
+        Head::Request(request) if request.expects_continue => Outcome::Request(request),
+        Head::Request(request) => match body::skip(request.body, input, stream).await? {
+            Ok(()) => Outcome::Request(request),
+            Err(status) => Outcome::Refused(status),
+        },
+        Head::Refused(status) => Outcome::Refused(status),
+        Head::End => Outcome::End,
+    };
+    Ok(Received { line, outcome })
+}

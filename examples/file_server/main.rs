@@ -1,0 +1,52 @@
+//! A static file server over HTTP/1.1, one folder on one or more cores.
+//!
+//!     cargo run --release --example file_server -- --port 8080 --root . --cores 2
+//!
+//! It speaks keep-alive, pipelining, HEAD, byte ranges (also several at a time) and conditional requests, lists folders
+//! that have no `index.html`, and keeps to its folder: paths and symbolic links that lead out of it are refused. Each
+//! wait for a client has a time limit, made of cancel scopes. SIGINT or SIGTERM stops it: it accepts no more, lets
+//! requests in progress finish within a grace period, and cancels the rest; a second signal does so at once.
+//!
+//! Where to begin reading: `server.rs` is the structure of tasks and scopes on one core, `connection.rs` what happens on
+//! one connection, `resource.rs` how a request becomes a response.
+
+mod access_log;
+mod body;
+mod conditions;
+mod connection;
+mod folder;
+mod input;
+mod listeners;
+mod listing;
+mod options;
+mod ranges;
+mod request;
+mod resource;
+mod response;
+mod sending;
+mod server;
+mod shutdown;
+mod status;
+mod target;
+
+use anyhow::Context;
+use anyio::{Builder, Core};
+use clap::Parser;
+use options::Options;
+use shutdown::Shutdown;
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let root =
+        options.root.canonicalize().with_context(|| format!("cannot serve {}", options.root.display()))?;
+    anyhow::ensure!(root.is_dir(), "{} is not a folder", root.display());
+
+    let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
+    let listeners = builder.run(async || listeners::bind(&options).await)??;
+    let shutdown = Shutdown::default();
+    builder.run_on_cores(listeners.count(), async |core: &Core| {
+        let listener = listeners.take(core.index())?;
+        server::run(core, listener, &root, &options, &shutdown).await
+    })?;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The server on one core: the tasks there are, and the scopes they are in.
+//!
+//! ```text
+//! task group
+//! ├── the access log, written in the background
+//! ├── signals (on the first core)
+//! └── task group of the connections     gets a deadline when the server stops
+//!     ├── scope of accepting            cancelled when the server stops
+//!     └── one task for each connection
+//!         └── scope of being idle       cancelled when the server stops
+//! ```
+
+use crate::{
+    access_log::AccessLog, connection::Connection, folder::Folder, options::Options, shutdown::Shutdown,
+};
+use anyio::{
+    CancelScope, Core, Error, Result, TaskGroup, current_time,
+    net::{TcpListener, TcpStream},
+    signal::{Signal, receiver},
+    task_group,
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    path::Path,
+};
+
+/// What the connections of one core share.
+pub(crate) struct Server<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) folder: Folder<'a>,
+    pub(crate) log: AccessLog,
+    /// The scopes in which connections wait for the next request.
+    idle: RefCell<HashMap<usize, CancelScope>>,
+    connections: Cell<usize>,
+    stopping: Cell<bool>,
+}
+
+/// Serves until the server is stopped.
+pub(crate) async fn run(
+    core: &Core,
+    listener: TcpListener,
+    root: &Path,
+    options: &Options,
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let server = Server {
+        options,
+        folder: Folder::new(root),
+        log: AccessLog::new(options.quiet),
+        idle: RefCell::default(),
+        connections: Cell::new(0),
+        stopping: Cell::new(false),
+    };
+    let server = &server;
+    // Open from the beginning on, so that no signal finds nobody listening.
+    let signals = if core.index() == 0 { Some(receiver(&[Signal::SIGINT, Signal::SIGTERM])?) } else { None };
+    if let Some(signals) = &signals {
+        println!("serving {} on http://{}", root.display(), listener.local_addr()?);
+        println!("{} core(s), stopped by {}", core.count(), names(signals.signals()));
+    }
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(server.log.write_in_background());
+        if let Some(signals) = &signals {
+            tg.start_soon(shutdown.on_signals(signals));
+        }
+        server.serve(listener, shutdown).await?;
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+fn names(signals: impl Iterator<Item = Signal>) -> String {
+    signals.map(|signal| signal.to_string()).collect::<Vec<_>>().join(" or ")
+}
+
+impl Server<'_> {
+    /// Accepts connections and serves them, until stopped and all of them have ended or were cancelled.
+    async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<()> {
+        task_group(async |connections| -> Result<()> {
+            shutdown.serving.reaches(connections.scope());
+            let accepting = CancelScope::new();
+            accepting
+                .run(async || -> Result<()> {
+                    shutdown.accepting.reaches(&accepting);
+                    // The connections outlive the scope of accepting, so they get a group further out.
+                    listener.serve(async |stream| -> Result<()> { self.begin(stream, connections) }).await?;
+                    Ok(())
+                })
+                .await?;
+            self.stopping.set(true);
+            self.idle.borrow().values().for_each(|scope| scope.cancel());
+            connections.scope().set_deadline(current_time().checked_add(self.options.grace));
+            listener.close().await
+        })
+        .await?;
+        Ok(())
+    }
+
+    fn begin<'scope>(
+        &'scope self,
+        stream: TcpStream,
+        connections: &'scope TaskGroup<'scope, '_, Error>,
+    ) -> Result<()> {
+        connections.start_soon(async move {
+            let idle = self.count_connection();
+            let ended = Connection::new(self, stream, &idle.scope).serve().await;
+            // A connection that breaks or dawdles ends alone. Only a cancellation from further out goes on.
+            match ended {
+                Err(error @ Error::Cancelled(_)) => Err(error),
+                Err(_) | Ok(()) => Ok(()),
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether the server has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    fn count_connection(&self) -> Idle<'_> {
+        let number = self.connections.get();
+        self.connections.set(number.wrapping_add(1));
+        let scope = CancelScope::new();
+        self.idle.borrow_mut().insert(number, scope.clone());
+        Idle { idle: &self.idle, number, scope }
+    }
+}
+
+/// The idle scope of one connection, known to the server as long as the connection lasts.
+struct Idle<'a> {
+    idle: &'a RefCell<HashMap<usize, CancelScope>>,
+    number: usize,
+    scope: CancelScope,
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.idle.borrow_mut().remove(&self.number);
+    }
+}

@@ -1,0 +1,61 @@
+//! Something that happens once, on any thread.
+
+use super::sleepers::{Sleeper, Sleepers};
+use crate::{error::Cancelled, scope::foreign};
+use std::{
+    future::poll_fn,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Something that happens once and that tasks on all threads can wait for. As [`sync::Event`](crate::sync::Event), but to
+/// be shared between threads.
+///
+/// ```
+/// use anyio::cross::Event;
+/// use std::sync::Arc;
+///
+/// let event = Arc::new(Event::new());
+/// let setter = event.clone();
+/// let thread = std::thread::spawn(move || setter.set());
+/// anyio::run(async || event.wait().await)?;
+/// # thread.join().unwrap();
+/// # anyio::Ok(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Event {
+    set: AtomicBool,
+    sleepers: Sleepers,
+}
+
+impl Event {
+    /// An event that has not happened.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes it happen: wakes all who wait, on whatever thread. Does nothing the second time.
+    pub fn set(&self) {
+        self.set.store(true, Ordering::SeqCst);
+        self.sleepers.wake_all();
+    }
+
+    /// Whether it has happened.
+    pub fn is_set(&self) -> bool {
+        self.set.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has happened.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if the scope is cancelled first.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub async fn wait(&self) -> Result<(), Cancelled> {
+        let mut sleeper = Sleeper::new(&self.sleepers);
+        foreign(poll_fn(|cx| sleeper.poll(cx, || self.is_set().then_some(())))).await
+    }
+}

@@ -1,0 +1,132 @@
+//! Who waits for a change that any thread may make.
+//!
+//! # Contract
+//! A waiter enters the list and looks for the change once more afterwards; a changer makes the change and looks at the
+//! list afterwards. Full fences lie in between, so at least one of them sees the other and no wake-up is lost. Whoever was
+//! taken off the list and then does not use the change wakes the next.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering, fence},
+    },
+    task::{Context, Poll, Waker},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Sleepers {
+    /// How many are on the list, to be read without the lock.
+    count: AtomicUsize,
+    list: Mutex<List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    last: u64,
+    wakers: VecDeque<(u64, Waker)>,
+}
+
+impl Sleepers {
+    fn list(&self) -> MutexGuard<'_, List> {
+        // No code that can panic runs under the lock, but for the cloning of a waker, which changes nothing.
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the one who has waited longest. Called after the change was made.
+    pub(super) fn wake_one(&self) {
+        fence(Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let woken = {
+            let mut list = self.list();
+            let woken = list.wakers.pop_front();
+            self.count.store(list.wakers.len(), Ordering::SeqCst);
+            woken
+        };
+        if let Some((_, waker)) = woken {
+            waker.wake();
+        }
+    }
+
+    /// Wakes all. Called after the change was made.
+    pub(super) fn wake_all(&self) {
+        fence(Ordering::SeqCst);
+        let woken = {
+            let mut list = self.list();
+            self.count.store(0, Ordering::SeqCst);
+            std::mem::take(&mut list.wakers)
+        };
+        for (_, waker) in woken {
+            waker.wake();
+        }
+    }
+}
+
+/// One who waits, or will.
+#[derive(Debug)]
+pub(super) struct Sleeper<'a> {
+    sleepers: &'a Sleepers,
+    number: Option<u64>,
+}
+
+impl<'a> Sleeper<'a> {
+    pub(super) fn new(sleepers: &'a Sleepers) -> Self {
+        Self { sleepers, number: None }
+    }
+
+    /// Tries; if there is nothing, waits for a change and tries again.
+    pub(super) fn poll<T>(&mut self, cx: &Context<'_>, mut attempt: impl FnMut() -> Option<T>) -> Poll<T> {
+        if let Some(result) = attempt() {
+            self.leave();
+            return Poll::Ready(result);
+        }
+        self.enter(cx.waker());
+        fence(Ordering::SeqCst);
+        match attempt() {
+            Some(result) => {
+                self.leave();
+                Poll::Ready(result)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// Enters the list at its end, or keeps the place there.
+    fn enter(&mut self, waker: &Waker) {
+        let mut list = self.sleepers.list();
+        if let Some(number) = self.number
+            && let Ok(place) = list.wakers.binary_search_by_key(&number, |(number, _)| *number)
+        {
+            list.wakers[place].1.clone_from(waker);
+            return;
+        }
+        list.last += 1;
+        let number = list.last;
+        list.wakers.push_back((number, waker.clone()));
+        self.number = Some(number);
+        self.sleepers.count.store(list.wakers.len(), Ordering::SeqCst);
+    }
+
+    /// Leaves the list. False if it had been taken off the list, that is, woken.
+    fn leave(&mut self) -> bool {
+        let Some(number) = self.number.take() else { return true };
+        let left = {
+            let mut list = self.sleepers.list();
+            let place = list.wakers.binary_search_by_key(&number, |(number, _)| *number).ok();
+            let left = place.and_then(|place| list.wakers.remove(place));
+            self.sleepers.count.store(list.wakers.len(), Ordering::SeqCst);
+            left
+        };
+        left.is_some()
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        if !self.leave() {
+            self.sleepers.wake_one();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Files and folders.
+//!
+//! What the kernel's ring (or the poll back end) can do on files is done there; the rest is done by worker threads
+//! ([`to_thread`](crate::to_thread)). Names and meanings are those of [`std::fs`]. Buffers are owned by the operation
+//! while the kernel uses them and come back with the result.
+//!
+//! # Cancellation
+//! In a cancelled scope nothing is begun. Reading and opening are cancelled while they are under way, as far as the
+//! kernel can still do so. What changes a file or a folder is not: once begun it is awaited, its result is told, and
+//! the cancellation shows at the next checkpoint. So `Cancelled` always means that it did not happen.
+
+mod aligned_buffer;
+mod attributes;
+pub(crate) mod checkpoint;
+mod contents;
+mod copy;
+mod file;
+mod glob;
+mod metadata;
+mod names;
+mod open_options;
+mod operations;
+mod read_dir;
+mod read_stream;
+mod thread;
+mod times;
+mod walk;
+mod write_all_error;
+mod write_stream;
+
+pub use aligned_buffer::AlignedBuffer;
+pub use attributes::{get_xattr, list_xattrs, remove_xattr, set_xattr};
+pub use contents::{read, read_to_string, write};
+pub use copy::copy;
+pub use file::{Advice, File};
+pub use glob::{Glob, glob};
+pub use metadata::{FileType, Metadata};
+pub(crate) use names::create_dir_with_mode;
+pub use names::{
+    canonicalize, chown, create_dir, create_dir_all, exists, exists as try_exists, hard_link, lchown,
+    metadata, read_link, remove_dir, remove_dir_all, remove_file, rename, set_permissions, set_times,
+    symlink, symlink_metadata,
+};
+pub use open_options::OpenOptions;
+pub use read_dir::{DirEntry, ReadDir, read_dir};
+pub use read_stream::FileReadStream;
+pub use std::fs::Permissions;
+pub use walk::{Walk, WalkEntry, walk};
+pub use write_all_error::WriteAllError;
+pub use write_stream::FileWriteStream;

@@ -1,0 +1,17 @@
+//! Checkpoints for what is done without waiting.
+
+use crate::{error::Cancelled, runtime::Core};
+use std::future::poll_fn;
+
+/// Looks whether the scope is cancelled, and lets others have their turn now and then.
+pub(crate) async fn checkpoint() -> Result<(), Cancelled> {
+    poll_fn(|cx| {
+        Core::with(|core| {
+            if core.scope_is_effective() {
+                return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
+            }
+            core.poll_immediate(cx).map(Ok)
+        })
+    })
+    .await
+}

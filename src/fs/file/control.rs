@@ -1,0 +1,187 @@
+//! What is done with a file besides reading and writing.
+
+use super::File;
+use crate::{
+    error::Result,
+    fs::{
+        Metadata, Permissions,
+        operations::{self, Effect, OnDescriptor},
+        thread,
+    },
+    runtime::{Operation, Refusal},
+};
+use libc::c_int;
+use std::{fs, time::SystemTime};
+
+/// How a part of a file will be used. A hint, which may speed things up and never changes what they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Nothing is known.
+    Normal,
+    /// From the beginning to the end.
+    Sequential,
+    /// At random places.
+    Random,
+    /// Only once.
+    NoReuse,
+    /// Soon, so it may be read ahead.
+    WillNeed,
+    /// Not soon, so the cache need not keep it.
+    DontNeed,
+}
+
+impl File {
+    /// Waits until contents and metadata are on the device.
+    ///
+    /// # Errors
+    /// A cancellation, if it has not begun. [`Error::Io`](crate::Error::Io) if the data could not be written.
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn sync_all(&self) -> Result<()> {
+        self.effect("fsync", Effect::Synchronize { data_only: false }, fs::File::sync_all).await
+    }
+
+    /// Waits until the contents are on the device, with the metadata that reading them needs.
+    ///
+    /// # Errors
+    /// As for [`sync_all`](Self::sync_all).
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn sync_data(&self) -> Result<()> {
+        self.effect("fdatasync", Effect::Synchronize { data_only: true }, fs::File::sync_data).await
+    }
+
+    /// Sets the file's length in bytes: cuts it off, or adds zeroes. The cursor stays.
+    ///
+    /// # Errors
+    /// A cancellation, if it has not begun. [`Error::Io`](crate::Error::Io) if the system refuses.
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn set_len(&self, length: u64) -> Result<()> {
+        self.effect("truncate", Effect::Truncate { length }, move |file| file.set_len(length)).await
+    }
+
+    /// Reserves room on the device for a part of the file, and makes the file longer if the part goes beyond its end.
+    /// Offset and length are in bytes.
+    ///
+    /// # Errors
+    /// A cancellation, if it has not begun. [`Error::Io`](crate::Error::Io) if there is no room, or the file system has
+    /// no such thing.
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn allocate(&self, offset: u64, length: u64) -> Result<()> {
+        self.effect("allocate", Effect::Allocate { mode: 0, offset, length }, unsupported).await
+    }
+
+    /// Tells the system how a part of the file will be used. Offset and length are in bytes; a length of 0 means all
+    /// that follows.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`](crate::Error::Io) for what is no file.
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        let Some(advice) = advice_number(advice) else { return Ok(()) };
+        self.effect("advise", Effect::Advise { offset, length, advice }, unsupported).await
+    }
+
+    /// What is known of the file besides its contents.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`](crate::Error::Io) if the file system fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn metadata(&self) -> Result<Metadata> {
+        let status = operations::of_descriptor(&self.descriptor).await;
+        status.map(Metadata::new).map_err(|refusal| self.refused(refusal, "stat"))
+    }
+
+    /// Sets who may do what with the file.
+    ///
+    /// # Errors
+    /// A cancellation, if it has not begun. [`Error::Io`](crate::Error::Io) if the system refuses.
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn set_permissions(&self, permissions: Permissions) -> Result<()> {
+        thread::with_file("chmod", &self.descriptor, self.subject(), |file| file.set_permissions(permissions))
+            .await
+    }
+
+    /// Sets the file's owner and group, as numbers; `None` leaves one as it is.
+    ///
+    /// # Errors
+    /// As for [`set_permissions`](Self::set_permissions).
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn chown(&self, user: Option<u32>, group: Option<u32>) -> Result<()> {
+        thread::with_file("chown", &self.descriptor, self.subject(), move |file| {
+            std::os::unix::fs::fchown(file, user, group)
+        })
+        .await
+    }
+
+    /// Sets when the contents were last read and changed.
+    ///
+    /// # Errors
+    /// As for [`set_permissions`](Self::set_permissions).
+    ///
+    /// # Cancel safety
+    /// Once begun it is awaited.
+    pub async fn set_times(&self, accessed: Option<SystemTime>, modified: Option<SystemTime>) -> Result<()> {
+        let mut times = fs::FileTimes::new();
+        times = accessed.map_or(times, |time| times.set_accessed(time));
+        times = modified.map_or(times, |time| times.set_modified(time));
+        thread::with_file("set the times of", &self.descriptor, self.subject(), move |file| {
+            file.set_times(times)
+        })
+        .await
+    }
+
+    /// Has the driver do something, or a worker thread where the driver cannot.
+    async fn effect(
+        &self,
+        operation: &'static str,
+        effect: Effect,
+        otherwise: impl FnOnce(&fs::File) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let payload = OnDescriptor { descriptor: self.descriptor.clone(), effect };
+        match Operation::completing(payload).await {
+            Ok(_) => Ok(()),
+            Err(Refusal::Unsupported) => {
+                thread::with_file(operation, &self.descriptor, self.subject(), otherwise).await
+            }
+            Err(refusal) => Err(self.refused(refusal, operation)),
+        }
+    }
+}
+
+fn unsupported(_: &fs::File) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn advice_number(advice: Advice) -> Option<c_int> {
+    Some(match advice {
+        Advice::Normal => libc::POSIX_FADV_NORMAL,
+        Advice::Sequential => libc::POSIX_FADV_SEQUENTIAL,
+        Advice::Random => libc::POSIX_FADV_RANDOM,
+        Advice::NoReuse => libc::POSIX_FADV_NOREUSE,
+        Advice::WillNeed => libc::POSIX_FADV_WILLNEED,
+        Advice::DontNeed => libc::POSIX_FADV_DONTNEED,
+    })
+}
+
+/// There is no such hint here.
+#[cfg(target_vendor = "apple")]
+fn advice_number(_advice: Advice) -> Option<c_int> {
+    None
+}

@@ -1,0 +1,212 @@
+//! How a file is to be opened.
+
+use super::{
+    File,
+    operations::{OnPath, c_path},
+    thread,
+};
+use crate::{
+    error::{Error, Result},
+    runtime::{Descriptor, Operation},
+};
+use libc::c_int;
+use std::{io, os::unix::fs::OpenOptionsExt, path::Path};
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+const DIRECT: Option<c_int> = Some(libc::O_DIRECT);
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
+const DIRECT: Option<c_int> = None;
+
+/// How a file is to be opened, like [`std::fs::OpenOptions`].
+///
+/// ```
+/// use anyio::{Result, fs::OpenOptions};
+///
+/// # anyio::run(async || -> Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("anyio-options-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("log");
+/// let mut log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).await?;
+/// log.write_all("one line\n").await.0?;
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    read: bool,
+    write: bool,
+    append: bool,
+    truncate: bool,
+    create: bool,
+    create_new: bool,
+    direct: bool,
+    mode: u32,
+    custom_flags: c_int,
+}
+
+impl OpenOptions {
+    /// Nothing is chosen yet; a file that is created gets the mode 0o666 without the bits of the process's mask.
+    pub fn new() -> Self {
+        Self {
+            read: false,
+            write: false,
+            append: false,
+            truncate: false,
+            create: false,
+            create_new: false,
+            direct: false,
+            mode: 0o666,
+            custom_flags: 0,
+        }
+    }
+
+    /// Whether the file can be read.
+    pub fn read(&mut self, read: bool) -> &mut Self {
+        self.read = read;
+        self
+    }
+
+    /// Whether the file can be written.
+    pub fn write(&mut self, write: bool) -> &mut Self {
+        self.write = write;
+        self
+    }
+
+    /// Whether all that is written goes to the end of the file, wherever that is by then.
+    pub fn append(&mut self, append: bool) -> &mut Self {
+        self.append = append;
+        self
+    }
+
+    /// Whether the file is emptied. It has to be opened for writing.
+    pub fn truncate(&mut self, truncate: bool) -> &mut Self {
+        self.truncate = truncate;
+        self
+    }
+
+    /// Whether the file is made if it is not there. It has to be opened for writing or appending.
+    pub fn create(&mut self, create: bool) -> &mut Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether the file is made and must not be there before, not even as a link that leads nowhere.
+    pub fn create_new(&mut self, create_new: bool) -> &mut Self {
+        self.create_new = create_new;
+        self
+    }
+
+    /// Whether reading and writing goes past the page cache (`O_DIRECT`). Buffers, positions and lengths must then be
+    /// multiples of what the device asks for.
+    pub fn direct(&mut self, direct: bool) -> &mut Self {
+        self.direct = direct;
+        self
+    }
+
+    /// The mode of a file that is made, from which the bits of the process's mask are taken.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = mode;
+        self
+    }
+
+    /// More `O_…` flags. Those for reading and writing are ignored here.
+    pub fn custom_flags(&mut self, flags: c_int) -> &mut Self {
+        self.custom_flags = flags;
+        self
+    }
+
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses, or if the options contradict each other. [`Error::Unsupported`] for direct
+    /// access where the host has none.
+    ///
+    /// # Cancel safety
+    /// A file that was opened although a cancellation was on its way is given. A file that nobody waits for any more
+    /// is closed.
+    pub async fn open(&self, path: impl AsRef<Path>) -> Result<File> {
+        self.open_path(path.as_ref()).await
+    }
+
+    async fn open_path(&self, path: &Path) -> Result<File> {
+        let flags =
+            self.flags()?.ok_or_else(|| Error::of_operation(contradiction(), "open", path.display()))?;
+        let open = OnPath::Open { path: c_path(path, "open")?, flags, mode: self.mode as libc::mode_t };
+        let answer = Operation::new(open).await.map(|number| {
+            // SAFETY: the operation has opened this descriptor for us.
+            unsafe { Descriptor::from_answer(number) }
+        });
+        let descriptor = thread::unless_unsupported(
+            answer,
+            |refusal| refusal.on("open", path.display()),
+            async || {
+                let options = self.as_std(flags);
+                let file = thread::with_path("open", path, move |path| options.open(path)).await?;
+                Ok(Descriptor::new(file.into()))
+            },
+        )
+        .await?;
+        Ok(File::of_path(descriptor, path, flags))
+    }
+
+    /// The flags for the system, or `None` if the options contradict each other.
+    fn flags(&self) -> Result<Option<c_int>> {
+        let access = match (self.read, self.write, self.append) {
+            (true, false, false) => libc::O_RDONLY,
+            (false, true, false) => libc::O_WRONLY,
+            (true, true, false) => libc::O_RDWR,
+            (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
+            (true, _, true) => libc::O_RDWR | libc::O_APPEND,
+            (false, false, false) => return Ok(None),
+        };
+        let writes = self.write || self.append;
+        if (!writes && (self.truncate || self.create || self.create_new))
+            || (self.append && self.truncate && !self.create_new)
+        {
+            return Ok(None);
+        }
+        let creation = match (self.create, self.truncate, self.create_new) {
+            (_, _, true) => libc::O_CREAT | libc::O_EXCL,
+            (true, true, false) => libc::O_CREAT | libc::O_TRUNC,
+            (true, false, false) => libc::O_CREAT,
+            (false, true, false) => libc::O_TRUNC,
+            (false, false, false) => 0,
+        };
+        let direct = match (self.direct, DIRECT) {
+            (false, _) => 0,
+            (true, Some(flag)) => flag,
+            (true, None) => return Err(Error::Unsupported("direct access to files")),
+        };
+        Ok(Some(access | creation | direct | (self.custom_flags & !libc::O_ACCMODE)))
+    }
+
+    /// The same for the standard library.
+    fn as_std(&self, flags: c_int) -> std::fs::OpenOptions {
+        let mut options = std::fs::OpenOptions::new();
+        options
+            .read(self.read)
+            .write(self.write)
+            .append(self.append)
+            .truncate(self.truncate)
+            .create(self.create)
+            .create_new(self.create_new)
+            .mode(self.mode)
+            .custom_flags(flags);
+        options
+    }
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn contradiction() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "these options cannot be combined")
+}
+
+/// Whether a file opened with these flags goes past the page cache.
+pub(super) fn is_direct(flags: c_int) -> bool {
+    DIRECT.is_some_and(|direct| flags & direct != 0)
+}

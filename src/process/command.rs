@@ -1,0 +1,391 @@
+//! What process to start, and how.
+
+use super::{Process, Stdio, completed::CompletedProcess, run, spawn};
+use crate::{error::Result, signal::Signal};
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Output},
+    time::Duration,
+};
+
+/// How a child stands to process groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    /// One of its own, unless it is connected to the terminal that this process reads from.
+    Suitable,
+    /// That of this process.
+    Inherited,
+    /// That of this number, or with 0 one of its own.
+    Number(i32),
+}
+
+/// A change of the child's environment.
+#[derive(Debug)]
+pub(super) enum EnvironmentChange {
+    Set(OsString, OsString),
+    Remove(OsString),
+    Clear,
+}
+
+/// What process to start, and how. It can be started several times.
+///
+/// It looks like [`std::process::Command`]; what is different is what becomes of the process when nobody waits for it any
+/// more. Unless it is told otherwise, a process that is [dropped](Process) is killed with all that it has started, and one
+/// whose scope is cancelled is asked to end first and killed when it has not after five seconds. To that end a child leads
+/// a process group of its own; only when its standard input is this process's and that is a terminal it stays in the group
+/// of this process, so that it can use the terminal.
+///
+/// ```
+/// use anyio::process::Command;
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// let output = Command::new("echo").arg("hello").output().await?;
+/// assert_eq!(output.stdout, b"hello\n");
+/// # Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Command {
+    pub(super) program: OsString,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<EnvironmentChange>,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) stdin: Option<Stdio>,
+    pub(super) stdout: Option<Stdio>,
+    pub(super) stderr: Option<Stdio>,
+    pub(super) user: Option<u32>,
+    pub(super) group: Option<u32>,
+    pub(super) extra_groups: Option<Vec<u32>>,
+    pub(super) umask: Option<u32>,
+    pub(super) process_group: Group,
+    pub(super) new_session: bool,
+    pub(super) kill_on_drop: bool,
+    pub(super) ending: Ending,
+    pub(super) input: Option<Vec<u8>>,
+    pub(super) check: bool,
+}
+
+/// How a process is ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) signal: Signal,
+    pub(super) grace: Duration,
+}
+
+impl Command {
+    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            user: None,
+            group: None,
+            extra_groups: None,
+            umask: None,
+            process_group: Group::Suitable,
+            new_session: false,
+            kill_on_drop: true,
+            ending: Ending { signal: Signal::SIGTERM, grace: Duration::from_secs(5) },
+            input: None,
+            check: true,
+        }
+    }
+
+    /// A line for the shell, `/bin/sh`. Never put into it what you have not written yourself.
+    pub fn shell(line: impl AsRef<OsStr>) -> Self {
+        let mut command = Self::new("/bin/sh");
+        command.arg("-c").arg(line);
+        command
+    }
+
+    /// The program.
+    pub fn program(&self) -> &OsStr {
+        &self.program
+    }
+
+    /// The program and its arguments.
+    pub fn arguments(&self) -> impl Iterator<Item = &OsStr> {
+        std::iter::once(&*self.program).chain(self.arguments.iter().map(OsString::as_os_str))
+    }
+
+    /// Appends an argument.
+    pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Appends arguments.
+    pub fn args(&mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> &mut Self {
+        for argument in arguments {
+            self.arg(argument);
+        }
+        self
+    }
+
+    /// Sets a variable of the child's environment. The others are those of this process.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        let change = EnvironmentChange::Set(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.environment.push(change);
+        self
+    }
+
+    /// Sets variables of the child's environment.
+    pub fn envs(
+        &mut self,
+        variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+    ) -> &mut Self {
+        for (name, value) in variables {
+            self.env(name, value);
+        }
+        self
+    }
+
+    /// Takes a variable out of the child's environment.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.environment.push(EnvironmentChange::Remove(name.as_ref().to_owned()));
+        self
+    }
+
+    /// Empties the child's environment; what is set afterwards counts.
+    pub fn env_clear(&mut self) -> &mut Self {
+        self.environment.push(EnvironmentChange::Clear);
+        self
+    }
+
+    /// Sets the child's working folder. It should be absolute if the program's path is not.
+    pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
+        self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Sets what the child's standard input is connected to. If this is not called it depends on how the process is
+    /// started: see [`spawn`](Self::spawn), [`output`](Self::output), [`run`](run()) and [`open`](super::open()).
+    pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
+        self.stdin = Some(stdin.into());
+        self
+    }
+
+    /// Sets what the child's standard output is connected to.
+    pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// Sets what the child's standard error is connected to.
+    pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
+    /// Sets the number of the user as whom the child runs. If this process is root, the child gets no supplementary groups
+    /// unless [`groups`](Self::groups) sets some. The system has to copy this process to start such a child, which takes
+    /// longer the more memory it has; so do `gid`, `groups`, `umask` and `start_new_session`.
+    pub fn uid(&mut self, user: u32) -> &mut Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Sets the number of the child's group.
+    pub fn gid(&mut self, group: u32) -> &mut Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Sets the numbers of the child's supplementary groups.
+    pub fn groups(&mut self, groups: impl Into<Vec<u32>>) -> &mut Self {
+        self.extra_groups = Some(groups.into());
+        self
+    }
+
+    /// Sets which permissions files lack that the child makes, such as `0o022`.
+    pub fn umask(&mut self, mask: u32) -> &mut Self {
+        self.umask = Some(mask);
+        self
+    }
+
+    /// Puts the child into the process group of this number, or with 0 into one of its own.
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.process_group = Group::Number(group);
+        self
+    }
+
+    /// Leaves the child in the process group of this process. Then ending it does not reach what it has started.
+    pub fn inherit_process_group(&mut self) -> &mut Self {
+        self.process_group = Group::Inherited;
+        self
+    }
+
+    /// Lets the child begin a session of its own, without a terminal. It leads a process group, too.
+    pub fn start_new_session(&mut self, new: bool) -> &mut Self {
+        self.new_session = new;
+        self
+    }
+
+    /// Whether the process is killed when its [`Process`] is dropped before it has ended. It is by default; else it goes on
+    /// by itself. Either way it is reaped when it ends.
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.kill_on_drop = kill;
+        self
+    }
+
+    /// Sets which signal asks the process to end when it is [stopped](Process::stop) or its scope is cancelled, and how
+    /// long it gets before it is killed. `SIGTERM` and five seconds by default. With a time of zero it is killed at once.
+    pub fn ending(&mut self, signal: Signal, grace: Duration) -> &mut Self {
+        self.ending = Ending { signal, grace };
+        self
+    }
+
+    /// Sets what [`run`](run()) gives the process to read. An empty input is one, too: the child sees the end at once.
+    pub fn input(&mut self, input: impl Into<Vec<u8>>) -> &mut Self {
+        self.input = Some(input.into());
+        self
+    }
+
+    /// Whether it is an error for [`run`](run()) if the process ends with another status than success. It is by default.
+    pub fn check(&mut self, check: bool) -> &mut Self {
+        self.check = check;
+        self
+    }
+
+    /// Starts the process. Streams that are not set are those of this process.
+    ///
+    /// This thread is busy while the system starts the process,
+    /// often for about a millisecond.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, the working folder is not there, or
+    /// the system refuses something else.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn spawn(&mut self) -> Result<Process> {
+        spawn::spawn(self, Stdio::inherit, Stdio::inherit)
+    }
+
+    /// Starts the process and waits for it to end. Streams that are not set are those of this process.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn), and [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled. A status
+    /// other than success is no error.
+    ///
+    /// # Cancel safety
+    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
+    pub async fn status(&mut self) -> Result<ExitStatus> {
+        crate::lowlevel::checkpoint_if_cancelled().await?;
+        run::wait_in_scope(self.spawn()?).await
+    }
+
+    /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
+    /// input that is not set is empty.
+    ///
+    /// # Errors
+    /// As for [`status`](Self::status).
+    ///
+    /// # Cancel safety
+    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
+    pub async fn output(&mut self) -> Result<Output> {
+        crate::lowlevel::checkpoint_if_cancelled().await?;
+        let process = spawn::spawn(self, Stdio::null, Stdio::piped)?;
+        let CompletedProcess { status, stdout, stderr, .. } =
+            run::complete(process, None, Vec::new()).await?;
+        Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
+    }
+}
+
+/// What names a process to start: a [`Command`], a line for the shell (a string), or a program with its arguments (an
+/// array, a slice or a vector of strings).
+pub trait IntoCommand {
+    /// The command, or a reference to it.
+    type Command: std::borrow::BorrowMut<Command>;
+
+    /// Makes a command.
+    fn into_command(self) -> Self::Command;
+}
+
+impl IntoCommand for Command {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        self
+    }
+}
+
+impl<'a> IntoCommand for &'a mut Command {
+    type Command = &'a mut Command;
+
+    fn into_command(self) -> &'a mut Command {
+        self
+    }
+}
+
+impl IntoCommand for &str {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        Command::shell(self)
+    }
+}
+
+impl IntoCommand for &String {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        Command::shell(self)
+    }
+}
+
+impl IntoCommand for String {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        Command::shell(self)
+    }
+}
+
+impl<S: AsRef<OsStr>> IntoCommand for &[S] {
+    type Command = Command;
+
+    /// An empty list gives a command that cannot be started.
+    fn into_command(self) -> Command {
+        let mut command = Command::new(self.first().map_or(OsStr::new(""), AsRef::as_ref));
+        command.args(self.iter().skip(1));
+        command
+    }
+}
+
+impl<S: AsRef<OsStr>, const N: usize> IntoCommand for [S; N] {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        self.as_slice().into_command()
+    }
+}
+
+impl<S: AsRef<OsStr>, const N: usize> IntoCommand for &[S; N] {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        self.as_slice().into_command()
+    }
+}
+
+impl<S: AsRef<OsStr>> IntoCommand for Vec<S> {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        self.as_slice().into_command()
+    }
+}
+
+impl<S: AsRef<OsStr>> IntoCommand for &Vec<S> {
+    type Command = Command;
+
+    fn into_command(self) -> Command {
+        self.as_slice().into_command()
+    }
+}

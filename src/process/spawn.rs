@@ -1,0 +1,151 @@
+//! Starting a process.
+//!
+//! The standard library does it: with `posix_spawn` if it can, which costs the same however much memory this process has.
+//! What `posix_spawn` does not know is done between `fork` and `exec`.
+//!
+//! # Contract
+//! Between `fork` and `exec` only system calls are made, and nothing is allocated or locked, since other threads may have
+//! held any lock at the moment of the fork.
+
+use super::{
+    ChildStderr, ChildStdin, ChildStdout, Command, Process, Stdio,
+    child::Child,
+    command::{EnvironmentChange, Group},
+};
+use crate::{
+    error::{Error, Result},
+    runtime::Core,
+};
+use std::{
+    io::{self, IsTerminal},
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    process, ptr,
+};
+
+/// Starts the process, with these for streams that are not set.
+pub(super) fn spawn(
+    command: &Command,
+    input: impl FnOnce() -> Stdio,
+    output: impl Fn() -> Stdio,
+) -> Result<Process> {
+    // Outside of a run nothing could be done with it.
+    Core::with(|_| ());
+    let failed = |error| Error::of_operation(error, "start", command.program.display());
+    let (input, output, error) = (input(), output(), output());
+    let stdin = command.stdin.as_ref().unwrap_or(&input);
+    let stdout = command.stdout.as_ref().unwrap_or(&output);
+    let stderr = command.stderr.as_ref().unwrap_or(&error);
+    let mut prepared = prepare(command);
+    let leads_group = set_group(&mut prepared, command, stdin);
+    let mut shared = None;
+    prepared.stdin(stdin.open().map_err(failed)?);
+    if stderr.is_stdout() {
+        let (stdout, stderr, reader) = stdout.open_shared().map_err(failed)?;
+        prepared.stdout(stdout).stderr(stderr);
+        shared = reader;
+    } else {
+        prepared.stdout(stdout.open().map_err(failed)?).stderr(stderr.open().map_err(failed)?);
+    }
+    let mut child = prepared.spawn().map_err(failed)?;
+    let stdout = shared.or(child.stdout.take().map(OwnedFd::from));
+    Ok(Process {
+        stdin: child.stdin.take().map(|pipe| ChildStdin::new(pipe.into())),
+        stdout: stdout.map(ChildStdout::new),
+        stderr: child.stderr.take().map(|pipe| ChildStderr::new(pipe.into())),
+        child: Child::new(child.id(), leads_group, command.kill_on_drop),
+        ending: command.ending,
+    })
+}
+
+fn prepare(command: &Command) -> process::Command {
+    let mut prepared = process::Command::new(&command.program);
+    prepared.args(&command.arguments);
+    for change in &command.environment {
+        match change {
+            EnvironmentChange::Set(name, value) => prepared.env(name, value),
+            EnvironmentChange::Remove(name) => prepared.env_remove(name),
+            EnvironmentChange::Clear => prepared.env_clear(),
+        };
+    }
+    if let Some(directory) = &command.directory {
+        prepared.current_dir(directory);
+    }
+    if let Some(settings) = Settings::of(command) {
+        // SAFETY: it only makes system calls: see the contract.
+        unsafe { prepared.pre_exec(move || settings.apply()) };
+    }
+    prepared
+}
+
+/// Sets the child's process group. Tells whether it leads one of its own.
+fn set_group(prepared: &mut process::Command, command: &Command, stdin: &Stdio) -> bool {
+    if command.new_session {
+        return true;
+    }
+    let own = match command.process_group {
+        Group::Number(number) if number != 0 => {
+            prepared.process_group(number);
+            return false;
+        }
+        Group::Number(_) => true,
+        Group::Inherited => false,
+        Group::Suitable => !(stdin.is_inherited() && io::stdin().is_terminal()),
+    };
+    if own {
+        prepared.process_group(0);
+    }
+    own
+}
+
+/// What is set between `fork` and `exec`.
+struct Settings {
+    new_session: bool,
+    umask: Option<u32>,
+    groups: Option<Vec<libc::gid_t>>,
+    group: Option<libc::gid_t>,
+    user: Option<libc::uid_t>,
+}
+
+impl Settings {
+    /// Those that the command asks for, if it asks for any.
+    fn of(command: &Command) -> Option<Self> {
+        let Command { new_session, umask, user, group, .. } = *command;
+        let is_any = new_session
+            || umask.is_some()
+            || user.is_some()
+            || group.is_some()
+            || command.extra_groups.is_some();
+        // SAFETY: the call only asks.
+        let drops_rights = user.is_some() && unsafe { libc::geteuid() } == 0;
+        let groups = command.extra_groups.clone().or(drops_rights.then(Vec::new));
+        is_any.then_some(Self { new_session, umask, groups, group, user })
+    }
+
+    /// Called in the child. Groups come before the user, who may not set them any more.
+    fn apply(&self) -> io::Result<()> {
+        // SAFETY: these calls are allowed after a fork, and the list of groups is as long as is said.
+        unsafe {
+            if self.new_session {
+                check(libc::setsid())?;
+            }
+            if let Some(mask) = self.umask {
+                libc::umask(mask as libc::mode_t);
+            }
+            if let Some(groups) = &self.groups {
+                let pointer = if groups.is_empty() { ptr::null() } else { groups.as_ptr() };
+                check(libc::setgroups(groups.len() as _, pointer))?;
+            }
+            if let Some(group) = self.group {
+                check(libc::setgid(group))?;
+            }
+            if let Some(user) = self.user {
+                check(libc::setuid(user))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

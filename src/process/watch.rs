@@ -1,0 +1,75 @@
+//! Waiting for a process by way of a descriptor that stands for it.
+//!
+//! # Contract
+//! The descriptor is made while the process is an unreaped child of this one, so it stands for that and no other, and it
+//! lives as long as the operation on it.
+
+use crate::{
+    error::{Error, Result},
+    runtime::{Answer, Descriptor, Operation, Payload},
+};
+use anyio_driver::Op;
+use libc::pid_t;
+use std::io;
+
+/// Waits until a child that was not reaped has ended.
+pub(super) async fn ended(pid: pid_t) -> Result<()> {
+    let descriptor =
+        open(pid).map_err(|error| Error::of_operation(error, "open a descriptor of process", pid))?;
+    match Operation::new(Readable { descriptor }).await {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(refusal.on("wait for process", pid)),
+    }
+}
+
+fn open(pid: pid_t) -> io::Result<Descriptor> {
+    // SAFETY: no memory is involved.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { Descriptor::from_answer(number as u32) })
+}
+
+/// Waits until the descriptor is readable, which means that its process has ended.
+struct Readable {
+    descriptor: Descriptor,
+}
+
+// SAFETY: the descriptor is counted; no memory is named.
+unsafe impl Payload for Readable {
+    type Output = Answer;
+
+    fn op(&mut self) -> Op {
+        Op::Poll { fd: self.descriptor.raw(), events: libc::POLLIN as u32 }
+    }
+
+    fn finish(self, answer: Answer) -> Answer {
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Backend, Builder, process::Command};
+
+    #[test]
+    fn a_descriptor_tells_the_end_of_its_process() {
+        for backend in [Backend::Uring, Backend::Poll] {
+            Builder::new()
+                .backend(backend)
+                .run(async || -> Result<()> {
+                    let process = Command::new("cat").stdin(crate::process::Stdio::piped()).spawn()?;
+                    let mut process = process;
+                    process.stdin.take().expect("it is piped").close().await?;
+                    ended(process.pid() as pid_t).await?;
+                    assert!(process.try_wait()?.is_some_and(|status| status.success()));
+                    Ok(())
+                })
+                .unwrap()
+                .unwrap();
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Signals of the operating system.
+//!
+//! [`receiver`] opens a stream of signals. While any receiver of a signal is open, in whichever thread or run, the
+//! signal does nothing else; when the last goes, it does again what it did before.
+//!
+//! [`run`](crate::run) deals with the first `SIGINT` (Ctrl-C) by cancelling its main task:
+//! see [`Builder::handle_interrupt`](crate::Builder::handle_interrupt).
+
+mod dispatch;
+mod handler;
+mod interrupt;
+mod kind;
+mod listener;
+mod receiver;
+
+pub use kind::Signal;
+pub use receiver::{SignalReceiver, receiver};
+
+pub(crate) use dispatch::Dispatch;
+pub(crate) use interrupt::InterruptHandling;

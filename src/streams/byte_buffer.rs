@@ -1,0 +1,59 @@
+//! Bytes that were received and not yet asked for.
+//!
+//! # Contract
+//! [`take_into`](ByteBuffer::take_into) fills memory that a buffer owns: no more than its capacity, and then says how
+//! much of it is filled, as [`IoBufMut`] asks.
+
+use crate::runtime::Core;
+use anyio_driver::{Chunk, Driver, IoBufMut};
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Bytes that were received and not yet asked for.
+#[derive(Debug, Default)]
+pub(crate) struct ByteBuffer {
+    bytes: BytesMut,
+}
+
+impl ByteBuffer {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+
+    /// Takes the first bytes without copying them.
+    pub(crate) fn take(&mut self, count: usize) -> Bytes {
+        self.bytes.split_to(count).freeze()
+    }
+
+    /// Takes as many bytes as are there, fit into a chunk and were asked for.
+    pub(crate) fn take_chunk(&mut self, max_bytes: usize) -> Chunk {
+        let mut chunk = Core::with(|core| core.driver().pool().take());
+        let count = self.bytes.len().min(max_bytes).min(chunk.spare_capacity());
+        chunk.extend_from_slice(&self.bytes[..count]).expect("no more than there is room for");
+        self.bytes.advance(count);
+        chunk
+    }
+
+    /// Takes as many bytes as are there and fit into the buffer, from its beginning.
+    pub(crate) fn take_into<B: IoBufMut, E>(&mut self, mut buffer: B) -> (Result<usize, E>, B) {
+        let count = self.bytes.len().min(buffer.capacity());
+        // SAFETY: `count` bytes are there and there is room for them, in memory that nobody else uses.
+        unsafe {
+            buffer.pointer_mut().copy_from_nonoverlapping(self.bytes.as_ptr(), count);
+            buffer.set_filled(count);
+        }
+        self.bytes.advance(count);
+        (Ok(count), buffer)
+    }
+}

@@ -1,0 +1,159 @@
+//! One stream out of two, one for each direction.
+
+use super::{
+    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, ObjectReceiveStream,
+    ObjectSendStream,
+};
+use crate::error::{Error, Result};
+use anyio_driver::{Chunk, IoBuf, IoBufMut};
+
+/// A stream of bytes that sends into one stream and receives from another, such as the standard input and output of a
+/// process.
+#[derive(Debug)]
+pub struct StapledByteStream<S, R> {
+    /// `None` after the end was sent.
+    send_stream: Option<S>,
+    receive_stream: R,
+}
+
+impl<S, R> StapledByteStream<S, R> {
+    /// Staples two streams together.
+    pub fn new(send_stream: S, receive_stream: R) -> Self {
+        Self { send_stream: Some(send_stream), receive_stream }
+    }
+
+    /// Where bytes go; `None` after the end was sent.
+    pub fn send_stream(&self) -> Option<&S> {
+        self.send_stream.as_ref()
+    }
+
+    /// Where bytes come from.
+    pub fn receive_stream(&self) -> &R {
+        &self.receive_stream
+    }
+
+    /// Both; the first is `None` after the end was sent.
+    pub fn into_parts(self) -> (Option<S>, R) {
+        (self.send_stream, self.receive_stream)
+    }
+}
+
+impl<S, R: ByteReceiveStream> ByteReceiveStream for StapledByteStream<S, R> {
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        self.receive_stream.receive().await
+    }
+
+    async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+        assert!(max_bytes > 0, "receiving at most 0 bytes");
+        self.receive_stream.receive_at_most(max_bytes).await
+    }
+
+    async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+        self.receive_stream.receive_into(buffer).await
+    }
+}
+
+impl<S: ByteSendStream, R> ByteSendStream for StapledByteStream<S, R> {
+    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+        match &mut self.send_stream {
+            Some(stream) => stream.send_buf(data).await,
+            None => (Err(Error::ClosedResource), data),
+        }
+    }
+}
+
+/// A half that only sends says that nothing more will come by being closed, which is what dropping it does.
+impl<S: ByteSendStream, R: ByteReceiveStream> ByteStream for StapledByteStream<S, R> {
+    async fn send_eof(&mut self) -> Result<()> {
+        self.send_stream = None;
+        Ok(())
+    }
+
+    async fn close(self) -> Result<()> {
+        drop(self.send_stream);
+        drop(self.receive_stream);
+        Ok(())
+    }
+}
+
+/// Attributes of both parts; the receiving one comes first.
+impl<S: Attributes, R: Attributes> Attributes for StapledByteStream<S, R> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.receive_stream.provide(request);
+        if let Some(stream) = &self.send_stream {
+            stream.provide(request);
+        }
+    }
+}
+
+/// A stream of objects that sends into one stream and receives from another.
+///
+/// ```
+/// use anyio::{Result, streams::{ObjectReceiveStream, ObjectSendStream, StapledObjectStream, memory}};
+///
+/// # anyio::run(async || -> Result<()> {
+/// let (sender, receiver) = memory::channel(1);
+/// let mut stream = StapledObjectStream::new(sender, receiver);
+/// stream.send(1).await?;
+/// stream.send_eof().await?;
+/// assert_eq!(stream.receive().await?, Some(1));
+/// assert_eq!(stream.receive().await?, None);
+/// # Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct StapledObjectStream<S, R> {
+    send_stream: S,
+    receive_stream: R,
+}
+
+impl<S, R> StapledObjectStream<S, R> {
+    /// Staples two streams together.
+    pub fn new(send_stream: S, receive_stream: R) -> Self {
+        Self { send_stream, receive_stream }
+    }
+
+    /// Where objects go.
+    pub fn send_stream(&self) -> &S {
+        &self.send_stream
+    }
+
+    /// Where objects come from.
+    pub fn receive_stream(&self) -> &R {
+        &self.receive_stream
+    }
+
+    /// Both.
+    pub fn into_parts(self) -> (S, R) {
+        (self.send_stream, self.receive_stream)
+    }
+}
+
+impl<S, R: ObjectReceiveStream> ObjectReceiveStream for StapledObjectStream<S, R> {
+    type Item = R::Item;
+
+    async fn receive(&mut self) -> Result<Option<R::Item>> {
+        self.receive_stream.receive().await
+    }
+}
+
+impl<T, S: ObjectSendStream<T>, R> ObjectSendStream<T> for StapledObjectStream<S, R> {
+    async fn send(&mut self, item: T) -> Result<()> {
+        self.send_stream.send(item).await
+    }
+
+    fn send_nowait(&mut self, item: T) -> Result<(), (Error, T)> {
+        self.send_stream.send_nowait(item)
+    }
+
+    async fn send_eof(&mut self) -> Result<()> {
+        self.send_stream.send_eof().await
+    }
+}
+
+/// Attributes of both parts; the receiving one comes first.
+impl<S: Attributes, R: Attributes> Attributes for StapledObjectStream<S, R> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.receive_stream.provide(request);
+        self.send_stream.provide(request);
+    }
+}

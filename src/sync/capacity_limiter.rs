@@ -1,0 +1,268 @@
+//! Tokens that are lent to borrowers.
+
+mod borrower;
+
+pub use borrower::Borrower;
+
+use super::waiting::{Grant, Waiting};
+use crate::{
+    error::{Error, Result},
+    runtime::WaitQueue,
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashSet, VecDeque},
+    fmt::Debug,
+    hash::Hash,
+};
+
+const TWICE: &str = "borrowing from this limiter on behalf of the same borrower";
+
+/// A number of tokens that are lent to borrowers, at most one to each.
+///
+/// It differs from a [`Semaphore`](super::Semaphore) in that it knows who has borrowed, and that the number of tokens can
+/// be changed while it is in use. A borrower is a task, or anything that can be told apart from others: the address of a
+/// client, the number of an account.
+///
+/// Whoever waits is served in order. A token that becomes free belongs to the first of them at once; nobody can take it
+/// before that task runs.
+///
+/// ```
+/// use anyio::{Error, Result, sync::CapacityLimiter};
+///
+/// # anyio::run(async || -> Result<()> {
+/// let limiter = CapacityLimiter::new(10);
+/// let token = limiter.acquire_on_behalf_of("client 1").await?;
+/// assert!(matches!(limiter.try_acquire_on_behalf_of("client 1"), Err(Error::BusyResource(_))));
+/// assert_eq!(limiter.borrowed_tokens(), 1);
+/// # drop(token);
+/// # Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct CapacityLimiter {
+    total: Cell<usize>,
+    borrowers: RefCell<HashSet<Borrower>>,
+    /// Who waits, in the order of the queue, under the labels there.
+    requests: RefCell<VecDeque<(u64, Borrower)>>,
+    last_label: Cell<u64>,
+    waiting: WaitQueue,
+}
+
+/// How a [`CapacityLimiter`] stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CapacityLimiterStatistics {
+    /// How many tokens are lent.
+    pub borrowed_tokens: usize,
+    /// How many there are; `usize::MAX` if there is no limit.
+    pub total_tokens: usize,
+    /// To whom they are lent, in no order.
+    pub borrowers: Vec<Borrower>,
+    /// How many tasks wait for one.
+    pub tasks_waiting: usize,
+}
+
+impl CapacityLimiter {
+    /// A limiter with this many tokens. 0 lends nothing until [`set_total_tokens`](Self::set_total_tokens) is called,
+    /// `usize::MAX` is no limit.
+    pub fn new(total_tokens: usize) -> Self {
+        Self {
+            total: Cell::new(total_tokens),
+            borrowers: RefCell::default(),
+            requests: RefCell::default(),
+            last_label: Cell::new(0),
+            waiting: WaitQueue::new(),
+        }
+    }
+
+    /// How many tokens there are; `usize::MAX` if there is no limit.
+    pub fn total_tokens(&self) -> usize {
+        self.total.get()
+    }
+
+    /// Changes the number of tokens. If there are more, those who wait get them at once. If there are fewer than are lent,
+    /// nobody loses theirs, but as many as are missing are not lent again.
+    pub fn set_total_tokens(&self, total_tokens: usize) {
+        self.total.set(total_tokens);
+        self.lend();
+    }
+
+    /// How many tokens are lent.
+    pub fn borrowed_tokens(&self) -> usize {
+        self.borrowers.borrow().len()
+    }
+
+    /// How many tokens are left: less than 0 if the number of tokens was made less than were lent, `isize::MAX` if there
+    /// is no limit.
+    pub fn available_tokens(&self) -> isize {
+        let total = isize::try_from(self.total.get()).unwrap_or(isize::MAX);
+        if total == isize::MAX { total } else { total - self.borrowed_tokens() as isize }
+    }
+
+    /// Borrows a token for the current task, waiting for one if need be. Dropping it gives it back.
+    ///
+    /// # Errors
+    /// [`Error::BusyResource`] if this task has borrowed one or is waiting for one, [`Error::Cancelled`] if the scope is
+    /// cancelled before it was this task's turn.
+    ///
+    /// # Cancel safety
+    /// A cancelled call loses its place in the queue. One that is dropped after its turn has come gives the token to the
+    /// next.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub async fn acquire(&self) -> Result<CapacityToken<'_>> {
+        self.acquire_for(Borrower::current_task()).await
+    }
+
+    /// Borrows a token on behalf of whatever the value names, waiting for one if need be.
+    ///
+    /// # Errors
+    /// As for [`acquire`](Self::acquire), with the borrower in the place of the task.
+    ///
+    /// # Cancel safety
+    /// As for [`acquire`](Self::acquire).
+    pub async fn acquire_on_behalf_of(
+        &self,
+        borrower: impl Hash + Eq + Debug + 'static,
+    ) -> Result<CapacityToken<'_>> {
+        self.acquire_for(Borrower::new(borrower)).await
+    }
+
+    /// Borrows a token for the current task if there is one to be had.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if there is none, [`Error::BusyResource`] if this task has borrowed one or is waiting for
+    /// one.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn try_acquire(&self) -> Result<CapacityToken<'_>> {
+        self.try_acquire_for(&Borrower::current_task())
+    }
+
+    /// Borrows a token on behalf of whatever the value names, if there is one to be had.
+    ///
+    /// # Errors
+    /// As for [`try_acquire`](Self::try_acquire), with the borrower in the place of the task.
+    pub fn try_acquire_on_behalf_of(
+        &self,
+        borrower: impl Hash + Eq + Debug + 'static,
+    ) -> Result<CapacityToken<'_>> {
+        self.try_acquire_for(&Borrower::new(borrower))
+    }
+
+    /// How it stands.
+    pub fn statistics(&self) -> CapacityLimiterStatistics {
+        CapacityLimiterStatistics {
+            borrowed_tokens: self.borrowed_tokens(),
+            total_tokens: self.total.get(),
+            borrowers: self.borrowers.borrow().iter().cloned().collect(),
+            tasks_waiting: self.waiting.len(),
+        }
+    }
+
+    async fn acquire_for(&self, borrower: Borrower) -> Result<CapacityToken<'_>> {
+        Waiting::new(Acquire { limiter: self, borrower, label: 0 }).await?
+    }
+
+    fn try_acquire_for(&self, borrower: &Borrower) -> Result<CapacityToken<'_>> {
+        let requested = self.requests.borrow().iter().any(|(_, waiting)| waiting == borrower);
+        let mut borrowers = self.borrowers.borrow_mut();
+        if requested || borrowers.contains(borrower) {
+            return Err(Error::BusyResource(TWICE));
+        }
+        if borrowers.len() >= self.total.get() {
+            return Err(Error::WouldBlock);
+        }
+        borrowers.insert(borrower.clone());
+        drop(borrowers);
+        Ok(self.token(borrower))
+    }
+
+    fn token(&self, borrower: &Borrower) -> CapacityToken<'_> {
+        CapacityToken { limiter: self, borrower: borrower.clone() }
+    }
+
+    fn withdraw(&self, label: u64) -> Option<Borrower> {
+        let mut requests = self.requests.borrow_mut();
+        let place = requests.binary_search_by_key(&label, |(label, _)| *label).ok()?;
+        requests.remove(place).map(|(_, borrower)| borrower)
+    }
+
+    fn lend(&self) {
+        while self.borrowed_tokens() < self.total.get()
+            && self.waiting.hand_over(0, |label| {
+                let borrower = self.withdraw(label);
+                self.borrowers.borrow_mut().extend(borrower);
+            })
+        {}
+    }
+
+    fn give_back(&self, borrower: &Borrower) {
+        // Dropping the borrower may run code of users.
+        let _borrower = self.borrowers.borrow_mut().take(borrower);
+        self.lend();
+    }
+}
+
+struct Acquire<'a> {
+    limiter: &'a CapacityLimiter,
+    borrower: Borrower,
+    label: u64,
+}
+
+impl<'a> Grant for Acquire<'a> {
+    type Output = Result<CapacityToken<'a>>;
+
+    fn queue(&self) -> &WaitQueue {
+        &self.limiter.waiting
+    }
+
+    fn try_now(&mut self) -> Option<Self::Output> {
+        match self.limiter.try_acquire_for(&self.borrower) {
+            Err(Error::WouldBlock) => None,
+            acquired => Some(acquired),
+        }
+    }
+
+    fn queue_up(&mut self) -> u64 {
+        self.label = self.limiter.last_label.get() + 1;
+        self.limiter.last_label.set(self.label);
+        self.limiter.requests.borrow_mut().push_back((self.label, self.borrower.clone()));
+        self.label
+    }
+
+    fn granted(&mut self, _: i32) -> Self::Output {
+        Ok(self.limiter.token(&self.borrower))
+    }
+
+    fn left(&mut self) {
+        drop(self.limiter.withdraw(self.label));
+    }
+
+    fn pass_on(&mut self, _: i32) {
+        self.limiter.give_back(&self.borrower);
+    }
+}
+
+/// A token of a [`CapacityLimiter`]. Dropping it gives it back.
+#[derive(Debug)]
+#[must_use = "the token is given back when it is dropped"]
+pub struct CapacityToken<'a> {
+    limiter: &'a CapacityLimiter,
+    borrower: Borrower,
+}
+
+impl CapacityToken<'_> {
+    /// On whose behalf it was borrowed.
+    pub fn borrower(&self) -> &Borrower {
+        &self.borrower
+    }
+}
+
+impl Drop for CapacityToken<'_> {
+    fn drop(&mut self) {
+        self.limiter.give_back(&self.borrower);
+    }
+}

@@ -1,0 +1,118 @@
+//! What `#[anyio::test]` needs.
+
+use crate::{
+    lowlevel::RunStatistics,
+    runtime::{Backend, Builder},
+};
+use std::{env, fmt::Debug};
+
+/// The environment variable that names the back ends to test on.
+const BACKENDS: &str = "ANYIO_TEST_BACKENDS";
+
+/// What a test may give.
+pub trait Verdict {
+    /// Panics if the test has failed.
+    fn check(self);
+}
+
+impl Verdict for () {
+    fn check(self) {}
+}
+
+impl<T, E: Debug> Verdict for Result<T, E> {
+    fn check(self) {
+        if let Err(error) = self {
+            panic!("the test gave an error: {error:?}");
+        }
+    }
+}
+
+/// Runs a test on one back end, and looks whether its run ended clean.
+///
+/// # Panics
+/// If the test did or gave an error, if something was left after it, or if the back end cannot be had on this host and
+/// the environment does not leave it out.
+#[track_caller]
+pub fn run_test<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFnOnce() -> V) {
+    if !is_selected(backend, env::var(BACKENDS).ok().as_deref()) {
+        return log::info!("{BACKENDS} leaves out a test on {backend}");
+    }
+    match builder.backend(backend).run_to_end(test, RunStatistics::of) {
+        Ok((verdict, left)) => {
+            verdict.check();
+            check_clean(left);
+        }
+        Err(error) => panic!(
+            "this host does not offer the back end {backend:?}, so the test did not run: {error}\n\
+             ({BACKENDS} names the back ends to test on, as in {BACKENDS}=poll)"
+        ),
+    }
+}
+
+fn is_selected(backend: Backend, selection: Option<&str>) -> bool {
+    let Some(names) = selection.filter(|names| !names.is_empty()) else { return true };
+    names.split(',').any(|name| match name.trim().parse::<Backend>() {
+        Ok(selected) => selected == backend || selected == Backend::Auto,
+        Err(error) => panic!("{BACKENDS}: {error}"),
+    })
+}
+
+#[track_caller]
+fn check_clean(left: RunStatistics) {
+    let clean = RunStatistics {
+        tasks: 0,
+        waits: 0,
+        operations_in_flight: 0,
+        orphaned_operations: 0,
+        buffers_in_use: 0,
+        stale_completions: 0,
+    };
+    assert_eq!(left, clean, "the test passed, but something was left when its run had been torn down");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CancelScope, sleep_forever};
+    use std::{future::poll_fn, pin::pin, task::Poll};
+
+    #[test]
+    fn the_environment_selects_back_ends() {
+        assert!(is_selected(Backend::Uring, None) && is_selected(Backend::Poll, Some("")));
+        assert!(is_selected(Backend::Poll, Some("poll")) && !is_selected(Backend::Uring, Some("poll")));
+        assert!(
+            is_selected(Backend::Uring, Some("poll, uring")) && is_selected(Backend::Uring, Some("auto"))
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "no back end is called \"epoll\"")]
+    fn an_unknown_name_in_the_environment_is_no_silent_pass() {
+        is_selected(Backend::Poll, Some("epoll"));
+    }
+
+    #[test]
+    #[should_panic(expected = "the test gave an error: WouldBlock")]
+    fn an_error_fails_the_test() {
+        run_test(Builder::new(), Backend::Poll, async || Err::<(), _>(crate::Error::WouldBlock));
+    }
+
+    #[test]
+    #[should_panic(expected = "something was left")]
+    fn a_forgotten_wait_fails_the_test() {
+        run_test(Builder::new(), Backend::Poll, async || {
+            let mut forgotten = Box::pin(sleep_forever());
+            poll_fn(|cx| Poll::Ready(assert!(forgotten.as_mut().poll(cx).is_pending()))).await;
+            std::mem::forget(forgotten);
+        });
+    }
+
+    #[test]
+    fn what_is_dropped_half_way_is_not_left() {
+        run_test(Builder::new(), Backend::Poll, async || {
+            let scope = CancelScope::new();
+            let mut dropped = pin!(scope.run(async || Err::<(), _>(sleep_forever().await)));
+            poll_fn(|cx| Poll::Ready(assert!(dropped.as_mut().poll(cx).is_pending()))).await;
+        });
+    }
+}

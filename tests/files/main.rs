@@ -1,0 +1,8 @@
+//! Files, folders, paths and temporary files, on both back ends.
+
+mod file;
+mod folder;
+mod names;
+mod path;
+mod streams;
+mod tempfile;

@@ -1,0 +1,170 @@
+use crate::folder::on_each_backend;
+use anyio::{
+    CancelScope, Path, Result,
+    tempfile::{self, Builder, NamedTemporaryFile, SpooledTemporaryFile, TemporaryDirectory},
+};
+use std::io::SeekFrom;
+
+#[test]
+fn a_nameless_file_is_written_and_read_and_leaves_nothing() {
+    on_each_backend(async |folder| {
+        let mut file = Builder::new().directory(folder.join("")).file().await?;
+        file.write_all("scratch").await.0?;
+        file.rewind().await?;
+        let (count, text) = file.read_to_string(String::new()).await;
+        assert_eq!((count?, text.as_str()), (7, "scratch"));
+        assert_eq!(std::fs::read_dir(folder.join(""))?.count(), 0);
+        file.close().await
+    });
+}
+
+#[test]
+fn a_named_file_is_there_until_it_is_closed_or_dropped() {
+    on_each_backend(async |folder| {
+        let builder = Builder::new().directory(folder.join("")).prefix("a-").suffix(".txt");
+        let mut closed = builder.clone().named_file().await?;
+        let name = closed.path().name().to_str().unwrap().to_owned();
+        assert!(name.starts_with("a-") && name.ends_with(".txt"), "{name}");
+        closed.write_all("contents").await.0?;
+        assert_eq!(closed.path().read_text().await?, "contents");
+        let dropped = builder.clone().named_file().await?;
+        let paths = [closed.path().clone(), dropped.path().clone()];
+        let scope = CancelScope::new();
+        scope
+            .run(async || -> Result<()> {
+                scope.cancel();
+                closed.close().await
+            })
+            .await?
+            .expect("closing is not cancelled");
+        drop(dropped);
+        for path in paths {
+            assert!(!path.exists().await?, "{path:?}");
+        }
+        let (kept, path) = builder.named_file().await?.keep()?;
+        kept.close().await?;
+        assert!(path.exists().await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cancellation_that_leads_past_a_temporary_file_removes_it() {
+    on_each_backend(async |folder| {
+        let directory = folder.join("");
+        let scope = CancelScope::new();
+        let result = scope
+            .run(async || -> Result<()> {
+                let builder = Builder::new().directory(&directory);
+                let _file = builder.clone().named_file().await?;
+                let inner = builder.folder().await?;
+                (inner.path() / "file").touch().await?;
+                scope.cancel();
+                anyio::lowlevel::checkpoint().await?;
+                unreachable!("the checkpoint tells of the cancellation")
+            })
+            .await?;
+        assert_eq!(result, None);
+        assert_eq!(std::fs::read_dir(&directory)?.count(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_persisted_file_replaces_what_was_there() {
+    on_each_backend(async |folder| {
+        let target = Path::from(folder.join("target"));
+        target.write_text("old").await?;
+        let mut file = Builder::new().directory(folder.join("")).named_file().await?;
+        file.write_all("new").await.0?;
+        file.persist(&target).await?.close().await?;
+        assert_eq!(target.read_text().await?, "new");
+        let lost = Builder::new().directory(folder.join("")).named_file().await?;
+        assert!(lost.persist(folder.join("no/such/folder")).await.is_err());
+        assert_eq!(std::fs::read_dir(folder.join(""))?.count(), 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_folder_goes_with_all_that_is_in_it() {
+    on_each_backend(async |_| {
+        let closed = TemporaryDirectory::new().await?;
+        let dropped = TemporaryDirectory::new().await?;
+        let paths = [closed.path().clone(), dropped.path().clone()];
+        for path in &paths {
+            (path / "a" / "b").create_dir_all().await?;
+            (path / "a" / "file").touch().await?;
+        }
+        closed.close().await?;
+        drop(dropped);
+        for path in &paths {
+            assert!(!path.exists().await?);
+            assert!((path / "file").write_text("no").await.is_err());
+        }
+        let kept = TemporaryDirectory::new().await?.keep();
+        assert!(kept.is_dir().await?);
+        kept.rmdir().await
+    });
+}
+
+#[test]
+fn a_spooled_file_moves_to_the_disk_only_beyond_its_bound() {
+    on_each_backend(async |folder| {
+        let mut file = Builder::new().directory(folder.join("")).spooled_file(10);
+        file.write_all("01234").await.0?;
+        file.write_all("56789").await.0?;
+        assert!(!file.is_rolled_over(), "exactly the bound stays in memory");
+        assert_eq!(file.seek(SeekFrom::Start(2)).await?, 2);
+        let (count, buffer) = file.read([0u8; 4]).await;
+        assert_eq!((count?, &buffer), (4, b"2345"));
+        file.write_all("x").await.0?;
+        assert!(!file.is_rolled_over());
+        assert_eq!(file.seek(SeekFrom::End(0)).await?, 10);
+        file.write_all("y").await.0?;
+        assert!(file.is_rolled_over());
+        assert_eq!(file.stream_position()?, 11);
+        file.rewind().await?;
+        let (count, contents) = file.read_to_end(Vec::new()).await;
+        assert_eq!((count?, &contents[..]), (11, &b"012345x789y"[..]));
+        file.set_len(3).await?;
+        file.rollover().await?;
+        assert_eq!(file.seek(SeekFrom::End(0)).await?, 3);
+        file.close().await
+    });
+}
+
+#[test]
+fn a_spooled_file_has_gaps_of_zeroes_and_ends_where_its_contents_do() {
+    on_each_backend(async |_| {
+        let mut file = SpooledTemporaryFile::new(100);
+        file.seek(SeekFrom::Start(3)).await?;
+        assert_eq!(file.read([0u8; 4]).await.0?, 0);
+        file.write_all("end").await.0?;
+        file.set_len(7).await?;
+        assert!(file.seek(SeekFrom::Current(-9)).await.is_err());
+        file.rollover().await?;
+        assert_eq!(file.stream_position()?, 6);
+        file.rewind().await?;
+        let (_, contents) = file.read_to_end(Vec::new()).await;
+        assert_eq!(contents, b"\0\0\0end\0");
+        Ok(())
+    });
+}
+
+#[test]
+fn files_and_folders_that_stay_are_made_where_they_belong() {
+    on_each_backend(async |_| {
+        let (file, path) = tempfile::mkstemp().await?;
+        assert_eq!(path.parent(), Some(tempfile::gettempdir()));
+        file.close().await?;
+        path.unlink().await?;
+        let folder = tempfile::mkdtemp().await?;
+        assert_eq!(folder.parent(), Some(tempfile::gettempdir()));
+        folder.rmdir().await?;
+        let nowhere = Builder::new().directory("/no/such/folder").named_file().await;
+        assert!(nowhere.unwrap_err().to_string().contains("/no/such/folder"));
+        assert!(NamedTemporaryFile::new().await?.path().is_file().await?);
+        Ok(())
+    });
+}

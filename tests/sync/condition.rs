@@ -1,0 +1,185 @@
+//! `Condition`.
+
+use crate::lock::begin;
+use anyio::{
+    CancelScope, Error, Result,
+    sync::{Condition, Lock},
+    task_group,
+    testing::wait_all_tasks_blocked,
+};
+use std::{cell::RefCell, pin::pin};
+
+#[anyio::test]
+async fn notifications_wake_the_first_to_wait_first() -> Result<()> {
+    let (lock, condition, order) = (Lock::new(()), Condition::new(), RefCell::new(vec![]));
+    task_group(async |tg| -> Result<()> {
+        for number in 0..4 {
+            let (lock, condition, order) = (&lock, &condition, &order);
+            tg.start_soon(async move {
+                let _guard = condition.wait(lock.acquire().await?).await?;
+                assert!(lock.statistics().owned_by_current_task);
+                order.borrow_mut().push(number);
+                anyio::Ok(())
+            });
+        }
+        wait_all_tasks_blocked().await?;
+        assert_eq!(condition.statistics().tasks_waiting, 4);
+        assert!(!lock.locked());
+        for (count, left) in [(1, 3), (2, 1)] {
+            let guard = lock.acquire().await?;
+            condition.notify(&guard, count);
+            assert_eq!(condition.statistics().tasks_waiting, left);
+            drop(guard);
+            wait_all_tasks_blocked().await?;
+            assert_eq!(order.borrow().len(), 4 - left);
+        }
+        condition.notify_all(&lock.acquire().await?);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(*order.borrow(), [0, 1, 2, 3]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn who_is_notified_goes_on_only_with_the_lock() -> Result<()> {
+    let (lock, condition) = (Lock::new(0), Condition::new());
+    task_group(async |tg| -> Result<()> {
+        let waiter = tg.start_soon(async {
+            let guard = condition.wait(lock.acquire().await?).await?;
+            anyio::Ok(*guard)
+        });
+        wait_all_tasks_blocked().await?;
+        let mut guard = lock.acquire().await?;
+        condition.notify(&guard, 1);
+        wait_all_tasks_blocked().await?;
+        *guard = 7;
+        drop(guard);
+        assert_eq!(waiter.await?, 7);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_cancelled_waiter_is_not_notified_and_leaves_the_lock_free() -> Result<()> {
+    let (lock, condition, scope) = (Lock::new(()), Condition::new(), CancelScope::new());
+    task_group(async |tg| -> Result<()> {
+        let cancelled = tg.start_soon(async {
+            scope
+                .run(async || {
+                    let _guard = condition.wait(lock.acquire().await?).await?;
+                    Ok::<_, Error>(())
+                })
+                .await
+        });
+        wait_all_tasks_blocked().await?;
+        let next = tg.start_soon(async {
+            let _guard = condition.wait(lock.acquire().await?).await?;
+            anyio::Ok(())
+        });
+        wait_all_tasks_blocked().await?;
+        scope.cancel();
+        condition.notify(&lock.acquire().await?, 1);
+        assert_eq!(cancelled.await?, None);
+        next.await?;
+        Ok(())
+    })
+    .await?;
+    assert!(!lock.locked());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_cancellation_after_the_notification_does_not_lose_it() -> Result<()> {
+    let (lock, condition, scope) = (Lock::new(()), Condition::new(), CancelScope::new());
+    task_group(async |tg| -> Result<()> {
+        let waiter = tg.start_soon(async {
+            scope
+                .run(async || {
+                    let _guard = condition.wait(lock.acquire().await?).await?;
+                    Ok::<_, Error>(())
+                })
+                .await
+        });
+        wait_all_tasks_blocked().await?;
+        let guard = lock.acquire().await?;
+        condition.notify(&guard, 1);
+        scope.cancel();
+        wait_all_tasks_blocked().await?;
+        drop(guard);
+        assert_eq!(waiter.await?, Some(()));
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_notified_waiter_that_is_dropped_passes_the_notification_on() -> Result<()> {
+    for waits_for_the_lock in [false, true] {
+        let (lock, condition) = (Lock::new(()), Condition::new());
+        task_group(async |tg| -> Result<()> {
+            let next;
+            {
+                let mut dropped = pin!(condition.wait(lock.acquire().await?));
+                begin(dropped.as_mut()).await;
+                next = tg.start_soon(async {
+                    let _guard = condition.wait(lock.acquire().await?).await?;
+                    anyio::Ok(())
+                });
+                wait_all_tasks_blocked().await?;
+                tg.start_soon(async {
+                    let guard = lock.acquire().await?;
+                    condition.notify(&guard, 1);
+                    wait_all_tasks_blocked().await?;
+                    anyio::Ok(())
+                });
+                anyio::lowlevel::checkpoint().await?;
+                assert_eq!(condition.statistics().tasks_waiting, 1);
+                if waits_for_the_lock {
+                    begin(dropped.as_mut()).await;
+                    assert_eq!(lock.statistics().tasks_waiting, 1);
+                }
+            }
+            assert_eq!(condition.statistics().tasks_waiting, 0);
+            next.await?;
+            Ok(())
+        })
+        .await?;
+        assert!(!lock.locked());
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn waiting_for_a_predicate_looks_at_each_notification() -> Result<()> {
+    let (lock, condition) = (Lock::new(0), Condition::new());
+    task_group(async |tg| -> Result<()> {
+        let waiter = tg.start_soon(async {
+            let guard = condition.wait_for(lock.acquire().await?, |value| *value == 3).await?;
+            anyio::Ok(*guard)
+        });
+        for _ in 0..3 {
+            wait_all_tasks_blocked().await?;
+            assert_eq!(condition.statistics().tasks_waiting, 1);
+            let mut guard = lock.acquire().await?;
+            *guard += 1;
+            condition.notify_all(&guard);
+        }
+        assert_eq!(waiter.await?, 3);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+#[should_panic(expected = "two locks")]
+async fn one_condition_with_two_locks_is_told() {
+    let (one, other, condition) = (Lock::new(()), Lock::new(()), Condition::new());
+    let mut waiting = pin!(condition.wait(one.acquire().await.unwrap()));
+    begin(waiting.as_mut()).await;
+    condition.notify(&other.acquire().await.unwrap(), 1);
+}

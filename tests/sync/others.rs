@@ -1,0 +1,276 @@
+//! `Promise`, `Barrier`, `OnceCell`, `RwLock` and `ResourceGuard`.
+
+use crate::lock::begin;
+use anyio::{
+    CancelScope, Error, Result,
+    lowlevel::checkpoint,
+    sync::{Barrier, OnceCell, Promise, PromiseStatus, ResourceGuard, RwLock},
+    task_group,
+    testing::wait_all_tasks_blocked,
+};
+use std::{
+    cell::{Cell, RefCell},
+    pin::pin,
+};
+
+#[anyio::test]
+async fn a_promise_gives_its_value_to_all_before_and_after_it_is_set() -> Result<()> {
+    let promise = Promise::new();
+    task_group(async |tg| -> Result<()> {
+        let waiters = [(); 2].map(|()| tg.start_soon(async { anyio::Ok(promise.wait().await?.copied()) }));
+        wait_all_tasks_blocked().await?;
+        assert_eq!((promise.status(), promise.statistics().tasks_waiting), (PromiseStatus::Pending, 2));
+        assert_eq!(promise.get(), None);
+        promise.set(5).unwrap();
+        for waiter in waiters {
+            assert_eq!(waiter.await?, Some(5));
+        }
+        Ok(())
+    })
+    .await?;
+    assert_eq!(promise.wait().await?, Some(&5));
+    assert_eq!((promise.status(), promise.get()), (PromiseStatus::Finished, Some(&5)));
+    Ok(())
+}
+
+#[test]
+fn a_promise_has_one_value() {
+    let promise = Promise::new();
+    promise.set(1).unwrap();
+    assert_eq!(promise.set(2), Err(2));
+    promise.cancel();
+    assert_eq!((promise.status(), promise.get()), (PromiseStatus::Finished, Some(&1)));
+    assert!(format!("{promise:?}").contains("Finished"));
+}
+
+#[anyio::test]
+async fn a_cancelled_promise_has_no_value() -> Result<()> {
+    let promise = Promise::new();
+    task_group(async |tg| -> Result<()> {
+        let waiter = tg.start_soon(async { anyio::Ok(promise.wait().await?.copied()) });
+        wait_all_tasks_blocked().await?;
+        promise.cancel();
+        assert_eq!(waiter.await?, None);
+        Ok(())
+    })
+    .await?;
+    assert_eq!((promise.status(), promise.set(1)), (PromiseStatus::Cancelled, Err(1)));
+    assert_eq!(promise.wait().await?, None);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_cancelled_waiter_leaves_the_promise_and_others_alone() -> Result<()> {
+    let (promise, scope) = (Promise::new(), CancelScope::new());
+    task_group(async |tg| -> Result<()> {
+        let cancelled =
+            tg.start_soon(async { scope.run(async || Ok::<_, Error>(promise.wait().await?.copied())).await });
+        let other = tg.start_soon(async { anyio::Ok(promise.wait().await?.copied()) });
+        wait_all_tasks_blocked().await?;
+        scope.cancel();
+        assert_eq!(cancelled.await?, None);
+        promise.set(1).unwrap();
+        assert_eq!(other.await?, Some(1));
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_barrier_lets_rounds_through_with_one_last_each() -> Result<()> {
+    let (barrier, last) = (Barrier::new(3), Cell::new(0));
+    task_group(async |tg| -> Result<()> {
+        for _ in 0..3 {
+            tg.start_soon(async {
+                for _ in 0..2 {
+                    let is_last = barrier.wait().await?;
+                    last.set(last.get() + usize::from(is_last));
+                }
+                anyio::Ok(())
+            });
+        }
+        Ok(())
+    })
+    .await?;
+    assert_eq!((last.get(), barrier.statistics().tasks_waiting), (2, 0));
+    Ok(())
+}
+
+#[anyio::test]
+async fn who_is_cancelled_at_a_barrier_has_not_come() -> Result<()> {
+    let (barrier, scope) = (Barrier::new(2), CancelScope::new());
+    task_group(async |tg| -> Result<()> {
+        let cancelled =
+            tg.start_soon(async { scope.run(async || Ok::<_, Error>(barrier.wait().await?)).await });
+        wait_all_tasks_blocked().await?;
+        assert_eq!(barrier.statistics().tasks_waiting, 1);
+        scope.cancel();
+        let waiter = tg.start_soon(async { anyio::Ok(barrier.wait().await?) });
+        assert_eq!(cancelled.await?, None);
+        wait_all_tasks_blocked().await?;
+        assert_eq!(barrier.statistics().tasks_waiting, 1);
+        assert!(barrier.wait().await?);
+        assert!(!waiter.await?);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_cell_is_initialised_once_and_others_wait() -> Result<()> {
+    let (cell, made) = (OnceCell::new(), Cell::new(0));
+    task_group(async |tg| -> Result<()> {
+        for _ in 0..3 {
+            tg.start_soon(async {
+                let init = async || {
+                    made.set(made.get() + 1);
+                    checkpoint().await?;
+                    anyio::Ok("value")
+                };
+                assert_eq!(*cell.get_or_try_init(init).await?, "value");
+                anyio::Ok(())
+            });
+        }
+        Ok(())
+    })
+    .await?;
+    assert_eq!((made.get(), cell.get()), (1, Some(&"value")));
+    assert!(cell.statistics().initialized);
+    assert_eq!(cell.set("other"), Err("other"));
+    Ok(())
+}
+
+#[anyio::test]
+async fn after_a_failure_the_next_who_waits_tries() -> Result<()> {
+    let (cell, scope, order) = (OnceCell::new(), CancelScope::new(), RefCell::new(vec![]));
+    task_group(async |tg| -> Result<()> {
+        let (cell, order) = (&cell, &order);
+        let attempt = async move |number: u32, succeeds: bool| -> Result<u32> {
+            let init = async || {
+                order.borrow_mut().push(number);
+                checkpoint().await?;
+                if succeeds { Ok(number) } else { Err(Error::EndOfStream) }
+            };
+            cell.get_or_try_init(init).await.copied()
+        };
+        let failing = tg.start_soon(async move { anyio::Ok(attempt(0, false).await) });
+        let scope = &scope;
+        let cancelled = tg.start_soon(async move { scope.run(async || attempt(1, true).await).await });
+        let second = tg.start_soon(async move { attempt(2, true).await });
+        let third = tg.start_soon(async move { attempt(3, true).await });
+        assert!(matches!(failing.await?, Err(Error::EndOfStream)));
+        scope.cancel();
+        assert_eq!(cancelled.await?, None);
+        assert_eq!((second.await?, third.await?), (2, 2));
+        Ok(())
+    })
+    .await?;
+    assert_eq!(*order.borrow(), [0, 1, 2]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn setting_a_cell_wakes_those_who_wait_for_its_initialiser() -> Result<()> {
+    let cell = OnceCell::new();
+    task_group(async |tg| -> Result<()> {
+        let mut making = pin!(cell.get_or_init(async || {
+            anyio::sleep_forever().await;
+            1
+        }));
+        begin(making.as_mut()).await;
+        let waiter = tg.start_soon(async { anyio::Ok(*cell.get_or_init(async || 2).await?) });
+        wait_all_tasks_blocked().await?;
+        assert_eq!(cell.statistics().tasks_waiting, 1);
+        cell.set(3).unwrap();
+        assert_eq!(waiter.await?, 3);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(cell.into_inner(), Some(3));
+    Ok(())
+}
+
+#[anyio::test]
+async fn readers_share_and_a_writer_is_alone() -> Result<()> {
+    let lock = RwLock::new(0);
+    task_group(async |tg| -> Result<()> {
+        let (one, other) = (lock.read().await?, lock.try_read()?);
+        assert!(matches!(lock.try_write(), Err(Error::WouldBlock)));
+        let writer = tg.start_soon(async {
+            let mut guard = lock.write().await?;
+            *guard += 1;
+            wait_all_tasks_blocked().await?;
+            *guard += 1;
+            anyio::Ok(())
+        });
+        wait_all_tasks_blocked().await?;
+        let statistics = lock.statistics();
+        assert_eq!((statistics.readers, statistics.writer, statistics.tasks_waiting), (2, false, 1));
+        assert!(matches!(lock.try_read(), Err(Error::WouldBlock)), "a writer waits");
+        drop((one, other));
+        assert!(lock.statistics().writer, "it was handed over at once");
+        assert_eq!(*lock.read().await?, 2);
+        writer.await?;
+        Ok(())
+    })
+    .await?;
+    assert_eq!(lock.into_inner(), 2);
+    Ok(())
+}
+
+#[anyio::test]
+async fn readers_behind_a_cancelled_writer_go_on() -> Result<()> {
+    let (lock, scope) = (RwLock::new(0), CancelScope::new());
+    task_group(async |tg| -> Result<()> {
+        let reading = lock.read().await?;
+        let writer = tg.start_soon(async {
+            scope
+                .run(async || {
+                    drop(lock.write().await?);
+                    Ok::<_, Error>(())
+                })
+                .await
+        });
+        wait_all_tasks_blocked().await?;
+        let reader = tg.start_soon(async { anyio::Ok(*lock.read().await?) });
+        wait_all_tasks_blocked().await?;
+        assert_eq!(lock.statistics().tasks_waiting, 2);
+        scope.cancel();
+        assert_eq!(writer.await?, None);
+        assert_eq!(reader.await?, 0);
+        drop(reading);
+        Ok(())
+    })
+    .await?;
+    drop(lock.try_write()?);
+    Ok(())
+}
+
+#[anyio::test]
+async fn guards_that_nobody_took_are_handed_on() -> Result<()> {
+    let lock = RwLock::new(0);
+    let writing = lock.write().await?;
+    {
+        let (mut write, mut read) = (pin!(lock.write()), pin!(lock.read()));
+        begin(write.as_mut()).await;
+        begin(read.as_mut()).await;
+        drop(writing);
+        assert_eq!((lock.statistics().writer, lock.statistics().tasks_waiting), (true, 1));
+    }
+    let statistics = lock.statistics();
+    assert_eq!((statistics.readers, statistics.writer, statistics.tasks_waiting), (0, false, 0));
+    Ok(())
+}
+
+#[test]
+fn the_second_user_of_a_resource_is_refused() {
+    let guard = ResourceGuard::new("writing");
+    let using = guard.enter().unwrap();
+    let refused = guard.enter().unwrap_err();
+    assert!(matches!(refused, Error::BusyResource("writing")));
+    assert_eq!(refused.to_string(), "another task is already writing");
+    drop(using);
+    drop(guard.enter().unwrap());
+}
