@@ -318,6 +318,15 @@ impl Core {
         }
     }
 
+    /// Wakes a waker that is likely one of this executor's tasks.
+    #[inline]
+    pub(crate) fn wake_by_ref(&self, waker: &Waker) {
+        match TaskKey::of(waker) {
+            Some(task) if task.executor() == self.id() => self.wake_task(task),
+            _ => waker.wake_by_ref(),
+        }
+    }
+
     /// Wakes what a wait has stored.
     #[inline]
     pub(crate) fn wake_stored(&self, waker: StoredWaker) {
