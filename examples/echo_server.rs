@@ -30,11 +30,8 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    Builder::new()
-        .backend(arguments.backend)
-        .run_on_cores(arguments.cores, async |core: &Core| -> anyhow::Result<()> {
-            serve(core, &arguments).await
-        })?;
+    let builder = arguments.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
+    builder.run_on_cores(arguments.cores.get(), async |core: &Core| serve(core, &arguments).await)?;
     Ok(())
 }
 

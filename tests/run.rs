@@ -1,5 +1,7 @@
 //! Runs: their beginning and end, panics, and futures that come from other runs.
 
+#![expect(clippy::async_yields_async, reason = "futures leave their runs here")]
+
 use anyio::{
     Backend, Builder, CancelScope, Error, Result, current_backend, lowlevel, move_on_after, sleep,
     sleep_forever, task_group,
@@ -79,7 +81,7 @@ fn a_panic_leaves_the_run_after_everything_was_dropped() {
             builder.run(async || {
                 let _kept = kept;
                 let mut waiting = Box::pin(forever());
-                poll_fn(|cx| Poll::Ready(assert!(waiting.as_mut().poll(cx).is_pending()))).await;
+                assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
                 panic!("on purpose");
             })
         }));
@@ -154,7 +156,7 @@ fn futures_that_leave_their_run_can_be_dropped_outside() {
                         .await;
                 });
                 for _ in 0..3 {
-                    poll_fn(|cx| Poll::Ready(assert!(group.as_mut().poll(cx).is_pending()))).await;
+                    assert!(poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx).is_pending())).await);
                     sleep(Duration::ZERO).await.unwrap();
                 }
                 group
@@ -172,7 +174,9 @@ fn futures_of_one_run_are_refused_by_another_and_can_be_dropped_there() {
             builder
                 .run(async || {
                     let mut futures: Vec<Pin<Box<dyn Future<Output = ()>>>> = vec![
-                        Box::pin(async { drop(sleep(LONG).await) }),
+                        Box::pin(async {
+                            let _ = sleep(LONG).await;
+                        }),
                         Box::pin(async { drop(move_on_after(LONG, forever()).await) }),
                         Box::pin(async {
                             let _ = task_group(async |tg| -> Result<()> {
@@ -183,7 +187,7 @@ fn futures_of_one_run_are_refused_by_another_and_can_be_dropped_there() {
                         }),
                     ];
                     for future in &mut futures {
-                        poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
+                        assert!(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await);
                     }
                     futures
                 })
@@ -218,7 +222,7 @@ fn a_timeout_that_leaves_its_run_counts_on_in_the_next() {
             anyio::Ok(())
         }));
         builder
-            .run(async || poll_fn(|cx| Poll::Ready(assert!(limited.as_mut().poll(cx).is_pending()))).await)
+            .run(async || assert!(poll_fn(|cx| Poll::Ready(limited.as_mut().poll(cx).is_pending())).await))
             .unwrap();
         assert!(matches!(builder.run(async || limited.await).unwrap(), Ok(None)));
     });
@@ -240,7 +244,7 @@ fn a_scope_of_one_run_is_another_in_the_next() {
                         })
                         .await;
                 });
-                poll_fn(|cx| Poll::Ready(assert!(body.as_mut().poll(cx).is_pending()))).await;
+                assert!(poll_fn(|cx| Poll::Ready(body.as_mut().poll(cx).is_pending())).await);
                 body
             })
             .unwrap();

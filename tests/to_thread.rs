@@ -1,12 +1,13 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group,
-    testing::run_test, to_thread,
+    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, sync::CapacityLimiter,
+    task_group, testing::run_test, to_thread,
 };
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -20,6 +21,14 @@ fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
         run_test(Builder::new(), backend, async || test().await);
     }
+}
+
+/// Lets others have their turn until something is so.
+async fn wait_until(is_so: impl Fn() -> bool) -> Result<()> {
+    while !is_so() {
+        lowlevel::checkpoint().await?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -253,4 +262,84 @@ fn an_abandoned_function_may_end_while_its_run_does() {
         drop(writer);
         Ok(())
     });
+}
+
+#[test]
+fn the_limiter_of_the_run_is_shared_by_its_calls_and_can_be_changed() {
+    on_each_backend(async || {
+        let limiter = to_thread::current_default_thread_limiter();
+        assert_eq!(limiter.total_tokens(), 40);
+        assert!(Rc::ptr_eq(&limiter, &to_thread::current_default_thread_limiter()));
+        limiter.set_total_tokens(1);
+        let (release, released) = mpsc::channel::<()>();
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(to_thread::run_sync(move || released.recv().unwrap()));
+            let second = tg.start_soon(to_thread::run_sync(|| 2));
+            wait_until(|| limiter.statistics().tasks_waiting == 1).await?;
+            assert_eq!(limiter.borrowed_tokens(), 1);
+            // One more token is enough for the second although the first still runs.
+            limiter.set_total_tokens(2);
+            assert_eq!(second.await?, 2);
+            release.send(()).unwrap();
+            Ok(())
+        })
+        .await?;
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_call_with_a_limiter_of_its_own_takes_no_turn_of_the_others() {
+    on_each_backend(async || {
+        to_thread::current_default_thread_limiter().set_total_tokens(0);
+        let limiter = Rc::new(CapacityLimiter::new(2));
+        let (release, released) = mpsc::channel::<()>();
+        // One task can have several calls under way.
+        let functions: [Box<dyn FnOnce() + Send>; 2] =
+            [Box::new(move || released.recv().unwrap()), Box::new(move || release.send(()).unwrap())];
+        anyio::gather(functions.map(|function| to_thread::run_sync(function).limiter(&limiter))).await?;
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_abandoned_call_keeps_the_token_of_its_own_limiter_until_its_thread_ends() {
+    on_each_backend(async || {
+        let limiter = Rc::new(CapacityLimiter::new(1));
+        let (release, released) = mpsc::channel::<()>();
+        let call =
+            to_thread::run_sync(move || released.recv().unwrap()).limiter(&limiter).abandon_on_cancel();
+        assert_eq!(move_on_after(Duration::from_millis(5), call).await?, None);
+        assert_eq!(limiter.borrowed_tokens(), 1);
+        task_group(async |tg| -> Result<()> {
+            let next = tg.start_soon(to_thread::run_sync(|| 3).limiter(&limiter));
+            wait_until(|| limiter.statistics().tasks_waiting == 1).await?;
+            release.send(()).unwrap();
+            assert_eq!(next.await?, 3);
+            Ok(())
+        })
+        .await?;
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
+    let limiter = Rc::new(CapacityLimiter::new(1));
+    let mut held = Vec::new();
+    for backend in [Backend::Uring, Backend::Poll] {
+        let (release, released) = mpsc::channel::<()>();
+        held.push(release);
+        run_test(Builder::new(), backend, async || -> Result<()> {
+            let call =
+                to_thread::run_sync(move || released.recv().is_err()).limiter(&limiter).abandon_on_cancel();
+            assert_eq!(move_on_after(Duration::from_millis(5), call).await?, None);
+            assert_eq!(limiter.borrowed_tokens(), 1);
+            Ok(())
+        });
+        assert_eq!(limiter.borrowed_tokens(), 0);
+    }
 }

@@ -33,15 +33,6 @@ pub struct TaskGroup<'scope, 'env: 'scope, E> {
     _env: PhantomData<&'env mut &'env ()>,
 }
 
-impl<E> fmt::Debug for TaskGroup<'_, '_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskGroup")
-            .field("children", &self.core.live.get())
-            .field("scope", &self.core.scope)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The real errors of a group so far, first in time first.
 pub(super) struct Errors<E> {
     errors: RefCell<Vec<E>>,
@@ -153,6 +144,15 @@ impl Drop for Children<'_> {
         if let Some(payload) = self.0.abandon_children().filter(|_| !std::thread::panicking()) {
             resume_unwind(payload);
         }
+    }
+}
+
+impl<E> fmt::Debug for TaskGroup<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGroup")
+            .field("scope", &self.core.scope)
+            .field("children", &self.core.live.get())
+            .finish_non_exhaustive()
     }
 }
 

@@ -129,6 +129,11 @@ mod tests {
     #[test]
     fn a_waker_works_on_other_threads_after_its_executor_is_gone() {
         let waker = TaskKey::new(inbox::Lease::new().unwrap().id(), 0, 9).waker();
-        std::thread::spawn(move || waker.clone().wake()).join().unwrap();
+        std::thread::spawn(move || {
+            waker.wake_by_ref();
+            waker.wake();
+        })
+        .join()
+        .unwrap();
     }
 }

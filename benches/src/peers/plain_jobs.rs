@@ -5,9 +5,9 @@ macro_rules! plain_jobs {
     () => {
         fn spawn_join(order: &Order) -> anyhow::Result<Measured> {
             run(order, async |count| {
-                for _ in 0..count.div_ceil(BATCH) {
+                for batch in batches(count) {
                     let handles: Vec<_> =
-                        (0..BATCH).map(|number| spawn(async move { black_box(number) })).collect();
+                        (0..batch).map(|number| spawn(async move { black_box(number) })).collect();
                     for handle in handles {
                         let _ = black_box(handle.await);
                     }
@@ -55,11 +55,11 @@ macro_rules! plain_jobs {
 
         fn timer_fire(order: &Order) -> anyhow::Result<Measured> {
             run(order, async |count| {
-                for _ in 0..count.div_ceil(BATCH) {
+                for batch in batches(count) {
                     let nap = |number| async move {
                         sleep(nap(number)).await;
                     };
-                    let handles: Vec<_> = (0..BATCH).map(|number| spawn(nap(number))).collect();
+                    let handles: Vec<_> = (0..batch).map(|number| spawn(nap(number))).collect();
                     for handle in handles {
                         let _ = handle.await;
                     }

@@ -7,7 +7,12 @@ use crate::rows::{self, Arguments, Figure, Row};
 pub(crate) const WORKLOAD: &str = "tasks";
 
 /// How many tasks are alive together where there are many.
-pub(crate) const BATCH: u64 = 1000;
+const BATCH: u64 = 1000;
+
+/// How many at a time, so that there are so many in the end.
+pub(crate) fn batches(count: u64) -> impl Iterator<Item = u64> {
+    (0..count.div_ceil(BATCH)).map(move |number| BATCH.min(count - number * BATCH))
+}
 
 /// How many tasks yield in turn.
 pub(crate) const YIELDERS: u64 = 10;
@@ -54,4 +59,15 @@ static ROWS: &[Row] = &[
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     rows::run(WORKLOAD, ROWS, arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_add_up() {
+        assert_eq!(batches(2500).collect::<Vec<_>>(), [1000, 1000, 500]);
+        assert_eq!(batches(7).collect::<Vec<_>>(), [7]);
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     relay,
     stopwatch::Measured,
     worker::{Job, Order},
-    workloads::tasks::{BATCH, LONG, YIELDERS, nap},
+    workloads::tasks::{LONG, YIELDERS, batches, nap},
 };
 
 macro_rules! all_jobs {
@@ -51,9 +51,9 @@ const SPIN: Duration = Duration::from_micros(50);
 
 fn spawn_join(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
     run(backend, order, async |count| {
-        for _ in 0..count.div_ceil(BATCH) {
+        for batch in batches(count) {
             task_group(async |tg| -> Result<()> {
-                for number in 0..BATCH {
+                for number in 0..batch {
                     tg.start_soon(async move { anyio::Ok(black_box(number)) });
                 }
                 Ok(())
@@ -133,9 +133,9 @@ fn timer_cancel(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
 
 fn timer_fire(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
     run(backend, order, async |count| {
-        for _ in 0..count.div_ceil(BATCH) {
+        for batch in batches(count) {
             task_group(async |tg| -> Result<()> {
-                for number in 0..BATCH {
+                for number in 0..batch {
                     tg.start_soon(async move { Ok(sleep(nap(number)).await?) });
                 }
                 Ok(())

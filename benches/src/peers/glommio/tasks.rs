@@ -18,7 +18,7 @@ use crate::{
     relay,
     stopwatch::Measured,
     worker::{Job, Order},
-    workloads::tasks::{BATCH, LONG, YIELDERS, nap},
+    workloads::tasks::{LONG, YIELDERS, batches, nap},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

@@ -19,7 +19,7 @@ use crate::{
     relay,
     stopwatch::Measured,
     worker::{Job, Order},
-    workloads::tasks::{BATCH, LONG, YIELDERS, nap},
+    workloads::tasks::{LONG, YIELDERS, batches, nap},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[
@@ -45,9 +45,9 @@ pub(super) const JOBS: &[(&str, Job)] = &[
 
 fn spawn_join(order: &Order) -> anyhow::Result<Measured> {
     run(order, async |count| {
-        for _ in 0..count.div_ceil(BATCH) {
+        for batch in batches(count) {
             let handles: Vec<_> =
-                (0..BATCH).map(|number| tokio::spawn(async move { black_box(number) })).collect();
+                (0..batch).map(|number| tokio::spawn(async move { black_box(number) })).collect();
             for handle in handles {
                 handle.await?;
             }
@@ -133,8 +133,8 @@ fn timer_cancel(order: &Order) -> anyhow::Result<Measured> {
 
 fn timer_fire(order: &Order) -> anyhow::Result<Measured> {
     run(order, async |count| {
-        for _ in 0..count.div_ceil(BATCH) {
-            let handles: Vec<_> = (0..BATCH).map(|number| tokio::spawn(sleep(nap(number)))).collect();
+        for batch in batches(count) {
+            let handles: Vec<_> = (0..batch).map(|number| tokio::spawn(sleep(nap(number)))).collect();
             for handle in handles {
                 handle.await?;
             }
