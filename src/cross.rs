@@ -24,7 +24,7 @@
 //!     Ok(())
 //! })?;
 //! assert_eq!(thread.join().unwrap()?, 4950);
-//! # anyio::Result::Ok(())
+//! # anyio::Ok(())
 //! ```
 
 mod channel;

@@ -9,6 +9,7 @@
 //! kernel can still do so. What changes a file or a folder is not: once begun it is awaited, its result is told, and
 //! the cancellation shows at the next checkpoint. So `Cancelled` always means that it did not happen.
 
+mod aligned_buffer;
 mod attributes;
 pub(crate) mod checkpoint;
 mod contents;
@@ -20,11 +21,14 @@ mod names;
 mod open_options;
 mod operations;
 mod read_dir;
+mod read_stream;
 mod thread;
 mod times;
 mod walk;
 mod write_all_error;
+mod write_stream;
 
+pub use aligned_buffer::AlignedBuffer;
 pub use attributes::{get_xattr, list_xattrs, remove_xattr, set_xattr};
 pub use contents::{read, read_to_string, write};
 pub use copy::copy;
@@ -39,6 +43,8 @@ pub use names::{
 };
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
+pub use read_stream::FileReadStream;
 pub use std::fs::Permissions;
 pub use walk::{Walk, WalkEntry, walk};
 pub use write_all_error::WriteAllError;
+pub use write_stream::FileWriteStream;

@@ -8,6 +8,8 @@ mod gather;
 mod handle;
 mod outcome;
 mod race;
+#[cfg(doctest)]
+mod refused;
 mod start;
 mod task_group;
 

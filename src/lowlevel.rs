@@ -21,10 +21,20 @@ use std::{
 ///
 /// # Cancel safety
 /// Nothing is lost.
-pub async fn checkpoint() -> Result<(), Cancelled> {
-    checkpoint_if_cancelled().await?;
-    cancel_shielded_checkpoint().await;
-    checkpoint_if_cancelled().await
+pub fn checkpoint() -> impl Future<Output = Result<(), Cancelled>> {
+    let mut yielded = false;
+    poll_fn(move |cx| {
+        Core::with(|core| {
+            if let Err(cancelled) = core.check_cancelled() {
+                return core.poll_delivery(cx).map(|()| Err(cancelled));
+            }
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(Ok(()));
+            }
+            core.wake_by_ref(cx.waker());
+            Poll::Pending
+        })
+    })
 }
 
 /// Looks whether the scope is cancelled, and lets other tasks have their turn only if it is.

@@ -30,3 +30,6 @@ pub use promise::{Promise, PromiseStatistics, PromiseStatus};
 pub use resource_guard::{ResourceGuard, ResourceInUse};
 pub use rw_lock::{ReadGuard, RwLock, RwLockStatistics, WriteGuard};
 pub use semaphore::{Semaphore, SemaphorePermit, SemaphoreStatistics};
+
+pub(crate) use capacity_limiter::Acquire;
+pub(crate) use waiting::Waiting;

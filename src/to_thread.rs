@@ -4,24 +4,49 @@
 //! a long computation) is called on a thread of a pool that all runs of the process share. A thread that has become
 //! idle is used again first, and ends when it has been idle for ten seconds.
 //!
-//! Each run lends at most 40 threads at a time; further calls wait for their turn, first come, first served.
+//! Each run lends at most 40 threads at a time; further calls wait for their turn, first come, first served. That number
+//! can be changed ([`current_default_thread_limiter`]), and calls can be given a limiter of their own
+//! ([`RunSync::limiter`]).
 
 mod call;
-mod limiter;
+mod loan;
 
 use crate::{
-    error::{Cancelled, Error, Result},
-    runtime::{Core, Waiter, Woken},
+    error::{Error, Result},
+    lowlevel::RunVar,
+    runtime::Core,
+    sync::CapacityLimiter,
 };
 use call::Call;
-use limiter::Limiter;
+use loan::Request;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     rc::Rc,
+    sync::LazyLock,
     task::{Context, Poll, ready},
 };
+
+static DEFAULT_LIMITER: LazyLock<RunVar<CapacityLimiter>> =
+    LazyLock::new(|| RunVar::new().with_default(|| CapacityLimiter::new(40)));
+
+/// What limits how many threads this run uses at a time, where a call has no limiter of its own: 40 at first. What the
+/// runtime itself has threads do, for example for files, is limited by it too.
+///
+/// ```
+/// use anyio::{Result, to_thread};
+///
+/// # anyio::run(async || -> Result<()> {
+/// to_thread::current_default_thread_limiter().set_total_tokens(100);
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Panics
+/// Outside of a run.
+pub fn current_default_thread_limiter() -> Rc<CapacityLimiter> {
+    DEFAULT_LIMITER.get().expect("the limiter has a default")
+}
 
 /// Calls a blocking function on a worker thread and gives what it gives.
 ///
@@ -51,8 +76,7 @@ where
     T: Send + 'static,
 {
     RunSync {
-        state: State::Before { function: Some(function), waiter: Waiter::new() },
-        limiter: None,
+        state: State::Before { function: Some(function), limiter: None, request: None },
         abandon: false,
     }
 }
@@ -61,7 +85,6 @@ where
 #[must_use = "the function is called when this is awaited"]
 pub struct RunSync<F, T: Send + 'static> {
     state: State<F, T>,
-    limiter: Option<Rc<Limiter>>,
     abandon: bool,
 }
 
@@ -69,7 +92,9 @@ enum State<F, T: Send + 'static> {
     /// Waits for a thread to be lent.
     Before {
         function: Option<F>,
-        waiter: Waiter,
+        /// `None` for that of the run.
+        limiter: Option<Rc<CapacityLimiter>>,
+        request: Option<Request>,
     },
     /// The function is with the pool.
     Called(Call<T>),
@@ -81,9 +106,32 @@ impl<F, T: Send + 'static> Unpin for RunSync<F, T> {}
 
 impl<F, T: Send + 'static> RunSync<F, T> {
     /// Lets a cancellation end the wait also while the function runs. The function goes on and its value is dropped;
-    /// until it ends its thread counts as lent.
+    /// until it ends, or the run does, its thread counts as lent.
     pub fn abandon_on_cancel(mut self) -> Self {
         self.abandon = true;
+        self
+    }
+
+    /// Has this call borrow its thread from another limiter than that of the run. Each call is a borrower of its own, so
+    /// a task may have several.
+    ///
+    /// ```
+    /// use anyio::{Result, sync::CapacityLimiter, to_thread};
+    /// use std::rc::Rc;
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// let one_at_a_time = Rc::new(CapacityLimiter::new(1));
+    /// to_thread::run_sync(|| ()).limiter(&one_at_a_time).await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    /// If the call has begun, or waits for its turn.
+    pub fn limiter(mut self, limiter: &Rc<CapacityLimiter>) -> Self {
+        match &mut self.state {
+            State::Before { limiter: chosen, request: None, .. } => *chosen = Some(Rc::clone(limiter)),
+            _ => panic!("a call is given its limiter before it is awaited"),
+        }
         self
     }
 }
@@ -98,13 +146,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
         Core::with(|core| {
-            if let State::Before { function, waiter } = &mut this.state {
-                let limiter = this.limiter.get_or_insert_with(limiter::current);
-                if let Err(cancelled) = ready!(poll_loan(core, limiter, waiter, cx)) {
-                    return Poll::Ready(Err(cancelled.into()));
-                }
+            if let State::Before { function, limiter, request } = &mut this.state {
+                let request = request.get_or_insert_with(|| {
+                    Request::new(limiter.take().unwrap_or_else(current_default_thread_limiter))
+                });
+                let loan = ready!(request.poll(core, cx))?;
                 let function = function.take().expect("a function is called once");
-                match Call::start(function, Rc::clone(limiter)) {
+                match Call::start(function, loan) {
                     Ok(call) => this.state = State::Called(call),
                     Err(error) => {
                         this.state = State::Over;
@@ -117,40 +165,6 @@ where
             this.state = State::Over;
             Poll::Ready(output.map_err(Error::from))
         })
-    }
-}
-
-/// Waits until a thread may be used.
-fn poll_loan(
-    core: &Core,
-    limiter: &Limiter,
-    waiter: &mut Waiter,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), Cancelled>> {
-    if !waiter.is_waiting() && core.scope_is_effective() {
-        return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
-    }
-    while waiter.is_waiting() || !limiter.try_borrow() {
-        match ready!(waiter.poll(core, limiter.waiting(), cx))? {
-            // The loan was passed on to this call.
-            Woken::Notified => break,
-            Woken::Again => {}
-        }
-    }
-    if core.scope_is_effective() {
-        limiter.give_back();
-        return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
-    }
-    Poll::Ready(Ok(()))
-}
-
-impl<F, T: Send + 'static> Drop for RunSync<F, T> {
-    fn drop(&mut self) {
-        if let (State::Before { waiter, .. }, Some(limiter)) = (&mut self.state, &self.limiter)
-            && waiter.withdraw(limiter.waiting())
-        {
-            limiter.give_back();
-        }
     }
 }
 

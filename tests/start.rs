@@ -128,7 +128,7 @@ async fn a_started_that_is_set_when_the_child_is_over_is_ignored() -> Result<()>
             *given.borrow_mut() = Some(started);
             Err::<(), _>(Error::WouldBlock)
         }));
-        poll_fn(|cx| Poll::Ready(assert!(starting.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(starting.as_mut().poll(cx).is_pending())).await);
         while shelf.borrow().is_none() {
             lowlevel::checkpoint().await?;
         }
@@ -224,7 +224,7 @@ async fn a_start_that_is_dropped_leaves_the_child_cancelled_to_the_group() -> Re
                 started.set(());
                 Err::<(), Error>(ended.into())
             }));
-            poll_fn(|cx| Poll::Ready(assert!(starting.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(starting.as_mut().poll(cx).is_pending())).await);
             sleep(Duration::ZERO).await?;
         }
         ended.set(true);
@@ -244,7 +244,7 @@ async fn a_start_that_outlives_the_scope_it_was_polled_in_is_still_cancelled_wit
             ended
         }));
         move_on_after(LONG, async {
-            poll_fn(|cx| Poll::Ready(assert!(starting.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(starting.as_mut().poll(cx).is_pending())).await);
             anyio::Ok(())
         })
         .await?;

@@ -448,7 +448,7 @@ async fn a_panic_in_a_destructor_of_a_dropped_group_spares_the_other_children() 
         }
         forever().await
     }));
-    poll_fn(|cx| Poll::Ready(assert!(group.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx).is_pending())).await);
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(group)));
     assert!(dropped.is_err());
     assert_eq!(log.into_inner(), ["second", "first"]);
@@ -468,7 +468,7 @@ async fn a_dropped_group_drops_its_body_and_then_its_children_the_youngest_first
         }
         forever().await
     }));
-    poll_fn(|cx| Poll::Ready(assert!(group.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx).is_pending())).await);
     drop(group);
     assert_eq!(log.into_inner(), ["body", "youngest", "middle", "oldest"]);
 }
@@ -498,7 +498,7 @@ async fn a_child_that_is_started_by_a_destructor_while_the_group_goes_is_dropped
         });
         forever().await
     }));
-    poll_fn(|cx| Poll::Ready(assert!(group.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx).is_pending())).await);
     drop(group);
     assert_eq!(log.into_inner(), ["late", "started"]);
 }

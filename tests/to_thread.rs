@@ -1,11 +1,13 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, task_group,
-    testing::run_test, to_thread,
+    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, sync::CapacityLimiter,
+    task_group, testing::run_test, to_thread,
 };
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -19,6 +21,14 @@ fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
         run_test(Builder::new(), backend, async || test().await);
     }
+}
+
+/// Lets others have their turn until something is so.
+async fn wait_until(is_so: impl Fn() -> bool) -> Result<()> {
+    while !is_so() {
+        lowlevel::checkpoint().await?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -71,27 +81,35 @@ fn a_running_function_is_awaited_although_the_scope_is_cancelled() {
         let (release, released) = mpsc::channel::<()>();
         let (begun, has_begun) = mpsc::channel::<()>();
         let scope = CancelScope::new();
-        let value = scope
-            .run(async || -> Result<u32> {
-                let remote = scope.remote();
-                let canceller = thread::spawn(move || {
-                    has_begun.recv().unwrap();
-                    remote.cancel();
-                    release.send(()).unwrap();
-                });
-                let value = to_thread::run_sync(move || {
+        let value = Cell::new(None);
+        task_group(async |tg| -> Result<()> {
+            let (scope, value) = (&scope, &value);
+            tg.start_soon(async move {
+                let call = to_thread::run_sync(move || {
                     begun.send(()).unwrap();
                     released.recv().unwrap();
                     7
-                })
-                .await?;
-                canceller.join().unwrap();
-                lowlevel::cancel_shielded_checkpoint().await;
-                assert!(lowlevel::checkpoint_if_cancelled().await.is_err());
-                Ok(value)
-            })
-            .await?;
-        assert_eq!(value, Some(7));
+                });
+                scope
+                    .run(async || -> Result<()> {
+                        value.set(Some(call.await?));
+                        assert!(lowlevel::checkpoint().await.is_err());
+                        Ok(())
+                    })
+                    .await?;
+                Ok(())
+            });
+            to_thread::run_sync(move || has_begun.recv().unwrap()).await?;
+            scope.cancel();
+            for _ in 0..10 {
+                lowlevel::checkpoint().await?;
+            }
+            assert_eq!(value.get(), None);
+            release.send(()).unwrap();
+            Ok(())
+        })
+        .await?;
+        assert_eq!(value.get(), Some(7));
         Ok(())
     });
 }
@@ -228,4 +246,100 @@ fn errors_of_the_function_are_its_value() {
         assert!(matches!(result, Err(Error::WouldBlock)));
         Ok(())
     });
+}
+
+#[test]
+fn an_abandoned_function_may_end_while_its_run_does() {
+    on_each_backend(async || {
+        let (release, released) = mpsc::channel::<()>();
+        let abandoned = to_thread::run_sync(move || released.recv().unwrap()).abandon_on_cancel();
+        assert_eq!(move_on_after(Duration::from_millis(5), abandoned).await?, None);
+        let (reader, writer) = std::io::pipe()?;
+        let mut file = anyio::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        // What is in flight at the end makes the run look at its messages once more.
+        let _ = move_on_after(Duration::ZERO, async { file.read(vec![0; 8]).await.0 }).await?;
+        release.send(()).unwrap();
+        drop(writer);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_limiter_of_the_run_is_shared_by_its_calls_and_can_be_changed() {
+    on_each_backend(async || {
+        let limiter = to_thread::current_default_thread_limiter();
+        assert_eq!(limiter.total_tokens(), 40);
+        assert!(Rc::ptr_eq(&limiter, &to_thread::current_default_thread_limiter()));
+        limiter.set_total_tokens(1);
+        let (release, released) = mpsc::channel::<()>();
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(to_thread::run_sync(move || released.recv().unwrap()));
+            let second = tg.start_soon(to_thread::run_sync(|| 2));
+            wait_until(|| limiter.statistics().tasks_waiting == 1).await?;
+            assert_eq!(limiter.borrowed_tokens(), 1);
+            // One more token is enough for the second although the first still runs.
+            limiter.set_total_tokens(2);
+            assert_eq!(second.await?, 2);
+            release.send(()).unwrap();
+            Ok(())
+        })
+        .await?;
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_call_with_a_limiter_of_its_own_takes_no_turn_of_the_others() {
+    on_each_backend(async || {
+        to_thread::current_default_thread_limiter().set_total_tokens(0);
+        let limiter = Rc::new(CapacityLimiter::new(2));
+        let (release, released) = mpsc::channel::<()>();
+        // One task can have several calls under way.
+        let functions: [Box<dyn FnOnce() + Send>; 2] =
+            [Box::new(move || released.recv().unwrap()), Box::new(move || release.send(()).unwrap())];
+        anyio::gather(functions.map(|function| to_thread::run_sync(function).limiter(&limiter))).await?;
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_abandoned_call_keeps_the_token_of_its_own_limiter_until_its_thread_ends() {
+    on_each_backend(async || {
+        let limiter = Rc::new(CapacityLimiter::new(1));
+        let (release, released) = mpsc::channel::<()>();
+        let call =
+            to_thread::run_sync(move || released.recv().unwrap()).limiter(&limiter).abandon_on_cancel();
+        assert_eq!(move_on_after(Duration::from_millis(5), call).await?, None);
+        assert_eq!(limiter.borrowed_tokens(), 1);
+        task_group(async |tg| -> Result<()> {
+            let next = tg.start_soon(to_thread::run_sync(|| 3).limiter(&limiter));
+            wait_until(|| limiter.statistics().tasks_waiting == 1).await?;
+            release.send(()).unwrap();
+            assert_eq!(next.await?, 3);
+            Ok(())
+        })
+        .await?;
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
+    let limiter = Rc::new(CapacityLimiter::new(1));
+    let mut held = Vec::new();
+    for backend in [Backend::Uring, Backend::Poll] {
+        let (release, released) = mpsc::channel::<()>();
+        held.push(release);
+        run_test(Builder::new(), backend, async || -> Result<()> {
+            let call =
+                to_thread::run_sync(move || released.recv().is_err()).limiter(&limiter).abandon_on_cancel();
+            assert_eq!(move_on_after(Duration::from_millis(5), call).await?, None);
+            assert_eq!(limiter.borrowed_tokens(), 1);
+            Ok(())
+        });
+        assert_eq!(limiter.borrowed_tokens(), 0);
+    }
 }

@@ -1,7 +1,8 @@
-//! anyio measured beside its peers: every peer serves the same load, at the same time, on the same core.
+//! anyio measured beside its peers: every peer has the same to do, at the same time, on the same core.
 //!
 //! `BENCHMARKS.md` at the root of the repository explains the method and how to read the tables.
 
+mod arrivals;
 mod cell;
 mod interrupt;
 mod limits;
@@ -9,12 +10,18 @@ mod load;
 mod machine;
 mod measure;
 mod peers;
+mod process;
+mod relay;
 mod report;
 mod results;
 mod rotation;
+mod rows;
 mod server;
+mod socket_pairs;
 mod statistics;
+mod stopwatch;
 mod submissions;
+mod worker;
 mod workloads;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +43,9 @@ enum Command {
     /// Runs one peer's server until standard input ends.
     #[command(hide = true)]
     Serve(server::ServeArguments),
+    /// Does one peer's job whenever a line of standard input orders it.
+    #[command(hide = true)]
+    Work(worker::WorkArguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,5 +56,6 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Serve(arguments) => server::serve(&arguments),
+        Command::Work(arguments) => worker::work(&arguments),
     }
 }

@@ -1,19 +1,36 @@
 //! The peers: runtimes, and loops written by hand that show what the kernel allows.
 //!
 //! To add one: a file with a `PEER`, its `mod` line and its entry in [`ALL`]. A peer serves a workload once its
-//! `servers` name it.
+//! `servers` or `jobs` name it.
 
 mod anyio;
+mod compio;
+mod glommio;
+mod monoio;
+mod plain_jobs;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
+mod smol;
 mod tokio;
 
-use crate::server::Ready;
+use crate::{server::Ready, worker::Job};
 
 /// All peers, in the order of the tables.
-pub(crate) static ALL: &[&Peer] =
-    &[&anyio::URING, &anyio::POLL, &tokio::PEER, &raw_oneshot::PEER, &raw_multishot::PEER, &raw_epoll::PEER];
+pub(crate) static ALL: &[&Peer] = &[
+    &anyio::URING,
+    &anyio::POLL,
+    &tokio::PEER,
+    &tokio::MULTI_THREAD,
+    &tokio::PINNED,
+    &monoio::PEER,
+    &compio::PEER,
+    &glommio::PEER,
+    &smol::PEER,
+    &raw_oneshot::PEER,
+    &raw_multishot::PEER,
+    &raw_epoll::PEER,
+];
 
 /// Runs a server until the process ends.
 pub(crate) type Serve = fn(Ready) -> anyhow::Result<()>;
@@ -28,12 +45,26 @@ pub(crate) struct Peer {
     pub(crate) by_hand: bool,
     /// Workloads and this peer's servers for them.
     pub(crate) servers: &'static [(&'static str, Serve)],
+    /// Workloads that are done in the peer's own process, and this peer's jobs for their rows.
+    pub(crate) jobs: &'static [(&'static str, &'static [(&'static str, Job)])],
 }
 
 impl Peer {
     /// This peer's server for a workload.
     pub(crate) fn server(&self, workload: &str) -> Option<Serve> {
         self.servers.iter().find(|(name, _)| *name == workload).map(|(_, serve)| *serve)
+    }
+
+    /// This peer's way to do a job of a workload.
+    pub(crate) fn job(&self, workload: &str, job: &str) -> Option<Job> {
+        let (_, jobs) = self.jobs.iter().find(|(name, _)| *name == workload)?;
+        jobs.iter().find(|(name, _)| *name == job).map(|(_, job)| *job)
+    }
+
+    /// The workloads that this peer takes part in.
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = &'static str> {
+        let servers = self.servers.iter().map(|(workload, _)| *workload);
+        servers.chain(self.jobs.iter().map(|(workload, _)| *workload))
     }
 }
 

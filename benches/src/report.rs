@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// From this share of waiting for a processor on, a cell is marked as disturbed.
-const DISTURBED: f64 = 0.02;
+pub(crate) const DISTURBED: f64 = 0.02;
 
 /// The workloads, and the peers with what they serve.
 pub(crate) fn list() -> String {
@@ -23,7 +23,7 @@ pub(crate) fn list() -> String {
     }
     text.push_str("\nPeers:\n");
     for peer in peers::ALL {
-        let served: Vec<_> = peer.servers.iter().map(|(workload, _)| *workload).collect();
+        let served: Vec<_> = peer.workloads().collect();
         let _ = writeln!(text, "  {:<16} {} [{}]", peer.name, peer.about, served.join(", "));
     }
     text
@@ -104,11 +104,11 @@ fn row(peer: &PeerResult) -> [String; 12] {
     ]
 }
 
-fn spread(ratio: Summary) -> String {
+pub(crate) fn spread(ratio: Summary) -> String {
     let Summary { min, lower_quartile, median, upper_quartile, max } = ratio;
     format!("{median:.2} [{lower_quartile:.2} {upper_quartile:.2}] {min:.2}–{max:.2}")
 }
 
-fn median(summary: Option<Summary>, digits: usize) -> String {
+pub(crate) fn median(summary: Option<Summary>, digits: usize) -> String {
     summary.map_or_else(String::new, |summary| format!("{:.digits$}", summary.median))
 }

@@ -210,6 +210,7 @@ mod tests {
             packages: &[],
             by_hand,
             servers: &[],
+            jobs: &[],
         }));
         let histogram = Histogram::new(2).unwrap();
         PeerResult::new(peer, slices, &histogram, Growth::default(), 0)

@@ -4,11 +4,9 @@
 //! cannot outlive the measurement, whatever ends that.
 
 use std::{
-    env,
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
-    os::unix::process::CommandExt,
-    process::{Child, Command, Stdio, exit},
+    process::exit,
     sync::mpsc,
     thread,
     time::Duration,
@@ -20,6 +18,7 @@ use clap::Args;
 use crate::{
     limits,
     peers::{self, Peer},
+    process::Process,
 };
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -60,31 +59,25 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     serve(Ready(()))
 }
 
-/// A peer's server process. Dropping it kills the process and waits for its end.
+/// A peer's server process. Dropping it ends the process.
 pub(crate) struct Server {
     pub(crate) peer: &'static Peer,
     pub(crate) address: SocketAddr,
-    child: Child,
+    process: Process,
 }
 
 impl Server {
     /// Starts a peer's server on the given processor and waits until it listens.
     pub(crate) fn start(workload: &str, peer: &'static Peer, core: usize) -> anyhow::Result<Self> {
-        let child = Command::new(env::current_exe()?)
-            .args(["serve", workload, peer.name, "--core", &core.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C goes to this process alone, which ends its servers in order.
-            .process_group(0)
-            .spawn()?;
+        let process = Process::start(&["serve", workload, peer.name, "--core", &core.to_string()])?;
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Self { peer, address: unknown, child };
+        let mut server = Self { peer, address: unknown, process };
         server.address = server.read_address().with_context(|| format!("starting {}", peer.name))?;
         Ok(server)
     }
 
     fn read_address(&mut self) -> anyhow::Result<SocketAddr> {
-        let output = self.child.stdout.take().context("the server's output is not a pipe")?;
+        let output = self.process.take_output()?;
         let (sender, receiver) = mpsc::channel();
         // The thread ends with the line, or with the process that would have written it.
         thread::spawn(move || {
@@ -97,14 +90,6 @@ impl Server {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
-            eprintln!("could not end the server process {}: {error}", self.child.id());
-        }
+        self.process.id()
     }
 }

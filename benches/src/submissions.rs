@@ -49,6 +49,14 @@ impl<'ring> Submissions<'ring> {
         Ok(())
     }
 
+    /// Submits what is queued.
+    pub(crate) fn submit(&mut self) -> io::Result<()> {
+        self.queue.sync();
+        let entered = ignore_interruption(self.submitter.submit());
+        self.queue.sync();
+        entered
+    }
+
     /// Submits what is queued and waits until there is at least one completion, or a signal arrives.
     pub(crate) fn turn(&mut self) -> io::Result<()> {
         self.queue.sync();

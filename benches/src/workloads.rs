@@ -2,20 +2,30 @@
 //!
 //! To add one: a file with `Arguments` and `run`, its `mod` line here, and its variant and arm below.
 
+pub(crate) mod cancel;
 mod echo;
+pub(crate) mod tasks;
 
 use clap::Subcommand;
+
+use crate::rows;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// TCP echo on loopback: each connection sends a message and waits until all of it came back.
     Echo(echo::Arguments),
+    /// Tasks, timers, timeouts, groups, channels and locks, without input or output.
+    Tasks(rows::Arguments),
+    /// Cancelling thousands of receives, or up to a million other waits, at once.
+    Cancel(rows::Arguments),
 }
 
 impl Command {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Echo(arguments) => echo::run(arguments),
+            Self::Tasks(arguments) => tasks::run(arguments),
+            Self::Cancel(arguments) => cancel::run(arguments),
         }
     }
 }

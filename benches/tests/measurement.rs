@@ -62,3 +62,45 @@ fn an_unknown_peer_is_refused_with_the_names_there_are() {
     assert!(!run.status.success());
     assert!(String::from_utf8_lossy(&run.stderr).contains("tokio"));
 }
+
+/// Runs a workload of rows and gives what it wrote.
+fn measure_rows(workload: &str, arguments: &[&str]) -> serde_json::Value {
+    let json = std::env::temp_dir().join(format!("anyio-benches-{workload}-{}.json", std::process::id()));
+    let run = Command::new(COMMAND)
+        .args([workload, "--rounds", "2", "--thin", "1000", "--json"])
+        .arg(&json)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let results = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    fs::remove_file(&json).unwrap();
+    results
+}
+
+fn assert_that_all_peers_did_all_rows(results: &serde_json::Value) {
+    for row in results["rows"].as_array().unwrap() {
+        assert_eq!(row["failures"].as_array().unwrap().len(), 0, "{row}");
+        let peers = row["peers"].as_array().unwrap();
+        assert!(peers.iter().any(|peer| peer["peer"] == "anyio-uring"), "{row}");
+        for peer in peers {
+            assert_eq!(peer["turns"].as_array().unwrap().len(), 2);
+            assert!(peer["cpu_to_reference"]["median"].as_f64().unwrap() > 0.0);
+            assert!(peer["elapsed_to_reference"]["median"].as_f64().unwrap() > 0.0);
+        }
+    }
+}
+
+#[test]
+fn every_peer_does_its_rows_of_tasks() {
+    let results = measure_rows("tasks", &[]);
+    assert!(results["rows"].as_array().unwrap().len() >= 15);
+    assert_that_all_peers_did_all_rows(&results);
+}
+
+#[test]
+fn every_peer_does_its_rows_of_cancel() {
+    let results = measure_rows("cancel", &[]);
+    assert!(results["rows"].as_array().unwrap().len() >= 8);
+    assert_that_all_peers_did_all_rows(&results);
+}

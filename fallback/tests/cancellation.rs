@@ -184,9 +184,10 @@ fn full_queue() -> (UnixAddress, (UnixListener, Vec<OwnedFd>, Folder)) {
     let address = UnixAddress(address);
     let mut waiting = Vec::new();
     loop {
-        let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
         // SAFETY: makes a new descriptor, which nobody else has.
-        let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_UNIX, kind, 0)) };
+        let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)) };
+        // SAFETY: only sets a flag of the descriptor.
+        unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
         // SAFETY: the address is as long as is said.
         if unsafe { libc::connect(socket.as_raw_fd(), address.pointer(), address.length()) } != 0 {
             return (address, (listener, waiting, folder));

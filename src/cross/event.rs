@@ -19,7 +19,7 @@ use std::{
 /// let thread = std::thread::spawn(move || setter.set());
 /// anyio::run(async || event.wait().await)?;
 /// # thread.join().unwrap();
-/// # anyio::Result::Ok(())
+/// # anyio::Ok(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Event {

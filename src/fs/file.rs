@@ -140,12 +140,12 @@ impl File {
     }
 
     /// How errors name the file.
-    fn subject(&self) -> Subject<'_> {
+    pub(super) fn subject(&self) -> impl fmt::Display + '_ {
         Subject(self)
     }
 
     /// The error of a refused operation.
-    fn refused(&self, refusal: Refusal, operation: &'static str) -> Error {
+    pub(super) fn refused(&self, refusal: Refusal, operation: &'static str) -> Error {
         if self.is_direct()
             && refusal == Refusal::System(libc::EINVAL)
             && matches!(operation, "read" | "write")
@@ -159,8 +159,13 @@ impl File {
         super::open_options::is_direct(self.flags)
     }
 
-    fn appends(&self) -> bool {
+    pub(super) fn appends(&self) -> bool {
         self.flags & libc::O_APPEND != 0
+    }
+
+    /// A share of the descriptor, for operations of others.
+    pub(super) fn descriptor(&self) -> Descriptor {
+        self.descriptor.clone()
     }
 
     /// A position as the drivers take it.

@@ -31,7 +31,7 @@ impl Metadata {
 
     /// What kind of thing this is.
     pub fn file_type(&self) -> FileType {
-        FileType(self.mode() & libc::S_IFMT as u32)
+        FileType(raw::kind(&self.0))
     }
 
     /// Whether this is a folder.
@@ -172,7 +172,7 @@ impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metadata")
             .field("file_type", &self.file_type())
-            .field("mode", &format_args!("{:o}", self.mode() & !(libc::S_IFMT as u32)))
+            .field("mode", &format_args!("{:o}", self.mode() & 0o7777))
             .field("len", &self.len())
             .field("modified", &self.modified().ok())
             .finish_non_exhaustive()
@@ -181,7 +181,7 @@ impl fmt::Debug for Metadata {
 
 /// What kind of thing a path leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FileType(u32);
+pub struct FileType(mode_t);
 
 /// Declares the questions that a [`FileType`] answers.
 macro_rules! kinds {
@@ -189,7 +189,7 @@ macro_rules! kinds {
         impl FileType {
             $($(#[$doc])*
             pub fn $question(&self) -> bool {
-                self.0 == libc::$bits as u32
+                self.0 == libc::$bits
             })*
         }
     };
@@ -215,13 +215,13 @@ kinds! {
 impl FileType {
     /// The kind that these mode bits say.
     pub(super) fn of_mode(mode: mode_t) -> Self {
-        Self(mode as u32 & libc::S_IFMT as u32)
+        Self(mode & libc::S_IFMT)
     }
 }
 
 impl fmt::Debug for FileType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 as mode_t {
+        f.write_str(match self.0 {
             libc::S_IFDIR => "folder",
             libc::S_IFREG => "file",
             libc::S_IFLNK => "symbolic link",

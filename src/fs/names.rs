@@ -26,7 +26,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> 
     let paths = (from.as_ref(), to.as_ref());
     let rename =
         OnPath::Rename { from: c_path(paths.0, "rename")?, to: c_path(paths.1, "rename")?, flags: 0 };
-    on_paths("rename", paths, rename, |from, to| fs::rename(from, to)).await
+    on_paths("rename", paths, rename, fs::rename).await
 }
 
 /// Makes another name for a file.
@@ -39,7 +39,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> 
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> Result<()> {
     let paths = (original.as_ref(), link.as_ref());
     let make = OnPath::Link { from: c_path(paths.0, "link")?, to: c_path(paths.1, "link")? };
-    on_paths("link", paths, make, |from, to| fs::hard_link(from, to)).await
+    on_paths("link", paths, make, fs::hard_link).await
 }
 
 /// Makes a symbolic link that says `original`, which need not exist.
@@ -53,7 +53,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> Resu
     let paths = (original.as_ref(), link.as_ref());
     let make =
         OnPath::SymbolicLink { target: c_path(paths.0, "symlink")?, path: c_path(paths.1, "symlink")? };
-    on_paths("symlink", paths, make, |from, to| std::os::unix::fs::symlink(from, to)).await
+    on_paths("symlink", paths, make, std::os::unix::fs::symlink).await
 }
 
 /// Removes the name of a file or link, and with its last name the file.
@@ -66,7 +66,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> Resu
 pub async fn remove_file(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let remove = OnPath::Unlink { path: c_path(path, "unlink")?, flags: 0 };
-    on_path("unlink", path, remove, |path| fs::remove_file(path)).await
+    on_path("unlink", path, remove, fs::remove_file).await
 }
 
 /// Removes an empty folder.
@@ -79,7 +79,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> Result<()> {
 pub async fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let remove = OnPath::Unlink { path: c_path(path, "rmdir")?, flags: libc::AT_REMOVEDIR };
-    on_path("rmdir", path, remove, |path| fs::remove_dir(path)).await
+    on_path("rmdir", path, remove, fs::remove_dir).await
 }
 
 /// Removes a folder with all that is in it. Links are removed and not followed.
@@ -90,7 +90,7 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
 /// # Cancel safety
 /// Once begun it is awaited, to its end.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> Result<()> {
-    thread::with_path("remove", path.as_ref(), |path| fs::remove_dir_all(path)).await
+    thread::with_path("remove", path.as_ref(), fs::remove_dir_all).await
 }
 
 /// Makes a folder, with the mode 0o777 without the bits of the process's mask.
@@ -122,7 +122,7 @@ pub(crate) async fn create_dir_with_mode(path: &Path, mode: u32) -> Result<()> {
 /// # Cancel safety
 /// Once begun it is awaited.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
-    thread::with_path("mkdir", path.as_ref(), |path| fs::create_dir_all(path)).await
+    thread::with_path("mkdir", path.as_ref(), fs::create_dir_all).await
 }
 
 /// What is known of a file besides its contents. Links are followed.
@@ -175,7 +175,7 @@ pub async fn exists(path: impl AsRef<Path>) -> Result<bool> {
 /// # Cancel safety
 /// Nothing is lost.
 pub async fn read_link(path: impl AsRef<Path>) -> Result<PathBuf> {
-    thread::with_path("readlink", path.as_ref(), |path| fs::read_link(path)).await
+    thread::with_path("readlink", path.as_ref(), fs::read_link).await
 }
 
 /// The absolute path without links, `.` and `..`.
@@ -186,7 +186,7 @@ pub async fn read_link(path: impl AsRef<Path>) -> Result<PathBuf> {
 /// # Cancel safety
 /// Nothing is lost.
 pub async fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf> {
-    thread::with_path("canonicalize", path.as_ref(), |path| fs::canonicalize(path)).await
+    thread::with_path("canonicalize", path.as_ref(), fs::canonicalize).await
 }
 
 /// Sets who may do what with a file. Links are followed.

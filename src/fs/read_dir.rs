@@ -11,7 +11,7 @@ use std::{
     fmt, fs, io,
     os::unix::fs::{DirEntryExt, FileTypeExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
 };
 
 /// How many entries a worker thread reads at a time.
@@ -70,7 +70,12 @@ impl ReadDir {
         checkpoint().await?;
         loop {
             // It can be locked by a worker only if an earlier call was dropped; then the next worker waits for that one.
-            if let Ok(mut listing) = self.listing.try_lock() {
+            let listing = match self.listing.try_lock() {
+                Ok(listing) => Some(listing),
+                Err(TryLockError::Poisoned(listing)) => Some(listing.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            };
+            if let Some(mut listing) = listing {
                 if let Some(entry) = listing.ready.pop_front() {
                     let entry =
                         entry.map_err(|error| Error::of_operation(error, "list", self.path.display()));

@@ -8,6 +8,7 @@ use crate::{
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    fmt,
     future::{Future, poll_fn},
     task::Poll,
 };
@@ -87,6 +88,12 @@ where
 /// The values of [`as_completed`], in the order in which the futures end.
 pub struct Completed<'a, T> {
     ended: &'a Ended<T>,
+}
+
+impl<T> fmt::Debug for Completed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completed").field("running", &self.ended.running.get()).finish_non_exhaustive()
+    }
 }
 
 struct Ended<T> {

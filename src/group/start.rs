@@ -16,7 +16,8 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
+    fmt,
+    future::poll_fn,
     panic::Location,
     ptr,
     rc::Rc,
@@ -41,6 +42,12 @@ enum Phase {
     Waiting,
     Started,
     Over,
+}
+
+impl<V> fmt::Debug for Started<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").finish_non_exhaustive()
+    }
 }
 
 impl<V> Started<V> {
@@ -100,60 +107,58 @@ impl<V, T> Drop for Waiting<'_, '_, V, T> {
 }
 
 /// See [`TaskGroup::start`].
-pub(super) fn start<'scope, V: 'scope, T: 'scope, E, C>(
+pub(super) async fn start<'scope, V: 'scope, T: 'scope, E, C>(
     group: &'scope TaskGroup<'scope, '_, E>,
     child: C,
     location: &'static Location<'static>,
-) -> impl Future<Output = Result<(V, TaskHandle<'scope, T>), E>>
+) -> Result<(V, TaskHandle<'scope, T>), E>
 where
     C: AsyncFnOnce(Started<V>) -> Result<T, E> + 'scope,
     E: From<Cancelled>,
 {
-    async move {
-        let state = Rc::new(State {
-            phase: Cell::new(Phase::Waiting),
-            value: RefCell::new(None),
-            waiting: WaitQueue::new(),
-            child: Cell::new(ptr::null()),
-        });
-        let failure = Rc::new(Cell::new(None::<E>));
-        let (ending, childs_failure) = (Ending(state.clone()), failure.clone());
-        let future = async move {
-            let state = &ending.0;
-            match child(Started(state.clone())).await {
-                Err(error) if state.phase.get() != Phase::Started => {
-                    childs_failure.set(Some(error));
-                    StartOutcome::Reported
-                }
-                result => StartOutcome::Ended(result),
+    let state = Rc::new(State {
+        phase: Cell::new(Phase::Waiting),
+        value: RefCell::new(None),
+        waiting: WaitQueue::new(),
+        child: Cell::new(ptr::null()),
+    });
+    let failure = Rc::new(Cell::new(None::<E>));
+    let (ending, childs_failure) = (Ending(state.clone()), failure.clone());
+    let future = async move {
+        let state = &ending.0;
+        match child(Started(state.clone())).await {
+            Err(error) if state.phase.get() != Phase::Started => {
+                childs_failure.set(Some(error));
+                StartOutcome::Reported
             }
-        };
-        let handle = group.spawn_at(future, Parent::Current, location);
-        state.child.set(if handle.is_finished() { ptr::null() } else { handle.pointer() });
-        let mut waiting = Waiting { state: &state, child: &handle, waiter: Waiter::new() };
-        poll_fn(|cx| {
-            Core::with(|core| {
-                while state.phase.get() == Phase::Waiting {
-                    if waiting.waiter.poll_shielded(core, &state.waiting, cx).is_pending() {
-                        return Poll::Pending;
-                    }
+            result => StartOutcome::Ended(result),
+        }
+    };
+    let handle = group.spawn_at(future, Parent::Current, location);
+    state.child.set(if handle.is_finished() { ptr::null() } else { handle.pointer() });
+    let mut waiting = Waiting { state: &state, child: &handle, waiter: Waiter::new() };
+    poll_fn(|cx| {
+        Core::with(|core| {
+            while state.phase.get() == Phase::Waiting {
+                if waiting.waiter.poll_shielded(core, &state.waiting, cx).is_pending() {
+                    return Poll::Pending;
                 }
-                Poll::Ready(())
-            })
+            }
+            Poll::Ready(())
         })
-        .await;
-        drop(waiting);
-        if let Some(value) = state.value.take() {
-            return Ok((value, handle));
-        }
-        if let Some(error) = failure.take() {
-            return Err(error);
-        }
-        // The future is dropped, and so says that it is over, just before its status is set. A child that was cancelled
-        // or panicked has made the group, or a scope around it, be cancelled, which the caller is to hear of.
-        let cancelled = handle.scope().cancel_called() || Core::with(|core| core.scope_is_effective());
-        let panicked = matches!(handle.status(), TaskStatus::Failed | TaskStatus::Cancelled);
-        assert!(cancelled || panicked, "{} ended without calling Started::set", handle.name());
-        Err(Cancelled::new().into())
+    })
+    .await;
+    drop(waiting);
+    if let Some(value) = state.value.take() {
+        return Ok((value, handle));
     }
+    if let Some(error) = failure.take() {
+        return Err(error);
+    }
+    // The future is dropped, and so says that it is over, just before its status is set. A child that was cancelled
+    // or panicked has made the group, or a scope around it, be cancelled, which the caller is to hear of.
+    let cancelled = handle.scope().cancel_called() || Core::with(|core| core.scope_is_effective());
+    let panicked = matches!(handle.status(), TaskStatus::Failed | TaskStatus::Cancelled);
+    assert!(cancelled || panicked, "{} ended without calling Started::set", handle.name());
+    Err(Cancelled::new().into())
 }

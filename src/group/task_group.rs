@@ -16,6 +16,7 @@ use crate::{
 use std::{
     cell::RefCell,
     error::Error as StdError,
+    fmt,
     future::Future,
     marker::PhantomData,
     panic::{Location, resume_unwind},
@@ -143,6 +144,15 @@ impl Drop for Children<'_> {
         if let Some(payload) = self.0.abandon_children().filter(|_| !std::thread::panicking()) {
             resume_unwind(payload);
         }
+    }
+}
+
+impl<E> fmt::Debug for TaskGroup<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGroup")
+            .field("scope", &self.core.scope)
+            .field("children", &self.core.live.get())
+            .finish_non_exhaustive()
     }
 }
 

@@ -261,11 +261,17 @@ fn teardown(core: &Core, limit: Duration) {
     core.end_main();
     let deadline = Instant::now() + limit;
     core.waits().cancel_operations(|token| core.cancel_operation(token));
-    while core.driver().in_flight() > 0 && Instant::now() < deadline {
-        if let Err(error) = core.turn(Some(deadline)) {
+    // At least once: wakes of other executors wait in the driver's queue too.
+    let mut limit = Instant::now();
+    loop {
+        if let Err(error) = core.turn(Some(limit)) {
             log::warn!("the driver failed at the end of a run: {error}");
             break;
         }
+        if core.driver().in_flight() == 0 || Instant::now() >= deadline {
+            break;
+        }
+        limit = deadline;
     }
     drop(core.lease().close());
     let in_flight = core.driver().in_flight();

@@ -144,6 +144,7 @@ impl Core {
     ///
     /// # Errors
     /// If the thread has one already.
+    #[expect(clippy::borrowed_box, reason = "it has to lie on the heap")]
     pub(crate) fn enter(self: &Box<Self>) -> io::Result<Entered> {
         if !CURRENT.get().is_null() {
             return Err(io::Error::other("an anyio runtime runs on this thread already"));
@@ -314,6 +315,15 @@ impl Core {
             self.main_ready.set(MainReady::Urgent);
         } else if self.main_ready.get() == MainReady::No {
             self.main_ready.set(MainReady::Charged);
+        }
+    }
+
+    /// Wakes a waker that is likely one of this executor's tasks.
+    #[inline]
+    pub(crate) fn wake_by_ref(&self, waker: &Waker) {
+        match TaskKey::of(waker) {
+            Some(task) if task.executor() == self.id() => self.wake_task(task),
+            _ => waker.wake_by_ref(),
         }
     }
 

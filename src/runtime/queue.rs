@@ -154,11 +154,6 @@ impl Waiter {
         self.wait.is_some()
     }
 
-    /// Its slot, once it has queued up.
-    pub(crate) fn key(&self) -> Option<WaitKey> {
-        self.wait
-    }
-
     /// With what answer it was last notified.
     pub(crate) fn answer(&self) -> i32 {
         self.answer

@@ -15,7 +15,7 @@
 
 use super::{
     queue::Ends,
-    waker::StoredWaker,
+    waker::{StoredWaker, TaskKey},
     wheel::{Link, Links, NONE, Wheel},
 };
 use crate::scope::Scope;
@@ -250,16 +250,15 @@ impl Waits {
     /// Sets who is to be woken.
     #[inline]
     pub(crate) fn set_waker(&self, key: WaitKey, waker: &Waker) {
+        if let Some(task) = TaskKey::of(waker) {
+            let former = std::mem::replace(&mut self.slot(key).waker, StoredWaker::Task(task));
+            // May be anyone's: dropped outside of the borrow.
+            return drop(former);
+        }
         // A waker may be anyone's: it is cloned and dropped outside of the borrow.
         let mut kept = self.slot(key).waker.take();
         kept.update(waker);
         self.slot(key).waker = kept;
-    }
-
-    /// Takes out who is to be woken.
-    #[inline]
-    pub(crate) fn take_waker(&self, key: WaitKey) -> StoredWaker {
-        self.slot(key).waker.take()
     }
 
     /// Links the wait to a scope, if it is linked to none.

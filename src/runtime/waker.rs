@@ -97,14 +97,6 @@ pub(crate) enum StoredWaker {
 }
 
 impl StoredWaker {
-    #[inline]
-    pub(crate) fn of(waker: &Waker) -> Self {
-        match TaskKey::of(waker) {
-            Some(task) => Self::Task(task),
-            None => Self::Foreign(waker.clone()),
-        }
-    }
-
     /// Keeps this waker from now on, cloning it only if it is another one.
     #[inline]
     pub(crate) fn update(&mut self, waker: &Waker) {
@@ -137,6 +129,11 @@ mod tests {
     #[test]
     fn a_waker_works_on_other_threads_after_its_executor_is_gone() {
         let waker = TaskKey::new(inbox::Lease::new().unwrap().id(), 0, 9).waker();
-        std::thread::spawn(move || waker.clone().wake()).join().unwrap();
+        std::thread::spawn(move || {
+            waker.wake_by_ref();
+            waker.wake();
+        })
+        .join()
+        .unwrap();
     }
 }

@@ -14,6 +14,7 @@ use std::{
     collections::{HashSet, VecDeque},
     fmt::Debug,
     hash::Hash,
+    ops::Deref,
 };
 
 const TWICE: &str = "borrowing from this limiter on behalf of the same borrower";
@@ -138,7 +139,7 @@ impl CapacityLimiter {
     /// # Panics
     /// Outside of a run.
     pub fn try_acquire(&self) -> Result<CapacityToken<'_>> {
-        self.try_acquire_for(&Borrower::current_task())
+        self.try_acquire_for(Borrower::current_task())
     }
 
     /// Borrows a token on behalf of whatever the value names, if there is one to be had.
@@ -149,7 +150,7 @@ impl CapacityLimiter {
         &self,
         borrower: impl Hash + Eq + Debug + 'static,
     ) -> Result<CapacityToken<'_>> {
-        self.try_acquire_for(&Borrower::new(borrower))
+        self.try_acquire_for(Borrower::new(borrower))
     }
 
     /// How it stands.
@@ -163,11 +164,19 @@ impl CapacityLimiter {
     }
 
     async fn acquire_for(&self, borrower: Borrower) -> Result<CapacityToken<'_>> {
-        Waiting::new(Acquire { limiter: self, borrower, label: 0 }).await?
+        Waiting::new(Acquire::new(self, borrower.clone())).await??;
+        Ok(CapacityToken { limiter: self, borrower })
     }
 
-    fn try_acquire_for(&self, borrower: &Borrower) -> Result<CapacityToken<'_>> {
-        let requested = self.requests.borrow().iter().any(|(_, waiting)| waiting == borrower);
+    fn try_acquire_for(&self, borrower: Borrower) -> Result<CapacityToken<'_>> {
+        self.try_lend(&borrower)?;
+        Ok(CapacityToken { limiter: self, borrower })
+    }
+
+    /// Lends a token, for which [`give_back`](Self::give_back) has to be called.
+    fn try_lend(&self, borrower: &Borrower) -> Result<()> {
+        let requested =
+            !borrower.asks_once() && self.requests.borrow().iter().any(|(_, waiting)| waiting == borrower);
         let mut borrowers = self.borrowers.borrow_mut();
         if requested || borrowers.contains(borrower) {
             return Err(Error::BusyResource(TWICE));
@@ -176,12 +185,7 @@ impl CapacityLimiter {
             return Err(Error::WouldBlock);
         }
         borrowers.insert(borrower.clone());
-        drop(borrowers);
-        Ok(self.token(borrower))
-    }
-
-    fn token(&self, borrower: &Borrower) -> CapacityToken<'_> {
-        CapacityToken { limiter: self, borrower: borrower.clone() }
+        Ok(())
     }
 
     fn withdraw(&self, label: u64) -> Option<Borrower> {
@@ -199,30 +203,46 @@ impl CapacityLimiter {
         {}
     }
 
-    fn give_back(&self, borrower: &Borrower) {
+    /// Takes a token back that was lent to this borrower.
+    pub(crate) fn give_back(&self, borrower: &Borrower) {
         // Dropping the borrower may run code of users.
         let _borrower = self.borrowers.borrow_mut().take(borrower);
         self.lend();
     }
 }
 
-struct Acquire<'a> {
-    limiter: &'a CapacityLimiter,
+/// A request for a token. Its output says that the token was lent; it is then up to the caller to give it back.
+pub(crate) struct Acquire<L> {
+    limiter: L,
     borrower: Borrower,
     label: u64,
 }
 
-impl<'a> Grant for Acquire<'a> {
-    type Output = Result<CapacityToken<'a>>;
+impl<L> Acquire<L> {
+    pub(crate) fn new(limiter: L, borrower: Borrower) -> Self {
+        Self { limiter, borrower, label: 0 }
+    }
+
+    pub(crate) fn limiter(&self) -> &L {
+        &self.limiter
+    }
+
+    pub(crate) fn borrower(&self) -> &Borrower {
+        &self.borrower
+    }
+}
+
+impl<L: Deref<Target = CapacityLimiter>> Grant for Acquire<L> {
+    type Output = Result<()>;
 
     fn queue(&self) -> &WaitQueue {
         &self.limiter.waiting
     }
 
     fn try_now(&mut self) -> Option<Self::Output> {
-        match self.limiter.try_acquire_for(&self.borrower) {
+        match self.limiter.try_lend(&self.borrower) {
             Err(Error::WouldBlock) => None,
-            acquired => Some(acquired),
+            lent => Some(lent),
         }
     }
 
@@ -234,7 +254,7 @@ impl<'a> Grant for Acquire<'a> {
     }
 
     fn granted(&mut self, _: i32) -> Self::Output {
-        Ok(self.limiter.token(&self.borrower))
+        Ok(())
     }
 
     fn left(&mut self) {

@@ -13,7 +13,7 @@ use std::cell::Cell;
 /// assert!(matches!(guard.enter(), Err(Error::BusyResource("reading from this stream"))));
 /// drop(reading);
 /// drop(guard.enter()?);
-/// # anyio::Result::Ok(())
+/// # anyio::Ok(())
 /// ```
 #[derive(Debug)]
 pub struct ResourceGuard {

@@ -102,7 +102,7 @@ mod tests {
     fn a_forgotten_wait_fails_the_test() {
         run_test(Builder::new(), Backend::Poll, async || {
             let mut forgotten = Box::pin(sleep_forever());
-            poll_fn(|cx| Poll::Ready(assert!(forgotten.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(forgotten.as_mut().poll(cx).is_pending())).await);
             std::mem::forget(forgotten);
         });
     }
@@ -112,7 +112,7 @@ mod tests {
         run_test(Builder::new(), Backend::Poll, async || {
             let scope = CancelScope::new();
             let mut dropped = pin!(scope.run(async || Err::<(), _>(sleep_forever().await)));
-            poll_fn(|cx| Poll::Ready(assert!(dropped.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(dropped.as_mut().poll(cx).is_pending())).await);
         });
     }
 }

@@ -1,6 +1,6 @@
 //! A function that was given to the pool.
 
-use super::limiter::{self, Limiter};
+use super::loan::{Loan, end_abandoned};
 use crate::{
     error::Cancelled,
     lowlevel::{RunToken, current_token},
@@ -10,7 +10,6 @@ use anyio_driver::workers::{JobHandle, WorkerPool};
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     thread,
@@ -22,8 +21,10 @@ pub(super) struct Call<T: Send + 'static> {
     job: JobHandle,
     /// Where scopes cancel the wait.
     wait: Option<WaitKey>,
-    /// `None` once the loan has been given back, or passed on to the worker.
-    limiter: Option<Rc<Limiter>>,
+    /// `None` once it has been given back, or put aside until the worker has ended.
+    loan: Option<Loan>,
+    /// Where the call was begun.
+    run: Option<RunToken>,
 }
 
 /// What caller and worker share.
@@ -39,24 +40,17 @@ enum Contents<T> {
 
 impl<T: Send + 'static> Call<T> {
     /// Gives the function to the pool; the loan is given back when it has ended.
-    pub(super) fn start(
-        function: impl FnOnce() -> T + Send + 'static,
-        limiter: Rc<Limiter>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(function: impl FnOnce() -> T + Send + 'static, loan: Loan) -> io::Result<Self> {
         let exchange = Arc::new(Exchange(Mutex::new(Contents::Running(None))));
         let run = current_token();
         let worker = Arc::clone(&exchange);
+        let number = loan.number();
         let job = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(function));
-            worker.deliver(result, run);
+            worker.deliver(result, run, number);
         });
-        match WorkerPool::shared().submit(job) {
-            Ok(job) => Ok(Self { exchange, job, wait: None, limiter: Some(limiter) }),
-            Err(refused) => {
-                limiter.give_back();
-                Err(refused.error)
-            }
-        }
+        let job = WorkerPool::shared().submit(job).map_err(|refused| refused.error)?;
+        Ok(Self { exchange, job, wait: None, loan: Some(loan), run })
     }
 
     /// Waits for the function's end, or for a cancellation where it can still be followed.
@@ -90,10 +84,7 @@ impl<T: Send + 'static> Call<T> {
         if !abandon {
             return Poll::Pending;
         }
-        if self.exchange.abandon() {
-            // The worker gives the loan back.
-            self.limiter = None;
-        }
+        self.abandon();
         self.end(core);
         Poll::Ready(Err(Cancelled::new()))
     }
@@ -103,16 +94,23 @@ impl<T: Send + 'static> Call<T> {
         if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
             core.waits().remove(wait);
         }
-        if let Some(limiter) = self.limiter.take() {
-            limiter.give_back();
+        self.loan = None;
+    }
+
+    /// Waits no more. A loan that the worker still uses is put aside.
+    fn abandon(&mut self) {
+        if self.exchange.abandon()
+            && let Some(loan) = self.loan.take()
+        {
+            loan.abandon(self.run);
         }
     }
 }
 
 impl<T: Send + 'static> Drop for Call<T> {
     fn drop(&mut self) {
-        if self.limiter.is_some() && !self.job.try_remove() && self.exchange.abandon() {
-            self.limiter = None;
+        if self.loan.is_some() && !self.job.try_remove() {
+            self.abandon();
         }
         Core::try_with(|core| self.end(core));
     }
@@ -125,7 +123,7 @@ impl<T> Exchange<T> {
     }
 
     /// The worker's last act.
-    fn deliver(&self, result: thread::Result<T>, run: Option<RunToken>) {
+    fn deliver(&self, result: thread::Result<T>, run: Option<RunToken>, number: u64) {
         let mut contents = self.lock();
         match &mut *contents {
             Contents::Running(waker) => {
@@ -138,9 +136,9 @@ impl<T> Exchange<T> {
             }
             _ => {
                 drop(contents);
-                // Before the result is dropped, which may panic. If the run is over so is its limiter.
+                // Before the result is dropped, which may panic. If the run is over the loan has ended with it.
                 if let Some(run) = run {
-                    run.run_soon(|| limiter::current().give_back());
+                    run.run_soon(move || end_abandoned(number));
                 }
                 drop(result);
             }

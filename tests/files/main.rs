@@ -4,4 +4,5 @@ mod file;
 mod folder;
 mod names;
 mod path;
+mod streams;
 mod tempfile;

@@ -1,6 +1,7 @@
 //! Streams of objects and of bytes.
 
 mod broadcast;
+mod conformance;
 mod io;
 mod memory;
 mod wrappers;

@@ -1,5 +1,8 @@
 //! anyio, on each of its back ends. Connections are children of one task group.
 
+mod cancel;
+mod tasks;
+
 use std::net::Ipv4Addr;
 
 use anyio::{
@@ -8,7 +11,11 @@ use anyio::{
 };
 
 use super::Peer;
-use crate::server::Ready;
+use crate::{
+    server::Ready,
+    stopwatch::{Measured, measure},
+    worker::Order,
+};
 
 pub(crate) static URING: Peer = Peer {
     name: "anyio-uring",
@@ -16,6 +23,7 @@ pub(crate) static URING: Peer = Peer {
     packages: &["anyio", "io-uring"],
     by_hand: false,
     servers: &[("echo", echo_uring)],
+    jobs: &[("tasks", tasks::URING), ("cancel", cancel::URING)],
 };
 
 pub(crate) static POLL: Peer = Peer {
@@ -24,7 +32,26 @@ pub(crate) static POLL: Peer = Peer {
     packages: &["anyio", "mio"],
     by_hand: false,
     servers: &[("echo", echo_poll)],
+    jobs: &[("tasks", tasks::POLL), ("cancel", cancel::POLL)],
 };
+
+/// The same jobs on one of the back ends.
+macro_rules! jobs {
+    ($backend:expr; $($name:literal => $job:path,)*) => {
+        &[$(($name, |order| $job($backend, order))),*]
+    };
+}
+
+use jobs;
+
+/// Does a row's work in a run of its own.
+fn run(
+    backend: Backend,
+    order: &Order,
+    work: impl AsyncFnMut(u64) -> anyio::Result<()>,
+) -> anyhow::Result<Measured> {
+    Builder::new().backend(backend).run(async || measure(order.operations, work).await)?
+}
 
 fn echo_uring(ready: Ready) -> anyhow::Result<()> {
     echo(Backend::Uring, ready)

@@ -21,6 +21,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &[],
     by_hand: true,
     servers: &[("echo", echo)],
+    jobs: &[],
 };
 
 const EVENTS: usize = 1024;

@@ -30,6 +30,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["io-uring"],
     by_hand: true,
     servers: &[("echo", echo)],
+    jobs: &[],
 };
 
 const ACCEPT: u64 = u64::MAX;

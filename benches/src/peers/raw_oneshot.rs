@@ -8,6 +8,8 @@
 //! closed, and its buffer freed or reused, only when none of its operations is in flight. Should the loop end
 //! with an error, its connections are leaked, as the kernel may still use them.
 
+mod cancel;
+
 use std::{
     mem::ManuallyDrop,
     net::{Ipv4Addr, TcpListener},
@@ -30,6 +32,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["io-uring"],
     by_hand: true,
     servers: &[("echo", echo)],
+    jobs: &[("cancel", cancel::JOBS)],
 };
 
 const BUFFER_BYTES: usize = 16 * 1024;

@@ -1,5 +1,10 @@
 //! tokio with its current_thread scheduler.
 
+mod cancel;
+mod multi_thread;
+mod pinned;
+mod tasks;
+
 use std::net::Ipv4Addr;
 
 use tokio::{
@@ -8,8 +13,14 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
+pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED};
+
 use super::Peer;
-use crate::server::Ready;
+use crate::{
+    server::Ready,
+    stopwatch::{Measured, measure},
+    worker::Order,
+};
 
 pub(crate) static PEER: Peer = Peer {
     name: "tokio",
@@ -17,24 +28,36 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["tokio", "mio"],
     by_hand: false,
     servers: &[("echo", echo)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
 };
 
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
+/// Does a row's work in a runtime of its own.
+fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<Measured> {
+    runtime()?.block_on(measure(order.operations, work))
+}
+
 fn echo(ready: Ready) -> anyhow::Result<()> {
-    runtime()?.block_on(async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        ready.listening_on(listener.local_addr()?)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            tokio::spawn(async move {
-                // A connection that breaks ends alone; the load notices what it misses.
-                let _ = echo_connection(stream).await;
-            });
-        }
-    })
+    runtime()?.block_on(listen_and_echo(ready))
+}
+
+async fn listen_and_echo(ready: Ready) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    ready.listening_on(listener.local_addr()?)?;
+    echo_all(listener).await
+}
+
+async fn echo_all(listener: TcpListener) -> anyhow::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            // A connection that breaks ends alone; the load notices what it misses.
+            let _ = echo_connection(stream).await;
+        });
+    }
 }
 
 async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {

@@ -251,7 +251,7 @@ impl File {
     }
 
     /// The cursor's position, or `None` for what has none.
-    fn position(&mut self) -> Option<u64> {
+    pub(in crate::fs) fn position(&mut self) -> Option<u64> {
         if let Cursor::AtSystems = self.cursor {
             // SAFETY: takes numbers only. To be told the position waits for nothing.
             let position = unsafe { libc::lseek(self.descriptor.raw(), 0, libc::SEEK_CUR) };
@@ -266,6 +266,13 @@ impl File {
     /// Where to write: what is appended goes to the system's cursor, which is then at the end.
     fn writing_position(&mut self) -> Option<u64> {
         if self.appends() { None } else { self.position() }
+    }
+
+    /// Puts the cursor where a stream over the file has come to.
+    pub(in crate::fs) fn set_position(&mut self, position: u64) {
+        if !matches!(self.cursor, Cursor::Stream) {
+            self.cursor = Cursor::At(position);
+        }
     }
 
     fn advance(&mut self, count: usize) {

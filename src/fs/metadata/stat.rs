@@ -2,9 +2,15 @@
 
 use super::Moment;
 use anyio_driver::FileStatus;
+use libc::mode_t;
 
 pub(super) fn size(status: &FileStatus) -> u64 {
     status.st_size.cast_unsigned()
+}
+
+/// The bits of the mode that say what kind of thing it is.
+pub(super) fn kind(status: &FileStatus) -> mode_t {
+    status.st_mode & libc::S_IFMT
 }
 
 pub(super) fn mode(status: &FileStatus) -> u32 {

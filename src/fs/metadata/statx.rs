@@ -2,6 +2,7 @@
 
 use super::Moment;
 use anyio_driver::FileStatus;
+use libc::mode_t;
 
 fn moment(time: &libc::statx_timestamp) -> Moment {
     (time.tv_sec, time.tv_nsec.into())
@@ -9,6 +10,11 @@ fn moment(time: &libc::statx_timestamp) -> Moment {
 
 pub(super) fn size(status: &FileStatus) -> u64 {
     status.stx_size
+}
+
+/// The bits of the mode that say what kind of thing it is.
+pub(super) fn kind(status: &FileStatus) -> mode_t {
+    mode_t::from(status.stx_mode) & libc::S_IFMT
 }
 
 pub(super) fn mode(status: &FileStatus) -> u32 {

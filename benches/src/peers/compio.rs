@@ -1,0 +1,78 @@
+//! compio on io_uring, with the options of the ring that its documentation has for a single thread.
+
+mod cancel;
+mod tasks;
+
+use std::{future::Future, net::Ipv4Addr};
+
+use compio::{
+    buf::BufResult,
+    driver::ProactorBuilder,
+    io::{AsyncRead, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::{Runtime, RuntimeBuilder},
+};
+
+use super::Peer;
+use crate::{
+    server::Ready,
+    stopwatch::{Measured, measure},
+    worker::Order,
+};
+
+pub(crate) static PEER: Peer = Peer {
+    name: "compio",
+    about: "compio on io_uring: SINGLE_ISSUER, DEFER_TASKRUN, TASKRUN_FLAG",
+    packages: &["compio", "compio-runtime", "compio-driver"],
+    by_hand: false,
+    servers: &[("echo", echo)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+};
+
+/// As large a ring as thousands of operations need to be cancelled in it.
+const RING_ENTRIES: u32 = 16_384;
+
+fn runtime() -> std::io::Result<Runtime> {
+    let mut ring = ProactorBuilder::new();
+    ring.capacity(RING_ENTRIES).single_issuer(true).defer_taskrun(true).coop_taskrun(true).taskrun_flag(true);
+    RuntimeBuilder::new().with_proactor(ring).build()
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    runtime()?.block_on(work)
+}
+
+/// Does a row's work in a runtime of its own.
+fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<Measured> {
+    block_on(measure(order.operations, work))
+}
+
+fn echo(ready: Ready) -> anyhow::Result<()> {
+    block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        ready.listening_on(listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            compio::runtime::spawn(async move {
+                // A connection that breaks ends alone; the load notices what it misses.
+                let _ = echo_connection(stream).await;
+            })
+            .detach();
+        }
+    })
+}
+
+async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(16 * 1024);
+    loop {
+        let BufResult(received, filled) = stream.read(buffer).await;
+        if received? == 0 {
+            return Ok(());
+        }
+        let BufResult(sent, emptied) = stream.write_all(filled).await;
+        sent?;
+        buffer = emptied;
+        buffer.clear();
+    }
+}

@@ -1,0 +1,46 @@
+//! Tasks, timers and timeouts of compio.
+
+use std::{
+    future::{Future, poll_fn, ready},
+    hint::black_box,
+    pin::pin,
+    task::Poll,
+};
+
+use compio::{
+    runtime::spawn,
+    time::{sleep, timeout},
+};
+
+use super::{block_on, run};
+use crate::{
+    arrivals::yield_once as yield_now,
+    peers::plain_jobs::plain_jobs,
+    relay,
+    stopwatch::Measured,
+    worker::{Job, Order},
+    workloads::tasks::{LONG, YIELDERS, batches, nap},
+};
+
+pub(super) const JOBS: &[(&str, Job)] = &[
+    ("spawn-join", spawn_join),
+    ("spawn-await", spawn_await),
+    ("yield", yields),
+    ("timer-cancel", timer_cancel),
+    ("timer-fire", timer_fire),
+    ("timeout-ready", timeout_ready),
+    ("timeout-yield", timeout_yield),
+    ("cross-core", cross_core),
+    ("cancel", super::cancel::timers),
+];
+
+plain_jobs!();
+
+fn cross_core(order: &Order) -> anyhow::Result<Measured> {
+    relay::cross_core(order, |work| {
+        block_on(async {
+            work.await;
+            Ok(())
+        })
+    })
+}

@@ -1,0 +1,66 @@
+//! monoio on io_uring.
+
+mod cancel;
+mod tasks;
+
+use std::{future::Future, net::Ipv4Addr};
+
+use monoio::{
+    IoUringDriver, RuntimeBuilder,
+    io::{AsyncReadRent, AsyncWriteRentExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::Peer;
+use crate::{
+    server::Ready,
+    stopwatch::{Measured, measure},
+    worker::Order,
+};
+
+pub(crate) static PEER: Peer = Peer {
+    name: "monoio",
+    about: "monoio on io_uring",
+    packages: &["monoio"],
+    by_hand: false,
+    servers: &[("echo", echo)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+};
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    RuntimeBuilder::<IoUringDriver>::new().enable_timer().build()?.block_on(work)
+}
+
+/// Does a row's work in a runtime of its own.
+fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<Measured> {
+    block_on(measure(order.operations, work))
+}
+
+fn echo(ready: Ready) -> anyhow::Result<()> {
+    block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        ready.listening_on(listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            monoio::spawn(async move {
+                // A connection that breaks ends alone; the load notices what it misses.
+                let _ = echo_connection(stream).await;
+            });
+        }
+    })
+}
+
+async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(16 * 1024);
+    loop {
+        let (received, filled) = stream.read(buffer).await;
+        if received? == 0 {
+            return Ok(());
+        }
+        let (sent, emptied) = stream.write_all(filled).await;
+        sent?;
+        buffer = emptied;
+        buffer.clear();
+    }
+}

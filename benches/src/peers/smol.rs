@@ -1,0 +1,73 @@
+//! smol with one executor on one thread.
+
+mod cancel;
+mod tasks;
+
+use std::{future::Future, net::Ipv4Addr, rc::Rc};
+
+use smol::{
+    LocalExecutor, Task,
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::Peer;
+use crate::{
+    server::Ready,
+    stopwatch::{Measured, measure},
+    worker::Order,
+};
+
+pub(crate) static PEER: Peer = Peer {
+    name: "smol",
+    about: "smol, LocalExecutor",
+    packages: &["smol", "async-executor", "async-io"],
+    by_hand: false,
+    servers: &[("echo", echo)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+};
+
+thread_local! {
+    static EXECUTOR: Rc<LocalExecutor<'static>> = Rc::new(LocalExecutor::new());
+}
+
+fn spawn<T: 'static>(work: impl Future<Output = T> + 'static) -> Task<T> {
+    EXECUTOR.with(|executor| executor.spawn(work))
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let executor = EXECUTOR.with(Rc::clone);
+    smol::block_on(executor.run(work))
+}
+
+/// Does a row's work.
+fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<Measured> {
+    block_on(measure(order.operations, work))
+}
+
+fn echo(ready: Ready) -> anyhow::Result<()> {
+    block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        ready.listening_on(listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            spawn(async move {
+                // A connection that breaks ends alone; the load notices what it misses.
+                let _ = echo_connection(stream).await;
+            })
+            .detach();
+        }
+    })
+}
+
+async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..length]).await?;
+    }
+}

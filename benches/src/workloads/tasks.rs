@@ -1,0 +1,73 @@
+//! What tasks, timers, scopes and the runtimes' own channels and locks cost, without input or output.
+
+use std::time::Duration;
+
+use crate::rows::{self, Arguments, Figure, Row};
+
+pub(crate) const WORKLOAD: &str = "tasks";
+
+/// How many tasks are alive together where there are many.
+const BATCH: u64 = 1000;
+
+/// How many at a time, so that there are so many in the end.
+pub(crate) fn batches(count: u64) -> impl Iterator<Item = u64> {
+    (0..count.div_ceil(BATCH)).map(move |number| BATCH.min(count - number * BATCH))
+}
+
+/// How many tasks yield in turn.
+pub(crate) const YIELDERS: u64 = 10;
+
+/// A timeout that never fires.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// How long the timer of this number sleeps, where timers fire.
+pub(crate) const fn nap(number: u64) -> Duration {
+    Duration::from_millis(1 + number % 8)
+}
+
+const fn row(name: &'static str, about: &'static str, operations: u64) -> Row {
+    Row { name, about, job: name, operations, figure: Figure::Cpu }
+}
+
+const fn elapsed(name: &'static str, about: &'static str, operations: u64) -> Row {
+    Row { name, about, job: name, operations, figure: Figure::Elapsed }
+}
+
+static ROWS: &[Row] = &[
+    row("spawn-join", "start 1,000 tasks, then wait for all of them", 50_000),
+    row("spawn-await", "start a task and wait for its value at once", 50_000),
+    row("yield", "ten tasks that let each other run", 200_000),
+    row("channel", "a round trip through two of the runtime's own channels with room for one", 50_000),
+    row("lock", "two tasks that hold the runtime's own lock while they yield", 50_000),
+    row("timer-cancel", "begin to sleep and give it up", 50_000),
+    row("timer-fire", "1,000 tasks that sleep for 1 to 8 ms", 4_000),
+    row("timeout-ready", "a timeout around what is ready", 200_000),
+    row("timeout-yield", "a timeout around one yield", 50_000),
+    row("timeouts-3", "three timeouts around one yield", 20_000),
+    row("timeouts-10", "ten timeouts around one yield", 10_000),
+    row("groups-1", "a group (JoinSet) with one task in it that yields once", 20_000),
+    row("groups-3", "three such groups in one another", 10_000),
+    row("groups-10", "ten such groups in one another", 5_000),
+    elapsed("cross-core", "a round trip between tasks of two runtimes on two processors", 3_000),
+    elapsed(
+        "cross-core-spin",
+        "the same, with runtimes that can set to look for a while before sleeping",
+        3_000,
+    ),
+    row("cancel", "10,000 tasks that sleep are cancelled at once and waited for", 10_000),
+];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    rows::run(WORKLOAD, ROWS, arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_add_up() {
+        assert_eq!(batches(2500).collect::<Vec<_>>(), [1000, 1000, 500]);
+        assert_eq!(batches(7).collect::<Vec<_>>(), [7]);
+    }
+}

@@ -1,0 +1,201 @@
+//! Reading a file from one end to the other.
+
+use super::{
+    File,
+    checkpoint::checkpoint,
+    operations::{Read, check_position},
+};
+use crate::{
+    error::{Cancelled, Result},
+    runtime::{Core, Operation, Refusal},
+};
+use anyio_driver::{Held, IoBufMut, Slice};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Future, poll_fn},
+    path::Path,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// A file's contents in chunks, of which several are read ahead.
+///
+/// ```
+/// use anyio::{Result, fs::FileReadStream};
+///
+/// # anyio::run(async || -> Result<()> {
+/// # let path = std::env::temp_dir().join(format!("anyio-chunks-{}", std::process::id()));
+/// # anyio::fs::write(&path, vec![7; 200_000]).await?;
+/// let mut stream = FileReadStream::open(&path).await?.chunk_size(64 << 10).read_ahead(4);
+/// let mut sum = 0;
+/// while let Some(chunk) = stream.receive().await? {
+///     sum += chunk.len();
+/// }
+/// assert_eq!(sum, 200_000);
+/// # anyio::fs::remove_file(&path).await?;
+/// # Ok(()) }).unwrap();
+/// ```
+pub struct FileReadStream {
+    file: File,
+    chunk_size: usize,
+    depth: usize,
+    /// Where the next chunk begins that `receive` gives; `None` for what has no positions.
+    position: Option<u64>,
+    ahead: VecDeque<Operation<Read<Slice<Vec<u8>>>>>,
+}
+
+impl FileReadStream {
+    /// Opens a file to be read from its beginning.
+    ///
+    /// # Errors
+    /// As for [`File::open`].
+    ///
+    /// # Cancel safety
+    /// As for [`File::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        File::open(path).await.map(Self::from)
+    }
+
+    /// How long a chunk is, except the last, in bytes. At least 1; 128 KiB by default.
+    #[must_use]
+    pub fn chunk_size(mut self, bytes: usize) -> Self {
+        self.ahead.clear();
+        self.chunk_size = bytes.max(1);
+        self
+    }
+
+    /// How many chunks are read at a time, the one that is waited for included. At least 1; 4 by default. What has no
+    /// positions is read one chunk at a time.
+    #[must_use]
+    pub fn read_ahead(mut self, chunks: usize) -> Self {
+        self.depth = chunks.max(1);
+        self
+    }
+
+    /// The next chunk, or `None` at the end of the file.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`](crate::Error::Io) if the system refuses.
+    ///
+    /// # Cancel safety
+    /// No byte of a file is lost; the next call gives this chunk. Of a pipe none is lost by a cancellation.
+    pub async fn receive(&mut self) -> Result<Option<Vec<u8>>> {
+        if let Some(position) = self.position
+            && let Err(refusal) = check_position(position, self.chunk_size.saturating_mul(self.depth))
+        {
+            return Err(self.file.refused(refusal, "read"));
+        }
+        checkpoint().await?;
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>>> {
+        loop {
+            self.start(cx);
+            let (answer, buffer) = match self.ahead.front_mut().map(|front| Pin::new(front).poll(cx)) {
+                Some(Poll::Ready(output)) => output,
+                Some(Poll::Pending) => return Poll::Pending,
+                None => return Poll::Ready(Err(Cancelled::new().into())),
+            };
+            self.ahead.pop_front();
+            match answer {
+                Ok(count) => {
+                    if (count as usize) < self.chunk_size {
+                        // What is read ahead began at the wrong place.
+                        self.ahead.clear();
+                    }
+                    self.position = self.position.map(|position| position + u64::from(count));
+                    return Poll::Ready(Ok((count > 0).then(|| buffer.into_inner().into_inner())));
+                }
+                // It was begun in another scope, which was cancelled, so it is begun again.
+                Err(Refusal::Cancelled) if !Core::with(Core::scope_is_effective) => self.ahead.clear(),
+                Err(refusal) => {
+                    self.ahead.clear();
+                    return Poll::Ready(Err(self.file.refused(refusal, "read")));
+                }
+            }
+        }
+    }
+
+    /// Has more chunks read.
+    fn start(&mut self, cx: &mut Context<'_>) {
+        let depth = if self.position.is_some() { self.depth } else { 1 };
+        while self.ahead.len() < depth {
+            let before = (self.ahead.len() * self.chunk_size) as u64;
+            let mut read = Operation::new(Read {
+                descriptor: self.file.descriptor(),
+                buffer: Held::new(Vec::with_capacity(self.chunk_size).room(0, self.chunk_size)),
+                skip: 0,
+                offset: self.position.map(|position| position + before),
+            });
+            // The first poll hands it to the driver, unless the scope is cancelled.
+            match Pin::new(&mut read).poll(cx) {
+                Poll::Pending => self.ahead.push_back(read),
+                Poll::Ready(_) => return,
+            }
+        }
+    }
+
+    /// Moves to a position in the file.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) for what has no positions, and for those beyond what a file can have.
+    pub fn seek(&mut self, position: u64) -> Result<()> {
+        let refused = match self.position {
+            Some(_) => check_position(position, 0),
+            None => Err(Refusal::System(libc::ESPIPE)),
+        };
+        refused.map_err(|refusal| self.file.refused(refusal, "seek"))?;
+        self.ahead.clear();
+        self.position = Some(position);
+        Ok(())
+    }
+
+    /// Where in the file the next chunk begins, or `None` for what has no positions.
+    pub fn tell(&self) -> Option<u64> {
+        self.position
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file, with its cursor behind the last chunk that was given.
+    pub fn into_file(mut self) -> File {
+        if let Some(position) = self.position {
+            self.file.set_position(position);
+        }
+        self.file
+    }
+
+    /// Closes the file.
+    ///
+    /// # Errors
+    /// As for [`File::close`].
+    ///
+    /// # Cancel safety
+    /// As for [`File::close`].
+    pub async fn close(self) -> Result<()> {
+        self.into_file().close().await
+    }
+}
+
+impl From<File> for FileReadStream {
+    /// The stream begins at the file's cursor.
+    fn from(mut file: File) -> Self {
+        let position = file.position();
+        Self { file, chunk_size: 128 << 10, depth: 4, position, ahead: VecDeque::new() }
+    }
+}
+
+impl fmt::Debug for FileReadStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileReadStream")
+            .field("file", &self.file)
+            .field("position", &self.position)
+            .field("ahead", &self.ahead.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+use crate::folder::on_each_backend;
+use anyio::{
+    CancelScope, Error, IoBufMut, Result,
+    fs::{AlignedBuffer, File, FileReadStream, FileWriteStream},
+    lowlevel, move_on_after, task_group,
+};
+use std::{fs as blocking, io::SeekFrom, os::fd::OwnedFd, time::Duration};
+
+fn contents(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n / 3) as u8).collect()
+}
+
+#[test]
+fn chunks_come_in_order_and_the_last_is_shorter() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let contents = contents(100_000);
+        blocking::write(&path, &contents)?;
+        for depth in [0, 1, 3, 50] {
+            let mut stream = FileReadStream::open(&path).await?.chunk_size(4096).read_ahead(depth);
+            let mut read = Vec::new();
+            while let Some(chunk) = stream.receive().await? {
+                assert_eq!(chunk.len(), (contents.len() - read.len()).min(4096));
+                read.extend(chunk);
+                assert_eq!(stream.tell(), Some(read.len() as u64));
+            }
+            assert!(read == contents);
+            assert!(stream.receive().await?.is_none());
+            stream.close().await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_stream_can_be_moved_and_gives_its_file_back() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, contents(10_000))?;
+        let mut file = File::open(&path).await?;
+        file.seek(SeekFrom::Start(9)).await?;
+        let mut stream = FileReadStream::from(file).chunk_size(3);
+        assert_eq!(stream.receive().await?.as_deref(), Some(&[3, 3, 3][..]));
+        stream.seek(300)?;
+        assert_eq!(stream.receive().await?.as_deref(), Some(&[100, 100, 100][..]));
+        assert!(stream.seek(u64::MAX).is_err());
+        let mut file = stream.into_file();
+        assert_eq!(file.stream_position()?, 303);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_stream_goes_on_after_a_cancellation_without_losing_a_byte() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let contents = contents(400_000);
+        blocking::write(&path, &contents)?;
+        let mut stream = FileReadStream::open(&path).await?.chunk_size(1000).read_ahead(5);
+        let mut read = Vec::new();
+        loop {
+            // A scope that is cancelled while the stream waits, and one in which it does not.
+            let scope = CancelScope::new();
+            let chunk = task_group(async |tg| -> Result<Option<Option<Vec<u8>>>> {
+                let stream = &mut stream;
+                let receiving = tg.start_soon({
+                    let scope = scope.clone();
+                    async move { scope.run(async || stream.receive().await).await }
+                });
+                lowlevel::checkpoint().await?;
+                scope.cancel();
+                Ok(receiving.await?)
+            })
+            .await?
+            .flatten();
+            let chunk = match chunk {
+                Some(chunk) => chunk,
+                None => stream.receive().await?,
+            };
+            match chunk {
+                Some(chunk) => read.extend(chunk),
+                None => break,
+            }
+        }
+        assert!(read == contents);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pipe_is_read_chunk_by_chunk_and_loses_nothing_to_a_cancellation() {
+    on_each_backend(async |_| {
+        let (reader, writer) = std::io::pipe()?;
+        let mut stream = FileReadStream::from(File::from(OwnedFd::from(reader))).chunk_size(10);
+        let mut sink = FileWriteStream::from(File::from(OwnedFd::from(writer)));
+        assert_eq!(move_on_after(Duration::from_millis(5), stream.receive()).await?, None);
+        sink.send("0123456789abc").await?;
+        assert_eq!(stream.receive().await?.as_deref(), Some(&b"0123456789"[..]));
+        sink.close().await?;
+        assert_eq!(stream.receive().await?.as_deref(), Some(&b"abc"[..]));
+        assert_eq!(stream.receive().await?, None);
+        assert!(stream.seek(0).is_err() && stream.tell().is_none());
+        Ok(())
+    });
+}
+
+#[test]
+fn buffers_are_written_one_behind_the_other() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        for depth in [0, 1, 4, 1000] {
+            let mut stream = FileWriteStream::create(&path).await?.write_behind(depth);
+            let mut expected = Vec::new();
+            for n in 0..300u16 {
+                let buffer = vec![n as u8; usize::from(n) * 7];
+                expected.extend_from_slice(&buffer);
+                stream.send(buffer).await?;
+            }
+            assert_eq!(stream.tell(), Some(expected.len() as u64));
+            stream.flush().await?;
+            assert!(blocking::read(&path)? == expected);
+            stream.send("end").await?;
+            stream.close().await?;
+            expected.extend(b"end");
+            assert!(blocking::read(&path)? == expected);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_appended_comes_behind_the_old_contents() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, "old ")?;
+        let mut stream = FileWriteStream::append(&path).await?;
+        stream.send("and ").await?;
+        stream.send("new").await?;
+        stream.close().await?;
+        assert_eq!(blocking::read(&path)?, b"old and new");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_late_error_is_told_once_in_full_and_the_stream_stays_broken() {
+    on_each_backend(async |_| {
+        let full = File::options().write(true).open("/dev/full").await?;
+        let mut stream = FileWriteStream::from(full);
+        stream.send("no room").await?;
+        let error = stream.flush().await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        assert!(error.to_string().starts_with("write /dev/full: "), "{error}");
+        assert!(matches!(stream.send("more").await, Err(Error::BrokenResource(_))));
+        let mut stream = FileWriteStream::from(File::options().write(true).open("/dev/full").await?);
+        stream.send("no room").await?;
+        assert_eq!(stream.close().await.unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        Ok(())
+    });
+}
+
+#[test]
+fn closing_in_a_cancelled_scope_writes_what_was_sent() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let mut stream = FileWriteStream::create(&path).await?.write_behind(100);
+        for _ in 0..50 {
+            stream.send(vec![1u8; 10_000]).await?;
+        }
+        let scope = CancelScope::new();
+        let closed = scope
+            .run(async || -> Result<()> {
+                scope.cancel();
+                assert!(matches!(stream.send("no").await, Err(Error::Cancelled(_))));
+                stream.close().await
+            })
+            .await?;
+        assert_eq!(closed, Some(()));
+        assert_eq!(blocking::metadata(&path)?.len(), 500_000);
+        Ok(())
+    });
+}
+
+#[test]
+fn direct_access_works_with_aligned_buffers() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let mut options = File::options();
+        options.read(true).write(true).create(true).direct(true);
+        let file = match options.open(&path).await {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()), // no such file system
+            file => file?,
+        };
+        let mut buffer = AlignedBuffer::new(5000);
+        assert_eq!(buffer.capacity(), 8192);
+        buffer.resize(8192);
+        buffer[4096..].fill(9);
+        let (result, buffer) = file.write_all_at(buffer, 0).await;
+        result?;
+        let (count, buffer) = file.read_at(buffer, 4096).await;
+        assert_eq!((count?, &buffer[..]), (4096, &[9u8; 4096][..]));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_aligned_buffer_takes_no_more_than_it_has_room_for() {
+    let mut buffer = AlignedBuffer::with_alignment(3, 4);
+    assert_eq!(buffer.extend_from_slice(b"abcdef"), Err(&b"ef"[..]));
+    assert_eq!(&buffer[..], b"abcd");
+    buffer.clear();
+    assert!(buffer.is_empty());
+}

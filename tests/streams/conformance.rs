@@ -1,0 +1,74 @@
+//! The streams of this crate do what their traits promise.
+
+use anyio::{
+    Error, Result,
+    net::{TcpListener, TcpStream},
+    streams::{
+        BufferedByteStream, StapledByteStream,
+        io::{ByteReader, ByteWriter, ReadStream, WriteStream},
+    },
+    task_group,
+    testing::{
+        Sequencer, check_half_closeable_stream, check_one_way_stream, memory_stream_pair,
+        wait_all_tasks_blocked,
+    },
+};
+
+#[anyio::test]
+async fn memory_streams_conform() -> Result<()> {
+    check_half_closeable_stream(async || Ok(memory_stream_pair())).await
+}
+
+#[anyio::test]
+async fn buffered_streams_conform() -> Result<()> {
+    check_half_closeable_stream(async || {
+        let (one, other) = memory_stream_pair();
+        Ok((BufferedByteStream::new(one), BufferedByteStream::new(other)))
+    })
+    .await
+}
+
+#[anyio::test]
+async fn stapled_streams_conform() -> Result<()> {
+    check_half_closeable_stream(async || {
+        let ((to_one, from_other), (to_other, from_one)) = (memory_stream_pair(), memory_stream_pair());
+        Ok((StapledByteStream::new(to_other, from_other), StapledByteStream::new(to_one, from_one)))
+    })
+    .await
+}
+
+async fn connection() -> Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    Ok((client, listener.accept().await?))
+}
+
+#[anyio::test]
+async fn tcp_streams_conform() -> Result<()> {
+    check_half_closeable_stream(connection).await
+}
+
+#[anyio::test]
+async fn streams_out_of_readers_and_writers_out_of_streams_conform() -> Result<()> {
+    check_one_way_stream(async || {
+        let (one, other) = memory_stream_pair();
+        Ok((WriteStream::new(ByteWriter::new(one)), ReadStream::new(ByteReader::new(other))))
+    })
+    .await
+}
+
+#[anyio::test]
+async fn a_cancelled_turn_breaks_the_sequence() -> Result<()> {
+    let sequencer = Sequencer::new();
+    task_group(async |tg| -> Result<()> {
+        let waiting = tg.start_soon(async { anyio::Ok(sequencer.turn(2).await.map(drop)) });
+        let cancelled = tg.start_soon(async { sequencer.turn(1).await.map(drop) });
+        wait_all_tasks_blocked().await?;
+        cancelled.cancel();
+        assert!(matches!(waiting.await?, Err(Error::BrokenResource(_))));
+        assert!(matches!(sequencer.turn(0).await, Err(Error::BrokenResource(_))));
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
