@@ -34,8 +34,11 @@ start() {
     local program=$1
     shift
     : >"$work/output"
+    # With job control, since without it the shell makes what runs in the background ignore SIGINT.
+    set -m
     "$programs/$program" "$@" >"$work/output" &
     server=$!
+    set +m
     address=
     for _ in $(seq 100); do
         address=$(grep -oE -m 1 '127\.0\.0\.1:[0-9]+' "$work/output" || true)
@@ -52,6 +55,12 @@ start() {
 stop() {
     local status=0
     kill "-$1" "$server"
+    for _ in $(seq 200); do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    # One that goes on all the same is killed, which is not the status expected.
+    kill -KILL "$server" 2>/dev/null || true
     wait "$server" || status=$?
     server=
     expect "the exit status after SIG$1" 0 "$status"
