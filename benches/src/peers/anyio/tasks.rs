@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyio::{
-    Backend, Builder, Result, lowlevel::checkpoint, move_on_after, sleep, streams::memory, task_group,
+    Backend, Builder, Result, lowlevel::checkpoint, move_on_after, sleep, streams::memory, sync::Lock,
+    task_group,
 };
 
 use super::{cancel, jobs, run};
@@ -27,6 +28,7 @@ macro_rules! all_jobs {
             "spawn-await" => spawn_await,
             "yield" => yields,
             "channel" => channel,
+            "lock" => lock,
             "timer-cancel" => timer_cancel,
             "timer-fire" => timer_fire,
             "timeout-ready" => timeout_ready,
@@ -111,6 +113,27 @@ fn channel(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
                 black_box(again.receive().await?);
             }
             there.close();
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+}
+
+fn lock(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    run(backend, order, async |count| {
+        let lock = Lock::new(0_u64);
+        task_group(async |tg| -> Result<()> {
+            for _ in 0..2 {
+                tg.start_soon(async {
+                    for _ in 0..count / 2 {
+                        let mut guard = lock.acquire().await?;
+                        *guard += 1;
+                        checkpoint().await?;
+                    }
+                    anyio::Ok(())
+                });
+            }
             Ok(())
         })
         .await?;
