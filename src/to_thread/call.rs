@@ -40,10 +40,7 @@ enum Contents<T> {
 
 impl<T: Send + 'static> Call<T> {
     /// Gives the function to the pool; the loan is given back when it has ended.
-    pub(super) fn start(
-        function: impl FnOnce() -> T + Send + 'static,
-        loan: Loan,
-    ) -> io::Result<Self> {
+    pub(super) fn start(function: impl FnOnce() -> T + Send + 'static, loan: Loan) -> io::Result<Self> {
         let exchange = Arc::new(Exchange(Mutex::new(Contents::Running(None))));
         let run = current_token();
         let worker = Arc::clone(&exchange);
