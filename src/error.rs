@@ -137,6 +137,14 @@ impl Error {
         if broken { Self::BrokenResource(error) } else { Self::from(error) }
     }
 
+    /// The same error, told as streams tell it if nobody is left at the other end of a pipe.
+    pub(crate) fn of_lost_link(self) -> Self {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::BrokenResource(error),
+            error => error,
+        }
+    }
+
     /// The error of an operation that failed on something with a name.
     pub(crate) fn of_operation(
         error: io::Error,

@@ -10,6 +10,7 @@
 //! the cancellation shows at the next checkpoint. So `Cancelled` always means that it did not happen.
 
 mod aligned_buffer;
+pub mod attribute;
 mod attributes;
 pub(crate) mod checkpoint;
 mod contents;

@@ -31,6 +31,32 @@ async fn wait_until(is_so: impl Fn() -> bool) -> Result<()> {
     Ok(())
 }
 
+/// Has a thread call a function, and abandons the call once the function has begun.
+async fn abandon_once_begun(
+    function: impl FnOnce() + Send + 'static,
+    limiter: Rc<CapacityLimiter>,
+) -> Result<()> {
+    let (begun, has_begun) = mpsc::channel();
+    let call = to_thread::run_sync(move || {
+        begun.send(()).unwrap();
+        function();
+    });
+    let call = call.limiter(&limiter).abandon_on_cancel();
+    let scope = CancelScope::new();
+    task_group(async |tg| -> Result<()> {
+        let abandoned = tg.start_soon({
+            let scope = scope.clone();
+            async move { scope.run(async || call.await).await }
+        });
+        to_thread::run_sync(move || has_begun.recv().unwrap()).await?;
+        scope.cancel();
+        assert_eq!(abandoned.await?, None);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
 #[test]
 fn the_value_comes_back_from_another_thread() {
     on_each_backend(async || {
@@ -119,16 +145,11 @@ fn an_abandoned_function_goes_on_while_the_caller_does() {
     on_each_backend(async || {
         let (release, released) = mpsc::channel::<()>();
         let (ended, has_ended) = mpsc::channel::<()>();
-        let result = move_on_after(Duration::from_millis(10), async {
-            to_thread::run_sync(move || {
-                released.recv().unwrap();
-                ended.send(()).unwrap();
-            })
-            .abandon_on_cancel()
-            .await
-        })
-        .await?;
-        assert_eq!(result, None);
+        let function = move || {
+            released.recv().unwrap();
+            ended.send(()).unwrap();
+        };
+        abandon_once_begun(function, to_thread::current_default_thread_limiter()).await?;
         release.send(()).unwrap();
         to_thread::run_sync(move || has_ended.recv().unwrap()).await?;
         Ok(())
@@ -252,8 +273,8 @@ fn errors_of_the_function_are_its_value() {
 fn an_abandoned_function_may_end_while_its_run_does() {
     on_each_backend(async || {
         let (release, released) = mpsc::channel::<()>();
-        let abandoned = to_thread::run_sync(move || released.recv().unwrap()).abandon_on_cancel();
-        assert_eq!(move_on_after(Duration::from_millis(5), abandoned).await?, None);
+        let limiter = to_thread::current_default_thread_limiter();
+        abandon_once_begun(move || released.recv().unwrap(), limiter).await?;
         let (reader, writer) = std::io::pipe()?;
         let mut file = anyio::fs::File::from(std::os::fd::OwnedFd::from(reader));
         // What is in flight at the end makes the run look at its messages once more.
@@ -309,9 +330,7 @@ fn an_abandoned_call_keeps_the_token_of_its_own_limiter_until_its_thread_ends() 
     on_each_backend(async || {
         let limiter = Rc::new(CapacityLimiter::new(1));
         let (release, released) = mpsc::channel::<()>();
-        let call =
-            to_thread::run_sync(move || released.recv().unwrap()).limiter(&limiter).abandon_on_cancel();
-        assert_eq!(move_on_after(Duration::from_millis(5), call).await?, None);
+        abandon_once_begun(move || released.recv().unwrap(), limiter.clone()).await?;
         assert_eq!(limiter.borrowed_tokens(), 1);
         task_group(async |tg| -> Result<()> {
             let next = tg.start_soon(to_thread::run_sync(|| 3).limiter(&limiter));
@@ -334,9 +353,8 @@ fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
         let (release, released) = mpsc::channel::<()>();
         held.push(release);
         run_test(Builder::new(), backend, async || -> Result<()> {
-            let call =
-                to_thread::run_sync(move || released.recv().is_err()).limiter(&limiter).abandon_on_cancel();
-            assert_eq!(move_on_after(Duration::from_millis(5), call).await?, None);
+            let function = move || assert!(released.recv().is_err(), "released only when it is dropped");
+            abandon_once_begun(function, limiter.clone()).await?;
             assert_eq!(limiter.borrowed_tokens(), 1);
             Ok(())
         });

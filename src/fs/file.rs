@@ -4,6 +4,7 @@ mod control;
 mod cursor;
 mod locking;
 mod positioned;
+mod stream;
 
 pub use control::Advice;
 pub(super) use cursor::not_text;

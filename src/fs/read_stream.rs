@@ -1,4 +1,8 @@
 //! Reading a file from one end to the other.
+//!
+//! # Contract
+//! What is received into a caller's buffer fills no more than its room, and then the buffer is told how much is filled,
+//! as [`IoBufMut`] asks.
 
 use super::{
     File,
@@ -8,8 +12,9 @@ use super::{
 use crate::{
     error::{Cancelled, Result},
     runtime::{Core, Operation, Refusal},
+    streams::{AttributeRequest, Attributes, ByteReceiveStream},
 };
-use anyio_driver::{Held, IoBufMut, Slice};
+use anyio_driver::{BufferPool, Chunk, Driver, Held, IoBufMut};
 use std::{
     collections::VecDeque,
     fmt,
@@ -20,6 +25,9 @@ use std::{
 };
 
 /// A file's contents in chunks, of which several are read ahead.
+///
+/// The chunks lie in buffers of the stream's own, which are used again when the chunks are dropped. They begin on a page,
+/// as direct access asks.
 ///
 /// ```
 /// use anyio::{Result, fs::FileReadStream};
@@ -38,11 +46,14 @@ use std::{
 /// ```
 pub struct FileReadStream {
     file: File,
-    chunk_size: usize,
+    /// Its buffers are as long as a chunk.
+    pool: BufferPool,
     depth: usize,
-    /// Where the next chunk begins that `receive` gives; `None` for what has no positions.
+    /// Where the next chunk is read; `None` for what has no positions.
     position: Option<u64>,
-    ahead: VecDeque<Operation<Read<Slice<Vec<u8>>>>>,
+    ahead: VecDeque<Operation<Read<Chunk>>>,
+    /// What was read and not asked for: the rest of a chunk.
+    rest: Option<Chunk>,
 }
 
 impl FileReadStream {
@@ -57,11 +68,11 @@ impl FileReadStream {
         File::open(path).await.map(Self::from)
     }
 
-    /// How long a chunk is, except the last, in bytes. At least 1; 128 KiB by default.
+    /// How long a chunk is, except the last, in bytes. At least 1, at most 1 GiB; 128 KiB by default.
     #[must_use]
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.ahead.clear();
-        self.chunk_size = bytes.max(1);
+        self.pool = BufferPool::new(bytes.clamp(1, 1 << 30), 0);
         self
     }
 
@@ -80,17 +91,36 @@ impl FileReadStream {
     ///
     /// # Cancel safety
     /// No byte of a file is lost; the next call gives this chunk. Of a pipe none is lost by a cancellation.
-    pub async fn receive(&mut self) -> Result<Option<Vec<u8>>> {
+    pub async fn receive(&mut self) -> Result<Option<Chunk>> {
         if let Some(position) = self.position
-            && let Err(refusal) = check_position(position, self.chunk_size.saturating_mul(self.depth))
+            && let Err(refusal) = check_position(position, self.pool.buffer_size().saturating_mul(self.depth))
         {
             return Err(self.file.refused(refusal, "read"));
         }
         checkpoint().await?;
-        poll_fn(|cx| self.poll_receive(cx)).await
+        match self.rest.take() {
+            Some(rest) => Ok(Some(rest)),
+            None => poll_fn(|cx| self.poll_receive(cx)).await,
+        }
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>>> {
+    /// Has at least one byte in `rest`, unless the file has ended.
+    async fn fill(&mut self) -> Result<Option<&mut Chunk>> {
+        self.rest = self.receive().await?;
+        Ok(self.rest.as_mut())
+    }
+
+    /// Forgets so many bytes of what is in `rest`.
+    fn consume(&mut self, count: usize) {
+        if let Some(mut rest) = self.rest.take()
+            && rest.len() > count
+        {
+            rest.advance(count);
+            self.rest = Some(rest);
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
         loop {
             self.start(cx);
             let (answer, buffer) = match self.ahead.front_mut().map(|front| Pin::new(front).poll(cx)) {
@@ -101,12 +131,12 @@ impl FileReadStream {
             self.ahead.pop_front();
             match answer {
                 Ok(count) => {
-                    if (count as usize) < self.chunk_size {
+                    if (count as usize) < self.pool.buffer_size() {
                         // What is read ahead began at the wrong place.
                         self.ahead.clear();
                     }
                     self.position = self.position.map(|position| position + u64::from(count));
-                    return Poll::Ready(Ok((count > 0).then(|| buffer.into_inner().into_inner())));
+                    return Poll::Ready(Ok((count > 0).then(|| buffer.into_inner())));
                 }
                 // It was begun in another scope, which was cancelled, so it is begun again.
                 Err(Refusal::Cancelled) if !Core::with(Core::scope_is_effective) => self.ahead.clear(),
@@ -122,10 +152,10 @@ impl FileReadStream {
     fn start(&mut self, cx: &mut Context<'_>) {
         let depth = if self.position.is_some() { self.depth } else { 1 };
         while self.ahead.len() < depth {
-            let before = (self.ahead.len() * self.chunk_size) as u64;
+            let before = (self.ahead.len() * self.pool.buffer_size()) as u64;
             let mut read = Operation::new(Read {
                 descriptor: self.file.descriptor(),
-                buffer: Held::new(Vec::with_capacity(self.chunk_size).room(0, self.chunk_size)),
+                buffer: Held::new(self.pool.take()),
                 skip: 0,
                 offset: self.position.map(|position| position + before),
             });
@@ -148,13 +178,15 @@ impl FileReadStream {
         };
         refused.map_err(|refusal| self.file.refused(refusal, "seek"))?;
         self.ahead.clear();
+        self.rest = None;
         self.position = Some(position);
         Ok(())
     }
 
     /// Where in the file the next chunk begins, or `None` for what has no positions.
     pub fn tell(&self) -> Option<u64> {
-        self.position
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.len() as u64);
+        self.position.map(|position| position - rest)
     }
 
     /// The file.
@@ -162,9 +194,9 @@ impl FileReadStream {
         &self.file
     }
 
-    /// The file, with its cursor behind the last chunk that was given.
+    /// The file, with its cursor behind the last byte that was given.
     pub fn into_file(mut self) -> File {
-        if let Some(position) = self.position {
+        if let Some(position) = self.tell() {
             self.file.set_position(position);
         }
         self.file
@@ -182,11 +214,60 @@ impl FileReadStream {
     }
 }
 
+impl ByteReceiveStream for FileReadStream {
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        self.receive().await
+    }
+
+    async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+        assert!(max_bytes > 0, "receiving at most 0 bytes");
+        let Some(rest) = self.fill().await? else { return Ok(None) };
+        if rest.len() <= max_bytes {
+            return Ok(self.rest.take());
+        }
+        let mut part = Core::with(|core| core.driver().pool().take());
+        let count = max_bytes.min(part.spare_capacity());
+        part.extend_from_slice(&rest[..count]).expect("no more than there is room for");
+        self.consume(count);
+        Ok(Some(part))
+    }
+
+    async fn receive_into<B: IoBufMut>(&mut self, mut buffer: B) -> (Result<usize>, B) {
+        if buffer.capacity() == 0 {
+            return (Ok(0), buffer);
+        }
+        let count = match self.fill().await {
+            Ok(rest) => rest.map_or(0, |rest| copy_into(rest, &mut buffer)),
+            Err(error) => return (Err(error), buffer),
+        };
+        self.consume(count);
+        (Ok(count), buffer)
+    }
+}
+
+/// Copies as much as there is room for to the buffer's beginning.
+fn copy_into(bytes: &[u8], buffer: &mut impl IoBufMut) -> usize {
+    let count = bytes.len().min(buffer.capacity());
+    // SAFETY: there is room for `count` bytes in the buffer, whose memory nobody else uses, and `count` are there.
+    unsafe {
+        buffer.pointer_mut().copy_from_nonoverlapping(bytes.as_ptr(), count);
+        buffer.set_filled(count);
+    }
+    count
+}
+
+impl Attributes for FileReadStream {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.file.provide(request);
+    }
+}
+
 impl From<File> for FileReadStream {
     /// The stream begins at the file's cursor.
     fn from(mut file: File) -> Self {
         let position = file.position();
-        Self { file, chunk_size: 128 << 10, depth: 4, position, ahead: VecDeque::new() }
+        let pool = BufferPool::new(128 << 10, 0);
+        Self { file, pool, depth: 4, position, ahead: VecDeque::new(), rest: None }
     }
 }
 
@@ -194,7 +275,7 @@ impl fmt::Debug for FileReadStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileReadStream")
             .field("file", &self.file)
-            .field("position", &self.position)
+            .field("position", &self.tell())
             .field("ahead", &self.ahead.len())
             .finish_non_exhaustive()
     }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     runtime::{Answer, Descriptor, Operation, Refusal},
     scope::shield,
+    streams::{AttributeRequest, Attributes, ByteSendStream},
 };
 use anyio_driver::{Held, IoBuf};
 use std::{
@@ -94,16 +95,12 @@ impl FileWriteStream {
     /// # Cancel safety
     /// What has begun is written. Of what goes to a pipe a part may have been written.
     pub async fn send<B: IoBuf>(&mut self, buffer: B) -> Result<()> {
-        checkpoint().await?;
-        self.wait_for(self.depth.max(1) - 1).await;
-        self.report()?;
-        let Some(position) = self.position else { return Ok(self.file.write_all(buffer).await.0?) };
-        let length = buffer.length();
-        if let Err(refusal) = check_position(position, length) {
-            return Err(self.file.refused(refusal, "write"));
-        }
-        let mut writing: Writing = Box::pin(write_all(self.file.descriptor(), Held::new(buffer), position));
-        self.position = Some(position + length as u64);
+        self.make_room().await?;
+        let Some(position) = self.position else { return self.append_buf(buffer).await.0 };
+        self.reserve(position, buffer.length())?;
+        let descriptor = self.file.descriptor();
+        let held = Held::new(buffer);
+        let mut writing: Writing = Box::pin(async move { write_all(descriptor, held, position).await.0 });
         if self.depth == 0 {
             self.note(writing.await);
             return self.report();
@@ -115,6 +112,26 @@ impl FileWriteStream {
             Poll::Pending => self.behind.push_back(writing),
         }
         Ok(())
+    }
+
+    /// Waits until one more buffer may be on its way.
+    async fn make_room(&mut self) -> Result<()> {
+        checkpoint().await?;
+        self.wait_for(self.depth.max(1) - 1).await;
+        self.report()
+    }
+
+    /// Has the next buffer go behind one of this length.
+    fn reserve(&mut self, position: u64, length: usize) -> Result<()> {
+        check_position(position, length).map_err(|refusal| self.file.refused(refusal, "write"))?;
+        self.position = Some(position + length as u64);
+        Ok(())
+    }
+
+    /// Writes to the end of the file, or to what has no positions.
+    async fn append_buf<B: IoBuf>(&mut self, buffer: B) -> (Result<()>, B) {
+        let (result, buffer) = self.file.write_all(buffer).await;
+        (result.map_err(|failed| failed.error), buffer)
     }
 
     /// Waits until all that was sent has been written. ([`File::sync_all`] has it reach the device.)
@@ -187,19 +204,50 @@ async fn write_all<B: IoBuf>(
     descriptor: Descriptor,
     mut buffer: Held<B>,
     position: u64,
-) -> Result<(), Refusal> {
+) -> (Result<(), Refusal>, B) {
     let (length, mut written) = (buffer.get().length(), 0);
     while written < length {
         let offset = Some(position + written as u64);
         let write = Write { descriptor: descriptor.clone(), buffer, skip: written, offset };
         let answer: Answer;
         (answer, buffer) = Operation::shielded(write).await;
-        match answer? {
-            0 => return Err(Refusal::System(libc::ENOSPC)),
-            count => written += count as usize,
+        match answer {
+            Ok(0) => return (Err(Refusal::System(libc::ENOSPC)), buffer.into_inner()),
+            Ok(count) => written += count as usize,
+            Err(refusal) => return (Err(refusal), buffer.into_inner()),
         }
     }
-    Ok(())
+    (Ok(()), buffer.into_inner())
+}
+
+impl ByteSendStream for FileWriteStream {
+    async fn send(&mut self, data: impl IoBuf) -> Result<()> {
+        self.send(data).await.map_err(Error::of_lost_link)
+    }
+
+    /// Waits until the buffer has been written, so that it can be given back; what was sent before may still be on its
+    /// way.
+    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+        if let Err(error) = self.make_room().await {
+            return (Err(error), data);
+        }
+        let Some(position) = self.position else {
+            let (result, data) = self.append_buf(data).await;
+            return (result.map_err(Error::of_lost_link), data);
+        };
+        if let Err(error) = self.reserve(position, data.length()) {
+            return (Err(error), data);
+        }
+        let (result, data) = write_all(self.file.descriptor(), Held::new(data), position).await;
+        self.note(result);
+        (self.report(), data)
+    }
+}
+
+impl Attributes for FileWriteStream {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.file.provide(request);
+    }
 }
 
 impl From<File> for FileWriteStream {

@@ -1,7 +1,8 @@
 //! Receiving in other pieces than those that come.
 
 use super::{
-    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, byte_buffer::ByteBuffer,
+    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Lines,
+    byte_buffer::ByteBuffer,
 };
 use crate::{
     error::{Error, Result},
@@ -9,6 +10,7 @@ use crate::{
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use bytes::Bytes;
+use std::io;
 
 /// A stream of bytes with a buffer, from which one can receive a number of bytes, or up to a delimiter. Sending, if the
 /// wrapped stream can, goes straight through.
@@ -105,14 +107,24 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
     pub async fn receive_until(&mut self, delimiter: &[u8], max_bytes: usize) -> Result<Bytes> {
         assert!(!delimiter.is_empty(), "receiving until an empty delimiter");
         checkpoint_if_cancelled().await?;
+        match self.find(delimiter, max_bytes).await? {
+            Some(place) => {
+                let before = self.buffer.take(place);
+                self.buffer.advance(delimiter.len());
+                Ok(before)
+            }
+            None => Err(Error::IncompleteRead),
+        }
+    }
+
+    /// Receives until the delimiter is in the buffer, and tells where. `None` if the stream ends before.
+    async fn find(&mut self, delimiter: &[u8], max_bytes: usize) -> Result<Option<usize>> {
         let mut searched = 0;
         loop {
             let buffered = self.buffer.bytes();
             let limit = buffered.len().min(max_bytes);
             if let Some(place) = memchr::memmem::find(&buffered[searched.min(limit)..limit], delimiter) {
-                let before = self.buffer.take(searched + place);
-                self.buffer.advance(delimiter.len());
-                return Ok(before);
+                return Ok(Some(searched + place));
             }
             if buffered.len() >= max_bytes {
                 return Err(Error::DelimiterNotFound { max_bytes });
@@ -120,9 +132,62 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
             // The delimiter may have begun at the end of what is there.
             searched = limit.saturating_sub(delimiter.len() - 1);
             if !self.fill().await? {
-                return Err(Error::IncompleteRead);
+                return Ok(None);
             }
         }
+    }
+
+    /// Receives a line of UTF-8: what comes before `\n` or `\r\n`, which is taken out of the stream too. The last line
+    /// need not end in one. `None` is the end of the stream.
+    ///
+    /// ```
+    /// use anyio::{Result, fs::FileReadStream, streams::BufferedByteStream};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// let mut status = BufferedByteStream::new(FileReadStream::open("/proc/self/status").await?);
+    /// let first = status.receive_line(1000).await?;
+    /// assert!(first.unwrap().starts_with("Name:"));
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::DelimiterNotFound`] if `max_bytes` bytes have come without an end of the line; they stay in the buffer.
+    /// [`Error::Io`] of the kind `InvalidData` if the line is not UTF-8; it is taken out of the stream. Those of the
+    /// wrapped stream.
+    ///
+    /// # Cancel safety
+    /// No byte is lost; what has come stays in the buffer.
+    pub async fn receive_line(&mut self, max_bytes: usize) -> Result<Option<String>> {
+        checkpoint_if_cancelled().await?;
+        let place = self.find(b"\n", max_bytes).await?;
+        let bytes = self.buffer.bytes();
+        let (line, length) = match place {
+            Some(place) => (bytes[..place].strip_suffix(b"\r").unwrap_or(&bytes[..place]), place + 1),
+            None if bytes.is_empty() => return Ok(None),
+            None => (bytes, bytes.len()),
+        };
+        let line = str::from_utf8(line).map(str::to_owned);
+        self.buffer.advance(length);
+        line.map(Some).map_err(|error| {
+            Error::of_stream(io::Error::new(io::ErrorKind::InvalidData, error), "receive a line")
+        })
+    }
+
+    /// The lines, each as from [`receive_line`](Self::receive_line).
+    ///
+    /// ```
+    /// use anyio::{Result, fs::FileReadStream, streams::{BufferedByteStream, ObjectReceiveStream}};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// let file = FileReadStream::open("/proc/self/status").await?;
+    /// let mut lines = BufferedByteStream::new(file).lines(65_536);
+    /// while let Some(line) = lines.receive().await? {
+    ///     assert!(line.contains(':'));
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
+    pub fn lines(self, max_bytes: usize) -> Lines<S> {
+        Lines::new(self, max_bytes)
     }
 }
 

@@ -1,10 +1,18 @@
 use crate::folder::on_each_backend;
 use anyio::{
-    CancelScope, Error, IoBufMut, Result,
-    fs::{AlignedBuffer, File, FileReadStream, FileWriteStream},
-    lowlevel, move_on_after, task_group,
+    CancelScope, Chunk, Error, IoBufMut, Result,
+    fs::{AlignedBuffer, File, FileReadStream, FileWriteStream, attribute},
+    lowlevel, move_on_after,
+    streams::{Attributes, BufferedByteStream, ByteReceiveStream, ByteSendStream, ObjectReceiveStream},
+    task_group,
+    testing::check_one_way_stream,
 };
-use std::{fs as blocking, io::SeekFrom, os::fd::OwnedFd, time::Duration};
+use std::{
+    fs as blocking,
+    io::SeekFrom,
+    os::fd::{AsRawFd, OwnedFd},
+    time::Duration,
+};
 
 fn contents(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n / 3) as u8).collect()
@@ -21,7 +29,7 @@ fn chunks_come_in_order_and_the_last_is_shorter() {
             let mut read = Vec::new();
             while let Some(chunk) = stream.receive().await? {
                 assert_eq!(chunk.len(), (contents.len() - read.len()).min(4096));
-                read.extend(chunk);
+                read.extend_from_slice(&chunk);
                 assert_eq!(stream.tell(), Some(read.len() as u64));
             }
             assert!(read == contents);
@@ -61,7 +69,7 @@ fn a_stream_goes_on_after_a_cancellation_without_losing_a_byte() {
         loop {
             // A scope that is cancelled while the stream waits, and one in which it does not.
             let scope = CancelScope::new();
-            let chunk = task_group(async |tg| -> Result<Option<Option<Vec<u8>>>> {
+            let chunk = task_group(async |tg| -> Result<Option<Option<Chunk>>> {
                 let stream = &mut stream;
                 let receiving = tg.start_soon({
                     let scope = scope.clone();
@@ -78,7 +86,7 @@ fn a_stream_goes_on_after_a_cancellation_without_losing_a_byte() {
                 None => stream.receive().await?,
             };
             match chunk {
-                Some(chunk) => read.extend(chunk),
+                Some(chunk) => read.extend_from_slice(&chunk),
                 None => break,
             }
         }
@@ -210,4 +218,134 @@ fn an_aligned_buffer_takes_no_more_than_it_has_room_for() {
     assert_eq!(&buffer[..], b"abcd");
     buffer.clear();
     assert!(buffer.is_empty());
+}
+
+fn pipe() -> Result<(File, File)> {
+    let (reader, writer) = std::io::pipe()?;
+    Ok((OwnedFd::from(writer).into(), OwnedFd::from(reader).into()))
+}
+
+#[test]
+fn files_that_are_pipes_conform_to_the_traits_of_streams() {
+    on_each_backend(async |_| check_one_way_stream(async || pipe()).await);
+}
+
+#[test]
+fn streams_over_pipes_conform_to_the_traits_of_streams() {
+    on_each_backend(async |_| {
+        check_one_way_stream(async || {
+            let (writer, reader) = pipe()?;
+            Ok((FileWriteStream::from(writer), FileReadStream::from(reader)))
+        })
+        .await
+    });
+}
+
+#[test]
+fn a_file_is_received_in_any_pieces_and_the_position_follows() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let contents = contents(10_000);
+        blocking::write(&path, &contents)?;
+        let mut stream = FileReadStream::open(&path).await?.chunk_size(1000);
+        assert!(stream.receive_at_most(300).await?.unwrap() == contents[..300]);
+        assert_eq!(stream.tell(), Some(300));
+        let (count, part) = stream.receive_into(Vec::with_capacity(500)).await;
+        assert!(count? == 500 && part == contents[300..800]);
+        let (result, part) = stream.receive_exactly_into(vec![0; 1700].into_boxed_slice()).await;
+        result?;
+        assert!(part[..] == contents[800..2500]);
+        assert_eq!(stream.tell(), Some(2500));
+        assert!(
+            stream.receive().await?.unwrap() == contents[2500..3000],
+            "the rest of the chunk comes first"
+        );
+        stream.receive_at_most(1).await?;
+        stream.seek(9_999)?;
+        assert!(stream.receive().await?.unwrap() == contents[9_999..]);
+        assert!(stream.receive_at_most(1).await?.is_none());
+        assert_eq!(stream.receive_into(vec![0; 3]).await.0?, 0);
+        stream.seek(0)?;
+        stream.receive_at_most(7).await?;
+        let mut file = stream.into_file();
+        assert!(ByteReceiveStream::receive_at_most(&mut file, 3).await?.unwrap() == contents[7..10]);
+        assert_eq!(file.stream_position()?, 10);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_sent_as_a_stream_is_written_and_the_buffer_comes_back() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let mut stream = FileWriteStream::create(&path).await?;
+        ByteSendStream::send(&mut stream, vec![1u8; 100_000]).await?;
+        let (result, buffer) = stream.send_buf(vec![2u8; 10]).await;
+        result?;
+        assert_eq!(buffer, [2; 10]);
+        assert_eq!(stream.tell(), Some(100_010));
+        stream.close().await?;
+        let mut file = File::options().append(true).open(&path).await?;
+        ByteSendStream::send(&mut file, "end").await?;
+        file.close().await?;
+        let expected = [&[1; 100_000][..], &[2; 10], b"end"].concat();
+        assert!(blocking::read(&path)? == expected);
+        let full = File::options().write(true).open("/dev/full").await?;
+        let (result, buffer) = FileWriteStream::from(full).send_buf("no room").await;
+        assert_eq!((result.unwrap_err().raw_os_error(), buffer), (Some(libc::ENOSPC), "no room"));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_lines_of_a_file_come_whole_whatever_the_chunks() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let long = "ü".repeat(3000);
+        blocking::write(&path, format!("one\r\n\n{long}\nlast\r"))?;
+        for size in [1, 3, 100_000] {
+            let stream = FileReadStream::open(&path).await?.chunk_size(size);
+            let mut lines = BufferedByteStream::new(stream).lines(10_000);
+            for expected in ["one", "", &long, "last\r"] {
+                assert_eq!(lines.receive().await?.as_deref(), Some(expected));
+            }
+            assert_eq!(lines.receive().await?, None);
+        }
+        let mut buffered = BufferedByteStream::new(File::open(&path).await?);
+        assert_eq!(buffered.receive_line(10).await?.as_deref(), Some("one"));
+        assert_eq!(buffered.receive_until(b"\n", 10).await?, "");
+        let too_long = buffered.receive_line(6000).await;
+        assert!(matches!(too_long, Err(Error::DelimiterNotFound { max_bytes: 6000 })));
+        assert_eq!(buffered.receive_line(6001).await?, Some(long.clone()));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_line_that_is_no_text_is_an_error_and_the_next_is_not() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, b"a\xff\ntext\n")?;
+        let mut buffered = BufferedByteStream::new(File::open(&path).await?);
+        let refused = buffered.receive_line(100).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidData);
+        assert_eq!(buffered.receive_line(100).await?.as_deref(), Some("text"));
+        assert_eq!(buffered.receive_line(100).await?, None);
+        Ok(())
+    });
+}
+
+#[test]
+fn streams_know_the_path_and_the_descriptor_of_their_file() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let stream = FileWriteStream::create(&path).await?;
+        assert_eq!(stream.extra::<attribute::Path>().as_ref(), Some(&path));
+        let lines = BufferedByteStream::new(FileReadStream::open(&path).await?).lines(1);
+        assert_eq!(lines.extra::<attribute::Path>(), Some(path));
+        let (_writer, reader) = pipe()?;
+        assert_eq!(reader.extra::<attribute::Path>(), None);
+        assert_eq!(reader.extra::<attribute::RawDescriptor>(), Some(reader.as_raw_fd()));
+        Ok(())
+    });
 }

@@ -1,0 +1,96 @@
+//! What paths lead to, if to anything.
+
+use crate::{
+    error::{Error, Result},
+    fs::{self, FileType, Metadata},
+    path::Path,
+};
+use std::{io, path};
+
+impl Path {
+    /// Whether there is something under this name, be it a link that leads nowhere.
+    ///
+    /// # Errors
+    /// As for [`fs::exists`].
+    pub async fn lexists(&self) -> Result<bool> {
+        Ok(there(fs::symlink_metadata(self).await)?.is_some())
+    }
+
+    /// Whether this and another path lead to the same file.
+    ///
+    /// # Errors
+    /// As for [`fs::metadata`].
+    pub async fn samefile(&self, other: impl AsRef<path::Path>) -> Result<bool> {
+        let (here, there) = (fs::metadata(self).await?, fs::metadata(other).await?);
+        Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
+    }
+
+    /// Whether this is a folder in which another file system begins.
+    ///
+    /// # Errors
+    /// As for [`fs::metadata`].
+    pub async fn is_mount(&self) -> Result<bool> {
+        let Some(here) = there(fs::symlink_metadata(self).await)?.filter(Metadata::is_dir) else {
+            return Ok(false);
+        };
+        let above = fs::symlink_metadata(self / "..").await?;
+        Ok(here.dev() != above.dev() || here.ino() == above.ino())
+    }
+
+    /// Whether this is a symbolic link, be it one that leads nowhere.
+    ///
+    /// # Errors
+    /// As for [`fs::symlink_metadata`], except that nothing is there.
+    pub async fn is_symlink(&self) -> Result<bool> {
+        Ok(there(fs::symlink_metadata(self).await)?.is_some_and(|metadata| metadata.is_symlink()))
+    }
+
+    async fn is(&self, kind: impl FnOnce(&FileType) -> bool) -> Result<bool> {
+        Ok(there(fs::metadata(self).await)?.is_some_and(|metadata| kind(&metadata.file_type())))
+    }
+}
+
+/// What leads nowhere has no metadata, which is no error.
+fn there(metadata: Result<Metadata>) -> Result<Option<Metadata>> {
+    match metadata {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absence(error: &Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(libc::ELOOP)
+}
+
+/// Makes methods that ask what kind of thing a path leads to.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $method:ident;)*) => {
+        impl Path {
+            $($(#[$doc])*
+            /// Links are followed. What does not exist is none.
+            ///
+            /// # Errors
+            /// As for [`fs::metadata`], except that nothing is there.
+            pub async fn $method(&self) -> Result<bool> {
+                self.is(FileType::$method).await
+            })*
+        }
+    };
+}
+
+kinds! {
+    /// Whether the path leads to a folder.
+    is_dir;
+    /// Whether the path leads to a regular file.
+    is_file;
+    /// Whether the path leads to a block device.
+    is_block_device;
+    /// Whether the path leads to a character device.
+    is_char_device;
+    /// Whether the path leads to a named pipe.
+    is_fifo;
+    /// Whether the path leads to a socket.
+    is_socket;
+}
