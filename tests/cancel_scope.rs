@@ -197,9 +197,17 @@ async fn the_first_reason_stays() -> Result<()> {
 async fn a_scope_runs_again_as_if_it_were_new_after_an_outer_cancellation() -> Result<()> {
     let (outer, inner) = (CancelScope::new(), CancelScope::new());
     let ended = outer
-        .run(async || -> Result<Option<()>> {
-            outer.cancel();
-            inner.run(async || forever().await).await
+        .run(async || -> Result<()> {
+            task_group(async |tg| -> Result<()> {
+                tg.start_soon(async {
+                    lowlevel::cancel_shielded_checkpoint().await;
+                    outer.cancel();
+                });
+                inner.run(async || forever().await).await?;
+                Ok(())
+            })
+            .await?;
+            Ok(())
         })
         .await?;
     assert_eq!(ended, None);

@@ -293,7 +293,7 @@ async fn a_handlers_error_ends_serving_and_comes_out() -> Result<()> {
 #[ignore = "is run by another test, in a process of its own"]
 fn child_serves_when_descriptors_run_out() {
     for backend in [anyio::Backend::Uring, anyio::Backend::Poll] {
-        anyio::testing::run_test(anyio::Builder::new(), backend, serve_when_descriptors_run_out);
+        anyio::testing::run_test(anyio::Builder::new(), backend, None, serve_when_descriptors_run_out);
     }
 }
 

@@ -40,7 +40,7 @@ fn disposition(signal: Signal) -> usize {
 
 fn on_both<F: Future<Output = Result<()>>>(test: impl Fn() -> F) {
     for backend in [Backend::Uring, Backend::Poll] {
-        run_test(Builder::new(), backend, async || test().await);
+        run_test(Builder::new(), backend, None, async || test().await);
     }
 }
 

@@ -19,7 +19,7 @@ use std::{
 
 fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
-        run_test(Builder::new(), backend, async || test().await);
+        run_test(Builder::new(), backend, None, async || test().await);
     }
 }
 
@@ -352,7 +352,7 @@ fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
     for backend in [Backend::Uring, Backend::Poll] {
         let (release, released) = mpsc::channel::<()>();
         held.push(release);
-        run_test(Builder::new(), backend, async || -> Result<()> {
+        run_test(Builder::new(), backend, None, async || -> Result<()> {
             let function = move || assert!(released.recv().is_err(), "released only when it is dropped");
             abandon_once_begun(function, limiter.clone()).await?;
             assert_eq!(limiter.borrowed_tokens(), 1);

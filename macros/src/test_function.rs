@@ -6,7 +6,7 @@ use crate::{
 };
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Error, Ident, ItemFn, Meta, Result, parse2};
+use syn::{Attribute, Error, Expr, ExprLit, Ident, ItemFn, Lit, Meta, MetaNameValue, Result, parse2};
 
 pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> TokenStream {
     let function: ItemFn = match parse2(function) {
@@ -35,6 +35,10 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
     {
         return Err(Error::new_spanned(should_panic, "a test with `#[should_panic]` gives `()`"));
     }
+    let skipped = match attributes.should_panic().map(expected_panic) {
+        Some(text) => quote!(::core::option::Option::Some(#text)),
+        None => quote!(::core::option::Option::None),
+    };
     let Attributes { conditions, function: of_function, tests: of_tests } = &attributes;
     let (name, calls) = (&function.sig.ident, &options.calls);
     let tests = backends.iter().map(|backend| {
@@ -47,7 +51,7 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
             #[::core::prelude::v1::test]
             #(#of_tests)*
             fn #test() {
-                ::anyio::testing::run_test(::anyio::Builder::new() #calls, #path, super::#name);
+                ::anyio::testing::run_test(::anyio::Builder::new() #calls, #path, #skipped, super::#name);
             }
         }
     });
@@ -109,6 +113,19 @@ impl Attributes {
     }
 }
 
+/// The text with which a test has to panic, as `#[should_panic]` says it: so it does also when it is left out.
+fn expected_panic(attribute: &Attribute) -> String {
+    let value = match &attribute.meta {
+        Meta::Path(_) => None,
+        Meta::NameValue(pair) => Some(pair.value.clone()),
+        Meta::List(list) => list.parse_args::<MetaNameValue>().ok().map(|pair| pair.value),
+    };
+    match value {
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => text.value(),
+        _ => String::new(),
+    }
+}
+
 /// Whether the attribute is about the function's code; the others are about the test.
 fn stays_with_function(attribute: &Attribute) -> bool {
     const OF_CODE: [&str; 8] = ["allow", "expect", "warn", "deny", "forbid", "doc", "inline", "track_caller"];
@@ -127,6 +144,7 @@ fn stays_with_function(attribute: &Attribute) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syn::parse_quote;
 
     fn refusal(arguments: TokenStream, function: TokenStream) -> String {
         expand_function(arguments, parse2(function).unwrap()).unwrap_err().to_string()
@@ -178,6 +196,14 @@ mod tests {
         assert!(tests.contains("#[ignore=\"slow\"]") && tests.contains("#[serial]"), "{tests}");
         assert!(!tests.contains("allow"), "{tests}");
         assert_eq!(expanded.matches("#[cfg(unix)]").count(), 2);
+    }
+
+    #[test]
+    fn the_text_of_an_expected_panic_is_known() {
+        let text = |attribute: Attribute| expected_panic(&attribute);
+        assert_eq!(text(parse_quote!(#[should_panic])), "");
+        assert_eq!(text(parse_quote!(#[should_panic = "a"])), "a");
+        assert_eq!(text(parse_quote!(#[should_panic(expected = "b")])), "b");
     }
 
     #[test]

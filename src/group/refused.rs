@@ -57,7 +57,7 @@
 //! });
 //! ```
 //!
-//! ```compile_fail,E0521
+//! ```compile_fail
 //! anyio::run(async || {
 //!     let mut outside = None;
 //!     anyio::task_group(async |tg| -> anyio::Result<()> {
@@ -67,7 +67,7 @@
 //! });
 //! ```
 //!
-//! ```compile_fail,E0521
+//! ```compile_fail
 //! anyio::run(async || {
 //!     let mut outside = None;
 //!     anyio::task_group(async |tg| -> anyio::Result<()> {

@@ -55,6 +55,9 @@ impl<E> Errors<E> {
 /// and awaited; all real errors come out together. `Ok(None)` means that the group was cancelled by its own scope
 /// ([`TaskGroup::cancel`]) and the body ended with that cancellation.
 ///
+/// A child of a child of a child is polled within the poll of all around it, as futures always are: hundreds of groups
+/// one within the other need a large stack. Walking through them, to cancel, takes none.
+///
 /// Where nothing else names the error type, the body's return type does: `async |tg| -> anyio::Result<()> { … }`.
 ///
 /// ```

@@ -31,12 +31,26 @@ impl<T, E: Debug> Verdict for Result<T, E> {
 ///
 /// # Panics
 /// If the test did or gave an error, if something was left after it, or if the back end cannot be had on this host and
-/// the environment does not leave it out.
+/// the environment does not leave it out. With `expected`, the text of a test that has to panic, also if the environment
+/// leaves the test out.
 #[track_caller]
-pub fn run_test<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFnOnce() -> V) {
-    if !is_selected(backend, env::var(BACKENDS).ok().as_deref()) {
-        return log::info!("{BACKENDS} leaves out a test on {backend}");
+pub fn run_test<V: Verdict>(
+    builder: Builder,
+    backend: Backend,
+    expected: Option<&str>,
+    test: impl AsyncFnOnce() -> V,
+) {
+    if is_selected(backend, env::var(BACKENDS).ok().as_deref()) {
+        return run_selected(builder, backend, test);
     }
+    log::info!("{BACKENDS} leaves out a test on {backend}");
+    if let Some(text) = expected {
+        panic!("left out, or else: {text}");
+    }
+}
+
+#[track_caller]
+fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFnOnce() -> V) {
     match builder.backend(backend).run_to_end(test, RunStatistics::of) {
         Ok((verdict, left)) => {
             verdict.check();
@@ -94,13 +108,13 @@ mod tests {
     #[test]
     #[should_panic(expected = "the test gave an error: WouldBlock")]
     fn an_error_fails_the_test() {
-        run_test(Builder::new(), Backend::Poll, async || Err::<(), _>(crate::Error::WouldBlock));
+        run_selected(Builder::new(), Backend::Poll, async || Err::<(), _>(crate::Error::WouldBlock));
     }
 
     #[test]
     #[should_panic(expected = "something was left")]
     fn a_forgotten_wait_fails_the_test() {
-        run_test(Builder::new(), Backend::Poll, async || {
+        run_selected(Builder::new(), Backend::Poll, async || {
             let mut forgotten = Box::pin(sleep_forever());
             assert!(poll_fn(|cx| Poll::Ready(forgotten.as_mut().poll(cx).is_pending())).await);
             std::mem::forget(forgotten);
@@ -109,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_half_way_is_not_left() {
-        run_test(Builder::new(), Backend::Poll, async || {
+        run_selected(Builder::new(), Backend::Poll, async || {
             let scope = CancelScope::new();
             let mut dropped = pin!(scope.run(async || Err::<(), _>(sleep_forever().await)));
             assert!(poll_fn(|cx| Poll::Ready(dropped.as_mut().poll(cx).is_pending())).await);

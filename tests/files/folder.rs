@@ -38,6 +38,6 @@ impl Drop for Folder {
 pub(crate) fn on_each_backend(test: impl AsyncFn(&Folder) -> Result<()>) {
     for backend in [Backend::Uring, Backend::Poll] {
         let folder = Folder::new();
-        run_test(Builder::new(), backend, async || test(&folder).await);
+        run_test(Builder::new(), backend, None, async || test(&folder).await);
     }
 }

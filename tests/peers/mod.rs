@@ -113,7 +113,7 @@ pub(crate) fn alone_with(builder: &Builder, test: impl AsyncFn() -> Result<()>) 
     let _lock = lock();
     for backend in [Backend::Uring, Backend::Poll] {
         let before = open_descriptors();
-        anyio::testing::run_test(builder.clone(), backend, async || test().await);
+        anyio::testing::run_test(builder.clone(), backend, None, async || test().await);
         assert_eq!(open_descriptors(), before, "descriptors after a run on {backend}");
     }
 }
