@@ -5,7 +5,7 @@
 //!
 //! # anyio::run(async || -> Result<()> {
 //! let stream = BufferedByteStream::new(FileReadStream::open("/proc/self/status").await?);
-//! assert_eq!(stream.extra::<fs::attribute::Path>().unwrap(), "/proc/self/status");
+//! assert!(stream.extra::<fs::attribute::Path>().unwrap().ends_with("status"));
 //! # Ok(()) }).unwrap();
 //! ```
 
