@@ -30,6 +30,7 @@ async fn a_waker_wakes_from_another_thread() -> Result<()> {
                 let (waker, flag) = (cx.waker().clone(), flag.clone());
                 thread = Some(thread::spawn(move || {
                     flag.store(true, Ordering::SeqCst);
+                    #[expect(clippy::waker_clone_wake, reason = "cloning on another thread is the subject")]
                     waker.clone().wake();
                     drop(waker);
                 }));
@@ -84,7 +85,11 @@ fn wakers_may_be_used_after_their_run_on_any_thread() {
                     Poll::Ready(())
                 }));
             }
-            poll_fn(|cx| Poll::Ready(wakers.borrow_mut().push(cx.waker().clone()))).await;
+            poll_fn(|cx| {
+                wakers.borrow_mut().push(cx.waker().clone());
+                Poll::Ready(())
+            })
+            .await;
             Ok(())
         })
         .await
