@@ -217,7 +217,8 @@ async fn run_semaphore(permits: usize, steps: &[Step]) -> Result<()> {
                 }
             }
             Step::Poll(index) if index < running.len() => {
-                if poll_once(&mut running[index].future).await {
+                let is_over = poll_once(&mut running[index].future).await;
+                if is_over {
                     drop(running.remove(index));
                 }
             }

@@ -4,7 +4,7 @@
 //! of the log is too slow, lines are left out and counted.
 
 use crate::status::Status;
-use anyio::{Error, Result, shield, sleep, to_thread};
+use anyio::{Result, shield, sleep, to_thread};
 use std::{
     cell::{Cell, RefCell},
     io::Write as _,
@@ -53,29 +53,26 @@ impl AccessLog {
     pub(crate) async fn write_in_background(&self) -> Result<()> {
         loop {
             let slept = sleep(INTERVAL).await;
-            shield(self.write_gathered()).await?;
+            shield(self.write_gathered()).await;
             slept?;
         }
     }
 
-    async fn write_gathered(&self) -> Result<()> {
+    async fn write_gathered(&self) {
         let mut lines = self.lines.take();
         let lost = self.lost.take();
         if lost > 0 {
             lines.extend(format!("({lost} lines of the access log were left out)\n").bytes());
         }
         if lines.is_empty() {
-            return Ok(());
+            return;
         }
-        // A log that nobody can read any more is no reason to stop serving.
+        // A log that nobody can read any more, or no thread to write it, is no reason to stop serving.
         let written = to_thread::run_sync(move || {
             let mut output = std::io::stdout().lock();
             output.write_all(&lines).and_then(|()| output.flush())
         });
-        match written.await {
-            Ok(_) => Ok(()),
-            Err(cancelled) => Err(Error::from(cancelled)),
-        }
+        let _ = written.await;
     }
 }
 

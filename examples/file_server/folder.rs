@@ -18,7 +18,7 @@ pub(crate) struct Folder<'a> {
 
 /// Something in the folder that was found.
 pub(crate) enum Found {
-    File(File, Metadata),
+    File(File, Box<Metadata>),
     /// A folder, with its path without symbolic links.
     Folder(PathBuf),
 }
@@ -56,7 +56,7 @@ impl<'a> Folder<'a> {
         if !metadata.is_file() {
             return Err(Error::Io(io::ErrorKind::NotFound.into()));
         }
-        Ok(Found::File(file, metadata))
+        Ok(Found::File(file, Box::new(metadata)))
     }
 }
 
