@@ -157,6 +157,10 @@ impl UringDriver {
                 break;
             }
         }
+        // A message that did not get out, or whose answer did not come, may be all that its receiver waits for.
+        for receiver in self.tracker.messages.take_all() {
+            receiver.unpark();
+        }
         self.tracker.operations.in_flight() - never_submitted
     }
 }

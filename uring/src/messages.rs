@@ -29,4 +29,10 @@ impl Messages {
         self.free.push(index);
         Some(receiver)
     }
+
+    /// Gives all receivers that are still kept.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Unparker> {
+        self.free.clear();
+        std::mem::take(&mut self.receivers).into_iter().flatten()
+    }
 }

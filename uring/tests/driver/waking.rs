@@ -3,7 +3,11 @@
 use crate::harness::Harness;
 use anyio_driver::{Driver, Wait};
 use anyio_uring::{Options, UringDriver};
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 fn wait(harness: &mut Harness) {
     harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
@@ -63,6 +67,18 @@ fn a_driver_wakes_another_through_its_ring() {
         wakes.recv_timeout(Duration::from_secs(20)).unwrap();
     }
     thread.join().unwrap();
+}
+
+#[test]
+fn a_wake_up_that_was_asked_for_right_before_the_driver_went_arrives() {
+    let mut harness = Harness::new();
+    harness.turn();
+    let mut gone = UringDriver::new(&Options::default()).unwrap();
+    gone.unpark_other(&harness.driver.unparker());
+    drop(gone);
+    let (begin, limit) = (Instant::now(), Duration::from_secs(20));
+    harness.driver.turn(Wait::Until(begin + limit), &mut harness.completions).unwrap();
+    assert!(begin.elapsed() < limit, "the wake-up was lost");
 }
 
 #[test]
