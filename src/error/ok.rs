@@ -2,7 +2,7 @@
 
 use super::Result;
 
-/// `Ok(value)` whose error type is [`Error`], for the end of an async block where nothing else names it.
+/// `Ok(value)` whose error type is [`Error`](crate::Error), for the end of an async block where nothing else names it.
 ///
 /// ```
 /// use std::time::Duration;

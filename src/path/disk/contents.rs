@@ -52,7 +52,7 @@ impl Path {
     /// Makes the file if it is not there, and sets its times to now if it is.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system refuses.
+    /// [`Error::Io`](crate::Error::Io) if the system refuses.
     pub async fn touch(&self) -> Result<()> {
         let file = File::options().write(true).create(true).open(self).await;
         match file {

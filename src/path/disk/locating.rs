@@ -52,7 +52,7 @@ impl Path {
     /// The absolute path without links, `.` and `..`. What does not exist is taken as it is.
     ///
     /// # Errors
-    /// As for [`fs::canonicalize`].
+    /// As for [`fs::canonicalize`](crate::fs::canonicalize).
     pub async fn resolve(&self) -> Result<Path> {
         let path = self.absolute()?.0;
         let resolved = to_thread::run_sync(move || resolve(&path)).await?;
