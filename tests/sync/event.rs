@@ -1,7 +1,10 @@
 //! `Event`.
 
-use anyio::{CancelScope, Error, Result, sync::Event, task_group, testing::wait_all_tasks_blocked};
-use std::cell::Cell;
+use anyio::{
+    CancelScope, Error, Result, lowlevel, sleep_forever, sync::Event, task_group,
+    testing::wait_all_tasks_blocked,
+};
+use std::{cell::Cell, future::poll_fn, task::Poll};
 
 #[anyio::test]
 async fn setting_wakes_all_who_wait() -> Result<()> {
@@ -86,4 +89,36 @@ fn an_event_outlives_runs() -> Result<()> {
     }
     event.set();
     anyio::run(async || Ok(event.wait().await?))
+}
+
+#[anyio::test]
+async fn a_million_waits_are_cancelled_in_one_scope() -> Result<()> {
+    const COUNT: usize = 1_000_000;
+    let (event, scope) = (Event::new(), CancelScope::new());
+    let ended = scope
+        .run(async || -> Result<()> {
+            let mut waits: Vec<_> = (0..COUNT).map(|_| Box::pin(event.wait())).collect();
+            // One poll of a task begins no more than some tens of waits without letting others run.
+            for some in waits.chunks_mut(16) {
+                poll_fn(|cx| {
+                    for wait in &mut *some {
+                        assert!(wait.as_mut().poll(cx).is_pending());
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                lowlevel::checkpoint().await?;
+            }
+            assert_eq!(event.statistics().tasks_waiting, COUNT);
+            scope.cancel();
+            assert_eq!(event.statistics().tasks_waiting, 0);
+            for wait in waits {
+                assert!(wait.await.is_err());
+            }
+            Err(sleep_forever().await.into())
+        })
+        .await?;
+    assert_eq!(ended, None);
+    assert!(lowlevel::statistics().waits < COUNT);
+    Ok(())
 }
