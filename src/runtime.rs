@@ -30,8 +30,8 @@ pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
 pub(crate) use queue::{WaitQueue, Waiter, Woken};
 pub(crate) use tasks::ReadyList;
-pub(crate) use waits::{Outcome, WaitKey, WaitKind, WaitState};
-pub(crate) use waker::{StoredWaker, TaskKey};
+pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
+pub(crate) use waker::{StoredWaker, TaskKey, Wakee};
 
 /// No wait slot.
 pub(crate) const NO_WAIT: u32 = wheel::NONE;

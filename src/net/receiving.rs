@@ -12,11 +12,13 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitState, abandon},
+    runtime::{
+        Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitState, abandon,
+    },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBuf, IoBufMut, Op};
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::Future,
     marker::PhantomData,
     pin::Pin,
@@ -42,9 +44,9 @@ pub(super) struct Receiving {
     descriptor: Descriptor,
     operation: Cell<Option<(WaitKey, Manner)>>,
     /// The buffer of a single receive in flight.
-    buffer: RefCell<Option<Chunk>>,
+    buffer: Cell<Option<Chunk>>,
     /// What is left of a chunk that was larger than asked for.
-    rest: RefCell<Option<Chunk>>,
+    rest: Cell<Option<Chunk>>,
     ended: Cell<bool>,
     /// The error with which the link was lost. The system tells it only once, and to whoever asks first.
     broken: Cell<Option<i32>>,
@@ -61,8 +63,8 @@ impl Receiving {
         Self {
             descriptor,
             operation: Cell::new(None),
-            buffer: RefCell::new(None),
-            rest: RefCell::new(None),
+            buffer: Cell::new(None),
+            rest: Cell::new(None),
             ended: Cell::new(false),
             broken: Cell::new(None),
             lost: Cell::new(None),
@@ -89,7 +91,7 @@ impl Receiving {
         // There is room: the count was just limited to it.
         let _ = first.extend_from_slice(&chunk[..count]);
         chunk.advance(count);
-        self.rest.replace(Some(chunk));
+        self.rest.set(Some(chunk));
         Ok(Some(first))
     }
 
@@ -101,7 +103,14 @@ impl Receiving {
 
     /// Whether bytes are here that nobody has taken, or may be any moment.
     pub(super) fn holds_bytes(&self) -> bool {
-        self.rest.borrow().is_some() || self.operation.get().is_some()
+        self.has_rest() || self.operation.get().is_some()
+    }
+
+    fn has_rest(&self) -> bool {
+        let rest = self.rest.take();
+        let has = rest.is_some();
+        self.rest.set(rest);
+        has
     }
 
     /// Notes the error with which a send found the link lost. What had arrived before can still be received; then comes
@@ -159,6 +168,7 @@ impl Receiving {
     }
 
     /// Begins a receive.
+    #[inline]
     fn begin(&self, core: &Core) -> WaitKey {
         let capabilities = core.capabilities();
         let manner = if capabilities.prefers_pooled_receive {
@@ -178,7 +188,7 @@ impl Receiving {
             Manner::Single => {
                 let mut buffer = core.driver().pool().take();
                 let (pointer, length) = (buffer.pointer_mut(), buffer.capacity() as u32);
-                self.buffer.replace(Some(buffer));
+                self.buffer.set(Some(buffer));
                 Op::Receive { fd, pointer, length, flags: 0 }
             }
         };
@@ -191,53 +201,53 @@ impl Receiving {
     }
 
     /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
+    #[inline]
     fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
         let buffer = self.buffer.take();
-        let answer = match u32::try_from(outcome.result) {
-            Ok(length) => Ok(length),
-            Err(_) => match -outcome.result {
-                // Stopped because its reader did not keep up, or interrupted.
-                libc::ECANCELED | libc::EINTR => return None,
-                libc::ENOBUFS if manner == Manner::Repeated => {
-                    self.starved.set(true);
-                    return None;
-                }
-                number => Err(Refusal::System(number)),
-            },
-        };
-        let length = match self.judge(answer) {
-            Ok(0) => return Some(Ok(None)),
-            Ok(length) => length,
-            Err(error) => return Some(Err(error)),
-        };
-        let chunk = match (manner, buffer) {
+        let length = outcome.result as usize;
+        match (manner, buffer) {
+            _ if outcome.result <= 0 => self.accept_nothing(outcome, manner),
             (Manner::Single, Some(mut buffer)) => {
                 // SAFETY: the kernel has filled so many bytes of it.
                 unsafe { buffer.set_filled(length) };
-                buffer
+                Some(Ok(Some(buffer)))
             }
-            _ => core.driver_mut().take_buffer(outcome.buffer, length),
+            _ => Some(Ok(Some(core.driver_mut().take_buffer(outcome.buffer, length)))),
+        }
+    }
+
+    /// Makes the end of the stream or an error of an operation that has brought no bytes. `None` if it only ended.
+    #[cold]
+    fn accept_nothing(&self, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
+        let answer = match -outcome.result {
+            0 => Ok(0),
+            // Stopped because its reader did not keep up, or interrupted.
+            libc::ECANCELED | libc::EINTR => return None,
+            libc::ENOBUFS if manner == Manner::Repeated => {
+                self.starved.set(true);
+                return None;
+            }
+            number => Err(Refusal::System(number)),
         };
-        Some(Ok(Some(chunk)))
+        Some(self.judge(answer).map(|_| None))
     }
 
     /// What has come and was not given out yet.
+    #[inline]
     fn take_ready(&self, core: &Core) -> Option<Result<Option<Chunk>>> {
         if let Some(rest) = self.rest.take() {
             return Some(Ok(Some(rest)));
         }
         if let Some((wait, manner)) = self.operation.get() {
-            let waits = core.waits();
-            if let Some(outcome) = waits.pop_result(wait) {
-                return self.accept(core, outcome, manner);
-            }
-            if waits.is_done(wait) {
-                let outcome = waits.outcome(wait);
-                waits.remove(wait);
-                self.operation.set(None);
-                return self.accept(core, outcome, manner);
-            }
-            return None;
+            let outcome = match core.waits().take_next(wait) {
+                Next::Nothing => return None,
+                Next::Result(outcome) => outcome,
+                Next::Last(outcome) => {
+                    self.operation.set(None);
+                    outcome
+                }
+            };
+            return self.accept(core, outcome, manner);
         }
         if self.ended.get() {
             return Some(Ok(None));

@@ -155,11 +155,7 @@ impl Receiving {
             return Some(Ok(Some(rest)));
         }
         if let Some(wait) = self.operation.get() {
-            if !core.waits().is_done(wait) {
-                return None;
-            }
-            let outcome = core.waits().outcome(wait);
-            core.waits().remove(wait);
+            let outcome = core.waits().take_outcome(wait)?;
             self.operation.set(None);
             return self.accept(outcome);
         }

@@ -7,7 +7,7 @@
 //! for the completion in its place. If the future is forgotten, so is the payload.
 
 use super::{
-    Core, WaitKey, WaitKind,
+    Core, Next, WaitKey, WaitKind,
     orphans::{Disposer, was_given_up},
 };
 use crate::error::{Cancelled, Error};
@@ -79,6 +79,12 @@ pub(crate) unsafe trait Payload: 'static {
     /// The operation. Asked for again if it has to be repeated.
     fn op(&mut self) -> Op;
 
+    /// Whether there is more to do after a success; then the operation is asked for again.
+    #[inline]
+    fn goes_on(&mut self, _count: u32) -> bool {
+        false
+    }
+
     /// Makes the future's output of the answer.
     fn finish(self, answer: Answer) -> Self::Output;
 
@@ -139,6 +145,30 @@ impl<P: Payload> Operation<P> {
         Self { payload: Some(payload), wait: None, scoping, _thread: PhantomData }
     }
 
+    /// Whether it has been submitted and has not ended.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// What it owns.
+    ///
+    /// # Panics
+    /// After the output.
+    #[inline]
+    pub(crate) fn payload(&self) -> &P {
+        self.payload.as_ref().expect("the payload is there until the output")
+    }
+
+    /// Takes back what an operation owns that has not begun.
+    ///
+    /// # Panics
+    /// If it has begun, or after the output.
+    pub(crate) fn take_payload(&mut self) -> P {
+        assert!(self.wait.is_none(), "an operation in flight needs what it owns");
+        self.payload.take().expect("the payload is there until the output")
+    }
+
     #[inline]
     fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) {
         let op = self.payload.as_mut().expect("the payload is there until the output").op();
@@ -148,6 +178,24 @@ impl<P: Payload> Operation<P> {
         }
         // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
         unsafe { core.submit(wait, op) };
+    }
+
+    /// Submits it again in its slot, unless it is to happen no more.
+    #[cold]
+    fn repeat(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<P::Output> {
+        if self.scoping != Scoping::Shielded && core.scope_is_effective() {
+            return self.end(core, wait, Err(Refusal::Cancelled));
+        }
+        core.waits().reset(wait);
+        self.submit(core, wait, cx);
+        Poll::Pending
+    }
+
+    #[inline]
+    fn end(&mut self, core: &Core, wait: WaitKey, answer: Answer) -> Poll<P::Output> {
+        core.waits().remove(wait);
+        self.wait = None;
+        self.finish(answer)
     }
 
     #[inline]
@@ -176,49 +224,40 @@ impl<P: Payload> Future for Operation<P> {
                 this.submit(core, wait, cx);
                 return Poll::Pending;
             };
-            if !waits.is_done(wait) {
+            let Some(outcome) = waits.outcome(wait) else {
                 waits.set_waker(wait, cx.waker());
                 if this.scoping == Scoping::Cancellable && core.follow_scope(wait) && waits.ask_cancel(wait) {
                     core.cancel_operation(wait.token());
                 }
                 return Poll::Pending;
+            };
+            if let Ok(count) = u32::try_from(outcome.result) {
+                if this.payload.as_mut().is_some_and(|payload| payload.goes_on(count)) {
+                    return this.repeat(core, wait, cx);
+                }
+                return this.end(core, wait, Ok(count));
             }
-            let outcome = waits.outcome(wait);
             let asked = waits.cancel_asked(wait);
-            let answer = match outcome.result {
-                count @ 0.. => Ok(count as u32),
-                _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Err(Refusal::Unsupported),
-                error => match -error {
-                    // An interruption that nobody asked for.
-                    libc::EINTR if !asked && P::REPEATABLE => {
-                        if this.scoping != Scoping::Shielded && core.scope_is_effective() {
-                            waits.remove(wait);
-                            this.wait = None;
-                            return this.finish(Err(Refusal::Cancelled));
-                        }
+            let refusal = match -outcome.result {
+                _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Refusal::Unsupported,
+                // An interruption that nobody asked for.
+                libc::EINTR if !asked && P::REPEATABLE => return this.repeat(core, wait, cx),
+                libc::EINTR | libc::ECANCELED if asked => {
+                    // SAFETY: used only here, while the wait is linked.
+                    let scope = unsafe { waits.scope(wait) };
+                    let wanted = scope.is_none_or(|scope| scope.is_effective());
+                    if !wanted && P::REPEATABLE {
+                        // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet,
+                        // so it can begin again.
                         waits.reset(wait);
                         this.submit(core, wait, cx);
                         return Poll::Pending;
                     }
-                    libc::EINTR | libc::ECANCELED if asked => {
-                        // SAFETY: used only here, while the wait is linked.
-                        let scope = unsafe { waits.scope(wait) };
-                        let wanted = scope.is_none_or(|scope| scope.is_effective());
-                        if !wanted && P::REPEATABLE {
-                            // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has
-                            // happened yet, so it can begin again.
-                            waits.reset(wait);
-                            this.submit(core, wait, cx);
-                            return Poll::Pending;
-                        }
-                        Err(Refusal::Cancelled)
-                    }
-                    number => Err(Refusal::System(number)),
-                },
+                    Refusal::Cancelled
+                }
+                number => Refusal::System(number),
             };
-            waits.remove(wait);
-            this.wait = None;
-            this.finish(answer)
+            this.end(core, wait, Err(refusal))
         })
     }
 }
@@ -241,20 +280,18 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
             return;
         }
         let mut orphan = Box::new(orphan.take().expect("taken once"));
-        while let Some(outcome) = waits.pop_result(wait) {
-            orphan.dispose_one_of_many(core, &outcome.completion(wait));
-        }
-        if waits.is_done(wait) {
-            let outcome = waits.outcome(wait);
-            waits.remove(wait);
-            orphan.dispose(core, &outcome.completion(wait));
-        } else {
-            let asked = !waits.ask_cancel(wait);
-            let number = core.orphans().adopt(orphan);
-            waits.orphan(wait, number);
-            if !asked {
-                core.cancel_operation(wait.token());
+        loop {
+            match waits.take_next(wait) {
+                Next::Result(outcome) => orphan.dispose_one_of_many(core, &outcome.completion(wait)),
+                Next::Last(outcome) => return orphan.dispose(core, &outcome.completion(wait)),
+                Next::Nothing => break,
             }
+        }
+        let asked = !waits.ask_cancel(wait);
+        let number = core.orphans().adopt(orphan);
+        waits.orphan(wait, number);
+        if !asked {
+            core.cancel_operation(wait.token());
         }
     });
     // Otherwise the run is over, and with it the operation, unless it had to be given up.

@@ -15,7 +15,7 @@
 
 use super::{
     Core,
-    waker::{StoredWaker, TaskKey},
+    waker::{TaskKey, Wakee},
     wheel::NONE,
 };
 use crate::group::ReadyQueue;
@@ -31,6 +31,8 @@ enum Readiness {
     Urgent,
 }
 
+/// Two of them fit into a line of the processor's cache.
+#[repr(align(32))]
 struct Slot {
     generation: u16,
     readiness: Readiness,
@@ -39,6 +41,8 @@ struct Slot {
     previous: u32,
     next: u32,
 }
+
+const _: () = assert!(size_of::<Slot>() == 32);
 
 /// The ends of a ready list.
 #[derive(Debug, Clone, Copy)]
@@ -218,12 +222,9 @@ impl Tasks {
                 return;
             }
             match group.host() {
-                StoredWaker::Task(host) => task = host,
-                StoredWaker::None => return,
-                StoredWaker::Foreign(waker) => {
-                    let waker = waker.clone();
-                    return core.wake_foreign(waker);
-                }
+                Wakee::Task(host) => task = host,
+                Wakee::Nobody => return,
+                Wakee::Foreign(waker) => return core.wake_foreign(waker),
             }
         }
     }

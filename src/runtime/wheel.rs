@@ -20,18 +20,44 @@ pub(crate) trait Links {
     fn link(&mut self, timer: u32) -> &mut Link;
 }
 
-/// What a timer knows of its place in the wheel.
+/// What a timer knows of its place in the wheel: its tick, its list and its neighbours there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link {
-    pub(crate) tick: u64,
+    /// The tick, and in the lowest 16 bits the list: level times 64 plus the list's number in it.
+    place: u64,
     pub(crate) previous: u32,
     pub(crate) next: u32,
-    /// Level times 64 plus the list's number in it.
-    pub(crate) list: u16,
 }
 
 impl Link {
-    pub(crate) const EMPTY: Self = Self { tick: 0, previous: NONE, next: NONE, list: 0 };
+    pub(crate) const EMPTY: Self = Self::new(0, NONE, NONE);
+
+    /// A link that is in no wheel, with a number of the caller's.
+    #[inline]
+    pub(crate) const fn new(place: u64, previous: u32, next: u32) -> Self {
+        Self { place, previous, next }
+    }
+
+    #[inline]
+    pub(crate) const fn place(self) -> u64 {
+        self.place
+    }
+
+    #[inline]
+    pub(crate) fn set_place(&mut self, place: u64) {
+        self.place = place;
+    }
+
+    #[inline]
+    fn tick(self) -> u64 {
+        self.place >> 16
+    }
+
+    #[inline]
+    fn list(self) -> (usize, usize) {
+        let list = usize::from(self.place as u16);
+        (list / LISTS, list % LISTS)
+    }
 }
 
 /// The heads of the lists.
@@ -65,7 +91,6 @@ impl Wheel {
     /// Puts a timer in, to expire no earlier than `at`.
     pub(crate) fn insert(&mut self, links: &mut impl Links, timer: u32, at: Instant) {
         let tick = self.tick_from(at).max(self.now + 1);
-        links.link(timer).tick = tick;
         self.count += 1;
         self.place(links, timer, tick);
     }
@@ -78,20 +103,21 @@ impl Wheel {
         if next != NONE {
             links.link(next).previous = timer;
         }
-        *links.link(timer) = Link { tick, previous: NONE, next, list: (level * LISTS + list) as u16 };
+        *links.link(timer) = Link::new(tick << 16 | (level * LISTS + list) as u64, NONE, next);
         self.occupied[level] |= 1 << list;
     }
 
     /// Takes a timer out.
     pub(crate) fn remove(&mut self, links: &mut impl Links, timer: u32) {
-        let Link { previous, next, list, .. } = *links.link(timer);
+        let link = *links.link(timer);
+        let Link { previous, next, .. } = link;
         if next != NONE {
             links.link(next).previous = previous;
         }
         if previous != NONE {
             links.link(previous).next = next;
         } else {
-            let (level, list) = (usize::from(list) / LISTS, usize::from(list) % LISTS);
+            let (level, list) = link.list();
             self.heads[level][list] = next;
             if next == NONE {
                 self.occupied[level] &= !(1 << list);
@@ -138,9 +164,9 @@ impl Wheel {
             self.occupied[level] &= !(1 << list);
             let mut timer = timer;
             while timer != NONE {
-                let Link { tick, next, .. } = *links.link(timer);
-                self.place(links, timer, tick);
-                timer = next;
+                let link = *links.link(timer);
+                self.place(links, timer, link.tick());
+                timer = link.next;
             }
         }
     }
