@@ -14,6 +14,8 @@ mod pipe;
 pub mod process;
 #[cfg(doctest)]
 mod readme;
+mod receiving;
+mod reserved;
 mod runtime;
 mod scope;
 pub mod signal;

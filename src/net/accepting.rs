@@ -3,7 +3,7 @@
 //! As with receives, the operation belongs to the listener: a cancelled or dropped `accept` leaves it in flight, and the
 //! next call gets the connection.
 
-use super::receiving::Reserved;
+use crate::reserved::Reserved;
 use crate::{
     error::Result,
     runtime::{Core, Descriptor, Disposer, Refusal, WaitKey, WaitKind, WaitState, abandon},

@@ -1,4 +1,4 @@
-//! Sending and receiving with buffers of the caller's.
+//! Sending.
 //!
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, and a share of the descriptor.
@@ -6,17 +6,15 @@
 use super::socket::Socket;
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Core, Descriptor, Operation, Payload},
+    receiving::MOST,
+    runtime::{Answer, Descriptor, Operation, Payload, poll_nothing_to_do},
 };
-use anyio_driver::{Held, IoBuf, IoBufMut, Op};
+use anyio_driver::{Held, IoBuf, Op};
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
-
-/// The most that one operation sends or receives: what Linux limits system calls to.
-const MOST: usize = 0x7fff_f000;
 
 /// Sends a buffer: all of it, or what there is room for.
 struct Send<B> {
@@ -145,56 +143,6 @@ impl<B: IoBuf> Future for SendAndDrop<'_, B> {
 /// Sends some bytes of a buffer.
 pub(super) async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
     Operation::new(Send::new(descriptor, data, false)).await
-}
-
-/// Does nothing, but is a checkpoint all the same.
-///
-/// # Errors
-/// A cancellation.
-pub(super) async fn nothing_to_do() -> Result<()> {
-    poll_fn(poll_nothing_to_do).await
-}
-
-#[cold]
-fn poll_nothing_to_do(cx: &mut Context<'_>) -> Poll<Result<()>> {
-    Core::with(|core| match core.check_cancelled() {
-        Err(cancelled) => core.poll_delivery(cx).map(|()| Err(cancelled.into())),
-        Ok(()) => core.poll_immediate(cx).map(Ok),
-    })
-}
-
-/// Receives into a buffer of the caller's.
-struct ReceiveInto<B> {
-    descriptor: Descriptor,
-    buffer: Held<B>,
-}
-
-// SAFETY: the descriptor is counted, and a held buffer stays where it is.
-unsafe impl<B: IoBufMut> Payload for ReceiveInto<B> {
-    type Output = (Answer, B);
-
-    fn op(&mut self) -> Op {
-        let buffer = self.buffer.get_mut();
-        Op::Receive {
-            fd: self.descriptor.raw(),
-            pointer: buffer.pointer_mut(),
-            length: buffer.capacity().min(MOST) as u32,
-            flags: 0,
-        }
-    }
-
-    fn finish(mut self, answer: Answer) -> (Answer, B) {
-        if let Ok(count) = answer {
-            // SAFETY: the kernel has filled so many bytes.
-            unsafe { self.buffer.get_mut().set_filled(count as usize) };
-        }
-        (answer, self.buffer.into_inner())
-    }
-}
-
-/// Receives into a buffer of the caller's, which has room.
-pub(super) async fn receive_into<B: IoBufMut>(descriptor: &Descriptor, buffer: B) -> (Answer, B) {
-    Operation::new(ReceiveInto { descriptor: descriptor.clone(), buffer: Held::new(buffer) }).await
 }
 
 /// Shuts down one or both directions of a socket.

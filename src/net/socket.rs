@@ -1,12 +1,11 @@
 //! A connected socket.
 
-use super::{
-    receiving::{Receiving, Reserved},
-    sending::{self, SendAll, SendAndDrop, Shutdown},
-};
+use super::sending::{self, SendAll, SendAndDrop, Shutdown};
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Refusal},
+    receiving::{FromSocket, Receiving},
+    reserved::Reserved,
+    runtime::{Answer, Descriptor, Operation, Refusal, nothing_to_do},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use socket2::SockRef;
@@ -16,7 +15,7 @@ const SENDING: &str = "sending to this stream";
 
 /// A connected stream socket, of whatever family.
 pub(super) struct Socket {
-    receiving: Receiving,
+    receiving: Receiving<FromSocket>,
     descriptor: Descriptor,
     sending: Cell<bool>,
     eof_sent: Cell<bool>,
@@ -51,19 +50,7 @@ impl Socket {
     }
 
     pub(super) async fn receive_into<B: IoBufMut>(&self, buffer: B) -> (Result<usize>, B) {
-        if buffer.capacity() == 0 {
-            return (sending::nothing_to_do().await.map(|()| 0), buffer);
-        }
-        if self.receiving.has_begun() {
-            return self.receiving.receive_copied(buffer).await;
-        }
-        match self.receiving.reserve() {
-            Ok(_reserved) => {
-                let (answer, buffer) = sending::receive_into(&self.descriptor, buffer).await;
-                (self.receiving.judge(answer), buffer)
-            }
-            Err(error) => (Err(error), buffer),
-        }
+        self.receiving.receive_into(buffer).await
     }
 
     /// Sends all bytes of a buffer.
@@ -84,7 +71,7 @@ impl Socket {
             Err(error) => return (Err(error), data),
         };
         if data.length() == 0 {
-            return (sending::nothing_to_do().await.map(|()| 0), data);
+            return (nothing_to_do().await.map(|()| 0), data);
         }
         let (answer, data) = sending::send_some(&self.descriptor, data).await;
         (self.judge_sent(answer), data)
@@ -136,7 +123,7 @@ impl Socket {
     pub(super) async fn send_eof(&self) -> Result<()> {
         let _reserved = Reserved::of(&self.sending, SENDING)?;
         if self.eof_sent.get() {
-            return sending::nothing_to_do().await;
+            return nothing_to_do().await;
         }
         let descriptor = self.descriptor.clone();
         Operation::new(Shutdown { descriptor, how: libc::SHUT_WR }).await?;

@@ -451,14 +451,21 @@ impl Core {
 
     // ---- the driver ----
 
-    /// Hands an operation to the driver.
+    /// Hands an operation to the driver. Tells whether it is done already; nobody is woken for that.
     ///
     /// # Safety
     /// As for [`Driver::submit`], for the slot's token.
     #[inline]
-    pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) {
+    pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) -> bool {
+        let mut driver = self.driver_mut();
         // SAFETY: passed on; the slot is taken, so no other operation has its index.
-        unsafe { self.driver_mut().submit(wait.token(), op) };
+        unsafe { driver.submit(wait.token(), op) };
+        let answer = driver.take_answer(wait.token());
+        drop(driver);
+        answer.is_some_and(|answer| {
+            self.waits.complete(&answer);
+            true
+        })
     }
 
     /// Enters the kernel once, waits there if no task is ready, and wakes all for whom something has happened.

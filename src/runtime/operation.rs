@@ -7,7 +7,7 @@
 //! for the completion in its place. If the future is forgotten, so is the payload.
 
 use super::{
-    Core, Next, WaitKey, WaitKind,
+    Core, Next, Outcome, WaitKey, WaitKind,
     orphans::{Disposer, was_given_up},
 };
 use crate::error::{Cancelled, Error};
@@ -169,39 +169,88 @@ impl<P: Payload> Operation<P> {
         self.payload.take().expect("the payload is there until the output")
     }
 
+    /// Submits it. True if it is done already, and the task may go on with that in this poll.
     #[inline]
-    fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) {
+    fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> bool {
         let op = self.payload.as_mut().expect("the payload is there until the output").op();
+        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
+        let answered = unsafe { core.submit(wait, op) };
+        if answered && core.poll_immediate(cx).is_ready() {
+            return true;
+        }
         core.waits().set_waker(wait, cx.waker());
         if self.scoping == Scoping::Cancellable {
             core.link_to_scope(wait);
         }
-        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
-        unsafe { core.submit(wait, op) };
+        false
     }
 
-    /// Submits it again in its slot, unless it is to happen no more.
-    #[cold]
-    fn repeat(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<P::Output> {
-        if self.scoping != Scoping::Shielded && core.scope_is_effective() {
-            return self.end(core, wait, Err(Refusal::Cancelled));
+    /// Whether the scope keeps it from happening.
+    #[inline]
+    fn is_unwanted(&self, core: &Core) -> bool {
+        self.scoping != Scoping::Shielded && core.scope_is_effective()
+    }
+
+    /// Goes on waiting, in the scope in which it is polled now.
+    #[inline]
+    fn keep_waiting(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<P::Output> {
+        core.waits().set_waker(wait, cx.waker());
+        if self.scoping == Scoping::Cancellable && core.follow_scope(wait) && core.waits().ask_cancel(wait) {
+            core.cancel_operation(wait.token());
         }
-        core.waits().reset(wait);
-        self.submit(core, wait, cx);
         Poll::Pending
     }
 
+    /// What the driver's answer means.
     #[inline]
-    fn end(&mut self, core: &Core, wait: WaitKey, answer: Answer) -> Poll<P::Output> {
-        core.waits().remove(wait);
-        self.wait = None;
-        self.finish(answer)
+    fn judge(&mut self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
+        match u32::try_from(outcome.result) {
+            Ok(count) if self.payload.as_mut().is_some_and(|payload| payload.goes_on(count)) => {
+                if self.is_unwanted(core) { Verdict::End(Err(Refusal::Cancelled)) } else { Verdict::Repeat }
+            }
+            Ok(count) => Verdict::End(Ok(count)),
+            Err(_) => self.judge_refusal(core, wait, outcome),
+        }
+    }
+
+    #[cold]
+    fn judge_refusal(&self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
+        let asked = core.waits().cancel_asked(wait);
+        Verdict::End(Err(match -outcome.result {
+            _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Refusal::Unsupported,
+            // An interruption that nobody asked for.
+            libc::EINTR if !asked && P::REPEATABLE => {
+                if !self.is_unwanted(core) {
+                    return Verdict::Repeat;
+                }
+                Refusal::Cancelled
+            }
+            libc::EINTR | libc::ECANCELED if asked => {
+                // SAFETY: used only here, while the wait is linked.
+                let scope = unsafe { core.waits().scope(wait) };
+                let wanted = scope.is_none_or(|scope| scope.is_effective());
+                if !wanted && P::REPEATABLE {
+                    // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet, so
+                    // it can begin again.
+                    return Verdict::Repeat;
+                }
+                Refusal::Cancelled
+            }
+            number => Refusal::System(number),
+        }))
     }
 
     #[inline]
-    fn finish(&mut self, answer: Answer) -> Poll<P::Output> {
-        Poll::Ready(self.payload.take().expect("an operation is not polled after its output").finish(answer))
+    fn finish(&mut self, answer: Answer) -> P::Output {
+        self.payload.take().expect("an operation is not polled after its output").finish(answer)
     }
+}
+
+/// What follows from the driver's answer.
+enum Verdict {
+    End(Answer),
+    /// It is to be submitted again.
+    Repeat,
 }
 
 impl<P: Payload> Future for Operation<P> {
@@ -212,52 +261,36 @@ impl<P: Payload> Future for Operation<P> {
         let this = &mut *self;
         Core::with(|core| {
             let waits = core.waits();
-            let Some(wait) = this.wait else {
-                if this.scoping != Scoping::Shielded && core.scope_is_effective() {
-                    return match core.poll_delivery(cx) {
-                        Poll::Ready(()) => this.finish(Err(Refusal::Cancelled)),
-                        Poll::Pending => Poll::Pending,
-                    };
+            let wait = match this.wait {
+                Some(wait) => wait,
+                None if this.is_unwanted(core) => {
+                    return core.poll_delivery(cx).map(|()| this.finish(Err(Refusal::Cancelled)));
                 }
-                let wait = waits.insert(WaitKind::Operation);
-                this.wait = Some(wait);
-                this.submit(core, wait, cx);
-                return Poll::Pending;
-            };
-            let Some(outcome) = waits.outcome(wait) else {
-                waits.set_waker(wait, cx.waker());
-                if this.scoping == Scoping::Cancellable && core.follow_scope(wait) && waits.ask_cancel(wait) {
-                    core.cancel_operation(wait.token());
-                }
-                return Poll::Pending;
-            };
-            if let Ok(count) = u32::try_from(outcome.result) {
-                if this.payload.as_mut().is_some_and(|payload| payload.goes_on(count)) {
-                    return this.repeat(core, wait, cx);
-                }
-                return this.end(core, wait, Ok(count));
-            }
-            let asked = waits.cancel_asked(wait);
-            let refusal = match -outcome.result {
-                _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Refusal::Unsupported,
-                // An interruption that nobody asked for.
-                libc::EINTR if !asked && P::REPEATABLE => return this.repeat(core, wait, cx),
-                libc::EINTR | libc::ECANCELED if asked => {
-                    // SAFETY: used only here, while the wait is linked.
-                    let scope = unsafe { waits.scope(wait) };
-                    let wanted = scope.is_none_or(|scope| scope.is_effective());
-                    if !wanted && P::REPEATABLE {
-                        // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet,
-                        // so it can begin again.
-                        waits.reset(wait);
-                        this.submit(core, wait, cx);
+                None => {
+                    let wait = waits.insert(WaitKind::Operation);
+                    this.wait = Some(wait);
+                    if !this.submit(core, wait, cx) {
                         return Poll::Pending;
                     }
-                    Refusal::Cancelled
+                    wait
                 }
-                number => Refusal::System(number),
             };
-            this.end(core, wait, Err(refusal))
+            loop {
+                let Some(outcome) = waits.outcome(wait) else { return this.keep_waiting(core, wait, cx) };
+                match this.judge(core, wait, outcome) {
+                    Verdict::End(answer) => {
+                        waits.remove(wait);
+                        this.wait = None;
+                        return Poll::Ready(this.finish(answer));
+                    }
+                    Verdict::Repeat => {
+                        waits.reset(wait);
+                        if !this.submit(core, wait, cx) {
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            }
         })
     }
 }

@@ -72,12 +72,6 @@ impl Waits {
         slot.waker.take()
     }
 
-    /// Whether the operation's final completion is there.
-    #[inline]
-    pub(crate) fn is_done(&self, key: WaitKey) -> bool {
-        self.slot(key).state == WaitState::Done
-    }
-
     /// The final completion of an operation, if it is there. The slot stays.
     #[inline]
     pub(crate) fn outcome(&self, key: WaitKey) -> Option<Outcome> {

@@ -1,4 +1,4 @@
-//! Receiving into the runtime's buffers.
+//! Receiving bytes from sockets and pipes, into the runtime's buffers or the caller's.
 //!
 //! The operation belongs to the stream, not to the future that waits for it. Cancelling or dropping that future only takes
 //! its waiter off; the next call adopts the operation in flight, so no byte is lost and the kernel is not asked for
@@ -10,20 +10,21 @@
 //! up. (Deciding by the number of completions in a turn was tried, and swings.) A stream whose reader does not keep up has
 //! its operation stopped when some results are queued, and begins again when they have been taken.
 
+mod into;
+mod receive;
+
+pub(crate) use into::MOST;
+pub(crate) use receive::Receive;
+
 use crate::{
     error::{Error, Result},
-    runtime::{
-        Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitState, abandon,
-    },
+    reserved::Reserved,
+    runtime::{Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, abandon},
 };
-use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBuf, IoBufMut, Op};
-use std::{
-    cell::Cell,
-    future::Future,
-    marker::PhantomData,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op};
+use std::{cell::Cell, future::poll_fn, marker::PhantomData, os::fd::RawFd, task::Poll};
+
+const RECEIVING: &str = "receiving from this stream";
 
 /// Up to so many open streams receive one by one. 96 buffers of 16 KiB fit into the caches of common processors.
 const FEW_STREAMS: usize = 96;
@@ -39,8 +40,44 @@ enum Manner {
     Repeated,
 }
 
-/// The receiving side of a socket.
-pub(super) struct Receiving {
+/// What is received from.
+pub(crate) trait Source: 'static {
+    /// What the system's operation is called.
+    const OPERATION: &'static str;
+    /// Whether the driver can choose the buffers.
+    const POOLED: bool;
+
+    /// Receives once.
+    fn op(fd: RawFd, pointer: *mut u8, length: u32) -> Op;
+}
+
+/// A connected socket.
+pub(crate) struct FromSocket;
+
+impl Source for FromSocket {
+    const OPERATION: &'static str = "receive";
+    const POOLED: bool = true;
+
+    #[inline]
+    fn op(fd: RawFd, pointer: *mut u8, length: u32) -> Op {
+        Op::Receive { fd, pointer, length, flags: 0 }
+    }
+}
+
+/// The reading end of a pipe.
+pub(crate) struct FromPipe;
+
+impl Source for FromPipe {
+    const OPERATION: &'static str = "read";
+    const POOLED: bool = false;
+
+    fn op(fd: RawFd, pointer: *mut u8, length: u32) -> Op {
+        Op::Read { fd, pointer, length, offset: None }
+    }
+}
+
+/// The side of a stream that gives bytes.
+pub(crate) struct Receiving<S: Source> {
     descriptor: Descriptor,
     operation: Cell<Option<(WaitKey, Manner)>>,
     /// The buffer of a single receive in flight.
@@ -55,11 +92,14 @@ pub(super) struct Receiving {
     lost: Cell<Option<i32>>,
     /// Set when the ring of buffers was found empty: the next receive brings its own.
     starved: Cell<bool>,
+    _source: PhantomData<S>,
 }
 
-impl Receiving {
-    pub(super) fn new(descriptor: Descriptor) -> Self {
-        Core::try_with(|core| core.streams().set(core.streams().get() + 1));
+impl<S: Source> Receiving<S> {
+    pub(crate) fn new(descriptor: Descriptor) -> Self {
+        if S::POOLED {
+            Core::try_with(|core| core.streams().set(core.streams().get() + 1));
+        }
         Self {
             descriptor,
             operation: Cell::new(None),
@@ -70,39 +110,28 @@ impl Receiving {
             lost: Cell::new(None),
             busy: Cell::new(false),
             starved: Cell::new(false),
+            _source: PhantomData,
         }
+    }
+
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
     }
 
     /// Receives some bytes, as many as come at once.
     #[inline]
-    pub(super) fn receive(&self) -> Receive<'_> {
-        Receive { receiving: self, phase: Phase::New, _thread: PhantomData }
-    }
-
-    /// Receives at most so many bytes.
-    pub(super) async fn receive_at_most(&self, max_bytes: usize) -> Result<Option<Chunk>> {
-        assert!(max_bytes > 0, "receiving at most 0 bytes would look like the end of the stream");
-        let Some(mut chunk) = self.receive().await? else { return Ok(None) };
-        if chunk.len() <= max_bytes {
-            return Ok(Some(chunk));
-        }
-        let mut first = Core::with(|core| core.driver().pool().take());
-        let count = max_bytes.min(first.spare_capacity());
-        // There is room: the count was just limited to it.
-        let _ = first.extend_from_slice(&chunk[..count]);
-        chunk.advance(count);
-        self.rest.set(Some(chunk));
-        Ok(Some(first))
+    pub(crate) fn receive(&self) -> Receive<'_, S> {
+        Receive::new(self)
     }
 
     /// Whether bytes are here, or an operation is in flight that will bring them, so that a receive into a buffer of the
     /// caller's would overtake them.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.holds_bytes() || self.ended.get() || self.broken.get().is_some()
     }
 
     /// Whether bytes are here that nobody has taken, or may be any moment.
-    pub(super) fn holds_bytes(&self) -> bool {
+    pub(crate) fn holds_bytes(&self) -> bool {
         self.has_rest() || self.operation.get().is_some()
     }
 
@@ -115,7 +144,7 @@ impl Receiving {
 
     /// Notes the error with which a send found the link lost. What had arrived before can still be received; then comes
     /// this error, although the system would say that the stream has ended well.
-    pub(super) fn note_lost(&self, number: i32) {
+    pub(crate) fn note_lost(&self, number: i32) {
         // With `EPIPE` the other side had said that it sends no more, so an end is an end.
         if number != libc::EPIPE && self.broken.get().is_none() {
             self.lost.set(Some(number));
@@ -123,7 +152,7 @@ impl Receiving {
     }
 
     /// What the answer to a receive means for this stream: the number of bytes, 0 at the end.
-    pub(super) fn judge(&self, answer: Answer) -> Result<usize> {
+    pub(crate) fn judge(&self, answer: Answer) -> Result<usize> {
         match answer {
             Ok(0) => match self.lost.get() {
                 Some(number) => self.judge(Err(Refusal::System(number))),
@@ -134,7 +163,7 @@ impl Receiving {
             },
             Ok(count) => Ok(count as usize),
             Err(refusal) => {
-                let error = refusal.on_stream("receive");
+                let error = refusal.on_stream(S::OPERATION);
                 if let (Refusal::System(number), Error::BrokenResource(_)) = (refusal, &error) {
                     self.broken.set(Some(number));
                 }
@@ -143,35 +172,18 @@ impl Receiving {
         }
     }
 
-    /// Fills a caller's buffer from what a receive into the runtime's buffers brings.
-    pub(super) async fn receive_copied<B: IoBufMut>(&self, mut buffer: B) -> (Result<usize>, B) {
-        if buffer.capacity() == 0 {
-            return (Ok(0), buffer);
-        }
-        match self.receive_at_most(buffer.capacity()).await {
-            Ok(Some(chunk)) => {
-                // SAFETY: the chunk is no longer than the buffer's room, and the two do not overlap, since both are owned.
-                unsafe {
-                    buffer.pointer_mut().copy_from_nonoverlapping(chunk.pointer(), chunk.len());
-                    buffer.set_filled(chunk.len());
-                }
-                (Ok(chunk.len()), buffer)
-            }
-            Ok(None) => (Ok(0), buffer),
-            Err(error) => (Err(error), buffer),
-        }
-    }
-
     /// Marks this side as in use by one task as long as the guard lives.
-    pub(super) fn reserve(&self) -> Result<Reserved<'_>> {
-        Reserved::of(&self.busy, "receiving from this stream")
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_>> {
+        Reserved::of(&self.busy, RECEIVING)
     }
 
-    /// Begins a receive.
+    /// Begins a receive. Tells whether it has its answer already.
     #[inline]
-    fn begin(&self, core: &Core) -> WaitKey {
+    fn begin(&self, core: &Core) -> (WaitKey, bool) {
         let capabilities = core.capabilities();
-        let manner = if capabilities.prefers_pooled_receive {
+        let manner = if !S::POOLED {
+            Manner::Single
+        } else if capabilities.prefers_pooled_receive {
             Manner::Pooled
         } else if capabilities.multishot_receive
             && core.streams().get() > FEW_STREAMS
@@ -189,15 +201,15 @@ impl Receiving {
                 let mut buffer = core.driver().pool().take();
                 let (pointer, length) = (buffer.pointer_mut(), buffer.capacity() as u32);
                 self.buffer.set(Some(buffer));
-                Op::Receive { fd, pointer, length, flags: 0 }
+                S::op(fd, pointer, length)
             }
         };
         let wait = core.waits().insert(WaitKind::Kept);
         self.operation.set(Some((wait, manner)));
         // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
         // that goes before hands both over to an orphan. Neither is touched meanwhile.
-        unsafe { core.submit(wait, op) };
-        wait
+        let answered = unsafe { core.submit(wait, op) };
+        (wait, answered)
     }
 
     /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
@@ -252,12 +264,12 @@ impl Receiving {
         if self.ended.get() {
             return Some(Ok(None));
         }
-        self.broken.get().map(|number| Err(Refusal::System(number).on_stream("receive")))
+        self.broken.get().map(|number| Err(Refusal::System(number).on_stream(S::OPERATION)))
     }
 
     /// Stops the operation in flight and waits for its end. What it had brought is dropped.
-    pub(super) async fn stop(&self) {
-        std::future::poll_fn(|cx| {
+    pub(crate) async fn stop(&self) {
+        poll_fn(|cx| {
             Core::with(|core| {
                 self.rest.take();
                 while self.take_ready(core).is_some_and(|ready| matches!(ready, Ok(Some(_)))) {}
@@ -273,9 +285,11 @@ impl Receiving {
     }
 }
 
-impl Drop for Receiving {
+impl<S: Source> Drop for Receiving<S> {
     fn drop(&mut self) {
-        Core::try_with(|core| core.streams().set(core.streams().get().saturating_sub(1)));
+        if S::POOLED {
+            Core::try_with(|core| core.streams().set(core.streams().get().saturating_sub(1)));
+        }
         if let Some((wait, _)) = self.operation.take() {
             let buffer = self.buffer.take();
             abandon(wait, LeftReceive { _descriptor: self.descriptor.clone(), _buffer: buffer });
@@ -298,128 +312,5 @@ impl Disposer for LeftReceive {
 
     fn dispose(mut self: Box<Self>, core: &Core, completion: &Completion) {
         self.dispose_one_of_many(core, completion);
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    New,
-    /// This side is reserved for this future.
-    Begun,
-    /// The future waits for this operation.
-    Waiting(WaitKey),
-    Over,
-}
-
-/// Receives some bytes. Only takes its waiter off when it is dropped.
-pub(super) struct Receive<'a> {
-    receiving: &'a Receiving,
-    phase: Phase,
-    _thread: PhantomData<*const ()>,
-}
-
-impl Receive<'_> {
-    /// The future is over, and another may receive.
-    fn end(&mut self) {
-        self.receiving.busy.set(false);
-        self.phase = Phase::Over;
-    }
-
-    /// The future is no longer the one that waits.
-    fn unhook(&mut self, core: &Core) {
-        if let Phase::Waiting(wait) = self.phase
-            && core.waits().is_current(wait)
-        {
-            drop(core.waits().unhook(wait));
-        }
-        self.phase = Phase::Begun;
-    }
-}
-
-impl Future for Receive<'_> {
-    type Output = Result<Option<Chunk>>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        Core::with(|core| {
-            let receiving = this.receiving;
-            match this.phase {
-                Phase::New => {
-                    if receiving.busy.replace(true) {
-                        return Poll::Ready(Err(Error::BusyResource("receiving from this stream")));
-                    }
-                    this.phase = Phase::Begun;
-                }
-                Phase::Over => panic!("a receive was polled after its end"),
-                Phase::Begun | Phase::Waiting(_) => {}
-            }
-            if this.phase == Phase::Begun {
-                if let Err(cancelled) = core.check_cancelled() {
-                    return core.poll_delivery(cx).map(|()| {
-                        this.end();
-                        Err(cancelled.into())
-                    });
-                }
-                if core.poll_immediate(cx).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-            loop {
-                if let Some(ready) = receiving.take_ready(core) {
-                    this.unhook(core);
-                    this.end();
-                    return Poll::Ready(ready);
-                }
-                let wait = match receiving.operation.get() {
-                    Some((wait, _)) => wait,
-                    None => receiving.begin(core),
-                };
-                core.waits().set_waker(wait, cx.waker());
-                this.phase = Phase::Waiting(wait);
-                let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
-                if !cancelled {
-                    return Poll::Pending;
-                }
-                // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
-                this.unhook(core);
-                if let Err(cancelled) = core.check_cancelled() {
-                    this.end();
-                    return Poll::Ready(Err(cancelled.into()));
-                }
-            }
-        })
-    }
-}
-
-impl Drop for Receive<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if matches!(self.phase, Phase::Begun | Phase::Waiting(_)) {
-            Core::try_with(|core| self.unhook(core));
-            self.receiving.busy.set(false);
-        }
-    }
-}
-
-/// Says that one task uses one side of something, until it is dropped.
-pub(super) struct Reserved<'a>(&'a Cell<bool>);
-
-impl<'a> Reserved<'a> {
-    /// Reserves it for this task.
-    ///
-    /// # Errors
-    /// [`Error::BusyResource`] if another has.
-    pub(super) fn of(busy: &'a Cell<bool>, doing: &'static str) -> Result<Self> {
-        if busy.replace(true) {
-            return Err(Error::BusyResource(doing));
-        }
-        Ok(Self(busy))
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
     }
 }
