@@ -12,7 +12,10 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitState, abandon},
+    runtime::{
+        Answer, Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitReason, WaitState,
+        abandon,
+    },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBuf, IoBufMut, Op};
 use std::{
@@ -182,7 +185,7 @@ impl Receiving {
                 Op::Receive { fd, pointer, length, flags: 0 }
             }
         };
-        let wait = core.waits().insert(WaitKind::Kept);
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
         self.operation.set(Some((wait, manner)));
         // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
         // that goes before hands both over to an orphan. Neither is touched meanwhile.

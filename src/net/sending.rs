@@ -6,7 +6,7 @@
 use crate::{
     error::Result,
     lowlevel::checkpoint_if_cancelled,
-    runtime::{Answer, Core, Descriptor, Operation, Payload},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason},
 };
 use anyio_driver::{Held, IoBuf, IoBufMut, Op};
 use std::future::poll_fn;
@@ -24,6 +24,8 @@ struct Send<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBuf> Payload for Send<B> {
+    const REASON: WaitReason = WaitReason::Send;
+
     type Output = (Answer, Self);
 
     #[inline]
@@ -89,6 +91,8 @@ struct ReceiveInto<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBufMut> Payload for ReceiveInto<B> {
+    const REASON: WaitReason = WaitReason::Receive;
+
     type Output = (Answer, B);
 
     fn op(&mut self) -> Op {
@@ -123,6 +127,8 @@ pub(super) struct Shutdown {
 
 // SAFETY: the descriptor is counted; no memory is named.
 unsafe impl Payload for Shutdown {
+    const REASON: WaitReason = WaitReason::Close;
+
     type Output = Result<()>;
 
     fn op(&mut self) -> Op {

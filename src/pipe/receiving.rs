@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     runtime::{
         Answer, Core, Descriptor, Disposer, Operation, Outcome, Payload, Refusal, WaitKey, WaitKind,
-        WaitState, abandon,
+        WaitReason, WaitState, abandon,
     },
 };
 use anyio_driver::{Chunk, Completion, Driver, Held, IoBuf, IoBufMut, Op};
@@ -122,7 +122,7 @@ impl Receiving {
         let mut buffer = core.driver().pool().take();
         let (pointer, length) = (buffer.pointer_mut(), buffer.capacity() as u32);
         self.buffer.replace(Some(buffer));
-        let wait = core.waits().insert(WaitKind::Kept);
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
         self.operation.set(Some(wait));
         let op = Op::Read { fd: self.descriptor.raw(), pointer, length, offset: None };
         // SAFETY: the buffer and the descriptor stay until the operation has ended, and are not touched meanwhile: see
@@ -237,6 +237,8 @@ struct ReceiveInto<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBufMut> Payload for ReceiveInto<B> {
+    const REASON: WaitReason = WaitReason::Receive;
+
     type Output = (Result<usize>, B);
 
     fn op(&mut self) -> Op {

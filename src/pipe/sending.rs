@@ -3,7 +3,7 @@
 use super::into_blocking;
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Payload},
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
 };
 use anyio_driver::{Held, IoBuf, Op};
 use std::{
@@ -88,6 +88,8 @@ struct Write<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBuf> Payload for Write<B> {
+    const REASON: WaitReason = WaitReason::Send;
+
     type Output = (Answer, Self);
 
     fn op(&mut self) -> Op {

@@ -14,9 +14,12 @@
 //! pointer never dangles.
 
 use super::{
+    autojump::Outside,
+    clock::RunClock,
     queue::Ends,
+    wait_reason::WaitReason,
     waker::{StoredWaker, TaskKey},
-    wheel::{Link, Links, NONE, Wheel},
+    wheel::{COARSE, EXACT, Link, Links, NONE, Wheel},
 };
 use crate::scope::Scope;
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
@@ -88,6 +91,8 @@ struct Slot {
     state: WaitState,
     /// Whether the driver has been asked to cancel the operation.
     cancel_asked: bool,
+    /// What the task says it waits for.
+    reason: WaitReason,
     waker: StoredWaker,
     scope: *const Scope,
     scope_previous: u32,
@@ -142,13 +147,14 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    pub(crate) fn new(run: u32) -> Self {
+    pub(crate) fn new(run: u32, clock: &RunClock) -> Self {
+        let tick_bits = if clock.is_virtual() { EXACT } else { COARSE };
         Self {
             run,
             slots: UnsafeCell::default(),
             free: Cell::new(NONE),
             used: Cell::new(0),
-            wheel: UnsafeCell::new(Wheel::new(Instant::now())),
+            wheel: UnsafeCell::new(Wheel::new(clock.now(), tick_bits)),
         }
     }
 
@@ -179,9 +185,9 @@ impl Waits {
         self.used.get() as usize
     }
 
-    /// Takes a slot.
+    /// Takes a slot for a wait, and notes what for.
     #[inline]
-    pub(crate) fn insert(&self, kind: WaitKind) -> WaitKey {
+    pub(crate) fn insert(&self, kind: WaitKind, reason: WaitReason) -> WaitKey {
         self.used.set(self.used.get() + 1);
         let slots = self.slots();
         let index = self.free.get();
@@ -192,6 +198,7 @@ impl Waits {
                 kind,
                 state: WaitState::Waiting,
                 cancel_asked: false,
+                reason,
                 waker: StoredWaker::None,
                 scope: ptr::null(),
                 scope_previous: NONE,
@@ -208,6 +215,7 @@ impl Waits {
         slot.kind = kind;
         slot.state = WaitState::Waiting;
         slot.cancel_asked = false;
+        slot.reason = reason;
         slot.link = Link::EMPTY;
         WaitKey { index, generation: slot.generation, run: self.run }
     }
@@ -537,7 +545,7 @@ impl Waits {
     /// Takes a slot for a timer that expires no earlier than `at`.
     #[inline]
     pub(crate) fn insert_timer(&self, at: Instant) -> WaitKey {
-        let key = self.insert(WaitKind::Timer);
+        let key = self.insert(WaitKind::Timer, WaitReason::Sleep);
         self.wheel().insert(self.slots(), key.index, at);
         key
     }
@@ -547,7 +555,7 @@ impl Waits {
     /// # Safety
     /// The node stays where it is, and removes the slot before it goes.
     pub(crate) unsafe fn insert_deadline(&self, scope: &Scope, at: Instant) -> WaitKey {
-        let key = self.insert(WaitKind::Deadline);
+        let key = self.insert(WaitKind::Deadline, WaitReason::Sleep);
         self.slot(key).scope = scope;
         self.wheel().insert(self.slots(), key.index, at);
         key
@@ -573,6 +581,48 @@ impl Waits {
     /// When to look for expired timers again.
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.wheel().next()
+    }
+
+    /// When the first timer expires.
+    pub(super) fn earliest_timer(&self) -> Option<Instant> {
+        self.wheel().earliest(self.slots())
+    }
+
+    // ---- who waits for what ----
+
+    /// What may come from the driver for somebody who waits.
+    pub(super) fn outside(&self) -> Outside {
+        let mut outside = Outside::Silent;
+        for slot in self.slots() {
+            let operation = matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept);
+            let awaited = slot.state == WaitState::Waiting && !matches!(slot.waker, StoredWaker::None);
+            if operation && awaited {
+                if slot.cancel_asked || slot.reason.ends_by_itself() {
+                    return Outside::WillAnswer;
+                }
+                outside = Outside::MayAnswer;
+            }
+        }
+        outside
+    }
+
+    /// Shows everything that somebody waits for and that has not happened, with the scope it is linked to. What is called
+    /// may not change or wake anything.
+    pub(super) fn for_each_waiting(&self, mut visit: impl FnMut(WaitReason, &StoredWaker, Option<&Scope>)) {
+        for slot in self.slots().iter() {
+            let wait = match slot.kind {
+                WaitKind::Free | WaitKind::Deadline | WaitKind::Orphan | WaitKind::Queued => false,
+                WaitKind::Operation
+                | WaitKind::Kept
+                | WaitKind::KeptAccept
+                | WaitKind::Hook
+                | WaitKind::Timer => true,
+            };
+            if wait && slot.state == WaitState::Waiting && !matches!(slot.waker, StoredWaker::None) {
+                // SAFETY: a linked slot's scope is alive: see the contract.
+                visit(slot.reason, &slot.waker, unsafe { slot.scope.as_ref() });
+            }
+        }
     }
 
     // ---- queues of hooks: `link` holds the neighbours, the label in `tick`, and 1 in `list` while queued ----
@@ -627,7 +677,7 @@ impl Waits {
 
     /// Appends a result of a kept operation that goes on. Tells how many are there now, and who is to be woken.
     pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (usize, StoredWaker) {
-        let result = self.insert(WaitKind::Queued);
+        let result = self.insert(WaitKind::Queued, WaitReason::Receive);
         let slot = self.slot(result);
         slot.result = completion.result;
         slot.buffer = completion.buffer;

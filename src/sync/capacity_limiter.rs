@@ -7,7 +7,7 @@ pub use borrower::Borrower;
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -233,6 +233,8 @@ impl<L> Acquire<L> {
 }
 
 impl<L: Deref<Target = CapacityLimiter>> Grant for Acquire<L> {
+    const REASON: WaitReason = WaitReason::CapacityLimiter;
+
     type Output = Result<()>;
 
     fn queue(&self) -> &WaitQueue {

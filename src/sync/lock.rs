@@ -3,7 +3,7 @@
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::{Core, TaskKey, WaitQueue},
+    runtime::{Core, TaskKey, WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, RefCell, RefMut},
@@ -162,6 +162,8 @@ impl<T: fmt::Debug> fmt::Debug for Lock<T> {
 struct Acquire<'a, T>(&'a Lock<T>);
 
 impl<'a, T> Grant for Acquire<'a, T> {
+    const REASON: WaitReason = WaitReason::Lock;
+
     type Output = LockGuard<'a, T>;
 
     fn queue(&self) -> &WaitQueue {
