@@ -489,3 +489,44 @@ async fn polling_in_intervals_sees_every_interval() -> Result<()> {
     assert!(ticks == 3599 || ticks == 3600, "{ticks}");
     Ok(())
 }
+
+#[anyio::test(clock = "virtual")]
+async fn ten_thousand_sleepers_wake_at_their_very_moments() -> Result<()> {
+    let begun = current_time();
+    let mut state = 1_u64;
+    task_group(async |tg| -> Result<()> {
+        for _ in 0..10_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // From nanoseconds to months.
+            let nap = Duration::from_nanos(1 + (state >> 11 >> (state % 48)));
+            tg.start_soon(async move {
+                sleep(nap).await?;
+                assert_eq!(current_time() - begun, nap);
+                anyio::Ok(())
+            });
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[test]
+fn each_core_has_a_virtual_clock_of_its_own() {
+    for backend in [Backend::Uring, Backend::Poll] {
+        let builder = Builder::new().backend(backend).clock(Clock::Virtual);
+        let (sender, receiver) = cross::channel(1);
+        let slept = builder.run_on_cores(2, async |core: &anyio::Core| -> Result<Duration> {
+            let before = current_time();
+            if core.index() == 0 {
+                sleep(HOUR).await?;
+                sender.send(7).await?;
+            } else {
+                // The sender's hour is not the receiver's.
+                assert_eq!(receiver.receive().await?, Some(7));
+            }
+            Ok(current_time() - before)
+        });
+        assert_eq!(slept.unwrap(), Some(vec![HOUR, Duration::ZERO]));
+    }
+}

@@ -515,8 +515,12 @@ impl Core {
     pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
         let mut wait = if self.main_ready.get() != MainReady::No {
             Wait::No
-        } else if limit.is_none() && self.clock.is_virtual() {
-            return self.turn_virtually();
+        } else if self.clock.is_virtual() {
+            match limit {
+                // The end of a run takes real time.
+                Some(at) => Wait::Until(at),
+                None => return self.turn_virtually(),
+            }
         } else {
             match [limit, self.waits.next_timer()].into_iter().flatten().min() {
                 Some(at) => Wait::Until(at),
