@@ -66,6 +66,8 @@ pub enum Error {
     BrokenResource(io::Error),
     /// Another task is doing what the text says, and only one at a time can.
     BusyResource(&'static str),
+    /// This task has acquired the lock already; it would wait for itself for ever.
+    AlreadyAcquired,
     /// The resource was closed on this side.
     ClosedResource,
     /// No more data will come where some was needed.
@@ -108,6 +110,7 @@ impl Error {
             Self::TimedOut => io::ErrorKind::TimedOut,
             Self::BrokenResource(error) | Self::Io(error) => error.kind(),
             Self::BusyResource(_) => io::ErrorKind::ResourceBusy,
+            Self::AlreadyAcquired => io::ErrorKind::Deadlock,
             Self::ClosedResource => io::ErrorKind::NotConnected,
             Self::EndOfStream | Self::IncompleteRead => io::ErrorKind::UnexpectedEof,
             Self::DelimiterNotFound { .. } => io::ErrorKind::InvalidData,
@@ -162,6 +165,7 @@ impl fmt::Display for Error {
             Self::TimedOut => TimedOut.fmt(f),
             Self::BrokenResource(error) => write!(f, "broken by the other side or the link: {error}"),
             Self::BusyResource(doing) => write!(f, "another task is already {doing}"),
+            Self::AlreadyAcquired => f.write_str("this task has acquired the lock already"),
             Self::ClosedResource => f.write_str("already closed on this side"),
             Self::EndOfStream => f.write_str("end of stream"),
             Self::IncompleteRead => f.write_str("the stream ended in the midst of a read"),
@@ -255,6 +259,7 @@ mod tests {
             Error::TimedOut,
             Error::BrokenResource(io::ErrorKind::ConnectionReset.into()),
             Error::BusyResource("reading from this stream"),
+            Error::AlreadyAcquired,
             Error::ClosedResource,
             Error::EndOfStream,
             Error::IncompleteRead,

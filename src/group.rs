@@ -20,4 +20,5 @@ pub use race::race;
 pub use start::Started;
 pub use task_group::{TaskGroup, task_group};
 
+pub(crate) use child::describe;
 pub(crate) use core::ReadyQueue;

@@ -35,7 +35,7 @@ pub use group::{
     task_group,
 };
 pub use path::{Path, WalkFolders, WalkedFolder};
-pub use runtime::{Backend, Builder, CpuCore as Core, current_backend, run, run_on_cores};
+pub use runtime::{Backend, Builder, Clock, CpuCore as Core, current_backend, run, run_on_cores};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,
     fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,

@@ -73,7 +73,11 @@ pub fn is_cancelled() -> bool {
 }
 
 pub(crate) fn current_scope_remote() -> RemoteScope {
-    Core::with(|core| core.scope().map(Scope::remote)).expect("a future is always polled within some scope")
+    Core::with(|core| {
+        core.clock().set_reachable();
+        core.scope().map(Scope::remote)
+    })
+    .expect("a future is always polled within some scope")
 }
 
 /// Names a run, on any thread.
@@ -84,6 +88,11 @@ pub struct RunToken {
 }
 
 impl RunToken {
+    /// The name of this executor's run, to be used by anyio itself.
+    pub(crate) fn of(core: &Core) -> Self {
+        Self { executor: core.id(), run: core.run() }
+    }
+
     /// Has a function called on the run's thread, between the polls of its tasks; it may not block. Tells whether the
     /// run was still under way.
     ///
@@ -100,7 +109,10 @@ impl RunToken {
 
 /// The name of the run on this thread, or `None` outside of one.
 pub fn current_token() -> Option<RunToken> {
-    Core::try_with(|core| RunToken { executor: core.id(), run: core.run() })
+    Core::try_with(|core| {
+        core.clock().set_reachable();
+        RunToken::of(core)
+    })
 }
 
 /// A variable with a value in each run: shared by its tasks, gone at its end.

@@ -19,7 +19,9 @@ pub(crate) use receive::Receive;
 use crate::{
     error::{Error, Result},
     reserved::Reserved,
-    runtime::{Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, abandon},
+    runtime::{
+        Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
+    },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op};
 use std::{cell::Cell, future::poll_fn, marker::PhantomData, os::fd::RawFd, task::Poll};
@@ -204,7 +206,7 @@ impl<S: Source> Receiving<S> {
                 S::op(fd, pointer, length)
             }
         };
-        let wait = core.waits().insert(WaitKind::Kept);
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
         self.operation.set(Some((wait, manner)));
         // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
         // that goes before hands both over to an orphan. Neither is touched meanwhile.

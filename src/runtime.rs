@@ -1,9 +1,12 @@
 //! The executor: one thread, one driver.
 
+mod autojump;
 pub(crate) mod backend;
 mod builder;
+pub(crate) mod clock;
 mod core;
 mod cores;
+mod deadlock;
 mod descriptor;
 pub(crate) mod inbox;
 mod operation;
@@ -19,15 +22,21 @@ mod prefetch;
 #[path = "runtime/no_prefetch.rs"]
 mod prefetch;
 mod queue;
+mod task_info;
 mod tasks;
 mod variables;
+mod wait_reason;
 mod waits;
 mod waker;
 mod wheel;
 
 pub use backend::Backend;
 pub use builder::{Builder, current_backend, run};
+pub use clock::Clock;
 pub use cores::{Core as CpuCore, run_on_cores};
+pub use deadlock::Deadlock;
+pub use task_info::{TaskId, TaskInfo, TaskKind};
+pub use wait_reason::WaitReason;
 
 pub(crate) use self::core::Core;
 pub(crate) use descriptor::Descriptor;

@@ -10,6 +10,7 @@ mod timeout;
 mod using;
 
 pub use cancel_scope::CancelScope;
+pub(crate) use foreign::foreign_for;
 pub use foreign::{Foreign, foreign};
 pub use node::Scope;
 pub use reason::{CancelReason, ReasonKind};

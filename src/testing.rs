@@ -3,12 +3,17 @@
 mod blocked;
 mod conformance;
 mod harness;
+mod lockstep_stream;
 mod memory_stream;
 mod sequencer;
+mod tasks;
 
+pub use crate::runtime::{Deadlock, TaskId, TaskInfo, TaskKind, WaitReason};
 pub use blocked::wait_all_tasks_blocked;
 pub use conformance::{check_half_closeable_stream, check_one_way_stream, check_two_way_stream};
 #[doc(hidden)]
 pub use harness::{Verdict, run_test};
+pub use lockstep_stream::{LockstepByteStream, lockstep_stream_pair};
 pub use memory_stream::{MemoryByteStream, memory_stream_pair};
 pub use sequencer::{Sequencer, SequencerTurn};
+pub use tasks::{current_task, running_tasks};

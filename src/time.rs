@@ -2,7 +2,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, WaitKey, WaitState},
+    runtime::{self, Core, WaitKey, WaitKind, WaitReason, WaitState},
 };
 use std::{
     future::Future,
@@ -38,25 +38,30 @@ impl Sleep {
     /// Begins to wait, or finds that there is nothing to wait for.
     fn begin(&mut self, core: &Core, cx: &Context<'_>) -> Poll<()> {
         let at = match self.span {
-            Span::For(Duration::ZERO) => None,
-            Span::For(duration) => Instant::now().checked_add(duration).or_else(far_away),
-            Span::Until(at) => Some(at).filter(|&at| at > Instant::now()),
-            Span::Forever => far_away(),
+            Span::For(Duration::ZERO) => return self.let_others_run(cx),
+            Span::For(duration) => core.now().checked_add(duration),
+            Span::Until(at) if at <= core.now() => return self.let_others_run(cx),
+            Span::Until(at) => Some(at),
+            Span::Forever => None,
         };
-        let Some(at) = at else {
-            // Nothing to wait for, but others have their turn.
-            if std::mem::replace(&mut self.yielded, true) {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        let wait = match at {
+            Some(at) => core.waits().insert_timer(at),
+            None => core.waits().insert(WaitKind::Hook, WaitReason::SleepForever),
         };
-        let wait = core.waits().insert_timer(at);
         core.waits().set_waker(wait, cx.waker());
         core.link_to_scope(wait);
         // From here on the moment is fixed, should the wait have to begin again.
-        self.span = Span::Until(at);
+        self.span = at.map_or(Span::Forever, Span::Until);
         self.wait = Some(wait);
+        Poll::Pending
+    }
+
+    /// Nothing to wait for, but others have their turn.
+    fn let_others_run(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -65,11 +70,6 @@ impl Sleep {
             core.waits().remove(wait);
         }
     }
-}
-
-/// A moment that nobody lives to see.
-fn far_away() -> Option<Instant> {
-    Instant::now().checked_add(Duration::from_secs(3600 * 24 * 365 * 500))
 }
 
 impl Future for Sleep {
@@ -119,8 +119,8 @@ impl Drop for Sleep {
     }
 }
 
-/// Waits for at least `duration`, on the monotonic clock. Zero lets other tasks have their turn. Time counts from
-/// the first poll.
+/// Waits for at least `duration`, on the run's [`Clock`](crate::Clock). Zero lets other tasks have their turn. Time
+/// counts from the first poll.
 ///
 /// ```
 /// # anyio::run(async || -> anyio::Result<()> {
@@ -139,7 +139,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep::new(Span::For(duration))
 }
 
-/// Waits until a moment. One that has passed lets other tasks have their turn.
+/// Waits until a moment, as [`current_time`] tells it. One that has passed lets other tasks have their turn.
 ///
 /// # Errors
 /// [`Cancelled`] as soon as the scope is cancelled.
@@ -162,7 +162,7 @@ pub async fn sleep_forever() -> Cancelled {
     }
 }
 
-/// The time on the clock by which anyio sleeps.
+/// The time on the [`Clock`](crate::Clock) by which this run sleeps; outside of a run, [`Instant::now`].
 pub fn current_time() -> Instant {
-    Instant::now()
+    runtime::clock::now()
 }

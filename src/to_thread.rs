@@ -152,7 +152,7 @@ where
                 });
                 let loan = ready!(request.poll(core, cx))?;
                 let function = function.take().expect("a function is called once");
-                match Call::start(function, loan) {
+                match Call::start(core, function, loan) {
                     Ok(call) => this.state = State::Called(call),
                     Err(error) => {
                         this.state = State::Over;

@@ -19,7 +19,7 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// The arguments are the options of `anyio::Builder`, with any expression as value except for `backend`:
+/// The arguments are the options of `anyio::Builder`, with any expression as value except for `backend` and `clock`:
 ///
 /// | argument | meaning |
 /// | --- | --- |
@@ -30,6 +30,9 @@ use proc_macro::TokenStream;
 /// | `spin_us = microseconds` | `Builder::spin` |
 /// | `worker_threads = n` | `Builder::worker_threads`; more than 0 |
 /// | `teardown_limit_ms = milliseconds` | `Builder::teardown_limit` |
+/// | `clock = "virtual"` or `"monotonic"` | `Builder::clock` |
+/// | `autojump_threshold_ms = milliseconds` | `Builder::autojump_threshold` |
+/// | `deadlock_timeout_ms = milliseconds` | `Builder::deadlock_timeout` |
 /// | `cores = n` | `Builder::run_on_cores`: the program runs on that many cores |
 ///
 /// With `cores` the function may take `&anyio::Core`, and gives `()` or a `Result`. When one core fails the others are

@@ -84,11 +84,8 @@ impl Options {
             return Ok(());
         }
         if name == "clock" {
-            input.parse::<Expr>()?;
-            return Err(Error::new(
-                name.span(),
-                "`clock` is reserved: tests run on the monotonic clock for now",
-            ));
+            self.calls.extend(clock(&input.parse()?)?);
+            return Ok(());
         }
         let value: Expr = input.parse()?;
         let call = match name.to_string().as_str() {
@@ -99,6 +96,10 @@ impl Options {
             }
             "ring_entries" | "receive_buffers" | "receive_buffer_size" => quote!(.#name(#value)),
             "spin_us" => quote!(.spin(::core::time::Duration::from_micros(#value))),
+            "autojump_threshold_ms" => {
+                quote!(.autojump_threshold(::core::time::Duration::from_millis(#value)))
+            }
+            "deadlock_timeout_ms" => quote!(.deadlock_timeout(::core::time::Duration::from_millis(#value))),
             "teardown_limit_ms" => quote!(.teardown_limit(::core::time::Duration::from_millis(#value))),
             "worker_threads" => {
                 refuse_zero(&value, "the poll back end needs at least one worker thread")?;
@@ -107,7 +108,8 @@ impl Options {
             _ => {
                 let text = format!(
                     "`{name}` is not an option; there are `backend`, `ring_entries`, `receive_buffers`, \
-                     `receive_buffer_size`, `spin_us`, `worker_threads`, `teardown_limit_ms`, for `main` also \
+                     `receive_buffer_size`, `spin_us`, `worker_threads`, `teardown_limit_ms`, `clock`, \
+                     `autojump_threshold_ms`, `deadlock_timeout_ms`, for `main` also \
                      `cores`, for `test` also `backends(…)`"
                 );
                 return Err(Error::new(name.span(), text));
@@ -133,6 +135,18 @@ impl Options {
         }
         self.several_backends = Some(name.span());
         Ok(())
+    }
+}
+
+/// The call that sets the clock of this name.
+fn clock(name: &LitStr) -> Result<TokenStream> {
+    match name.value().as_str() {
+        "monotonic" => Ok(quote!(.clock(::anyio::Clock::Monotonic))),
+        "virtual" => Ok(quote!(.clock(::anyio::Clock::Virtual))),
+        other => {
+            let text = format!("no clock is called {other:?}; there are \"monotonic\" and \"virtual\"");
+            Err(Error::new(name.span(), text))
+        }
     }
 }
 

@@ -231,7 +231,7 @@ mod tests {
             ),
             "a test has no parameters"
         );
-        assert!(refusal(quote!(clock = "virtual"), works()).starts_with("`clock` is reserved"));
+        assert!(refusal(quote!(clock = "sun"), works()).starts_with("no clock is called"));
         assert!(refusal(quote!(backend = "auto"), works()).starts_with("a test names its back ends"));
         assert!(refusal(quote!(cores = 2), works()).starts_with("a test runs on one core"));
         assert!(refusal(quote!(backends()), works()).contains("at least one name"));

@@ -3,7 +3,8 @@
 use super::sleepers::{Sleeper, Sleepers};
 use crate::{
     error::{Error, Result},
-    scope::foreign,
+    runtime::WaitReason,
+    scope::foreign_for,
     streams::memory::TrySendError,
 };
 use crossbeam_queue::ArrayQueue;
@@ -103,7 +104,7 @@ impl<T: Send> CrossSender<T> {
                 Err(refused) => Some(Err(refused.error)),
             })
         });
-        foreign(sent).await?
+        foreign_for(WaitReason::OtherThread, sent).await?
     }
 
     /// Sends an item if there is room, on any thread.
@@ -148,7 +149,8 @@ impl<T: Send> CrossReceiver<T> {
     /// Outside of a run.
     pub async fn receive(&self) -> Result<Option<T>> {
         let mut sleeper = Sleeper::new(&self.0.receiving);
-        Ok(foreign(poll_fn(|cx| sleeper.poll(cx, || self.0.receive_now()))).await?)
+        let received = poll_fn(|cx| sleeper.poll(cx, || self.0.receive_now()));
+        Ok(foreign_for(WaitReason::OtherThread, received).await?)
     }
 
     /// Waits for an item and appends it, and those that are there besides, to `items`, up to `max_items`. Tells how many;

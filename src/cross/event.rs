@@ -1,7 +1,7 @@
 //! Something that happens once, on any thread.
 
 use super::sleepers::{Sleeper, Sleepers};
-use crate::{error::Cancelled, scope::foreign};
+use crate::{error::Cancelled, runtime::WaitReason, scope::foreign_for};
 use std::{
     future::poll_fn,
     sync::atomic::{AtomicBool, Ordering},
@@ -56,6 +56,7 @@ impl Event {
     /// Outside of a run.
     pub async fn wait(&self) -> Result<(), Cancelled> {
         let mut sleeper = Sleeper::new(&self.sleepers);
-        foreign(poll_fn(|cx| sleeper.poll(cx, || self.is_set().then_some(())))).await
+        let set = poll_fn(|cx| sleeper.poll(cx, || self.is_set().then_some(())));
+        foreign_for(WaitReason::OtherThread, set).await
     }
 }

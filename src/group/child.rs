@@ -194,6 +194,24 @@ pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
     }
 }
 
+/// What is to be told of a child.
+pub(crate) struct Described {
+    pub(crate) name: Option<String>,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) scope: *const Scope,
+}
+
+/// Tells about a child.
+///
+/// # Safety
+/// `child` is what the table of tasks was given for a child that lives.
+pub(crate) unsafe fn describe(child: *const ()) -> Described {
+    // SAFETY: a child that is in the table is alive; it was entered by the pointer from its allocation.
+    let header = unsafe { &*child.cast::<ChildHeader>() };
+    let name = header.name.borrow().as_deref().map(str::to_owned);
+    Described { name, location: header.location, scope: &header.scope }
+}
+
 impl GroupCore {
     /// Drops the futures of all children that are left, the youngest first. No new ones can start. Gives the first panic
     /// that came out of that.

@@ -3,7 +3,7 @@
 use super::task_group::task_group;
 use crate::{
     error::{CancelAware, Cancelled, ErrorGroup},
-    runtime::{Core, WaitQueue, Waiter},
+    runtime::{Core, WaitQueue, WaitReason, Waiter},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -112,7 +112,7 @@ impl<T> Completed<'_, T> {
     /// No value is lost; the next call gives it.
     pub async fn next(&mut self) -> Result<Option<(usize, T)>, Cancelled> {
         let ended = self.ended;
-        let mut next = Next { ended, waiter: Waiter::new() };
+        let mut next = Next { ended, waiter: Waiter::new(WaitReason::Completed) };
         poll_fn(|cx| {
             Core::with(|core| {
                 if !next.waiter.is_waiting() && core.scope_is_effective() {

@@ -3,7 +3,7 @@
 use super::child::{self, ChildHeader};
 use crate::{
     error::Cancelled,
-    runtime::{Core, Waiter},
+    runtime::{Core, WaitReason, Waiter},
     scope::Scope,
 };
 use std::{
@@ -47,7 +47,7 @@ impl<T> TaskHandle<'_, T> {
     /// # Safety
     /// The handle takes over one share in the child, whose value is a `T`.
     pub(super) unsafe fn new(child: NonNull<ChildHeader>) -> Self {
-        Self { child, waiter: Waiter::new(), _value: PhantomData }
+        Self { child, waiter: Waiter::new(WaitReason::TaskEnd), _value: PhantomData }
     }
 
     pub(super) fn pointer(&self) -> *const ChildHeader {
@@ -114,7 +114,7 @@ impl<T> TaskHandle<'_, T> {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn wait(&self) -> Result<(), Cancelled> {
-        let mut wait = Wait { header: self.header(), waiter: Waiter::new() };
+        let mut wait = Wait { header: self.header(), waiter: Waiter::new(WaitReason::TaskEnd) };
         poll_fn(|cx| poll_end(wait.header, &mut wait.waiter, cx)).await
     }
 

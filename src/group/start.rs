@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Cancelled,
-    runtime::{Core, WaitQueue, Waiter},
+    runtime::{Core, WaitQueue, WaitReason, Waiter},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -136,7 +136,7 @@ where
     };
     let handle = group.spawn_at(future, Parent::Current, location);
     state.child.set(if handle.is_finished() { ptr::null() } else { handle.pointer() });
-    let mut waiting = Waiting { state: &state, child: &handle, waiter: Waiter::new() };
+    let mut waiting = Waiting { state: &state, child: &handle, waiter: Waiter::new(WaitReason::TaskStart) };
     poll_fn(|cx| {
         Core::with(|core| {
             while state.phase.get() == Phase::Waiting {

@@ -6,7 +6,7 @@
 use crate::reserved::Reserved;
 use crate::{
     error::Result,
-    runtime::{Core, Descriptor, Disposer, Refusal, WaitKey, WaitKind, WaitState, abandon},
+    runtime::{Core, Descriptor, Disposer, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon},
 };
 use anyio_driver::{Completion, Op};
 use std::{cell::Cell, future::poll_fn, task::Poll};
@@ -73,7 +73,7 @@ impl Accepting {
     }
 
     fn begin(&self, core: &Core) -> WaitKey {
-        let wait = core.waits().insert(WaitKind::KeptAccept);
+        let wait = core.waits().insert(WaitKind::KeptAccept, WaitReason::Accept);
         self.operation.set(Some(wait));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };

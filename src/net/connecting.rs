@@ -4,7 +4,7 @@ use super::addresses::Candidates;
 use crate::{
     error::{Error, ErrorGroup, Result},
     group::task_group,
-    runtime::{Answer, Descriptor, Operation, Payload},
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
     scope::move_on_after,
 };
 use anyio_driver::Op;
@@ -21,6 +21,8 @@ struct Connect {
 
 // SAFETY: the descriptor is counted, and the address is boxed.
 unsafe impl Payload for Connect {
+    const REASON: WaitReason = WaitReason::Connect;
+
     type Output = Answer;
     // A socket whose connect was cancelled is of no further use.
     const REPEATABLE: bool = false;

@@ -7,7 +7,7 @@ use super::socket::Socket;
 use crate::{
     error::{Error, Result},
     receiving::MOST,
-    runtime::{Answer, Descriptor, Operation, Payload, poll_nothing_to_do},
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, poll_nothing_to_do},
 };
 use anyio_driver::{Held, IoBuf, Op};
 use std::{
@@ -33,6 +33,8 @@ impl<B: IoBuf> Send<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBuf> Payload for Send<B> {
+    const REASON: WaitReason = WaitReason::Send;
+
     type Output = (Answer, B);
 
     #[inline]
@@ -153,6 +155,8 @@ pub(super) struct Shutdown {
 
 // SAFETY: the descriptor is counted; no memory is named.
 unsafe impl Payload for Shutdown {
+    const REASON: WaitReason = WaitReason::Close;
+
     type Output = Result<()>;
 
     fn op(&mut self) -> Op {

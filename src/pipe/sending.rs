@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     receiving::MOST,
     reserved::Reserved,
-    runtime::{Answer, Descriptor, Operation, Payload, nothing_to_do},
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
 };
 use anyio_driver::{Held, IoBuf, Op};
 use std::{
@@ -77,6 +77,8 @@ struct Write<B> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBuf> Payload for Write<B> {
+    const REASON: WaitReason = WaitReason::Send;
+
     type Output = (Answer, B);
 
     fn op(&mut self) -> Op {

@@ -10,7 +10,7 @@
 use super::reaper;
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Operation, Payload, Refusal},
+    runtime::{Answer, Core, Operation, Payload, Refusal, WaitReason},
     signal::Signal,
 };
 use anyio_driver::Op;
@@ -29,7 +29,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(pid: u32, leads_group: bool, kill_on_drop: bool) -> Self {
+    pub(super) fn new(core: &Core, pid: u32, leads_group: bool, kill_on_drop: bool) -> Self {
+        core.processes().add(pid as pid_t);
         Self { pid: pid as pid_t, leads_group, status: Cell::new(None), kill_on_drop }
     }
 
@@ -46,6 +47,9 @@ impl Child {
     pub(super) fn reap(&self) -> Result<Option<ExitStatus>> {
         if self.status.get().is_none() {
             self.status.set(reap(self.pid).map_err(|error| self.error(error))?);
+            if self.status.get().is_some() {
+                self.forget();
+            }
         }
         Ok(self.status.get())
     }
@@ -111,6 +115,11 @@ impl Child {
         }
     }
 
+    /// Has the run no longer count the child among its own.
+    fn forget(&self) {
+        Core::try_with(|core| core.processes().remove(self.pid));
+    }
+
     fn error(&self, error: io::Error) -> Error {
         Error::of_operation(error, "process", self.pid)
     }
@@ -121,6 +130,7 @@ impl Drop for Child {
         if self.status.get().is_some() {
             return;
         }
+        self.forget();
         if self.kill_on_drop {
             // It may have ended; those whom it has left in its group are killed all the same.
             if let Err(error) = self.send_signal_to_all(Signal::SIGKILL) {
@@ -167,6 +177,8 @@ impl Wait {
 
 // SAFETY: the record is the payload's own and lies on the heap.
 unsafe impl Payload for Wait {
+    const REASON: WaitReason = WaitReason::Process;
+
     type Output = Answer;
 
     fn op(&mut self) -> Op {

@@ -52,7 +52,7 @@ pub(super) fn spawn(
         stdin: child.stdin.take().map(|pipe| ChildStdin::new(pipe.into())),
         stdout: stdout.map(ChildStdout::new),
         stderr: child.stderr.take().map(|pipe| ChildStderr::new(pipe.into())),
-        child: Child::new(child.id(), leads_group, command.kill_on_drop),
+        child: Core::with(|core| Child::new(core, child.id(), leads_group, command.kill_on_drop)),
         ending: command.ending,
     })
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Payload},
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
 };
 use anyio_driver::Op;
 use libc::pid_t;
@@ -39,6 +39,8 @@ struct Readable {
 
 // SAFETY: the descriptor is counted; no memory is named.
 unsafe impl Payload for Readable {
+    const REASON: WaitReason = WaitReason::Process;
+
     type Output = Answer;
 
     fn op(&mut self) -> Op {

@@ -6,7 +6,7 @@
 use super::{Receiving, Source};
 use crate::{
     error::Result,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, nothing_to_do},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
 };
 use anyio_driver::{Chunk, Driver, Held, IoBuf, IoBufMut, Op};
 use std::marker::PhantomData;
@@ -79,6 +79,8 @@ struct ReceiveInto<B, S> {
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBufMut, S: Source> Payload for ReceiveInto<B, S> {
+    const REASON: WaitReason = WaitReason::Receive;
+
     type Output = (Answer, B);
 
     fn op(&mut self) -> Op {

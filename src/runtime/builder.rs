@@ -2,6 +2,7 @@
 
 use super::{
     backend::{self, Backend},
+    clock::{Clock, RunClock},
     core::Core,
     waker::TaskKey,
 };
@@ -58,6 +59,9 @@ pub struct Builder {
     options: backend::Options,
     teardown_limit: Duration,
     interrupt: InterruptHandling,
+    clock: Clock,
+    autojump_threshold: Duration,
+    deadlock_timeout: Duration,
 }
 
 impl Builder {
@@ -69,6 +73,9 @@ impl Builder {
             options: backend::Options::default(),
             teardown_limit: Duration::from_secs(5),
             interrupt: InterruptHandling::OnMainThread,
+            clock: Clock::Monotonic,
+            autojump_threshold: Duration::from_millis(10),
+            deadlock_timeout: Duration::from_secs(10),
         }
     }
 
@@ -126,6 +133,46 @@ impl Builder {
         self
     }
 
+    /// By which clock the run sleeps: [`Clock::Monotonic`] by default. With [`Clock::Virtual`] tests that sleep cost no time.
+    ///
+    /// ```
+    /// use anyio::{Builder, Clock, current_time, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let slept = Builder::new().clock(Clock::Virtual).run(async || {
+    ///     let before = current_time();
+    ///     sleep(Duration::from_secs(3600)).await?;
+    ///     anyio::Ok(current_time() - before)
+    /// })?;
+    /// assert_eq!(slept?, Duration::from_secs(3600));
+    /// # anyio::Ok(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long, in real time, nothing may have come from the operating system before a [virtual clock](Clock::Virtual)
+    /// jumps while tasks wait for sockets or pipes. 10 ms by default, which is much for what the program sends to itself;
+    /// more if it is to hear from threads of its own or from other processes, less if it has many jumps to make.
+    #[must_use]
+    pub fn autojump_threshold(mut self, threshold: Duration) -> Self {
+        self.autojump_threshold = threshold;
+        self
+    }
+
+    /// How long, in real time, nothing may have come from outside before a run with a [virtual clock](Clock::Virtual) is
+    /// given up with a [`Deadlock`](crate::testing::Deadlock), when some task waits for what may come from outside (a
+    /// socket, another thread, a future that is not anyio's) and none for a time. Ten seconds by default. When all tasks wait
+    /// for each other the run is given up at once; when one waits for a worker thread or a file, when a child process runs,
+    /// or as long as a [`signal::receiver`](crate::signal::receiver) is open, it is never given up.
+    #[must_use]
+    pub fn deadlock_timeout(mut self, timeout: Duration) -> Self {
+        self.deadlock_timeout = timeout;
+        self
+    }
+
     /// Whether the first `SIGINT` (Ctrl-C) cancels the main task, with the reason
     /// [`ReasonKind::Interrupt`](crate::ReasonKind::Interrupt), so that the program can clean up and end; what `run`
     /// gives is then what the main task makes of that. The second `SIGINT` ends the process at once. When several cores
@@ -150,8 +197,8 @@ impl Builder {
     ///
     /// # Errors
     /// If the chosen back end cannot be had on this host, with the cause; or if the environment was to choose and names
-    /// none. If a runtime runs on this thread already. If the driver becomes unusable half-way; the main future is
-    /// dropped then.
+    /// none. If a runtime runs on this thread already. If the driver becomes unusable half-way, or, on a [virtual
+    /// clock](Clock::Virtual), with a [`Deadlock`](crate::testing::Deadlock) in it; the main future is dropped then.
     ///
     /// # Panics
     /// If `main` does, after everything was torn down.
@@ -165,7 +212,9 @@ impl Builder {
         main: impl AsyncFnOnce() -> T,
         look: impl FnOnce(&Core) -> R,
     ) -> io::Result<(T, R)> {
-        let core = Core::new(backend::open(self.chosen_backend()?, &self.options)?)?;
+        let driver = backend::open(self.chosen_backend()?, &self.options)?;
+        let clock = RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout);
+        let core = Core::new(driver, clock)?;
         let _entered = core.enter()?;
         // Whatever panics, what is in flight has to be awaited.
         let ended = catch_unwind(AssertUnwindSafe(|| drive_main(&core, self.interrupt, main)))

@@ -8,6 +8,7 @@
 
 use super::{
     backend::AnyDriver,
+    clock::RunClock,
     inbox::{Lease, Message},
     orphans::Orphans,
     queue::WaitQueue,
@@ -17,6 +18,7 @@ use super::{
     waker::{StoredWaker, TaskKey, Wakee},
 };
 use crate::{
+    process::Processes,
     scope::{ReasonKind, Scope},
     signal,
 };
@@ -57,6 +59,7 @@ enum MainReady {
 pub(crate) struct Core {
     run: u32,
     capabilities: Capabilities,
+    clock: RunClock,
     lease: Lease,
     driver: RefCell<AnyDriver>,
     waits: Waits,
@@ -64,6 +67,7 @@ pub(crate) struct Core {
     orphans: Orphans,
     variables: Variables,
     signals: signal::Dispatch,
+    processes: Processes,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -82,11 +86,11 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// An executor on this driver.
+    /// An executor on this driver, with this clock.
     ///
     /// # Errors
     /// If too many run in this process.
-    pub(crate) fn new(driver: AnyDriver) -> io::Result<Box<Self>> {
+    pub(crate) fn new(driver: AnyDriver, clock: RunClock) -> io::Result<Box<Self>> {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let lease = Lease::new()?;
@@ -94,13 +98,15 @@ impl Core {
         Ok(Box::new(Self {
             run,
             capabilities: driver.capabilities(),
-            waits: Waits::new(run),
+            waits: Waits::new(run, &clock),
+            clock,
             tasks: Tasks::new(lease.id()),
             lease,
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
             signals: signal::Dispatch::default(),
+            processes: Processes::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -171,6 +177,17 @@ impl Core {
         self.capabilities
     }
 
+    /// How time goes in this run.
+    pub(crate) fn clock(&self) -> &RunClock {
+        &self.clock
+    }
+
+    /// The time on this run's clock.
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     #[inline]
     pub(crate) fn waits(&self) -> &Waits {
         &self.waits
@@ -191,6 +208,11 @@ impl Core {
 
     pub(crate) fn signals(&self) -> &signal::Dispatch {
         &self.signals
+    }
+
+    /// The children of this run that were not reaped.
+    pub(crate) fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -289,6 +311,11 @@ impl Core {
         if remotes.scopes.get(&id).is_some_and(|known| ptr::eq(*known, scope)) {
             remotes.scopes.remove(&id);
         }
+    }
+
+    /// Whether other threads may have handles of scopes, other than that of the run's own for Ctrl-C.
+    pub(super) fn has_remote_scopes(&self) -> bool {
+        self.remotes.borrow().scopes.len() > usize::from(self.signals.has_run())
     }
 
     /// Cancels the scope of this number, if its body is still under way.
@@ -430,6 +457,19 @@ impl Core {
         immediate > 0
     }
 
+    /// Whether the main task is to be polled.
+    pub(super) fn is_main_ready(&self) -> bool {
+        self.main_ready.get() != MainReady::No
+    }
+
+    /// Whether there is something to do before the driver is turned again.
+    pub(super) fn has_work(&self) -> bool {
+        let panic = self.panic.take();
+        let panicked = panic.is_some();
+        self.panic.set(panic);
+        panicked || self.is_main_ready()
+    }
+
     /// Whether the main task is to be polled in this turn.
     #[inline]
     pub(crate) fn take_main_ready(&self) -> bool {
@@ -475,6 +515,12 @@ impl Core {
     pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
         let mut wait = if self.main_ready.get() != MainReady::No {
             Wait::No
+        } else if self.clock.is_virtual() {
+            match limit {
+                // The end of a run takes real time.
+                Some(at) => Wait::Until(at),
+                None => return self.turn_virtually(),
+            }
         } else {
             match [limit, self.waits.next_timer()].into_iter().flatten().min() {
                 Some(at) => Wait::Until(at),
@@ -485,6 +531,16 @@ impl Core {
         if watched {
             wait = Wait::No;
         }
+        self.turn_driver(wait, watched).map(drop)
+    }
+
+    /// Enters the kernel once and wakes all for whom something has happened; if nothing has, and somebody watches for
+    /// that, the watchers. Tells whether something has.
+    ///
+    /// # Errors
+    /// If the driver is beyond use.
+    #[inline]
+    pub(super) fn turn_driver(&self, mut wait: Wait, watched: bool) -> io::Result<bool> {
         let inbox = self.lease.inbox();
         if wait != Wait::No && !inbox.fall_asleep() {
             wait = Wait::No;
@@ -503,7 +559,7 @@ impl Core {
             }
         });
         if !self.waits.has_no_timers() {
-            let now = Instant::now();
+            let now = self.now();
             self.finish_despite_panics(|| {
                 while let Some(expired) = self.waits.expire(now) {
                     match expired {
@@ -514,11 +570,14 @@ impl Core {
                 }
             });
         }
+        let mut news = !completions.is_empty();
         if self.signals.has_news() {
             self.signals.dispatch();
+            news = true;
         }
         if inbox.has_messages() {
             self.read_messages();
+            news = true;
         }
         self.dispatching.set(false);
         if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
@@ -526,7 +585,7 @@ impl Core {
         }
         completions.clear();
         self.completions.replace(completions);
-        turned
+        turned.map(|()| news)
     }
 
     fn read_messages(&self) {

@@ -1,6 +1,6 @@
 //! Descriptors that are shared with the operations in flight on them.
 
-use super::{Answer, Core, Operation, Payload, Refusal};
+use super::{Answer, Core, Operation, Payload, Refusal, WaitReason};
 use anyio_driver::{Driver, Op};
 use std::{
     fmt, io,
@@ -114,6 +114,8 @@ struct Close {
 
 // SAFETY: the descriptor is the operation's alone; no memory is named.
 unsafe impl Payload for Close {
+    const REASON: WaitReason = WaitReason::Close;
+
     type Output = io::Result<()>;
     const REPEATABLE: bool = false;
 

@@ -7,7 +7,7 @@
 //! for the completion in its place. If the future is forgotten, so is the payload.
 
 use super::{
-    Core, Next, Outcome, WaitKey, WaitKind,
+    Core, Next, Outcome, WaitKey, WaitKind, WaitReason,
     orphans::{Disposer, was_given_up},
 };
 use crate::error::{Cancelled, Error};
@@ -72,6 +72,9 @@ pub(crate) type Answer = Result<u32, Refusal>;
 pub(crate) unsafe trait Payload: 'static {
     /// What the future gives.
     type Output;
+
+    /// What a task waits for that awaits it.
+    const REASON: WaitReason;
 
     /// Whether the operation can be submitted again after a cancellation that is no longer wanted, or an interruption.
     const REPEATABLE: bool = true;
@@ -267,7 +270,7 @@ impl<P: Payload> Future for Operation<P> {
                     return core.poll_delivery(cx).map(|()| this.finish(Err(Refusal::Cancelled)));
                 }
                 None => {
-                    let wait = waits.insert(WaitKind::Operation);
+                    let wait = waits.insert(WaitKind::Operation, P::REASON);
                     this.wait = Some(wait);
                     if !this.submit(core, wait, cx) {
                         return Poll::Pending;

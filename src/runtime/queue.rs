@@ -1,6 +1,6 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
-use super::{Core, StoredWaker, WaitKey, WaitKind, WaitState};
+use super::{Core, StoredWaker, WaitKey, WaitKind, WaitReason, WaitState};
 use crate::error::{Cancelled, Error};
 use std::{
     cell::Cell,
@@ -142,12 +142,14 @@ pub(crate) enum Woken {
 pub(crate) struct Waiter {
     wait: Option<WaitKey>,
     answer: i32,
+    reason: WaitReason,
     _thread: PhantomData<*const ()>,
 }
 
 impl Waiter {
-    pub(crate) const fn new() -> Self {
-        Self { wait: None, answer: 0, _thread: PhantomData }
+    /// One that says it waits for this.
+    pub(crate) const fn new(reason: WaitReason) -> Self {
+        Self { wait: None, answer: 0, reason, _thread: PhantomData }
     }
 
     /// Whether it has queued up.
@@ -171,7 +173,7 @@ impl Waiter {
         linked: bool,
     ) {
         let waits = core.waits();
-        let wait = waits.insert(WaitKind::Hook);
+        let wait = waits.insert(WaitKind::Hook, self.reason);
         self.wait = Some(wait);
         waits.set_waker(wait, cx.waker());
         queue.push(core, wait, label);

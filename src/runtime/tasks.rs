@@ -181,6 +181,22 @@ impl Tasks {
         list.set(ends);
     }
 
+    /// Shows all tasks, each with its group (null for the main task) and what was given for its child. What is called may
+    /// not change the table.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(TaskKey, *const ReadyQueue, *const ())) {
+        for (index, slot) in self.slots().iter().enumerate() {
+            // The main task is the first of its run to be taken in; otherwise free slots alone have no group.
+            if !slot.group.is_null() || index == 0 && slot.generation == 0 {
+                visit(TaskKey::new(self.executor, slot.generation, index as u32), slot.group, slot.child);
+            }
+        }
+    }
+
+    /// Whether a task stands in a ready list.
+    pub(super) fn is_ready(&self, task: TaskKey) -> bool {
+        self.slots()[task.index() as usize].readiness != Readiness::Idle
+    }
+
     /// Takes the first task off a ready list: its name and what was given for its child.
     #[inline]
     pub(crate) fn pop(&self, list: &Cell<ReadyList>) -> Option<(TaskKey, *const ())> {

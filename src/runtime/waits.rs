@@ -15,6 +15,7 @@
 
 mod operations;
 mod queues;
+mod reasons;
 mod scopes;
 mod slot;
 mod timers;
@@ -23,17 +24,18 @@ pub(crate) use operations::{Delivery, Next};
 pub(crate) use slot::{Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use timers::Expired;
 
-use self::slot::Slot;
+use self::slot::{Marks, Slot};
 use super::{
+    clock::RunClock,
+    wait_reason::WaitReason,
     waker::StoredWaker,
-    wheel::{Link, NONE, Wheel},
+    wheel::{COARSE, EXACT, Link, NONE, Wheel},
 };
 use anyio_driver::Token;
 use std::{
     cell::{Cell, UnsafeCell},
     ptr,
     task::Waker,
-    time::Instant,
 };
 
 /// All slots of one executor.
@@ -47,13 +49,14 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    pub(crate) fn new(run: u32) -> Self {
+    pub(crate) fn new(run: u32, clock: &RunClock) -> Self {
+        let tick_bits = if clock.is_virtual() { EXACT } else { COARSE };
         Self {
             run,
             slots: UnsafeCell::default(),
             free: Cell::new(NONE),
             used: Cell::new(0),
-            wheel: UnsafeCell::new(Wheel::new(Instant::now())),
+            wheel: UnsafeCell::new(Wheel::new(clock.now(), tick_bits)),
         }
     }
 
@@ -84,26 +87,27 @@ impl Waits {
         self.used.get() as usize
     }
 
-    /// Takes a slot.
+    /// Takes a slot for a wait, and notes what for.
     #[inline]
-    pub(crate) fn insert(&self, kind: WaitKind) -> WaitKey {
+    pub(crate) fn insert(&self, kind: WaitKind, reason: WaitReason) -> WaitKey {
         self.used.set(self.used.get() + 1);
         let slots = self.slots();
         let index = self.free.get();
-        let Some(slot) = slots.get_mut(index as usize) else { return self.insert_new(kind) };
+        let Some(slot) = slots.get_mut(index as usize) else { return self.insert_new(kind, reason) };
         self.free.set(slot.link.next);
         slot.kind = kind;
         slot.state = WaitState::Waiting;
-        slot.cancel_asked = false;
+        slot.marks = Marks::empty();
+        slot.reason = reason;
         slot.link = Link::EMPTY;
         WaitKey { index, generation: slot.generation, run: self.run }
     }
 
     #[cold]
-    fn insert_new(&self, kind: WaitKind) -> WaitKey {
+    fn insert_new(&self, kind: WaitKind, reason: WaitReason) -> WaitKey {
         let slots = self.slots();
         let index = u32::try_from(slots.len()).expect("fewer than 2³² waits fit into memory");
-        slots.push(Slot::new(kind));
+        slots.push(Slot::new(kind, reason));
         WaitKey { index, generation: 0, run: self.run }
     }
 
@@ -115,7 +119,7 @@ impl Waits {
             self.wheel().remove(self.slots(), key.index);
         }
         debug_assert!(
-            slot.kind != WaitKind::Kept || slot.link.place() == 0,
+            slot.kind != WaitKind::Kept || slot.link.tick == 0,
             "results of an operation were lost"
         );
         drop(self.free_slot(key.index));
@@ -152,7 +156,7 @@ impl Waits {
     pub(crate) fn reset(&self, key: WaitKey) {
         let slot = self.slot(key);
         slot.state = WaitState::Waiting;
-        slot.cancel_asked = false;
+        slot.marks.remove(Marks::CANCEL_ASKED);
     }
 
     /// Sets who is to be woken.

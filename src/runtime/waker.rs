@@ -125,6 +125,16 @@ impl StoredWaker {
     }
 
     #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The own task that is to be woken, if it is one.
+    pub(crate) fn task(&self) -> Option<TaskKey> {
+        self.0.as_ref().and_then(TaskKey::of)
+    }
+
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self(self.0.take())
     }

@@ -1,7 +1,8 @@
 //! A hierarchical timing wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987).
 //!
-//! Eight levels of 64 lists; a list of level n covers 64ⁿ ticks of 65.536 µs. A timer lies in the level of the
-//! highest group of six bits in which its tick differs from the current one, so it moves down at most seven times
+//! Eleven levels of 64 lists; a list of level n covers 64ⁿ ticks. A tick is 65.536 µs, or on a virtual clock, whose time
+//! is to be exact, a nanosecond: either way the levels reach further than anybody lives to see. A timer lies in the level
+//! of the highest group of six bits in which its tick differs from the current one, so it moves down at most ten times
 //! and inserting and removing cost the same for a million timers as for one. The wheel holds no timers itself:
 //! the lists are threaded through the wait slots, by index.
 
@@ -10,59 +11,40 @@ use std::time::{Duration, Instant};
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
-const LEVELS: usize = 8;
+const LEVELS: usize = 11;
 const LISTS: usize = 64;
-const TICK_BITS: u32 = 16;
+
+/// A tick of the real clock has so many bits of nanoseconds.
+pub(crate) const COARSE: u32 = 16;
+
+/// A tick of a virtual clock is a nanosecond.
+pub(crate) const EXACT: u32 = 0;
 
 /// Where the wheel's lists are threaded through.
 pub(crate) trait Links {
-    /// The tick, list, predecessor and successor of this timer.
+    /// The tick, predecessor and successor of this timer.
     fn link(&mut self, timer: u32) -> &mut Link;
+
+    /// The list of this timer: level times 64 plus the list's number in it.
+    fn list(&mut self, timer: u32) -> &mut u32;
 }
 
-/// What a timer knows of its place in the wheel: its tick, its list and its neighbours there.
+/// What a timer knows of its place in the wheel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link {
-    /// The tick, and in the lowest 16 bits the list: level times 64 plus the list's number in it.
-    place: u64,
+    pub(crate) tick: u64,
     pub(crate) previous: u32,
     pub(crate) next: u32,
 }
 
 impl Link {
-    pub(crate) const EMPTY: Self = Self::new(0, NONE, NONE);
-
-    /// A link that is in no wheel, with a number of the caller's.
-    #[inline]
-    pub(crate) const fn new(place: u64, previous: u32, next: u32) -> Self {
-        Self { place, previous, next }
-    }
-
-    #[inline]
-    pub(crate) const fn place(self) -> u64 {
-        self.place
-    }
-
-    #[inline]
-    pub(crate) fn set_place(&mut self, place: u64) {
-        self.place = place;
-    }
-
-    #[inline]
-    fn tick(self) -> u64 {
-        self.place >> 16
-    }
-
-    #[inline]
-    fn list(self) -> (usize, usize) {
-        let list = usize::from(self.place as u16);
-        (list / LISTS, list % LISTS)
-    }
+    pub(crate) const EMPTY: Self = Self { tick: 0, previous: NONE, next: NONE };
 }
 
 /// The heads of the lists.
 pub(crate) struct Wheel {
     start: Instant,
+    tick_bits: u32,
     /// The tick up to which timers have been taken out.
     now: u64,
     occupied: [u64; LEVELS],
@@ -71,8 +53,10 @@ pub(crate) struct Wheel {
 }
 
 impl Wheel {
-    pub(crate) fn new(start: Instant) -> Self {
-        Self { start, now: 0, occupied: [0; LEVELS], heads: Box::new([[NONE; LISTS]; LEVELS]), count: 0 }
+    /// A wheel whose ticks have so many bits of nanoseconds.
+    pub(crate) fn new(start: Instant, tick_bits: u32) -> Self {
+        let heads = Box::new([[NONE; LISTS]; LEVELS]);
+        Self { start, tick_bits, now: 0, occupied: [0; LEVELS], heads, count: 0 }
     }
 
     #[inline]
@@ -83,14 +67,15 @@ impl Wheel {
     /// The first tick that begins no earlier than this moment.
     fn tick_from(&self, at: Instant) -> u64 {
         let nanoseconds = at.saturating_duration_since(self.start).as_nanos();
-        let tick = nanoseconds.div_ceil(1 << TICK_BITS);
-        // 48 bits of ticks are 584 years. What is beyond waits that long.
-        u64::try_from(tick).unwrap_or(u64::MAX).min((1 << (6 * LEVELS as u32)) - 1)
+        let tick = nanoseconds.div_ceil(1 << self.tick_bits);
+        // 64 bits of nanoseconds are 584 years. What is beyond waits that long.
+        u64::try_from(tick).unwrap_or(u64::MAX)
     }
 
     /// Puts a timer in, to expire no earlier than `at`.
     pub(crate) fn insert(&mut self, links: &mut impl Links, timer: u32, at: Instant) {
-        let tick = self.tick_from(at).max(self.now + 1);
+        let tick = self.tick_from(at).max(self.now.saturating_add(1));
+        links.link(timer).tick = tick;
         self.count += 1;
         self.place(links, timer, tick);
     }
@@ -103,21 +88,22 @@ impl Wheel {
         if next != NONE {
             links.link(next).previous = timer;
         }
-        *links.link(timer) = Link::new(tick << 16 | (level * LISTS + list) as u64, NONE, next);
+        *links.link(timer) = Link { tick, previous: NONE, next };
+        *links.list(timer) = (level * LISTS + list) as u32;
         self.occupied[level] |= 1 << list;
     }
 
     /// Takes a timer out.
     pub(crate) fn remove(&mut self, links: &mut impl Links, timer: u32) {
-        let link = *links.link(timer);
-        let Link { previous, next, .. } = link;
+        let Link { previous, next, .. } = *links.link(timer);
         if next != NONE {
             links.link(next).previous = previous;
         }
         if previous != NONE {
             links.link(previous).next = next;
         } else {
-            let (level, list) = link.list();
+            let list = *links.list(timer) as usize;
+            let (level, list) = (list / LISTS, list % LISTS);
             self.heads[level][list] = next;
             if next == NONE {
                 self.occupied[level] &= !(1 << list);
@@ -139,7 +125,25 @@ impl Wheel {
     /// has to move down.
     pub(crate) fn next(&self) -> Option<Instant> {
         let (_, _, tick) = self.first()?;
-        let nanoseconds = u128::from(tick) << TICK_BITS;
+        self.beginning(tick)
+    }
+
+    /// When the first timer expires. Costs a look at all timers of one list.
+    pub(crate) fn earliest(&self, links: &mut impl Links) -> Option<Instant> {
+        let (level, list, _) = self.first()?;
+        let mut timer = self.heads[level][list];
+        let mut earliest = u64::MAX;
+        while timer != NONE {
+            let Link { tick, next, .. } = *links.link(timer);
+            earliest = earliest.min(tick);
+            timer = next;
+        }
+        self.beginning(earliest)
+    }
+
+    /// When a tick begins.
+    fn beginning(&self, tick: u64) -> Option<Instant> {
+        let nanoseconds = u128::from(tick) << self.tick_bits;
         let since_start =
             Duration::new((nanoseconds / 1_000_000_000) as u64, (nanoseconds % 1_000_000_000) as u32);
         self.start.checked_add(since_start)
@@ -147,7 +151,7 @@ impl Wheel {
 
     /// Takes out one timer that is due at `now`, if there is one. Call it until there is none.
     pub(crate) fn expire(&mut self, links: &mut impl Links, now: Instant) -> Option<u32> {
-        let now = (now.saturating_duration_since(self.start).as_nanos() >> TICK_BITS) as u64;
+        let now = (now.saturating_duration_since(self.start).as_nanos() >> self.tick_bits) as u64;
         loop {
             let Some((level, list, tick)) = self.first().filter(|&(_, _, tick)| tick <= now) else {
                 // The current tick may only pass a list's beginning when that list has moved down.
@@ -164,9 +168,9 @@ impl Wheel {
             self.occupied[level] &= !(1 << list);
             let mut timer = timer;
             while timer != NONE {
-                let link = *links.link(timer);
-                self.place(links, timer, link.tick());
-                timer = link.next;
+                let Link { tick, next, .. } = *links.link(timer);
+                self.place(links, timer, tick);
+                timer = next;
             }
         }
     }
@@ -176,11 +180,15 @@ impl Wheel {
 mod tests {
     use super::*;
 
-    struct Timers(Vec<Link>);
+    struct Timers(Vec<(Link, u32)>);
 
     impl Links for Timers {
         fn link(&mut self, timer: u32) -> &mut Link {
-            &mut self.0[timer as usize]
+            &mut self.0[timer as usize].0
+        }
+
+        fn list(&mut self, timer: u32) -> &mut u32 {
+            &mut self.0[timer as usize].1
         }
     }
 
@@ -199,8 +207,8 @@ mod tests {
     fn timers_expire_in_order_never_early_and_at_most_a_tick_late() {
         let start = Instant::now();
         let mut number = numbers();
-        let mut wheel = Wheel::new(start);
-        let mut timers = Timers(vec![Link::EMPTY; 2000]);
+        let mut wheel = Wheel::new(start, COARSE);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 2000]);
         let mut due: Vec<_> = (0..2000u32)
             .map(|timer| (start + Duration::from_nanos(number() >> (20 + number() % 40)), timer))
             .collect();
@@ -217,7 +225,7 @@ mod tests {
                 let at =
                     waiting.remove(&timer).expect("a timer expires once, and only if it was not removed");
                 assert!(now >= at, "early");
-                assert!(now - at <= Duration::from_nanos(2 << TICK_BITS), "late by {:?}", now - at);
+                assert!(now - at <= Duration::from_nanos(2 << COARSE), "late by {:?}", now - at);
             }
         }
         assert!(waiting.is_empty() && wheel.is_empty());
@@ -226,8 +234,8 @@ mod tests {
     #[test]
     fn a_late_look_takes_all_that_is_due_and_nothing_else() {
         let start = Instant::now();
-        let mut wheel = Wheel::new(start);
-        let mut timers = Timers(vec![Link::EMPTY; 100]);
+        let mut wheel = Wheel::new(start, COARSE);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 100]);
         for timer in 0..100 {
             wheel.insert(&mut timers, timer, start + Duration::from_millis(u64::from(timer) * 10));
         }
@@ -236,18 +244,40 @@ mod tests {
         expired.sort_unstable();
         assert_eq!(expired, (0..=50).collect::<Vec<_>>());
         wheel.insert(&mut timers, 0, now);
-        assert_eq!(wheel.expire(&mut timers, now + Duration::from_nanos(1 << TICK_BITS)), Some(0));
+        assert_eq!(wheel.expire(&mut timers, now + Duration::from_nanos(1 << COARSE)), Some(0));
     }
 
     #[test]
     fn what_is_centuries_away_does_not_overflow() {
         let start = Instant::now();
-        let mut wheel = Wheel::new(start);
-        let mut timers = Timers(vec![Link::EMPTY; 1]);
+        let mut wheel = Wheel::new(start, COARSE);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 1]);
         wheel.insert(&mut timers, 0, start + Duration::from_secs(3600 * 24 * 365 * 10_000));
         assert!(wheel.next().is_some_and(|at| at > start));
         assert_eq!(wheel.expire(&mut timers, start + Duration::from_secs(3600)), None);
         wheel.remove(&mut timers, 0);
         assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn an_exact_wheel_expires_at_the_very_nanosecond() {
+        let start = Instant::now();
+        let mut number = numbers();
+        let mut wheel = Wheel::new(start, EXACT);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 1000]);
+        let mut due: Vec<_> = (0..1000)
+            .map(|_| Duration::from_nanos(number() >> (number() % 50)).max(Duration::from_nanos(1)))
+            .collect();
+        for (timer, &after) in due.iter().enumerate() {
+            wheel.insert(&mut timers, timer as u32, start + after);
+        }
+        due.sort_unstable();
+        for after in due {
+            let now = wheel.earliest(&mut timers).expect("a timer is left");
+            assert_eq!(now - start, after);
+            // Of several at the same moment the later rounds find one each.
+            assert!(wheel.expire(&mut timers, now).is_some());
+        }
+        assert!(wheel.is_empty() && wheel.earliest(&mut timers).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, WaitKey, WaitKind},
+    runtime::{Core, WaitKey, WaitKind, WaitReason},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -18,6 +18,7 @@ pin_project! {
     pub struct Foreign<F> {
         #[pin]
         future: Option<F>,
+        reason: WaitReason,
         wait: Option<WaitKey>,
         thread: PhantomData<*const ()>,
     }
@@ -46,7 +47,12 @@ pin_project! {
 /// When the scope is cancelled the future is polled once more, and dropped if it is not ready then. What is lost by
 /// dropping it is up to the future.
 pub fn foreign<F: Future>(future: F) -> Foreign<F> {
-    Foreign { future: Some(future), wait: None, thread: PhantomData }
+    foreign_for(WaitReason::Foreign, future)
+}
+
+/// The same for a future of whom it is known what it waits for.
+pub(crate) fn foreign_for<F: Future>(reason: WaitReason, future: F) -> Foreign<F> {
+    Foreign { future: Some(future), reason, wait: None, thread: PhantomData }
 }
 
 fn end(core: &Core, wait: Option<WaitKey>) {
@@ -78,7 +84,7 @@ impl<F: Future> Future for Foreign<F> {
                 this.future.set(None);
                 return Poll::Ready(Err(Cancelled::new()));
             }
-            let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook));
+            let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, *this.reason));
             core.waits().reset(wait);
             core.waits().set_waker(wait, cx.waker());
             core.follow_scope(wait);

@@ -20,7 +20,7 @@
 use super::reason::{CancelReason, ReasonKind};
 use crate::{
     error::Cancelled,
-    runtime::{Core, StoredWaker, WaitKey},
+    runtime::{Core, StoredWaker, WaitKey, clock},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -119,6 +119,11 @@ impl Scope {
         unsafe { self.parent.get().as_ref() }
     }
 
+    /// The scope and those further out, the innermost first.
+    pub(crate) fn and_those_around(&self) -> impl Iterator<Item = &Scope> {
+        std::iter::successors(Some(self), |scope| scope.parent())
+    }
+
     #[inline]
     pub(crate) fn first_wait(&self) -> u32 {
         self.first_wait.get()
@@ -159,7 +164,7 @@ impl Scope {
                 }
             }
             Deadline::At(at) => {
-                if Instant::now() >= at {
+                if core.now() >= at {
                     self.expire(core);
                 }
             }
@@ -308,7 +313,7 @@ impl Scope {
     #[track_caller]
     pub(crate) fn set_timeout(&self, timeout: Duration) {
         if self.is_entered() {
-            self.set_deadline(Instant::now().checked_add(timeout));
+            self.set_deadline(clock::now().checked_add(timeout));
         } else {
             self.deadline.set(Deadline::After(timeout));
         }
@@ -375,7 +380,7 @@ impl Scope {
     pub(crate) fn expire(&self, core: &Core) {
         self.disarm(core);
         self.deadline.set(match self.deadline.get() {
-            Deadline::After(_) => Deadline::At(Instant::now()),
+            Deadline::After(_) => Deadline::At(core.now()),
             deadline => deadline,
         });
         self.cancel_with(ReasonKind::Deadline, None, Location::caller());
@@ -453,7 +458,7 @@ impl Scope {
             Deadline::Never => None,
             Deadline::At(at) => Some(at),
             Deadline::After(delay) => {
-                let at = Instant::now().checked_add(delay);
+                let at = clock::now().checked_add(delay);
                 if self.is_entered() {
                     self.deadline.set(at.map_or(Deadline::Never, Deadline::At));
                 }
@@ -548,7 +553,7 @@ impl Scope {
         Core::try_with(|core| {
             self.disarm(core);
             match at {
-                Some(at) if Instant::now() >= at => self.expire(core),
+                Some(at) if core.now() >= at => self.expire(core),
                 _ => self.arm(core),
             }
         });

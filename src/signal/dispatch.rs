@@ -42,6 +42,16 @@ impl Dispatch {
         }
     }
 
+    /// Whether some receiver is open.
+    pub(crate) fn has_receivers(&self) -> bool {
+        !self.receivers.borrow().is_empty()
+    }
+
+    /// Whether a signal would cancel the run.
+    pub(crate) fn has_run(&self) -> bool {
+        self.run.borrow().is_some()
+    }
+
     pub(super) fn add(&self, receiver: Rc<Received>) {
         self.receivers.borrow_mut().push(receiver);
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::{Core, WaitQueue, Waiter},
+    runtime::{Core, WaitQueue, WaitReason, Waiter},
 };
 use anyio_driver::Driver;
 use std::{future::poll_fn, io, marker::PhantomData, rc::Rc, sync::Arc, task::Poll};
@@ -93,7 +93,7 @@ impl SignalReceiver {
     /// No signal is lost; the next call gives it.
     pub async fn receive(&self) -> Result<Signal> {
         let Received { listener, waiting } = &*self.received;
-        let mut receive = Receive { waiting, waiter: Waiter::new() };
+        let mut receive = Receive { waiting, waiter: Waiter::new(WaitReason::Signal) };
         poll_fn(|cx| {
             Core::with(|core| {
                 if !receive.waiter.is_waiting() {

@@ -21,7 +21,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
     sync::waiting::{Grant, Waiting},
 };
 use std::{
@@ -276,6 +276,8 @@ impl<T> fmt::Debug for BroadcastReceiver<T> {
 struct Receive<'a, T>(&'a BroadcastReceiver<T>);
 
 impl<T: Clone> Grant for Receive<'_, T> {
+    const REASON: WaitReason = WaitReason::BroadcastReceive;
+
     type Output = Option<Received<T>>;
 
     fn queue(&self) -> &WaitQueue {

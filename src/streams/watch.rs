@@ -22,7 +22,7 @@
 
 use crate::{
     error::Result,
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
     sync::waiting::{Grant, Waiting},
 };
 use std::{
@@ -234,6 +234,8 @@ impl<T: fmt::Debug> fmt::Debug for WatchReceiver<T> {
 struct Change<'a, T>(&'a WatchReceiver<T>);
 
 impl<T> Grant for Change<'_, T> {
+    const REASON: WaitReason = WaitReason::WatchChange;
+
     type Output = Option<Rc<T>>;
 
     fn queue(&self) -> &WaitQueue {

@@ -1,7 +1,10 @@
 //! Waiting for each other.
 
 use super::waiting::{Grant, Waiting};
-use crate::{error::Cancelled, runtime::WaitQueue};
+use crate::{
+    error::Cancelled,
+    runtime::{WaitQueue, WaitReason},
+};
 
 /// Lets a number of tasks wait for each other; and again, as often as they like.
 ///
@@ -61,6 +64,8 @@ impl Barrier {
 struct Wait<'a>(&'a Barrier);
 
 impl Grant for Wait<'_> {
+    const REASON: WaitReason = WaitReason::Barrier;
+
     type Output = bool;
 
     fn queue(&self) -> &WaitQueue {

@@ -7,7 +7,7 @@ pub use borrower::Borrower;
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -23,7 +23,8 @@ const TWICE: &str = "borrowing from this limiter on behalf of the same borrower"
 ///
 /// It differs from a [`Semaphore`](super::Semaphore) in that it knows who has borrowed, and that the number of tokens can
 /// be changed while it is in use. A borrower is a task, or anything that can be told apart from others: the address of a
-/// client, the number of an account.
+/// client, the number of an account. Futures that run side by side in one task, such as those of `join!`, are one borrower;
+/// make them children of a [`task_group`](crate::task_group()), or borrow on behalf of something.
 ///
 /// Whoever waits is served in order. A token that becomes free belongs to the first of them at once; nobody can take it
 /// before that task runs.
@@ -233,6 +234,8 @@ impl<L> Acquire<L> {
 }
 
 impl<L: Deref<Target = CapacityLimiter>> Grant for Acquire<L> {
+    const REASON: WaitReason = WaitReason::CapacityLimiter;
+
     type Output = Result<()>;
 
     fn queue(&self) -> &WaitQueue {

@@ -4,7 +4,10 @@ use super::{
     lock::LockGuard,
     waiting::{Grant, Waiting},
 };
-use crate::{error::Cancelled, runtime::WaitQueue};
+use crate::{
+    error::Cancelled,
+    runtime::{WaitQueue, WaitReason},
+};
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
@@ -156,6 +159,8 @@ impl Condition {
 struct Notification<'a>(&'a Condition);
 
 impl Grant for Notification<'_> {
+    const REASON: WaitReason = WaitReason::Condition;
+
     type Output = ();
 
     fn queue(&self) -> &WaitQueue {

@@ -1,7 +1,10 @@
 //! Something that happens once.
 
 use super::waiting::{Grant, Waiting};
-use crate::{error::Cancelled, runtime::WaitQueue};
+use crate::{
+    error::Cancelled,
+    runtime::{WaitQueue, WaitReason},
+};
 use std::cell::Cell;
 
 /// Something that happens once and that any number of tasks can wait for. It cannot be undone: make a new one.
@@ -74,6 +77,8 @@ impl Event {
 struct Wait<'a>(&'a Event);
 
 impl Grant for Wait<'_> {
+    const REASON: WaitReason = WaitReason::Event;
+
     type Output = ();
 
     fn queue(&self) -> &WaitQueue {

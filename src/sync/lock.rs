@@ -2,8 +2,8 @@
 
 use super::waiting::{Grant, Waiting};
 use crate::{
-    error::{Cancelled, Error, Result},
-    runtime::{Core, TaskKey, WaitQueue},
+    error::{Error, Result},
+    runtime::{Core, TaskKey, WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, RefCell, RefMut},
@@ -64,24 +64,26 @@ impl<T> Lock<T> {
     /// Waits until the lock is this task's.
     ///
     /// # Errors
-    /// [`Cancelled`] if the scope is cancelled before it was this task's turn.
+    /// [`Error::Cancelled`] if the scope is cancelled before it was this task's turn.
     ///
-    /// # Panics
-    /// If this task has acquired the lock and not released it: it would wait for itself for ever. Who owns a lock is the
-    /// task that acquired it, also when the guard was given to another one. Futures that run side by side in one task,
-    /// such as those of `join!`, are one task; those of a [`task_group`](crate::task_group()) are not.
+    /// [`Error::AlreadyAcquired`] if this task has acquired the lock and not released it: it would wait for itself for ever.
+    /// Who owns a lock is the task that acquired it, also when the guard was given to another one. Futures that run side by
+    /// side in one task, such as those of `join!` and `FuturesUnordered`, are one owner, although one could wait for the
+    /// other; where they share a lock, make them children of a [`task_group`](crate::task_group()), which are tasks of their
+    /// own.
     ///
     /// # Cancel safety
     /// A cancelled call loses its place in the queue. One that is dropped after its turn has come gives the lock to the
     /// next.
-    pub async fn acquire(&self) -> Result<LockGuard<'_, T>, Cancelled> {
-        Waiting::new(Acquire(self)).await
+    pub async fn acquire(&self) -> Result<LockGuard<'_, T>> {
+        Waiting::new(Acquire { lock: self, may_be_mine: false }).await?
     }
 
-    /// The same, but no scope cancels it.
+    /// The same, but no scope cancels it, and it waits for other futures of this task, too.
     pub(super) async fn acquire_shielded(&self) -> LockGuard<'_, T> {
-        match Waiting::shielded(Acquire(self)).await {
-            Ok(guard) => guard,
+        match Waiting::shielded(Acquire { lock: self, may_be_mine: true }).await {
+            Ok(Ok(guard)) => guard,
+            Ok(Err(_)) => unreachable!("it was not asked whose the lock is"),
             Err(_) => unreachable!("a shielded wait is never cancelled"),
         }
     }
@@ -159,18 +161,27 @@ impl<T: fmt::Debug> fmt::Debug for Lock<T> {
     }
 }
 
-struct Acquire<'a, T>(&'a Lock<T>);
+struct Acquire<'a, T> {
+    lock: &'a Lock<T>,
+    /// Whether to wait also if this task holds the lock, for another of its futures to release it.
+    may_be_mine: bool,
+}
 
 impl<'a, T> Grant for Acquire<'a, T> {
-    type Output = LockGuard<'a, T>;
+    const REASON: WaitReason = WaitReason::Lock;
+
+    type Output = Result<LockGuard<'a, T>>;
 
     fn queue(&self) -> &WaitQueue {
-        &self.0.waiting
+        &self.lock.waiting
     }
 
     fn try_now(&mut self) -> Option<Self::Output> {
-        assert!(!self.0.is_mine(), "a task waits for a lock that it holds");
-        self.0.try_acquire().ok()
+        match self.lock.try_acquire() {
+            Ok(guard) => Some(Ok(guard)),
+            Err(_) if !self.may_be_mine && self.lock.is_mine() => Some(Err(Error::AlreadyAcquired)),
+            Err(_) => None,
+        }
     }
 
     fn queue_up(&mut self) -> u64 {
@@ -178,11 +189,11 @@ impl<'a, T> Grant for Acquire<'a, T> {
     }
 
     fn granted(&mut self, _: i32) -> Self::Output {
-        self.0.guard()
+        Ok(self.lock.guard())
     }
 
     fn pass_on(&mut self, _: i32) {
-        self.0.release();
+        self.lock.release();
     }
 }
 

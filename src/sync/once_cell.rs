@@ -1,7 +1,10 @@
 //! A value that is made once.
 
 use super::waiting::{Grant, Waiting};
-use crate::{error::Cancelled, runtime::WaitQueue};
+use crate::{
+    error::Cancelled,
+    runtime::{WaitQueue, WaitReason},
+};
 use std::{
     cell::{self, Cell},
     convert::Infallible,
@@ -165,6 +168,8 @@ impl<T> Drop for Turn<'_, T> {
 }
 
 impl<'a, T> Grant for Wait<'a, T> {
+    const REASON: WaitReason = WaitReason::OnceCell;
+
     type Output = Found<'a, T>;
 
     fn queue(&self) -> &WaitQueue {

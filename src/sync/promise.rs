@@ -1,7 +1,10 @@
 //! A value that comes once.
 
 use super::waiting::{Grant, Waiting};
-use crate::{error::Cancelled, runtime::WaitQueue};
+use crate::{
+    error::Cancelled,
+    runtime::{WaitQueue, WaitReason},
+};
 use std::{
     cell::{Cell, OnceCell},
     fmt,
@@ -131,6 +134,8 @@ impl<T: fmt::Debug> fmt::Debug for Promise<T> {
 struct Wait<'a, T>(&'a Promise<T>);
 
 impl<'a, T> Grant for Wait<'a, T> {
+    const REASON: WaitReason = WaitReason::Promise;
+
     type Output = Option<&'a T>;
 
     fn queue(&self) -> &WaitQueue {

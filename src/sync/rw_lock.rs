@@ -3,7 +3,7 @@
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
@@ -179,6 +179,8 @@ impl<T: fmt::Debug> fmt::Debug for RwLock<T> {
 struct Read<'a, T>(&'a RwLock<T>);
 
 impl<'a, T> Grant for Read<'a, T> {
+    const REASON: WaitReason = WaitReason::ReadLock;
+
     type Output = ReadGuard<'a, T>;
 
     fn queue(&self) -> &WaitQueue {
@@ -205,6 +207,8 @@ impl<'a, T> Grant for Read<'a, T> {
 struct Write<'a, T>(&'a RwLock<T>);
 
 impl<'a, T> Grant for Write<'a, T> {
+    const REASON: WaitReason = WaitReason::WriteLock;
+
     type Output = WriteGuard<'a, T>;
 
     fn queue(&self) -> &WaitQueue {

@@ -3,7 +3,7 @@
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
 };
 use std::cell::Cell;
 
@@ -112,6 +112,8 @@ impl Semaphore {
 struct Acquire<'a>(&'a Semaphore);
 
 impl<'a> Grant for Acquire<'a> {
+    const REASON: WaitReason = WaitReason::Semaphore;
+
     type Output = SemaphorePermit<'a>;
 
     fn queue(&self) -> &WaitQueue {

@@ -6,7 +6,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, WaitQueue, Waiter, Woken},
+    runtime::{Core, WaitQueue, WaitReason, Waiter, Woken},
 };
 use std::{
     fmt,
@@ -17,6 +17,9 @@ use std::{
 
 /// What a primitive hands to those who wait.
 pub(crate) trait Grant {
+    /// What a task waits for that waits for this.
+    const REASON: WaitReason;
+
     /// What comes out of the wait.
     type Output;
 
@@ -51,12 +54,12 @@ pub(crate) struct Waiting<G: Grant> {
 impl<G: Grant> Waiting<G> {
     /// A wait that scopes cancel.
     pub(crate) fn new(grant: G) -> Self {
-        Self { grant, waiter: Waiter::new(), shielded: false }
+        Self { grant, waiter: Waiter::new(G::REASON), shielded: false }
     }
 
     /// A wait that scopes do not cancel.
     pub(crate) fn shielded(grant: G) -> Self {
-        Self { grant, waiter: Waiter::new(), shielded: true }
+        Self { grant, waiter: Waiter::new(G::REASON), shielded: true }
     }
 
     /// Whether it stands in the queue, or has been notified there.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, Waiter},
+    runtime::{Core, WaitReason, Waiter},
 };
 use std::future::poll_fn;
 
@@ -37,7 +37,7 @@ use std::future::poll_fn;
 /// # Cancel safety
 /// Nothing is lost.
 pub async fn wait_all_tasks_blocked() -> Result<(), Cancelled> {
-    let mut wait = Idle(Waiter::new());
+    let mut wait = Idle(Waiter::new(WaitReason::AllTasksBlocked));
     poll_fn(|cx| {
         Core::with(|core| {
             if !wait.0.is_waiting() && core.scope_is_effective() {

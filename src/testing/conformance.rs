@@ -28,7 +28,10 @@ where
     let (sender, receiver) = make().await?;
     check_volume(sender, receiver).await?;
     let (sender, receiver) = make().await?;
-    check_broken(sender, receiver).await
+    check_broken(sender, receiver).await?;
+    check_cancelled_send(&mut make().await?).await?;
+    let (sender, receiver) = make().await?;
+    check_broken_send(sender, receiver).await
 }
 
 /// Checks both directions of a pair of connected streams, as [`check_one_way_stream`] does, and that they do not hold each
@@ -65,15 +68,28 @@ pub async fn check_half_closeable_stream<S: ByteStream>(
 ) -> Result<()> {
     check_two_way_stream(&make).await?;
     let (mut one, mut other) = make().await?;
-    one.send("last").await?;
-    one.send_eof().await?;
-    one.send_eof().await?;
-    let refused = one.send("more").await;
-    assert!(matches!(refused, Err(Error::ClosedResource)), "sending after the end gives {refused:?}");
-    assert_eq!(receive_all(&mut other).await?, b"last", "what was sent comes before the end");
-    other.send("reply").await?;
-    other.send_eof().await?;
-    assert_eq!(receive_all(&mut one).await?, b"reply", "the other direction stays open");
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            one.send("last").await?;
+            one.send_eof().await?;
+            one.send_eof().await?;
+            let refused = one.send("more").await;
+            assert!(matches!(refused, Err(Error::ClosedResource)), "sending after the end gives {refused:?}");
+            Ok::<_, Error>(())
+        });
+        assert_eq!(receive_all(&mut other).await?, b"last", "what was sent comes before the end");
+        Ok(())
+    })
+    .await?;
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            other.send("reply").await?;
+            other.send_eof().await
+        });
+        assert_eq!(receive_all(&mut one).await?, b"reply", "the other direction stays open");
+        Ok(())
+    })
+    .await?;
     one.close().await?;
     other.close().await
 }
@@ -88,17 +104,24 @@ async fn receive_all(receiver: &mut impl ByteReceiveStream) -> Result<Vec<u8>> {
 }
 
 async fn check_pieces((sender, receiver): &mut (impl ByteSendStream, impl ByteReceiveStream)) -> Result<()> {
-    let (result, data) = sender.send_buf(b"abcdef".to_vec()).await;
-    result?;
-    assert_eq!(data, b"abcdef", "the buffer comes back as it was");
-    sender.send(Vec::new()).await?;
-    let chunk = receiver.receive_at_most(2).await?;
-    assert_eq!(chunk.as_deref(), Some(&b"ab"[..]), "at most two bytes were asked for");
-    let (result, buffer) = receiver.receive_into(Vec::with_capacity(1)).await;
-    assert_eq!((result?, &buffer[..]), (1, &b"c"[..]), "the buffer has room for one byte");
-    let (result, buffer) = receiver.receive_exactly_into(vec![0; 3].into_boxed_slice()).await;
-    result?;
-    assert_eq!(&buffer[..], b"def");
+    // A stream need not hold anything: what is sent may have to wait until it is received.
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            let (result, data) = sender.send_buf(b"abcdef".to_vec()).await;
+            result?;
+            assert_eq!(data, b"abcdef", "the buffer comes back as it was");
+            sender.send(Vec::new()).await
+        });
+        let chunk = receiver.receive_at_most(2).await?;
+        assert_eq!(chunk.as_deref(), Some(&b"ab"[..]), "at most two bytes were asked for");
+        let (result, buffer) = receiver.receive_into(Vec::with_capacity(1)).await;
+        assert_eq!((result?, &buffer[..]), (1, &b"c"[..]), "the buffer has room for one byte");
+        let (result, buffer) = receiver.receive_exactly_into(vec![0; 3].into_boxed_slice()).await;
+        result?;
+        assert_eq!(&buffer[..], b"def");
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
@@ -135,13 +158,21 @@ async fn check_cancellation(
         Ok(())
     })
     .await?;
-    sender.send("ab").await?;
-    let scope = CancelScope::new();
-    scope.cancel();
-    assert!(scope.run(async || receiver.receive().await).await?.is_none(), "received in a cancelled scope");
-    let (result, buffer) = receiver.receive_exactly_into(vec![0; 2].into_boxed_slice()).await;
-    result?;
-    assert_eq!(&buffer[..], b"ab", "a cancelled receive takes nothing");
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { sender.send("ab").await });
+        wait_all_tasks_blocked().await?;
+        let scope = CancelScope::new();
+        scope.cancel();
+        assert!(
+            scope.run(async || receiver.receive().await).await?.is_none(),
+            "received in a cancelled scope"
+        );
+        let (result, buffer) = receiver.receive_exactly_into(vec![0; 2].into_boxed_slice()).await;
+        result?;
+        assert_eq!(&buffer[..], b"ab", "a cancelled receive takes nothing");
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
@@ -175,4 +206,45 @@ async fn check_broken(mut sender: impl ByteSendStream, receiver: impl ByteReceiv
         }
     }
     panic!("sending to nobody goes on for ever");
+}
+
+/// More than operating systems hold for a stream.
+const MUCH: usize = 32 << 20;
+
+async fn check_cancelled_send(
+    (sender, _receiver): &mut (impl ByteSendStream, impl ByteReceiveStream),
+) -> Result<()> {
+    let scope = CancelScope::new();
+    task_group(async |tg| -> Result<()> {
+        // A stream without bounds takes it all; another one waits, and that can be cancelled.
+        let sending = tg.start_soon(async { scope.run(async || sender.send(vec![0; MUCH]).await).await });
+        wait_all_tasks_blocked().await?;
+        let waits = !sending.is_finished();
+        scope.cancel();
+        let sent = sending.await?;
+        assert!(!waits || sent.is_none(), "a send that waits is cancelled");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+async fn check_broken_send(mut sender: impl ByteSendStream, receiver: impl ByteReceiveStream) -> Result<()> {
+    task_group(async |tg| -> Result<()> {
+        let sending = tg.start_soon(async {
+            let result = sender.send(vec![0; MUCH]).await;
+            Ok::<_, Error>(result)
+        });
+        wait_all_tasks_blocked().await?;
+        let waits = !sending.is_finished();
+        drop(receiver);
+        match sending.await? {
+            Err(Error::BrokenResource(_)) => {}
+            Ok(()) if !waits => {}
+            result => panic!("a send whose receiver goes gives {result:?}"),
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     lowlevel::RunStatistics,
-    runtime::{Backend, Builder},
+    runtime::{Backend, Builder, Deadlock},
 };
-use std::{env, fmt::Debug};
+use std::{env, fmt::Debug, io};
 
 /// The environment variable that names the back ends to test on.
 const BACKENDS: &str = "ANYIO_TEST_BACKENDS";
@@ -30,7 +30,7 @@ impl<T, E: Debug> Verdict for Result<T, E> {
 /// Runs a test on one back end, and looks whether its run ended clean.
 ///
 /// # Panics
-/// If the test did or gave an error, if something was left after it, or if the back end cannot be had on this host and
+/// If the test did or gave an error, if it came to a deadlock on a virtual clock, if something was left after it, or if the back end cannot be had on this host and
 /// the environment does not leave it out. With `expected`, the text of a test that has to panic, also if the environment
 /// leaves the test out.
 #[track_caller]
@@ -56,11 +56,16 @@ fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl Async
             verdict.check();
             check_clean(left);
         }
+        Err(error) if is_deadlock(&error) => panic!("{error}"),
         Err(error) => panic!(
             "this host does not offer the back end {backend:?}, so the test did not run: {error}\n\
              ({BACKENDS} names the back ends to test on, as in {BACKENDS}=poll)"
         ),
     }
+}
+
+fn is_deadlock(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Deadlock>())
 }
 
 fn is_selected(backend: Backend, selection: Option<&str>) -> bool {

@@ -3,8 +3,11 @@
 use super::loan::{Loan, end_abandoned};
 use crate::{
     error::Cancelled,
-    lowlevel::{RunToken, current_token},
-    runtime::{Core, WaitKey, WaitKind},
+    lowlevel::RunToken,
+    runtime::{
+        Core, WaitKey, WaitKind, WaitReason,
+        clock::{JobKind, JobUnderWay},
+    },
 };
 use anyio_driver::workers::{JobHandle, WorkerPool};
 use std::{
@@ -24,7 +27,9 @@ pub(super) struct Call<T: Send + 'static> {
     /// `None` once it has been given back, or put aside until the worker has ended.
     loan: Option<Loan>,
     /// Where the call was begun.
-    run: Option<RunToken>,
+    run: RunToken,
+    /// Keeps a virtual clock from running ahead of the function.
+    under_way: Option<JobUnderWay>,
 }
 
 /// What caller and worker share.
@@ -40,9 +45,13 @@ enum Contents<T> {
 
 impl<T: Send + 'static> Call<T> {
     /// Gives the function to the pool; the loan is given back when it has ended.
-    pub(super) fn start(function: impl FnOnce() -> T + Send + 'static, loan: Loan) -> io::Result<Self> {
+    pub(super) fn start(
+        core: &Core,
+        function: impl FnOnce() -> T + Send + 'static,
+        loan: Loan,
+    ) -> io::Result<Self> {
         let exchange = Arc::new(Exchange(Mutex::new(Contents::Running(None))));
-        let run = current_token();
+        let run = RunToken::of(core);
         let worker = Arc::clone(&exchange);
         let number = loan.number();
         let job = Box::new(move || {
@@ -50,7 +59,8 @@ impl<T: Send + 'static> Call<T> {
             worker.deliver(result, run, number);
         });
         let job = WorkerPool::shared().submit(job).map_err(|refused| refused.error)?;
-        Ok(Self { exchange, job, wait: None, loan: Some(loan), run })
+        let under_way = Some(JobUnderWay::new(core, JobKind::Awaited));
+        Ok(Self { exchange, job, wait: None, loan: Some(loan), run, under_way })
     }
 
     /// Waits for the function's end, or for a cancellation where it can still be followed.
@@ -71,7 +81,8 @@ impl<T: Send + 'static> Call<T> {
             }
         }
         if !core.scope_is_effective() {
-            let wait = *self.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook));
+            let wait =
+                *self.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, WaitReason::Thread));
             core.waits().reset(wait);
             core.waits().set_waker(wait, cx.waker());
             core.follow_scope(wait);
@@ -95,6 +106,7 @@ impl<T: Send + 'static> Call<T> {
             core.waits().remove(wait);
         }
         self.loan = None;
+        self.under_way = None;
     }
 
     /// Waits no more. A loan that the worker still uses is put aside.
@@ -123,7 +135,7 @@ impl<T> Exchange<T> {
     }
 
     /// The worker's last act.
-    fn deliver(&self, result: thread::Result<T>, run: Option<RunToken>, number: u64) {
+    fn deliver(&self, result: thread::Result<T>, run: RunToken, number: u64) {
         let mut contents = self.lock();
         match &mut *contents {
             Contents::Running(waker) => {
@@ -137,9 +149,7 @@ impl<T> Exchange<T> {
             _ => {
                 drop(contents);
                 // Before the result is dropped, which may panic. If the run is over the loan has ended with it.
-                if let Some(run) = run {
-                    run.run_soon(move || end_abandoned(number));
-                }
+                run.run_soon(move || end_abandoned(number));
                 drop(result);
             }
         }

@@ -2,8 +2,11 @@
 
 use crate::{
     error::{Cancelled, Result},
-    lowlevel::{RunToken, RunVar, current_token},
-    runtime::Core,
+    lowlevel::{RunToken, RunVar},
+    runtime::{
+        Core,
+        clock::{JobKind, JobUnderWay},
+    },
     sync::{Acquire, Borrower, CapacityLimiter, Waiting},
 };
 use std::{
@@ -43,6 +46,7 @@ impl Request {
             limiter: Rc::clone(acquire.limiter()),
             borrower: acquire.borrower().clone(),
             number: self.number,
+            under_way: None,
         };
         if core.scope_is_effective() {
             drop(loan);
@@ -57,6 +61,8 @@ pub(super) struct Loan {
     limiter: Rc<CapacityLimiter>,
     borrower: Borrower,
     number: u64,
+    /// Set when nobody waits for the function any more.
+    under_way: Option<JobUnderWay>,
 }
 
 impl Loan {
@@ -66,9 +72,13 @@ impl Loan {
     }
 
     /// Keeps it lent until [`end_abandoned`] is called with its number in the run, or until the run ends.
-    pub(super) fn abandon(self, run: Option<RunToken>) {
+    pub(super) fn abandon(mut self, run: RunToken) {
         // Elsewhere nobody would hear of the function's end.
-        if run.is_some() && current_token() == run {
+        let under_way = Core::try_with(|core| {
+            (RunToken::of(core) == run).then(|| JobUnderWay::new(core, JobKind::Abandoned))
+        });
+        if let Some(under_way @ Some(_)) = under_way {
+            self.under_way = under_way;
             ABANDONED.get().expect("has a default").borrow_mut().insert(self.number, self);
         }
     }

@@ -2,15 +2,16 @@
 
 use anyio::{
     Error, Result,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
     streams::{
         BufferedByteStream, StapledByteStream,
         io::{ByteReader, ByteWriter, ReadStream, WriteStream},
     },
     task_group,
     testing::{
-        Sequencer, check_half_closeable_stream, check_one_way_stream, memory_stream_pair,
-        wait_all_tasks_blocked,
+        Sequencer, check_half_closeable_stream, check_one_way_stream, lockstep_stream_pair,
+        memory_stream_pair, wait_all_tasks_blocked,
     },
 };
 
@@ -37,6 +38,31 @@ async fn stapled_streams_conform() -> Result<()> {
     .await
 }
 
+#[anyio::test]
+async fn lockstep_streams_conform() -> Result<()> {
+    check_half_closeable_stream(async || Ok(lockstep_stream_pair())).await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn streams_conform_on_a_virtual_clock() -> Result<()> {
+    check_half_closeable_stream(async || Ok(lockstep_stream_pair())).await?;
+    check_half_closeable_stream(connection).await
+}
+
+#[anyio::test]
+async fn streams_around_lockstep_streams_conform() -> Result<()> {
+    check_half_closeable_stream(async || {
+        let (one, other) = lockstep_stream_pair();
+        Ok((BufferedByteStream::new(one), BufferedByteStream::new(other)))
+    })
+    .await?;
+    check_half_closeable_stream(async || {
+        let ((to_one, from_other), (to_other, from_one)) = (lockstep_stream_pair(), lockstep_stream_pair());
+        Ok((StapledByteStream::new(to_other, from_other), StapledByteStream::new(to_one, from_one)))
+    })
+    .await
+}
+
 async fn connection() -> Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = TcpStream::connect(listener.local_addr()?).await?;
@@ -46,6 +72,49 @@ async fn connection() -> Result<(TcpStream, TcpStream)> {
 #[anyio::test]
 async fn tcp_streams_conform() -> Result<()> {
     check_half_closeable_stream(connection).await
+}
+
+#[anyio::test]
+async fn unix_streams_conform() -> Result<()> {
+    check_half_closeable_stream(unix_connection).await
+}
+
+async fn unix_connection() -> Result<(UnixStream, UnixStream)> {
+    let folder = anyio::tempfile::TemporaryDirectory::new().await?;
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).await?;
+    let client = UnixStream::connect(&path).await?;
+    let server = listener.accept().await?;
+    folder.close().await?;
+    Ok((client, server))
+}
+
+#[anyio::test]
+async fn the_halves_of_sockets_conform() -> Result<()> {
+    check_one_way_stream(async || {
+        let (client, server) = connection().await?;
+        let ((_, sender), (receiver, _)) = (client.split(), server.split());
+        Ok((sender, receiver))
+    })
+    .await?;
+    check_one_way_stream(async || {
+        let (client, server) = unix_connection().await?;
+        let ((_, sender), (receiver, _)) = (client.split(), server.split());
+        Ok((sender, receiver))
+    })
+    .await
+}
+
+/// Through a process that passes on what it gets.
+#[anyio::test]
+async fn the_streams_of_processes_conform() -> Result<()> {
+    check_one_way_stream(pipes).await
+}
+
+async fn pipes() -> Result<(ChildStdin, ChildStdout)> {
+    let mut cat =
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(false).spawn()?;
+    Ok((cat.stdin.take().expect("it is piped"), cat.stdout.take().expect("it is piped")))
 }
 
 #[anyio::test]

@@ -3,5 +3,6 @@
 mod broadcast;
 mod conformance;
 mod io;
+mod lockstep;
 mod memory;
 mod wrappers;

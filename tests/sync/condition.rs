@@ -176,6 +176,27 @@ async fn waiting_for_a_predicate_looks_at_each_notification() -> Result<()> {
 }
 
 #[anyio::test]
+async fn a_task_that_notifies_itself_gets_the_lock_when_its_other_future_releases_it() -> Result<()> {
+    let (lock, condition) = (Lock::new(0), Condition::new());
+    let waiting = async {
+        let guard = condition.wait(lock.acquire().await?).await?;
+        anyio::Ok(*guard)
+    };
+    let notifying = async {
+        let mut guard = lock.acquire().await?;
+        condition.notify_all(&guard);
+        // The other future is polled while this one holds the lock.
+        anyio::lowlevel::checkpoint().await?;
+        *guard += 1;
+        anyio::Ok(())
+    };
+    let (waited, notified) = futures::join!(waiting, notifying);
+    notified?;
+    assert_eq!(waited?, 1);
+    Ok(())
+}
+
+#[anyio::test]
 #[should_panic(expected = "two locks")]
 async fn one_condition_with_two_locks_is_told() {
     let (one, other, condition) = (Lock::new(()), Lock::new(()), Condition::new());

@@ -90,11 +90,36 @@ async fn trying_fails_while_it_is_held_and_right_after_it_was_handed_over() -> R
 }
 
 #[anyio::test]
-#[should_panic(expected = "waits for a lock that it holds")]
-async fn waiting_for_a_lock_that_the_task_holds_is_told() {
+async fn a_task_that_acquires_a_lock_that_it_holds_is_told() -> Result<()> {
     let lock = Lock::new(());
-    let _guard = lock.acquire().await;
-    let _ = lock.acquire().await;
+    let guard = lock.acquire().await?;
+    assert!(matches!(lock.acquire().await, Err(Error::AlreadyAcquired)));
+    assert!(matches!(lock.try_acquire(), Err(Error::WouldBlock)));
+    // It is still held, and a cancellation comes first.
+    assert!(lock.statistics().owned_by_current_task);
+    let scope = CancelScope::new();
+    scope.cancel();
+    assert!(scope.run(async || lock.acquire().await.map(drop)).await?.is_none());
+    drop(guard);
+    drop(lock.acquire().await?);
+    Ok(())
+}
+
+#[anyio::test]
+async fn futures_of_one_task_are_one_owner_and_tasks_of_a_group_are_not() -> Result<()> {
+    let lock = Lock::new(0);
+    let add = async |n: i32| {
+        let mut guard = lock.acquire().await?;
+        anyio::lowlevel::checkpoint().await?;
+        *guard += n;
+        anyio::Ok(())
+    };
+    let (first, second) = futures::join!(add(1), add(2));
+    first?;
+    assert!(matches!(second, Err(Error::AlreadyAcquired)));
+    anyio::gather([add(4), add(8)]).await?;
+    assert_eq!(*lock.acquire().await?, 13);
+    Ok(())
 }
 
 #[anyio::test]

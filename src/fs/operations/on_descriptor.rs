@@ -1,6 +1,6 @@
 //! Operations on open files that transfer no data.
 
-use crate::runtime::{Answer, Descriptor, Payload};
+use crate::runtime::{Answer, Descriptor, Payload, WaitReason};
 use anyio_driver::Op;
 use libc::c_int;
 
@@ -21,6 +21,8 @@ pub(in crate::fs) struct OnDescriptor {
 
 // SAFETY: a share of the descriptor is the operation's; no memory is named.
 unsafe impl Payload for OnDescriptor {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = Answer;
 
     fn op(&mut self) -> Op {

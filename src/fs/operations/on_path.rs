@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Payload},
+    runtime::{Answer, Descriptor, Payload, WaitReason},
 };
 use anyio_driver::Op;
 use libc::{AT_FDCWD, c_int, mode_t};
@@ -31,6 +31,8 @@ pub(in crate::fs) enum OnPath {
 
 // SAFETY: the paths are owned and lie on the heap.
 unsafe impl Payload for OnPath {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = Answer;
 
     fn op(&mut self) -> Op {

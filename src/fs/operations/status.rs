@@ -11,7 +11,7 @@ mod in_memory;
 
 use crate::{
     fs::checkpoint::checkpoint,
-    runtime::{Answer, Descriptor, Operation, Payload, Refusal},
+    runtime::{Answer, Descriptor, Operation, Payload, Refusal, WaitReason},
 };
 use anyio_driver::{FileStatus, Op};
 use libc::{AT_FDCWD, c_int};
@@ -27,6 +27,8 @@ struct Status {
 
 // SAFETY: the path and the status lie on the heap; a share of the descriptor is the operation's.
 unsafe impl Payload for Status {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = Result<FileStatus, Refusal>;
 
     fn op(&mut self) -> Op {

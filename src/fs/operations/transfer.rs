@@ -1,7 +1,7 @@
 //! Reading and writing with one buffer.
 
 use super::MOST;
-use crate::runtime::{Answer, Descriptor, Payload};
+use crate::runtime::{Answer, Descriptor, Payload, WaitReason};
 use anyio_driver::{Held, IoBuf, IoBufMut, Op};
 
 /// Reads into a buffer's room behind its first `skip` bytes, which stay as they are.
@@ -15,6 +15,8 @@ pub(in crate::fs) struct Read<B> {
 
 // SAFETY: the descriptor is shared and the buffer held by the payload.
 unsafe impl<B: IoBufMut> Payload for Read<B> {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = (Answer, Held<B>);
 
     fn op(&mut self) -> Op {
@@ -49,6 +51,8 @@ pub(in crate::fs) struct Write<B> {
 
 // SAFETY: the descriptor is shared and the buffer held by the payload.
 unsafe impl<B: IoBuf> Payload for Write<B> {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = (Answer, Held<B>);
 
     fn op(&mut self) -> Op {

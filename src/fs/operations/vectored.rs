@@ -5,7 +5,7 @@
 //! when the operation is submitted, when the buffers have come to their place.
 
 use super::MOST;
-use crate::runtime::{Answer, Descriptor, Payload};
+use crate::runtime::{Answer, Descriptor, Payload, WaitReason};
 use anyio_driver::{Held, IoBuf, IoBufMut, Op};
 use libc::iovec;
 
@@ -65,6 +65,8 @@ fn within_limits(pieces: impl Iterator<Item = iovec>) -> Vec<iovec> {
 
 // SAFETY: the descriptor is shared, the buffers held, and the pieces owned by the payload, on the heap.
 unsafe impl<B: IoBufMut> Payload for ReadVectored<B> {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = (Answer, Vec<B>);
 
     fn op(&mut self) -> Op {
@@ -97,6 +99,8 @@ unsafe impl<B: IoBufMut> Payload for ReadVectored<B> {
 
 // SAFETY: the descriptor is shared, the buffers held, and the pieces owned by the payload, on the heap.
 unsafe impl<B: IoBuf> Payload for WriteVectored<B> {
+    const REASON: WaitReason = WaitReason::File;
+
     type Output = (Answer, Vec<B>);
 
     fn op(&mut self) -> Op {

@@ -1,7 +1,10 @@
 //! Operations in the driver, their results, and what streams keep.
 
-use super::{Outcome, WaitKey, WaitKind, WaitState, Waits, slot::Packed};
-use crate::runtime::{waker::StoredWaker, wheel::NONE};
+use super::{
+    Outcome, WaitKey, WaitKind, WaitState, Waits,
+    slot::{Marks, Packed},
+};
+use crate::runtime::{WaitReason, waker::StoredWaker, wheel::NONE};
 use anyio_driver::{Completion, Token};
 
 /// Where a completion goes.
@@ -27,12 +30,12 @@ pub(crate) enum Next {
 impl Waits {
     /// Whether the driver has been asked to cancel this operation.
     pub(crate) fn cancel_asked(&self, key: WaitKey) -> bool {
-        self.slot(key).cancel_asked
+        self.slot(key).marks.contains(Marks::CANCEL_ASKED)
     }
 
     /// Remembers that the driver is being asked to cancel. Tells whether that is new.
     pub(crate) fn ask_cancel(&self, key: WaitKey) -> bool {
-        !std::mem::replace(&mut self.slot(key).cancel_asked, true)
+        self.slot(key).marks.add(Marks::CANCEL_ASKED)
     }
 
     /// Asks for every operation to be cancelled that the driver has not answered and was not asked to cancel.
@@ -43,7 +46,7 @@ impl Waits {
                 slot.kind,
                 WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Orphan
             );
-            if operation && waiting && !std::mem::replace(&mut slot.cancel_asked, true) {
+            if operation && waiting && slot.marks.add(Marks::CANCEL_ASKED) {
                 cancel(Token::new(index as u32, slot.generation));
             }
         }
@@ -132,16 +135,16 @@ impl Waits {
     }
 
     // ---- results that wait for their stream: in the operation's link `next` is the first of them, `previous` the
-    // last, and the place their number ----
+    // last, and the tick their number ----
 
     /// Appends a result of a kept operation that goes on. Tells how many are there now, and who is to be woken.
     pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (usize, StoredWaker) {
-        let result = self.insert(WaitKind::Queued);
+        let result = self.insert(WaitKind::Queued, WaitReason::Receive);
         self.slot(result).outcome = Packed::new(completion);
         let link = &mut self.slot(key).link;
         let last = std::mem::replace(&mut link.previous, result.index);
-        link.set_place(link.place() + 1);
-        let count = link.place() as usize;
+        link.tick += 1;
+        let count = link.tick as usize;
         match self.slots().get_mut(last as usize) {
             Some(last) => last.link.next = result.index,
             None => self.slot(key).link.next = result.index,
@@ -167,7 +170,7 @@ impl Waits {
         let (outcome, next) = (result.outcome.unpack(), result.link.next);
         let link = &mut self.slot(key).link;
         link.next = next;
-        link.set_place(link.place() - 1);
+        link.tick -= 1;
         if next == NONE {
             link.previous = NONE;
         }

@@ -1,6 +1,6 @@
 //! Queues of hooks, threaded through the slots: the link holds the neighbours, and the label in place of a tick.
 
-use super::{StoredWaker, WaitKey, WaitState, Waits};
+use super::{Marks, StoredWaker, WaitKey, WaitState, Waits};
 use crate::runtime::{
     queue::Ends,
     wheel::{Link, NONE},
@@ -15,7 +15,7 @@ impl Waits {
     /// Whether this hook stands in a queue.
     #[inline]
     pub(crate) fn is_queued(&self, key: WaitKey) -> bool {
-        self.slot(key).queued
+        self.slot(key).marks.contains(Marks::QUEUED)
     }
 
     /// The hook behind this one.
@@ -26,15 +26,15 @@ impl Waits {
     /// What a queued hook is known by.
     #[inline]
     pub(crate) fn label(&self, key: WaitKey) -> u64 {
-        self.slot(key).link.place()
+        self.slot(key).link.tick
     }
 
     /// Puts a hook at the end of a queue; gives the queue's new ends.
     pub(crate) fn push_to_queue(&self, ends: Option<Ends>, key: WaitKey, label: u64) -> Ends {
         let previous = ends.map_or(NONE, |ends| ends.last.index);
         let slot = self.slot(key);
-        slot.link = Link::new(label, previous, NONE);
-        slot.queued = true;
+        slot.link = Link { tick: label, previous, next: NONE };
+        slot.marks.insert(Marks::QUEUED);
         if let Some(ends) = ends {
             self.slot(ends.last).link.next = key.index;
         }
@@ -44,7 +44,7 @@ impl Waits {
     /// Takes a hook out of a queue; gives the queue's new ends.
     pub(crate) fn remove_from_queue(&self, ends: Option<Ends>, key: WaitKey) -> Option<Ends> {
         let slot = self.slot(key);
-        slot.queued = false;
+        slot.marks.remove(Marks::QUEUED);
         let Link { previous, next, .. } = std::mem::replace(&mut slot.link, Link::EMPTY);
         let (previous, next) = (self.key_at(previous), self.key_at(next));
         if let Some(next) = next {

@@ -1,6 +1,6 @@
 //! The waits of a scope: a list through the slots, from the scope's node on.
 
-use super::{WaitKey, WaitKind, WaitState, Waits};
+use super::{Marks, WaitKey, WaitKind, WaitState, Waits};
 use crate::{
     runtime::{waker::StoredWaker, wheel::NONE},
     scope::Scope,
@@ -147,7 +147,7 @@ impl Waits {
             if slot.state == WaitState::Waiting {
                 match slot.kind {
                     WaitKind::Operation => {
-                        if !std::mem::replace(&mut slot.cancel_asked, true) {
+                        if slot.marks.add(Marks::CANCEL_ASKED) {
                             cancel(Token::new(index, slot.generation));
                         }
                     }

@@ -2,6 +2,7 @@
 
 use crate::{
     runtime::{
+        WaitReason,
         waker::StoredWaker,
         wheel::{Link, Links},
     },
@@ -65,6 +66,27 @@ pub(crate) enum WaitState {
     Cancelled,
 }
 
+bitflags::bitflags! {
+    /// What else is known of a wait.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct Marks: u8 {
+        /// The driver has been asked to cancel the operation.
+        const CANCEL_ASKED = 1;
+        /// The hook stands in a queue.
+        const QUEUED = 2;
+    }
+}
+
+impl Marks {
+    /// Adds a mark, and tells whether it is new.
+    #[inline]
+    pub(super) fn add(&mut self, mark: Self) -> bool {
+        let is_new = !self.contains(mark);
+        self.insert(mark);
+        is_new
+    }
+}
+
 /// One slot: exactly one line of the processor's cache, because it is touched some six times for each operation, with
 /// the kernel's work in between.
 #[repr(align(64))]
@@ -72,10 +94,9 @@ pub(super) struct Slot {
     pub(super) generation: u32,
     pub(super) kind: WaitKind,
     pub(super) state: WaitState,
-    /// Whether the driver has been asked to cancel the operation.
-    pub(super) cancel_asked: bool,
-    /// Whether the hook stands in a queue.
-    pub(super) queued: bool,
+    pub(super) marks: Marks,
+    /// What the task says it waits for.
+    pub(super) reason: WaitReason,
     pub(super) waker: StoredWaker,
     pub(super) scope: *const Scope,
     pub(super) scope_previous: u32,
@@ -89,13 +110,13 @@ pub(super) struct Slot {
 const _: () = assert!(size_of::<Slot>() == 64);
 
 impl Slot {
-    pub(super) fn new(kind: WaitKind) -> Self {
+    pub(super) fn new(kind: WaitKind, reason: WaitReason) -> Self {
         Self {
             generation: 0,
             kind,
             state: WaitState::Waiting,
-            cancel_asked: false,
-            queued: false,
+            marks: Marks::empty(),
+            reason,
             waker: StoredWaker::NONE,
             scope: ptr::null(),
             scope_previous: crate::runtime::NO_WAIT,
@@ -111,14 +132,20 @@ impl Links for Vec<Slot> {
     fn link(&mut self, timer: u32) -> &mut Link {
         &mut self[timer as usize].link
     }
+
+    #[inline]
+    fn list(&mut self, timer: u32) -> &mut u32 {
+        &mut self[timer as usize].outcome.extra
+    }
 }
 
-/// An operation's final result in eight bytes: buffers have numbers below 2²⁴. A hook's answer and the index of what
-/// disposes of an orphan are kept in `result`, too.
+/// An operation's final result in eight bytes. A hook's answer and the index of what disposes of an orphan are kept in
+/// `result`, too.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Packed {
     pub(super) result: i32,
-    buffer_and_flags: u32,
+    /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is.
+    extra: u32,
 }
 
 impl Packed {
@@ -126,15 +153,15 @@ impl Packed {
     pub(super) fn new(completion: &Completion) -> Self {
         let Completion { result, buffer, flags, .. } = *completion;
         debug_assert!(buffer.0 < 1 << 24, "buffers have numbers below 2²⁴");
-        Self { result, buffer_and_flags: buffer.0 << 8 | u32::from(flags.bits()) }
+        Self { result, extra: buffer.0 << 8 | u32::from(flags.bits()) }
     }
 
     #[inline]
     pub(super) fn unpack(self) -> Outcome {
         Outcome {
             result: self.result,
-            buffer: BufferId(self.buffer_and_flags >> 8),
-            flags: CompletionFlags::from_bits_truncate(self.buffer_and_flags as u8),
+            buffer: BufferId(self.extra >> 8),
+            flags: CompletionFlags::from_bits_truncate(self.extra as u8),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Timers: sleeps and the deadlines of scopes.
 
 use super::{WaitKey, WaitKind, WaitState, Waits};
-use crate::{runtime::waker::StoredWaker, scope::Scope};
+use crate::{
+    runtime::{WaitReason, waker::StoredWaker},
+    scope::Scope,
+};
 use std::time::Instant;
 
 /// A timer that has expired.
@@ -16,7 +19,7 @@ impl Waits {
     /// Takes a slot for a timer that expires no earlier than `at`.
     #[inline]
     pub(crate) fn insert_timer(&self, at: Instant) -> WaitKey {
-        let key = self.insert(WaitKind::Timer);
+        let key = self.insert(WaitKind::Timer, WaitReason::Sleep);
         self.wheel().insert(self.slots(), key.index, at);
         key
     }
@@ -26,7 +29,7 @@ impl Waits {
     /// # Safety
     /// The node stays where it is, and removes the slot before it goes.
     pub(crate) unsafe fn insert_deadline(&self, scope: &Scope, at: Instant) -> WaitKey {
-        let key = self.insert(WaitKind::Deadline);
+        let key = self.insert(WaitKind::Deadline, WaitReason::Sleep);
         self.slot(key).scope = scope;
         self.wheel().insert(self.slots(), key.index, at);
         key
@@ -52,5 +55,10 @@ impl Waits {
     /// When to look for expired timers again.
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.wheel().next()
+    }
+
+    /// When the first timer expires.
+    pub(crate) fn earliest_timer(&self) -> Option<Instant> {
+        self.wheel().earliest(self.slots())
     }
 }

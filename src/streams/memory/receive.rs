@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
     sync::waiting::{Grant, Waiting},
 };
 use std::{borrow::Borrow, cell::Cell, fmt, marker::PhantomData, rc::Rc};
@@ -129,6 +129,8 @@ impl<T, H: Borrow<ReceiveStream<T>>> Receiving<T, H> {
 }
 
 impl<T, H: Borrow<ReceiveStream<T>>> Grant for Receiving<T, H> {
+    const REASON: WaitReason = WaitReason::ChannelReceive;
+
     type Output = Result<Option<T>>;
 
     fn queue(&self) -> &WaitQueue {

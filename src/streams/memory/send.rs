@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    runtime::WaitQueue,
+    runtime::{WaitQueue, WaitReason},
     sync::waiting::{Grant, Waiting},
 };
 use std::{cell::Cell, error::Error as StdError, fmt, rc::Rc};
@@ -107,6 +107,8 @@ struct Sending<'a, T> {
 }
 
 impl<T> Grant for Sending<'_, T> {
+    const REASON: WaitReason = WaitReason::ChannelSend;
+
     type Output = Result<()>;
 
     fn queue(&self) -> &WaitQueue {

@@ -1,0 +1,99 @@
+//! Turns of an executor whose clock is virtual. What the rules are is said in [`Clock::Virtual`](crate::Clock::Virtual).
+
+use super::{Core, deadlock::Deadlock, task_info::TaskInfo, wait_reason::WaitReason};
+use anyio_driver::{Driver, Wait};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// How often to look whether child processes have ended.
+const PROCESS_INTERVAL: Duration = Duration::from_millis(2);
+
+/// What may come from outside of the run for a task that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// Nothing.
+    Silent,
+    /// Something, or nothing for ever.
+    MayAnswer,
+    /// Something, at some time.
+    WillAnswer,
+}
+
+impl Core {
+    /// Asks the kernel for news; if there is none and no task can go on, waits for some as long as that makes sense, and
+    /// then lets time pass.
+    ///
+    /// # Errors
+    /// If the driver is beyond use, or with a [`Deadlock`].
+    pub(super) fn turn_virtually(&self) -> io::Result<()> {
+        let watched = !self.idle().is_empty();
+        if self.turn_driver(Wait::No, watched)? || watched || self.has_work() {
+            return Ok(());
+        }
+        let now = self.now();
+        let outside = self.outside();
+        let Some(moment) = self.waits().earliest_timer() else { return self.wait_without_timers(outside) };
+        let jump = moment.saturating_duration_since(now);
+        let held = match outside {
+            Outside::Silent => Duration::ZERO,
+            Outside::MayAnswer => self.clock().autojump_threshold.min(jump),
+            Outside::WillAnswer => jump,
+        };
+        if !self.comes_within(held)? {
+            // What was waited for until then is woken in the next turn.
+            self.clock().jump(moment);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wait_without_timers(&self, outside: Outside) -> io::Result<()> {
+        if outside == Outside::WillAnswer || self.signals().has_receivers() {
+            return self.comes_within(Duration::MAX).map(drop);
+        }
+        let tasks = TaskInfo::of_all(self);
+        let from_outside =
+            tasks.iter().flat_map(|task| &task.waits).copied().any(WaitReason::may_end_from_outside);
+        let certain = !from_outside && !self.clock().is_reachable() && !self.has_remote_scopes();
+        if !certain && self.comes_within(self.clock().deadlock_timeout)? {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::Deadlock, Deadlock::new(tasks, certain)))
+    }
+
+    /// Waits until something comes from outside, or the last child process has ended. False if it has not within so much
+    /// real time.
+    fn comes_within(&self, limit: Duration) -> io::Result<bool> {
+        if limit.is_zero() {
+            return Ok(false);
+        }
+        let end = Instant::now().checked_add(limit);
+        let with_processes = self.processes().any_is_running();
+        loop {
+            // Nothing tells the end of a process for which no task waits.
+            let look = with_processes.then(|| Instant::now() + PROCESS_INTERVAL);
+            let until = [end, look].into_iter().flatten().min();
+            if self.turn_driver(until.map_or(Wait::Forever, Wait::Until), false)? || self.has_work() {
+                return Ok(true);
+            }
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return Ok(false);
+            }
+            if with_processes && !self.processes().any_is_running() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn outside(&self) -> Outside {
+        if self.clock().has_jobs() || self.processes().any_is_running() {
+            return Outside::WillAnswer;
+        }
+        if self.driver().in_flight() == 0 {
+            return Outside::Silent;
+        }
+        self.waits().outside()
+    }
+}

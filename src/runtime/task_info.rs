@@ -1,0 +1,191 @@
+//! Which tasks a run has, and what they wait for.
+
+use super::{
+    Core,
+    wait_reason::WaitReason,
+    waker::{TaskKey, Wakee},
+};
+use crate::{
+    group::{self, ReadyQueue},
+    scope::Scope,
+};
+use std::{collections::HashMap, fmt, panic::Location, ptr};
+
+/// Names a task, as long as it lives, within its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TaskId(u64);
+
+/// What a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskKind {
+    /// The future that was given to the run.
+    Main,
+    /// The body of a task group.
+    GroupBody,
+    /// A child of a task group.
+    Child,
+}
+
+/// A task of a run. See [`running_tasks`](crate::testing::running_tasks).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// The task's name for machines.
+    pub id: TaskId,
+    /// In which task its group lives. `None` for the main task, and if the group is polled by a combinator that is not
+    /// anyio's and gives its futures wakers of their own.
+    pub parent: Option<TaskId>,
+    /// What the task is.
+    pub kind: TaskKind,
+    /// The name that a child was [given](crate::TaskHandle::named).
+    pub name: Option<String>,
+    /// Where a child was started.
+    pub location: Option<&'static Location<'static>>,
+    /// What the task waits for: several things if it waits for the first of them, none if it is ready or running.
+    pub waits: Vec<WaitReason>,
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            TaskKind::Main => f.write_str("the main task")?,
+            TaskKind::GroupBody => f.write_str("the body of the task group")?,
+            TaskKind::Child => f.write_str("task")?,
+        }
+        if let Some(name) = &self.name {
+            write!(f, " \"{name}\"")?;
+        }
+        if let Some(location) = self.location {
+            write!(f, " started at {location}")?;
+        }
+        // In the order in which they began, each once.
+        let mut kinds: Vec<(WaitReason, usize)> = Vec::new();
+        for &wait in &self.waits {
+            match kinds.iter_mut().find(|(kind, _)| *kind == wait) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((wait, 1)),
+            }
+        }
+        for (place, (wait, count)) in kinds.into_iter().enumerate() {
+            write!(f, "{} {wait}", if place == 0 { ", waiting for" } else { " or" })?;
+            if count > 1 {
+                write!(f, " ({count} times)")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TaskInfo {
+    /// The task that is being polled.
+    pub(crate) fn current(core: &Core) -> Option<Self> {
+        let id = TaskId(core.task()?.to_bits());
+        Self::of_all(core).into_iter().find(|task| task.id == id)
+    }
+
+    /// The tasks of this executor, parents before their children.
+    pub(crate) fn of_all(core: &Core) -> Vec<Self> {
+        let mut found = Found::default();
+        // SAFETY: nothing runs between the table's promise that these tasks live and what is done here.
+        core.tasks().for_each(|task, group, child| unsafe { found.add(core, task, group, child) });
+        found.add_waits(core);
+        parents_first(found.tasks)
+    }
+}
+
+/// The tasks while they are being looked for.
+#[derive(Default)]
+struct Found {
+    tasks: Vec<TaskInfo>,
+    places: HashMap<u64, usize>,
+    /// Which task a scope is the own one of.
+    scopes: HashMap<*const Scope, usize>,
+    hosts: Vec<TaskKey>,
+}
+
+impl Found {
+    /// # Safety
+    /// The pointers are what the table has of a living task.
+    unsafe fn add(&mut self, core: &Core, task: TaskKey, group: *const ReadyQueue, child: *const ()) {
+        let mut info = TaskInfo {
+            id: TaskId(task.to_bits()),
+            parent: None,
+            kind: if child.is_null() { TaskKind::GroupBody } else { TaskKind::Child },
+            name: None,
+            location: None,
+            waits: Vec::new(),
+        };
+        // SAFETY: the task lives, and so does its group.
+        match unsafe { group.as_ref() }.map(ReadyQueue::host) {
+            None => info.kind = TaskKind::Main,
+            Some(Wakee::Task(host)) if host.executor() == core.id() => {
+                info.parent = Some(TaskId(host.to_bits()));
+                self.hosts.push(host);
+            }
+            Some(_) => {}
+        }
+        if !child.is_null() {
+            // SAFETY: the task lives, and is that child.
+            let described = unsafe { group::describe(child) };
+            info.name = described.name;
+            info.location = Some(described.location);
+            self.scopes.insert(described.scope, self.tasks.len());
+        }
+        self.places.insert(task.to_bits(), self.tasks.len());
+        self.tasks.push(info);
+    }
+
+    fn add_waits(&mut self, core: &Core) {
+        core.waits().for_each_waiting(|reason, waker, scope| {
+            let place = match waker.task() {
+                Some(task) => self.places.get(&task.to_bits()).copied(),
+                // Between the wait and its task is a combinator; the scope tells whose it is.
+                None => scope.and_then(|scope| self.task_of(scope)),
+            };
+            if let Some(place) = place {
+                self.tasks[place].waits.push(reason);
+            }
+        });
+        for host in std::mem::take(&mut self.hosts) {
+            if let Some(&place) = self.places.get(&host.to_bits()) {
+                let waits = &mut self.tasks[place].waits;
+                if !waits.contains(&WaitReason::TaskGroup) {
+                    waits.push(WaitReason::TaskGroup);
+                }
+            }
+        }
+        for task in &mut self.tasks {
+            let is_current = core.task().is_some_and(|current| current.to_bits() == task.id.0);
+            let is_ready = core.tasks().is_ready(TaskKey::from_bits(task.id.0))
+                || task.kind == TaskKind::Main && core.is_main_ready();
+            if is_current || is_ready {
+                task.waits.clear();
+            } else if task.waits.is_empty() {
+                task.waits.push(WaitReason::Foreign);
+            }
+        }
+    }
+
+    fn task_of(&self, scope: &Scope) -> Option<usize> {
+        let own = scope.and_those_around().find_map(|scope| self.scopes.get(&ptr::from_ref(scope)).copied());
+        own.or_else(|| self.tasks.iter().position(|task| task.kind == TaskKind::Main))
+    }
+}
+
+fn parents_first(tasks: Vec<TaskInfo>) -> Vec<TaskInfo> {
+    let known: std::collections::HashSet<TaskId> = tasks.iter().map(|task| task.id).collect();
+    let mut children: HashMap<Option<TaskId>, Vec<TaskInfo>> = HashMap::new();
+    for task in tasks {
+        children.entry(task.parent.filter(|parent| known.contains(parent))).or_default().push(task);
+    }
+    let mut sorted = Vec::new();
+    // The last is next.
+    let mut next: Vec<TaskInfo> = children.remove(&None).unwrap_or_default();
+    next.reverse();
+    while let Some(task) = next.pop() {
+        next.extend(children.remove(&Some(task.id)).unwrap_or_default().into_iter().rev());
+        sorted.push(task);
+    }
+    sorted
+}
