@@ -12,6 +12,11 @@
 mod aligned_buffer;
 pub mod attribute;
 mod attributes;
+#[cfg(target_os = "linux")]
+mod cached;
+#[cfg(not(target_os = "linux"))]
+#[path = "fs/not_cached.rs"]
+mod cached;
 pub(crate) mod checkpoint;
 mod contents;
 mod copy;
