@@ -4,7 +4,7 @@ use super::Path;
 use crate::{error::Result, fs};
 use std::ffi::OsString;
 
-/// The folders of a tree, each after the one it is in. Made by [`Path::walk_folders`].
+/// The folders of a tree, each after the one it is in or, from below, before it. Made by [`Path::walk_folders`].
 #[derive(Debug)]
 pub struct WalkFolders {
     waiting: Vec<Waiting>,
