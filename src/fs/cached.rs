@@ -135,14 +135,14 @@ mod tests {
     #[test]
     fn pauses_grow_while_it_is_in_vain() {
         let cached = Cached::default();
-        let mut tries = 0;
-        for _ in 0..200 {
-            if cached.is_likely(1) {
-                tries += 1;
+        let tries = (0..200).filter(|_| {
+            let likely = cached.is_likely(1);
+            if likely {
                 cached.note_failure(libc::EAGAIN);
             }
-        }
-        assert_eq!(tries, 8);
+            likely
+        });
+        assert_eq!(tries.collect::<Vec<_>>(), [0, 2, 5, 10, 19, 36, 69, 134, 199]);
     }
 
     #[test]
