@@ -10,7 +10,7 @@ pub use control::Advice;
 pub(super) use cursor::not_text;
 
 use super::{
-    OpenOptions,
+    Metadata, OpenOptions,
     cached::Cached,
     checkpoint,
     operations::{self, check_position},
@@ -178,7 +178,7 @@ impl File {
     pub(super) async fn status(&self) -> Result<FileStatus, Refusal> {
         let (status, at_once) = operations::of_descriptor(&self.descriptor).await?;
         self.local.set(at_once);
-        self.regular.set(u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFREG);
+        self.regular.set(Metadata::new(status).is_file());
         Ok(status)
     }
 

@@ -4,7 +4,7 @@ use anyio_driver::IoBufMut;
 use std::os::fd::RawFd;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cached;
+pub(super) struct Cached(());
 
 impl Cached {
     pub(super) fn is_likely(&self, _room: usize) -> bool {
