@@ -25,6 +25,7 @@ pub mod tempfile;
 pub mod testing;
 mod time;
 pub mod to_thread;
+mod users;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use anyio_macros::{main, test};

@@ -16,6 +16,7 @@ mod report;
 mod results;
 mod rotation;
 mod rows;
+mod sample_files;
 mod server;
 mod socket_pairs;
 mod statistics;

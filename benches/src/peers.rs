@@ -5,13 +5,16 @@
 
 mod anyio;
 mod compio;
+mod file_jobs;
 mod glommio;
 mod monoio;
 mod plain_jobs;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
+mod raw_ring;
 mod smol;
+mod std;
 mod tokio;
 
 use crate::{server::Ready, worker::Job};
@@ -27,9 +30,12 @@ pub(crate) static ALL: &[&Peer] = &[
     &compio::PEER,
     &glommio::PEER,
     &smol::PEER,
+    &std::PEER,
     &raw_oneshot::PEER,
     &raw_multishot::PEER,
     &raw_epoll::PEER,
+    &raw_ring::PEER,
+    &raw_ring::FIXED,
 ];
 
 /// Runs a server until the process ends.

@@ -13,7 +13,7 @@ use clap::{Args, value_parser};
 
 use crate::peers::{self, Peer};
 
-pub(crate) use measuring::run;
+pub(crate) use measuring::{run, run_in};
 
 /// Something that is done many times.
 pub(crate) struct Row {

@@ -104,3 +104,17 @@ fn every_peer_does_its_rows_of_cancel() {
     assert!(results["rows"].as_array().unwrap().len() >= 8);
     assert_that_all_peers_did_all_rows(&results);
 }
+
+#[test]
+fn every_peer_does_its_rows_of_files() {
+    let results = measure_rows("files", &["--folder", env!("CARGO_TARGET_TMPDIR")]);
+    assert_eq!(results["rows"].as_array().unwrap().len(), 10);
+    assert_that_all_peers_did_all_rows(&results);
+}
+
+#[test]
+fn every_peer_does_its_rows_of_processes() {
+    let results = measure_rows("processes", &[]);
+    assert_eq!(results["rows"].as_array().unwrap().len(), 2);
+    assert_that_all_peers_did_all_rows(&results);
+}

@@ -1,6 +1,8 @@
 //! anyio, on each of its back ends. Connections are children of one task group.
 
 mod cancel;
+mod files;
+mod processes;
 mod tasks;
 
 use std::net::Ipv4Addr;
@@ -23,7 +25,12 @@ pub(crate) static URING: Peer = Peer {
     packages: &["anyio", "io-uring"],
     by_hand: false,
     servers: &[("echo", echo_uring)],
-    jobs: &[("tasks", tasks::URING), ("cancel", cancel::URING)],
+    jobs: &[
+        ("tasks", tasks::URING),
+        ("cancel", cancel::URING),
+        ("files", files::URING),
+        ("processes", processes::URING),
+    ],
 };
 
 pub(crate) static POLL: Peer = Peer {
@@ -32,7 +39,12 @@ pub(crate) static POLL: Peer = Peer {
     packages: &["anyio", "mio"],
     by_hand: false,
     servers: &[("echo", echo_poll)],
-    jobs: &[("tasks", tasks::POLL), ("cancel", cancel::POLL)],
+    jobs: &[
+        ("tasks", tasks::POLL),
+        ("cancel", cancel::POLL),
+        ("files", files::POLL),
+        ("processes", processes::POLL),
+    ],
 };
 
 /// The same jobs on one of the back ends.

@@ -1,6 +1,8 @@
 //! compio on io_uring, with the options of the ring that its documentation has for a single thread.
 
 mod cancel;
+mod files;
+mod processes;
 mod tasks;
 
 use std::{future::Future, net::Ipv4Addr};
@@ -26,7 +28,12 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["compio", "compio-runtime", "compio-driver"],
     by_hand: false,
     servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[
+        ("tasks", tasks::JOBS),
+        ("cancel", cancel::JOBS),
+        ("files", files::JOBS),
+        ("processes", processes::JOBS),
+    ],
 };
 
 /// As large a ring as thousands of operations need to be cancelled in it.

@@ -1,6 +1,7 @@
 //! glommio.
 
 mod cancel;
+mod files;
 mod tasks;
 
 use std::{future::Future, net::Ipv4Addr};
@@ -24,7 +25,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["glommio"],
     by_hand: false,
     servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("files", files::JOBS)],
 };
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

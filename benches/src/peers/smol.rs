@@ -1,6 +1,7 @@
 //! smol with one executor on one thread.
 
 mod cancel;
+mod processes;
 mod tasks;
 
 use std::{future::Future, net::Ipv4Addr, rc::Rc};
@@ -24,7 +25,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["smol", "async-executor", "async-io"],
     by_hand: false,
     servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("processes", processes::JOBS)],
 };
 
 thread_local! {

@@ -1,8 +1,10 @@
 //! tokio with its current_thread scheduler.
 
 mod cancel;
+mod files;
 mod multi_thread;
 mod pinned;
+mod processes;
 mod tasks;
 
 use std::net::Ipv4Addr;
@@ -28,7 +30,12 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["tokio", "mio"],
     by_hand: false,
     servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[
+        ("tasks", tasks::JOBS),
+        ("cancel", cancel::JOBS),
+        ("files", files::JOBS),
+        ("processes", processes::JOBS),
+    ],
 };
 
 fn runtime() -> std::io::Result<Runtime> {
