@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fs, time::SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The report's header.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) date: String,
     pub(crate) host: String,
@@ -13,10 +13,10 @@ pub(crate) struct Machine {
     pub(crate) processors: usize,
     pub(crate) memory: String,
     pub(crate) kernel: String,
-    pub(crate) rust: &'static str,
-    pub(crate) profile: &'static str,
+    pub(crate) rust: String,
+    pub(crate) profile: String,
     /// Locked versions of the peers and of what the suite itself stands on.
-    pub(crate) versions: Vec<&'static str>,
+    pub(crate) versions: Vec<String>,
     pub(crate) command_line: String,
     /// The load averages as the run began: an idle machine is near zero.
     pub(crate) load_average: String,
@@ -35,8 +35,8 @@ impl Machine {
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             memory: labelled("/proc/meminfo", "MemTotal"),
             kernel: line("/proc/sys/kernel/osrelease"),
-            rust: env!("ANYIO_BENCHES_RUSTC"),
-            profile: env!("ANYIO_BENCHES_PROFILE"),
+            rust: env!("ANYIO_BENCHES_RUSTC").to_owned(),
+            profile: env!("ANYIO_BENCHES_PROFILE").to_owned(),
             versions: locked_versions(packages),
             command_line: std::env::args().collect::<Vec<_>>().join(" "),
             load_average: line("/proc/loadavg"),
@@ -45,9 +45,9 @@ impl Machine {
     }
 }
 
-fn locked_versions(packages: &[&str]) -> Vec<&'static str> {
+fn locked_versions(packages: &[&str]) -> Vec<String> {
     let wanted = |locked: &&str| locked.split_once(' ').is_some_and(|(name, _)| packages.contains(&name));
-    env!("ANYIO_BENCHES_LOCKED").split(',').filter(wanted).collect()
+    env!("ANYIO_BENCHES_LOCKED").split(',').filter(wanted).map(str::to_owned).collect()
 }
 
 fn line(path: &str) -> String {

@@ -5,6 +5,8 @@
 
 mod anyio;
 mod compio;
+pub(crate) mod connection;
+mod cores;
 mod glommio;
 mod monoio;
 mod plain_jobs;
@@ -19,6 +21,7 @@ use crate::{server::Ready, worker::Job};
 /// All peers, in the order of the tables.
 pub(crate) static ALL: &[&Peer] = &[
     &anyio::URING,
+    &anyio::URING_SPIN,
     &anyio::POLL,
     &tokio::PEER,
     &tokio::MULTI_THREAD,
@@ -78,8 +81,8 @@ pub(crate) fn named(name: &str) -> Result<&'static Peer, String> {
 }
 
 /// The packages of these peers, each once.
-pub(crate) fn packages(peers: &[&Peer]) -> Vec<&'static str> {
-    let mut packages: Vec<_> = peers.iter().flat_map(|peer| peer.packages.iter().copied()).collect();
+pub(crate) fn packages(peers: impl Iterator<Item = &'static Peer>) -> Vec<&'static str> {
+    let mut packages: Vec<_> = peers.flat_map(|peer| peer.packages.iter().copied()).collect();
     packages.sort_unstable();
     packages.dedup();
     packages

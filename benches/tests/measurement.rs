@@ -40,6 +40,95 @@ fn every_peer_serves_the_load_and_is_compared_with_the_reference() {
     }
 }
 
+/// Runs a workload with short slices and two peers, and gives what it wrote.
+fn measure_requests(workload: &str, arguments: &[&str]) -> serde_json::Value {
+    let json = std::env::temp_dir().join(format!("anyio-benches-{workload}-{}.json", std::process::id()));
+    let run = Command::new(COMMAND)
+        .args([workload, "--rounds", "1", "--slice-ms", "10", "--json"])
+        .arg(&json)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let results = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    fs::remove_file(&json).unwrap();
+    results
+}
+
+fn assert_that_anyio_answered_in_all_cells(results: &serde_json::Value, cells: usize) {
+    assert_eq!(results["cells"].as_array().unwrap().len(), cells);
+    for cell in results["cells"].as_array().unwrap() {
+        let peers = cell["peers"].as_array().unwrap();
+        assert!(peers.iter().any(|peer| peer["peer"] == "anyio-uring"), "{cell}");
+        for peer in peers {
+            assert!(peer["slices"][0]["requests"].as_u64().unwrap() > 0, "{peer}");
+            assert!(peer["cpu_to_reference"]["median"].as_f64().unwrap() > 0.0, "{peer}");
+        }
+    }
+}
+
+#[test]
+fn every_peer_answers_http_requests_one_by_one_and_in_a_row() {
+    let results = measure_requests("http", &["--cells", "2x1,2x16"]);
+    assert_that_anyio_answered_in_all_cells(&results, 2);
+    assert!(results["cells"][0]["peers"].as_array().unwrap().len() >= 8);
+}
+
+#[test]
+fn every_peer_serves_connections_that_come_and_go() {
+    let results = measure_requests("accept", &["--cells", "5x64"]);
+    assert_that_anyio_answered_in_all_cells(&results, 1);
+}
+
+#[test]
+fn every_peer_sends_and_receives_in_bulk() {
+    let results = measure_requests("stream", &["--quick"]);
+    assert_that_anyio_answered_in_all_cells(&results, 2);
+}
+
+#[test]
+fn requests_at_a_fixed_rate_are_all_answered() {
+    let cells = ["--cells", "3x64@5000", "--peers", "anyio-uring,anyio-uring-spin"];
+    let results = measure_requests("latency", &cells);
+    assert_that_anyio_answered_in_all_cells(&results, 1);
+    for peer in results["cells"][0]["peers"].as_array().unwrap() {
+        // Ten milliseconds of five requests each, and the one that is due at once.
+        assert_eq!(peer["slices"][0]["requests"], 51, "{peer}");
+        assert!(peer["p99_to_reference"]["median"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn a_cell_that_makes_no_sense_in_a_workload_is_refused() {
+    for (workload, cell) in
+        [("echo", "1x64@100"), ("http", "1x1000"), ("stream", "1x64K"), ("latency", "1x64")]
+    {
+        let run = Command::new(COMMAND).args([workload, "--cells", cell]).output().unwrap();
+        assert!(!run.status.success(), "{workload} {cell}");
+        assert!(String::from_utf8_lossy(&run.stderr).contains(cell));
+    }
+}
+
+#[test]
+fn idle_connections_take_memory() {
+    let results =
+        measure_idle(&["--connections", "200", "--rounds", "1", "--peers", "anyio-uring,raw-oneshot"]);
+    assert_eq!(results["connections"], 200);
+    let by_hand =
+        &results["peers"].as_array().unwrap().iter().find(|it| it["peer"] == "raw-oneshot").unwrap();
+    // It has a buffer of four pages for each connection, of which one at least was used.
+    assert!(by_hand["resident_per_connection"]["median"].as_f64().unwrap() >= 4096.0);
+}
+
+fn measure_idle(arguments: &[&str]) -> serde_json::Value {
+    let json = std::env::temp_dir().join(format!("anyio-benches-idle-{}.json", std::process::id()));
+    let run = Command::new(COMMAND).args(["idle", "--json"]).arg(&json).args(arguments).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let results = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    fs::remove_file(&json).unwrap();
+    results
+}
+
 #[test]
 fn a_server_ends_when_its_standard_input_closes() {
     let mut server = Command::new(COMMAND)

@@ -3,7 +3,7 @@
 mod cancel;
 mod tasks;
 
-use std::{future::Future, net::Ipv4Addr};
+use std::{future::Future, io, net::Ipv4Addr};
 
 use compio::{
     buf::BufResult,
@@ -13,7 +13,10 @@ use compio::{
     runtime::{Runtime, RuntimeBuilder},
 };
 
-use super::Peer;
+use super::{
+    Peer,
+    connection::{Connection, serve_bulk, serve_http},
+};
 use crate::{
     server::Ready,
     stopwatch::{Measured, measure},
@@ -25,7 +28,11 @@ pub(crate) static PEER: Peer = Peer {
     about: "compio on io_uring: SINGLE_ISSUER, DEFER_TASKRUN, TASKRUN_FLAG",
     packages: &["compio", "compio-runtime", "compio-driver"],
     by_hand: false,
-    servers: &[("echo", echo)],
+    servers: &[
+        ("echo", |ready| listen(ready, echo)),
+        ("http", |ready| listen(ready, serve_http)),
+        ("stream", |ready| listen(ready, serve_bulk)),
+    ],
     jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
 };
 
@@ -47,7 +54,10 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     block_on(measure(order.operations, work))
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
+fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
     block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         ready.listening_on(listener.local_addr()?)?;
@@ -55,15 +65,15 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
             let (stream, _) = listener.accept().await?;
             compio::runtime::spawn(async move {
                 // A connection that breaks ends alone; the load notices what it misses.
-                let _ = echo_connection(stream).await;
+                let _ = stream.set_nodelay(true);
+                let _ = connection(stream).await;
             })
             .detach();
         }
     })
 }
 
-async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(16 * 1024);
     loop {
         let BufResult(received, filled) = stream.read(buffer).await;
@@ -74,5 +84,18 @@ async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
         sent?;
         buffer = emptied;
         buffer.clear();
+    }
+}
+
+impl Connection for TcpStream {
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let BufResult(received, buffer) = self.read(buffer).await;
+        Ok((buffer, received?))
+    }
+
+    async fn send_all(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let BufResult(sent, buffer) = self.write_all(buffer).await;
+        sent?;
+        Ok(buffer)
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     limits,
     machine::Machine,
     measure::run_queue_wait,
+    page::{self, Document},
     peers::{self, Peer},
     report,
     worker::Worker,
@@ -34,7 +35,7 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
         arguments.json.as_ref().map(|path| File::create(path).with_context(|| path.display().to_string()));
     let json = json.transpose()?;
 
-    let machine = Machine::inspect(&peers::packages(&peers));
+    let machine = Machine::inspect(&peers::packages(peers.iter().copied()));
     print!("{}", report::header(&machine));
     let mut random = fastrand::Rng::with_seed(arguments.seed);
     let total = (rows.len() * peers.len()) as u64 * u64::from(rounds + 1);
@@ -42,8 +43,14 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
         "{bar:30} {pos}/{len} turns, {elapsed} gone, {eta} left  {msg}",
     )?);
     let reference = arguments.reference.name;
-    let mut results =
-        Results { machine, workload, reference, rounds, seed: arguments.seed, rows: Vec::new() };
+    let mut results = Results {
+        machine,
+        workload: workload.to_owned(),
+        reference: reference.to_owned(),
+        rounds,
+        seed: arguments.seed,
+        rows: Vec::new(),
+    };
     for row in rows {
         progress.set_message(row.name);
         let rotation =
@@ -57,6 +64,9 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
     print!("{}", table::overview(&results, &peers));
     if let Some(file) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), &results)?;
+    }
+    if let Some(folder) = &arguments.report {
+        page::write(folder, &[Document::Rows(results)])?;
     }
     Ok(())
 }
@@ -131,7 +141,7 @@ impl Rotation<'_> {
                         working.push((place, worker));
                     }
                     Err(error) => failures.push(Failure {
-                        peer: worker.peer.name,
+                        peer: worker.peer.name.to_owned(),
                         rotation,
                         error: format!("{error:#}"),
                     }),
