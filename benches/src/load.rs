@@ -42,6 +42,9 @@ pub(crate) trait Load {
         latencies: &mut Histogram<u64>,
         interrupt: &Interrupt,
     ) -> anyhow::Result<Served>;
+
+    /// Forgets what is still under way after a failure.
+    fn forget(&mut self) -> anyhow::Result<()>;
 }
 
 /// What one slice of load came to.

@@ -3,6 +3,7 @@
 //! To add one: a file with a `PEER`, its `mod` line and its entry in [`ALL`]. A peer serves a workload once its
 //! `servers` or `jobs` name it.
 
+mod answering;
 mod anyio;
 mod compio;
 pub(crate) mod connection;
@@ -13,8 +14,10 @@ mod plain_jobs;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
+mod raw_zerocopy;
 mod smol;
 mod tokio;
+mod tokio_uring;
 
 use crate::{server::Ready, worker::Job};
 
@@ -26,6 +29,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &tokio::PEER,
     &tokio::MULTI_THREAD,
     &tokio::PINNED,
+    &tokio_uring::PEER,
     &monoio::PEER,
     &compio::PEER,
     &glommio::PEER,
@@ -33,6 +37,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &raw_oneshot::PEER,
     &raw_multishot::PEER,
     &raw_epoll::PEER,
+    &raw_zerocopy::PEER,
 ];
 
 /// Runs a server until the process ends.

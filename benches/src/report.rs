@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use crate::{
     machine::Machine,
     peers,
-    results::{CellResult, PeerResult, Results},
+    results::{CellResult, Failure, PeerResult, Results},
     statistics::Summary,
     workloads,
 };
@@ -79,11 +79,18 @@ pub(crate) fn cell(result: &CellResult, results: &Results) -> String {
     let slices = result.peers.iter().flat_map(|peer| &peer.slices);
     let rotations = slices.map(|slice| slice.rotation).max().unwrap_or(0);
     let mut text = format!("\n{} ({rotations} rotations)\n{table}\n", result.cell);
+    text.push_str(&failed(&result.failures));
     for peer in result.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
         let share = peer.disturbance() * 100.0;
         let _ = writeln!(text, "disturbed: {} waited {share:.0} % of the time for its processor", peer.peer);
     }
     text
+}
+
+/// A line for each peer that dropped out.
+pub(crate) fn failed(failures: &[Failure]) -> String {
+    let line = |it: &Failure| format!("failed: {} in rotation {}: {}\n", it.peer, it.rotation, it.error);
+    failures.iter().map(line).collect()
 }
 
 fn row(peer: &PeerResult, at_fixed_rate: bool) -> [String; 13] {

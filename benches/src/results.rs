@@ -27,6 +27,15 @@ pub(crate) struct CellResult {
     /// The hand-written loop with the lowest processor time per request.
     pub(crate) best_by_hand: Option<String>,
     pub(crate) peers: Vec<PeerResult>,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// A peer that dropped out of a cell.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) peer: String,
+    pub(crate) rotation: u32,
+    pub(crate) error: String,
 }
 
 /// One peer at one cell.
@@ -188,7 +197,12 @@ impl PeerResult {
 
 impl CellResult {
     /// Compares the peers with the reference and with the best of the hand-written loops.
-    pub(crate) fn new(cell: Cell, mut peers: Vec<PeerResult>, reference: &str) -> Self {
+    pub(crate) fn new(
+        cell: Cell,
+        mut peers: Vec<PeerResult>,
+        failures: Vec<Failure>,
+        reference: &str,
+    ) -> Self {
         let baseline = slices_of(&peers, reference);
         for peer in &mut peers {
             peer.cpu_to_reference = paired(&peer.slices, &baseline, Slice::cpu_per_request);
@@ -210,7 +224,7 @@ impl CellResult {
                     Some(direct.map_or_else(|| median(peer) / best_median, |ratio| ratio.median));
             }
         }
-        Self { cell, best_by_hand: best.map(|(name, ..)| name), peers }
+        Self { cell, best_by_hand: best.map(|(name, ..)| name), peers, failures }
     }
 }
 
@@ -277,7 +291,12 @@ mod tests {
         let best = result("best", true, vec![slice(0, 0, 50)]);
         let worse = result("worse", true, vec![slice(0, 0, 75)]);
         let other = result("other", false, vec![slice(1, 0, 200)]);
-        let cell = CellResult::new("1x64".parse().unwrap(), vec![reference, best, worse, other], "reference");
+        let cell = CellResult::new(
+            "1x64".parse().unwrap(),
+            vec![reference, best, worse, other],
+            Vec::new(),
+            "reference",
+        );
         assert_eq!(cell.best_by_hand.as_deref(), Some("best"));
         let to_best: Vec<_> = cell.peers.iter().map(|peer| peer.cpu_to_best_by_hand.unwrap()).collect();
         assert_eq!(to_best, [2.0, 1.0, 1.5, 2.0]);

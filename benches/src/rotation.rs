@@ -15,7 +15,7 @@ use crate::{
     load::Load,
     measure::{Counters, CpuClock, Growth, resident_bytes, run_queue_wait},
     peers::Peer,
-    results::{CellResult, Latency, PeerResult, Slice},
+    results::{CellResult, Failure, Latency, PeerResult, Slice},
     server::Server,
     system_calls::SystemCalls,
 };
@@ -66,6 +66,7 @@ impl Plan {
         interrupt: &Interrupt,
         progress: &ProgressBar,
     ) -> anyhow::Result<CellResult> {
+        let mut failures = Vec::new();
         let mut tallies: Vec<Tally> = Vec::new();
         for (peer, _) in &self.servers {
             tallies.push(Tally::new(peer)?);
@@ -74,27 +75,29 @@ impl Plan {
             let mut runners = Vec::new();
             for (peer, server) in servers {
                 progress.set_message(format!("{cell} starting {}", peer.name));
-                runners.push(Runner::start(self, peer, server, cell, load, interrupt)?);
+                match Runner::start(self, peer, server, cell, load, interrupt) {
+                    Ok(runner) => runners.push(runner),
+                    Err(error) => failures.push(self.failure(peer, 0, &error, load, interrupt)?),
+                }
             }
             progress.set_message(cell.to_string());
             // The first rotation warms up and is not counted.
             for rotation in 0..=self.rounds {
                 random.shuffle(&mut runners);
-                for runner in &mut runners {
+                let mut running = Vec::new();
+                for mut runner in runners {
                     interrupt.check()?;
-                    let counter = (rotation == 0).then(|| SystemCalls::of(runner.server.pid()));
-                    let slice = runner.slice(self.slice, load, interrupt)?;
+                    let turn = runner.turn(self.slice, group, rotation, load, interrupt);
                     progress.inc(1);
-                    if rotation > 0 {
-                        runner.latencies.add(&runner.slice_latencies)?;
-                        runner.slices.push(Slice { group, rotation, ..slice });
-                    } else {
-                        // Counting slows system calls down, so it ends with the warm-up.
-                        let calls = counter.and_then(Result::ok).and_then(|counter| counter.read().ok());
-                        runner.system_calls = calls.map(|calls| calls as f64 / slice.requests as f64);
-                        runner.after_warm_up = Counters::of(runner.server.pid())?;
+                    match turn {
+                        Ok(()) => running.push(runner),
+                        Err(error) => {
+                            let peer = runner.server.peer;
+                            failures.push(self.failure(peer, rotation, &error, load, interrupt)?);
+                        }
                     }
                 }
+                runners = running;
             }
             for runner in runners {
                 for tally in tallies.iter_mut().filter(|tally| tally.peer.name == runner.server.peer.name) {
@@ -102,8 +105,24 @@ impl Plan {
                 }
             }
         }
+        tallies.retain(|tally| !tally.slices.is_empty());
         let peers = tallies.into_iter().map(Tally::finish).collect();
-        Ok(CellResult::new(cell, peers, self.reference.name))
+        Ok(CellResult::new(cell, peers, failures, self.reference.name))
+    }
+
+    /// Notes that a peer is out of this cell; without the reference there is nothing to compare with.
+    fn failure<L: Load>(
+        &self,
+        peer: &Peer,
+        rotation: u32,
+        error: &anyhow::Error,
+        load: &mut L,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Failure> {
+        interrupt.check()?;
+        ensure!(peer.name != self.reference.name, "{}: {error:#}", peer.name);
+        load.forget()?;
+        Ok(Failure { peer: peer.name.to_owned(), rotation, error: format!("{error:#}") })
     }
 }
 
@@ -141,6 +160,31 @@ impl<L: Load> Runner<L> {
             system_calls: None,
             server,
         })
+    }
+
+    /// Loads the server for a slice, and keeps the figures unless it is the one that warms up.
+    fn turn(
+        &mut self,
+        length: Duration,
+        group: usize,
+        rotation: u32,
+        load: &mut L,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<()> {
+        let pid = self.server.pid();
+        if rotation > 0 {
+            let slice = self.slice(length, load, interrupt)?;
+            self.latencies.add(&self.slice_latencies)?;
+            self.slices.push(Slice { group, rotation, ..slice });
+        } else {
+            // Counting slows system calls down, so it ends with the warm-up.
+            let counter = SystemCalls::of(pid);
+            let slice = self.slice(length, load, interrupt)?;
+            let calls = counter.ok().and_then(|counter| counter.read().ok());
+            self.system_calls = calls.map(|calls| calls as f64 / slice.requests as f64);
+            self.after_warm_up = Counters::of(pid)?;
+        }
+        Ok(())
     }
 
     fn slice(&mut self, length: Duration, load: &mut L, interrupt: &Interrupt) -> anyhow::Result<Slice> {

@@ -42,7 +42,8 @@ fn every_peer_serves_the_load_and_is_compared_with_the_reference() {
 
 /// Runs a workload with short slices and two peers, and gives what it wrote.
 fn measure_requests(workload: &str, arguments: &[&str]) -> serde_json::Value {
-    let json = std::env::temp_dir().join(format!("anyio-benches-{workload}-{}.json", std::process::id()));
+    let name = [&[workload], arguments].concat().concat();
+    let json = std::env::temp_dir().join(format!("anyio-benches-{name}-{}.json", std::process::id()));
     let run = Command::new(COMMAND)
         .args([workload, "--rounds", "1", "--slice-ms", "10", "--json"])
         .arg(&json)
@@ -58,6 +59,7 @@ fn measure_requests(workload: &str, arguments: &[&str]) -> serde_json::Value {
 fn assert_that_anyio_answered_in_all_cells(results: &serde_json::Value, cells: usize) {
     assert_eq!(results["cells"].as_array().unwrap().len(), cells);
     for cell in results["cells"].as_array().unwrap() {
+        assert_eq!(cell["failures"].as_array().unwrap().len(), 0, "{}", cell["failures"]);
         let peers = cell["peers"].as_array().unwrap();
         assert!(peers.iter().any(|peer| peer["peer"] == "anyio-uring"), "{cell}");
         for peer in peers {
@@ -192,4 +194,12 @@ fn every_peer_does_its_rows_of_cancel() {
     let results = measure_rows("cancel", &[]);
     assert!(results["rows"].as_array().unwrap().len() >= 8);
     assert_that_all_peers_did_all_rows(&results);
+}
+
+#[test]
+fn servers_on_all_cores_are_compared_with_tokio_s_own() {
+    let results = measure_requests("echo", &["--all-cores", "--cells", "4x64"]);
+    assert_eq!(results["workload"], "echo-all-cores");
+    assert_eq!(results["reference"], "tokio-mt");
+    assert_that_anyio_answered_in_all_cells(&results, 1);
 }

@@ -126,4 +126,8 @@ impl Load for Bulk {
         }
         Ok(Served { requests: orders * MEBIBYTES_IN_EACH, elapsed: start.elapsed() })
     }
+
+    fn forget(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }

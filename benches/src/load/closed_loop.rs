@@ -175,4 +175,9 @@ impl Load for ClosedLoop {
         }
         Ok(Served { requests, elapsed: Duration::from_nanos(last_answer) })
     }
+
+    fn forget(&mut self) -> anyhow::Result<()> {
+        self.ring = ring()?;
+        Ok(())
+    }
 }

@@ -158,4 +158,9 @@ impl Load for Connector {
         }
         Ok(Served { requests, elapsed: Duration::from_nanos(last_answer) })
     }
+
+    fn forget(&mut self) -> anyhow::Result<()> {
+        self.ring = ring()?;
+        Ok(())
+    }
 }

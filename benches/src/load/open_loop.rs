@@ -157,4 +157,9 @@ impl Load for OpenLoop {
         interrupt.check()?;
         Ok(Served { requests: answered, elapsed: Duration::from_nanos(last_answer.max(1)) })
     }
+
+    fn forget(&mut self) -> anyhow::Result<()> {
+        self.ring = ring()?;
+        Ok(())
+    }
 }

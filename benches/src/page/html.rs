@@ -178,6 +178,7 @@ fn cell_table(results: &results::Results, cell: &results::CellResult) -> Markup 
                 }
             }
         } }
+        (failed(&cell.failures))
         @for peer in cell.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
             (disturbed(&peer.peer, peer.disturbance()))
         }
@@ -203,9 +204,7 @@ fn row_table(results: &rows::results::Results, row: &rows::results::RowResult) -
                 }
             }
         } }
-        @for failure in &row.failures {
-            p.disturbed { "failed: " (failure.peer) " in rotation " (failure.rotation) ": " (failure.error) }
-        }
+        (failed(&row.failures))
         @for peer in row.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
             (disturbed(&peer.peer, peer.disturbance()))
         }
@@ -252,6 +251,14 @@ fn disturbed(peer: &str, share: f64) -> Markup {
     html! {
         p.disturbed {
             "disturbed: " (peer) " waited " (format!("{:.0}", share * 100.0)) " % of the time for its processor"
+        }
+    }
+}
+
+fn failed(failures: &[results::Failure]) -> Markup {
+    html! {
+        @for failure in failures {
+            p.disturbed { "failed: " (failure.peer) " in rotation " (failure.rotation) ": " (failure.error) }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! anyio, on each of its back ends. Connections are children of one task group.
 
+mod all_cores;
 mod cancel;
 mod http;
 mod stream;
@@ -8,7 +9,7 @@ mod tasks;
 use std::{net::Ipv4Addr, time::Duration};
 
 use anyio::{
-    Backend, Builder, Error,
+    Backend, Builder, Error, ErrorGroup,
     net::{TcpListener, TcpStream},
 };
 
@@ -26,6 +27,7 @@ pub(crate) static URING: Peer = Peer {
     by_hand: false,
     servers: &[
         ("echo", |ready| serve(builder(Backend::Uring), ready, echo)),
+        ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
     ],
@@ -51,6 +53,7 @@ pub(crate) static POLL: Peer = Peer {
     by_hand: false,
     servers: &[
         ("echo", |ready| serve(builder(Backend::Poll), ready, echo)),
+        ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
     ],
@@ -88,15 +91,21 @@ fn serve(
     builder.run(async || -> anyhow::Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         ready.listening_on(listener.local_addr()?)?;
-        listener
-            .serve(async |stream: TcpStream| match connection(stream).await {
-                Err(error @ Error::Cancelled(_)) => Err(error),
-                // A connection that breaks ends alone; the load notices what it misses.
-                Ok(()) | Err(_) => Ok(()),
-            })
-            .await?;
-        Ok(())
+        Ok(serve_all(&listener, connection).await?)
     })?
+}
+
+async fn serve_all(
+    listener: &TcpListener,
+    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+) -> Result<(), ErrorGroup<Error>> {
+    let each = async |stream: TcpStream| match connection(stream).await {
+        Err(error @ Error::Cancelled(_)) => Err(error),
+        // A connection that breaks ends alone; the load notices what it misses.
+        Ok(()) | Err(_) => Ok(()),
+    };
+    listener.serve(each).await?;
+    Ok(())
 }
 
 async fn echo(stream: TcpStream) -> anyio::Result<()> {

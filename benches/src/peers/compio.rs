@@ -3,7 +3,7 @@
 mod cancel;
 mod tasks;
 
-use std::{future::Future, io, net::Ipv4Addr};
+use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
 
 use compio::{
     buf::BufResult,
@@ -16,6 +16,7 @@ use compio::{
 use super::{
     Peer,
     connection::{Connection, serve_bulk, serve_http},
+    cores::on_each_core,
 };
 use crate::{
     server::Ready,
@@ -30,6 +31,7 @@ pub(crate) static PEER: Peer = Peer {
     by_hand: false,
     servers: &[
         ("echo", |ready| listen(ready, echo)),
+        ("echo-all-cores", echo_on_all_cores),
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
@@ -61,16 +63,29 @@ where
     block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         ready.listening_on(listener.local_addr()?)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            compio::runtime::spawn(async move {
-                // A connection that breaks ends alone; the load notices what it misses.
-                let _ = stream.set_nodelay(true);
-                let _ = connection(stream).await;
-            })
-            .detach();
-        }
+        serve_all(listener, connection).await
     })
+}
+
+fn echo_on_all_cores(ready: Ready) -> anyhow::Result<()> {
+    on_each_core(available_parallelism()?.get(), true, ready, |listener| {
+        block_on(async { serve_all(TcpListener::from_std(listener)?, echo).await })
+    })
+}
+
+async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    loop {
+        let (stream, _) = listener.accept().await?;
+        compio::runtime::spawn(async move {
+            // A connection that breaks ends alone; the load notices what it misses.
+            let _ = stream.set_nodelay(true);
+            let _ = connection(stream).await;
+        })
+        .detach();
+    }
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

@@ -1,9 +1,17 @@
 //! glommio.
+//!
+//! The one unsafe block hands a listener over by its descriptor, as there is no safe way to.
 
 mod cancel;
 mod tasks;
 
-use std::{future::Future, io, net::Ipv4Addr};
+use std::{
+    future::Future,
+    io,
+    net::Ipv4Addr,
+    os::fd::{FromRawFd, IntoRawFd},
+    thread::available_parallelism,
+};
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use glommio::{
@@ -14,6 +22,7 @@ use glommio::{
 use super::{
     Peer,
     connection::{Connection, serve_bulk, serve_http},
+    cores::on_each_core,
 };
 use crate::{
     server::Ready,
@@ -28,6 +37,7 @@ pub(crate) static PEER: Peer = Peer {
     by_hand: false,
     servers: &[
         ("echo", |ready| listen(ready, echo)),
+        ("echo-all-cores", echo_on_all_cores),
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
@@ -51,16 +61,33 @@ where
     block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io::Error::from)?;
         ready.listening_on(listener.local_addr().map_err(io::Error::from)?)?;
-        loop {
-            let stream = listener.accept().await.map_err(io::Error::from)?;
-            glommio::spawn_local(async move {
-                // A connection that breaks ends alone; the load notices what it misses.
-                let _ = stream.set_nodelay(true);
-                let _ = connection(stream).await;
-            })
-            .detach();
-        }
+        serve_all(listener, connection).await
     })
+}
+
+fn echo_on_all_cores(ready: Ready) -> anyhow::Result<()> {
+    on_each_core(available_parallelism()?.get(), true, ready, |listener| {
+        block_on(async {
+            // SAFETY: the descriptor is that of a listener, and was just given up by its owner.
+            let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
+            serve_all(listener, echo).await
+        })
+    })
+}
+
+async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    loop {
+        let stream = listener.accept().await.map_err(io::Error::from)?;
+        glommio::spawn_local(async move {
+            // A connection that breaks ends alone; the load notices what it misses.
+            let _ = stream.set_nodelay(true);
+            let _ = connection(stream).await;
+        })
+        .detach();
+    }
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

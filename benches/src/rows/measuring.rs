@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Arguments, Row,
-    results::{Failure, Results, RowResult, Turn, Turns},
+    results::{Results, RowResult, Turn, Turns},
     table,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     page::{self, Document},
     peers::{self, Peer},
     report,
+    results::Failure,
     worker::Worker,
 };
 

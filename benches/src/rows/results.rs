@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Figure, Row};
-use crate::{machine::Machine, statistics::Summary};
+use crate::{machine::Machine, results::Failure, statistics::Summary};
 
 /// One run of the command.
 #[derive(Serialize, Deserialize)]
@@ -38,14 +38,6 @@ pub(crate) struct PeerResult {
     pub(crate) cpu_to_reference: Option<Summary>,
     /// Elapsed time over the reference's of the same rotation.
     pub(crate) elapsed_to_reference: Option<Summary>,
-}
-
-/// A peer that could not do a row, or not to its end.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Failure {
-    pub(crate) peer: String,
-    pub(crate) rotation: u32,
-    pub(crate) error: String,
 }
 
 /// One peer's turns.

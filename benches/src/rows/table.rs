@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use super::results::{PeerResult, Results, RowResult};
 use crate::{
     peers::Peer,
-    report::{DISTURBED, median, spread},
+    report::{DISTURBED, failed, median, spread},
 };
 
 /// One row's table.
@@ -36,10 +36,7 @@ pub(crate) fn row(result: &RowResult, reference: &str) -> String {
         "\n{}: {} ({operations} operations, {rotations} rotations)\n{table}\n",
         result.row, result.about
     );
-    for failure in &result.failures {
-        let _ =
-            writeln!(text, "failed: {} in rotation {}: {}", failure.peer, failure.rotation, failure.error);
-    }
+    text.push_str(&failed(&result.failures));
     for peer in result.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
         let share = peer.disturbance() * 100.0;
         let _ = writeln!(text, "disturbed: {} waited {share:.0} % of the time for its processor", peer.peer);
