@@ -15,6 +15,8 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) rust: String,
     pub(crate) profile: String,
+    /// What git called the source when this was built.
+    pub(crate) revision: String,
     /// Locked versions of the peers and of what the suite itself stands on.
     pub(crate) versions: Vec<String>,
     pub(crate) command_line: String,
@@ -37,6 +39,7 @@ impl Machine {
             kernel: line("/proc/sys/kernel/osrelease"),
             rust: env!("ANYIO_BENCHES_RUSTC").to_owned(),
             profile: env!("ANYIO_BENCHES_PROFILE").to_owned(),
+            revision: env!("ANYIO_BENCHES_REVISION").to_owned(),
             versions: locked_versions(packages),
             command_line: std::env::args().collect::<Vec<_>>().join(" "),
             load_average: line("/proc/loadavg"),

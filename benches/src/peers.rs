@@ -11,6 +11,7 @@ mod cores;
 mod glommio;
 mod monoio;
 mod plain_jobs;
+mod raw_direct;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
@@ -36,6 +37,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &smol::PEER,
     &raw_oneshot::PEER,
     &raw_multishot::PEER,
+    &raw_direct::PEER,
     &raw_epoll::PEER,
     &raw_zerocopy::PEER,
 ];

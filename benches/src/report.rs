@@ -31,10 +31,11 @@ pub(crate) fn list() -> String {
 
 /// Machine, versions and what the figures are good for.
 pub(crate) fn header(machine: &Machine) -> String {
-    let Machine { date, host, cpu, processors, memory, kernel, rust, profile, versions, .. } = machine;
+    let Machine { date, host, cpu, processors, memory, kernel, rust, profile, revision, versions, .. } =
+        machine;
     let mut text = format!(
         "{date} on {host}: {cpu}, {processors} processors, {memory}, Linux {kernel}\n\
-         {rust}, {profile} build; {}\n\
+         {rust}, {profile} build of {revision}; {}\n\
          {}\n\
          load average at the start: {}\n\
          Absolute times belong to this machine; only ratios travel.\n",

@@ -111,6 +111,7 @@ pub(crate) fn run<L: Load>(
 
     let machine = Machine::inspect(&peers::packages(plan.servers.iter().map(|(peer, _)| *peer)));
     print!("{}", report::header(&machine));
+    println!("{}", repetition(&plan, arguments));
     if !workload.all_cores {
         limits::pin_to_core(arguments.load_core).context("pinning the load to its processor")?;
     }
@@ -142,6 +143,17 @@ pub(crate) fn run<L: Load>(
         page::write(folder, &[Document::Requests(results)])?;
     }
     Ok(())
+}
+
+/// What the command line leaves to the defaults.
+fn repetition(plan: &Plan, arguments: &Arguments) -> String {
+    let where_to = match plan.server_core {
+        Some(core) => format!("servers on processor {core}, load on {}", arguments.load_core),
+        None => "servers and load on all processors".to_owned(),
+    };
+    let Plan { rounds, open_files, .. } = plan;
+    let (slice, seed) = (plan.slice.as_millis(), arguments.seed);
+    format!("{rounds} rotations of {slice} ms each, seed {seed}; {where_to}; at most {open_files} open files")
 }
 
 fn plan(workload: &Workload, arguments: &Arguments) -> anyhow::Result<Plan> {

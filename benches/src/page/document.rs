@@ -47,4 +47,16 @@ impl Document {
             Self::Idle(results) => &results.reference,
         }
     }
+
+    /// How often and how long, as the command line leaves that to the defaults.
+    pub(super) fn repetition(&self) -> String {
+        match self {
+            Self::Requests(it) => {
+                let (rounds, slice) = (it.rounds, it.slice_milliseconds);
+                format!("{rounds} rotations of {slice} ms at each server, and the seed {}", it.seed)
+            }
+            Self::Rows(it) => format!("{} rotations, and the seed {}", it.rounds, it.seed),
+            Self::Idle(it) => format!("{} servers of each peer", it.rounds),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     chart::Chart,
     overview::{self, Line, Verdict},
 };
-use crate::{machine::Machine, report::DISTURBED, results, rows, statistics::Summary, workloads::idle};
+use crate::{report::DISTURBED, results, rows, statistics::Summary, workloads::idle};
 
 const STYLE: &str = "
 body { font: 15px/1.45 sans-serif; max-width: 1180px; margin: 2em auto; padding: 0 1em; color: #1c1c1c; background: #fafafa }
@@ -42,7 +42,7 @@ pub(super) fn page(sections: &[(&Document, Vec<Chart>)]) -> Markup {
                     between turns of the same rotation; shown is their median. Only ratios travel: absolute figures
                     belong to the machine. " code { "BENCHMARKS.md" } " explains the method."
                 }
-                @for (document, _) in sections { (provenance(document.workload(), document.machine())) }
+                @for (document, _) in sections { (provenance(document)) }
                 h2 { "Overview: everything ÷ " (reference) }
                 p.note {
                     "Less is better in every line. Green is better than " (reference) ", red is worse, with both quartiles on
@@ -57,10 +57,11 @@ pub(super) fn page(sections: &[(&Document, Vec<Chart>)]) -> Markup {
 }
 
 /// What is needed to do it again.
-fn provenance(workload: &str, machine: &Machine) -> Markup {
+fn provenance(document: &Document) -> Markup {
+    let machine = document.machine();
     html! {
         details open {
-            summary { b { (workload) } ", " (machine.date) }
+            summary { b { (document.workload()) } ", " (machine.date) }
             dl {
                 dt { "Machine" }
                 dd {
@@ -69,13 +70,13 @@ fn provenance(workload: &str, machine: &Machine) -> Markup {
                 }
                 dt { "Built by" }
                 dd {
-                    (machine.rust) ", profile " (machine.profile)
+                    (machine.rust) ", profile " (machine.profile) ", source " code { (machine.revision) }
                     @if machine.profile != "release" { " " b.disturbed { "not a release build: these figures mean nothing" } }
                 }
                 dt { "Versions" }
                 dd { (machine.versions.join(", ")) }
                 dt { "Command" }
-                dd { code { (machine.command_line) } }
+                dd { code { (machine.command_line) } ", with " (document.repetition()) }
                 @if !machine.mitigations.is_empty() {
                     dt { "Mitigations of the processor's vulnerabilities" }
                     dd {
