@@ -27,6 +27,16 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// Whether this is the same program on the same machine, whatever it was told to do.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let identity = |it: &Self| {
+            let machine =
+                (it.host.clone(), it.cpu.clone(), it.processors, it.memory.clone(), it.kernel.clone());
+            (machine, it.rust.clone(), it.profile.clone(), it.revision.clone(), it.mitigations.clone())
+        };
+        identity(self) == identity(other)
+    }
+
     /// Looks around; what cannot be found out is an empty string.
     pub(crate) fn inspect(packages: &[&str]) -> Self {
         let cpu = labelled("/proc/cpuinfo", "model name");
@@ -41,11 +51,20 @@ impl Machine {
             profile: env!("ANYIO_BENCHES_PROFILE").to_owned(),
             revision: env!("ANYIO_BENCHES_REVISION").to_owned(),
             versions: locked_versions(packages),
-            command_line: std::env::args().collect::<Vec<_>>().join(" "),
+            command_line: command_line(),
             load_average: line("/proc/loadavg"),
             mitigations: mitigations(),
         }
     }
+}
+
+/// As it was typed, but for the folder that the program is in.
+fn command_line() -> String {
+    let mut words: Vec<_> = std::env::args().collect();
+    if let Some(program) = words.first_mut() {
+        *program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    words.join(" ")
 }
 
 fn locked_versions(packages: &[&str]) -> Vec<String> {

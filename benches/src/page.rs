@@ -9,6 +9,7 @@ mod html;
 mod idle;
 mod lines;
 mod overview;
+mod provenance;
 mod requests;
 mod rows;
 

@@ -6,17 +6,18 @@ use super::{
     Document,
     chart::Chart,
     overview::{self, Line, Verdict},
+    provenance::provenance,
 };
 use crate::{report::DISTURBED, results, rows, statistics::Summary, workloads::idle};
 
 const STYLE: &str = "
-body { font: 15px/1.45 sans-serif; max-width: 1180px; margin: 2em auto; padding: 0 1em; color: #1c1c1c; background: #fafafa }
+body { font: 15px/1.45 sans-serif; max-width: 1280px; margin: 2em auto; padding: 0 1em; color: #1c1c1c; background: #fafafa }
 h1, h2, h3 { line-height: 1.2 } h2 { margin-top: 2.2em; border-bottom: 1px solid #ccc }
 table { border-collapse: collapse; margin: .6em 0 1.4em; font-size: 13px; background: #fff }
-td, th { padding: .2em .6em; border: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums }
+td, th { padding: .2em .45em; border: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums }
 td:first-child, th:first-child { text-align: left; white-space: nowrap } th { background: #f0f0f0 }
 .better { background: #cfe8d5 } .worse { background: #f3cfc8 } .even { background: #fff }
-.scroll { overflow-x: auto } code { background: #eee; padding: 0 .3em; overflow-wrap: anywhere }
+table.text td, table.text th { text-align: left } .scroll { overflow-x: auto } code { background: #eee; padding: 0 .3em; overflow-wrap: anywhere }
 figure { margin: 1em 0; background: #fff; border: 1px solid #ddd; overflow-x: auto; max-width: 862px }
 svg { display: block; max-width: 100%; height: auto } .note { color: #555 } .disturbed { color: #a33 }
 dt { font-weight: bold } dd { margin: 0 0 .3em 1em }
@@ -24,8 +25,9 @@ dt { font-weight: bold } dd { margin: 0 0 .3em 1em }
 
 /// The whole page, of one section for each document.
 pub(super) fn page(sections: &[(&Document, Vec<Chart>)]) -> Markup {
-    let lines: Vec<Line> = sections.iter().flat_map(|(document, _)| overview::lines(document)).collect();
     let reference = sections.first().map_or("", |(document, _)| document.reference());
+    let lines: Vec<Line> =
+        sections.iter().flat_map(|(document, _)| overview::lines(document, reference)).collect();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -42,49 +44,15 @@ pub(super) fn page(sections: &[(&Document, Vec<Chart>)]) -> Markup {
                     between turns of the same rotation; shown is their median. Only ratios travel: absolute figures
                     belong to the machine. " code { "BENCHMARKS.md" } " explains the method."
                 }
-                @for (document, _) in sections { (provenance(document)) }
+                (provenance(&sections.iter().map(|(document, _)| *document).collect::<Vec<_>>()))
                 h2 { "Overview: everything ÷ " (reference) }
                 p.note {
-                    "Less is better in every line. Green is better than " (reference) ", red is worse, with both quartiles on
+                    "Less is better in every line. Green is better than the reference, red is worse, with both quartiles on
                     that side of 1; white is no difference that can be told. raw-… are loops by hand without an
                     executor: what the kernel allows."
                 }
                 (overview_table(&lines))
                 @for (document, charts) in sections { (section(document, charts)) }
-            }
-        }
-    }
-}
-
-/// What is needed to do it again.
-fn provenance(document: &Document) -> Markup {
-    let machine = document.machine();
-    html! {
-        details open {
-            summary { b { (document.workload()) } ", " (machine.date) }
-            dl {
-                dt { "Machine" }
-                dd {
-                    (machine.host) ": " (machine.cpu) ", " (machine.processors) " processors, " (machine.memory)
-                    ", Linux " (machine.kernel) "; load average at the start: " (machine.load_average)
-                }
-                dt { "Built by" }
-                dd {
-                    (machine.rust) ", profile " (machine.profile) ", source " code { (machine.revision) }
-                    @if machine.profile != "release" { " " b.disturbed { "not a release build: these figures mean nothing" } }
-                }
-                dt { "Versions" }
-                dd { (machine.versions.join(", ")) }
-                dt { "Command" }
-                dd { code { (machine.command_line) } ", with " (document.repetition()) }
-                @if !machine.mitigations.is_empty() {
-                    dt { "Mitigations of the processor's vulnerabilities" }
-                    dd {
-                        @for (name, state) in machine.mitigations.iter().filter(|(_, state)| *state != "Not affected") {
-                            (name) ": " (state) ". "
-                        }
-                    }
-                }
             }
         }
     }

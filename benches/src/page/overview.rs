@@ -1,7 +1,7 @@
 //! All ratios of all workloads in one table, in which a loss is as plain to see as a win.
 
 use super::Document;
-use crate::statistics::Summary;
+use crate::{peers::ALL, results::Unit, statistics::Summary};
 
 /// One line: what was measured, and each peer's ratio to the reference.
 pub(super) struct Line {
@@ -31,10 +31,12 @@ impl Verdict {
     }
 }
 
-/// The lines of a document. Less is better in all of them.
-pub(super) fn lines(document: &Document) -> Vec<Line> {
+/// The lines of a document. Less is better in all of them. A reference that is not the usual one is named.
+pub(super) fn lines(document: &Document, usual_reference: &str) -> Vec<Line> {
+    let other = Some(document.reference()).filter(|it| *it != usual_reference);
+    let beside = other.map_or_else(String::new, |reference| format!(" ÷ {reference}"));
     let line = |name: String, figure, ratios: Vec<(&String, Option<Summary>)>| Line {
-        name,
+        name: name + &beside,
         figure,
         ratios: ratios.into_iter().filter_map(|(peer, ratio)| Some((peer.clone(), ratio?))).collect(),
     };
@@ -45,6 +47,10 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
                 let name = || format!("{} {}", results.workload, cell.cell);
                 let cpu = peers().map(|it| (&it.peer, it.cpu_to_reference)).collect();
                 let mut lines = vec![line(name(), "CPU", cpu)];
+                if results.unit == Unit::Mebibyte {
+                    let time = peers().map(|it| (&it.peer, it.rate_to_reference.map(Summary::inverse)));
+                    lines.push(line(name(), "time", time.collect()));
+                }
                 if cell.cell.rate.is_some() {
                     let p50 = peers().map(|it| (&it.peer, it.p50_to_reference)).collect();
                     let p99 = peers().map(|it| (&it.peer, it.p99_to_reference)).collect();
@@ -68,7 +74,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     }
 }
 
-/// All peers of these lines, in order of appearance.
+/// All peers of these lines, in the order of the tables; those that are no peers any more come last.
 pub(super) fn peers(lines: &[Line]) -> Vec<String> {
     let mut peers: Vec<String> = Vec::new();
     for (peer, _) in lines.iter().flat_map(|line| &line.ratios) {
@@ -76,6 +82,8 @@ pub(super) fn peers(lines: &[Line]) -> Vec<String> {
             peers.push(peer.clone());
         }
     }
+    let place = |name: &String| ALL.iter().position(|peer| peer.name == name).unwrap_or(ALL.len());
+    peers.sort_by_key(place);
     peers
 }
 
