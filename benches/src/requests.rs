@@ -46,10 +46,20 @@ pub(crate) fn plain(cell: Cell) -> Result<(), &'static str> {
     }
 }
 
+/// What a server is called that takes part only where its peer is asked for by name.
+const IF_NAMED: &str = "-if-named";
+
 impl Workload {
-    /// The name of the server that this peer runs, if it has one.
+    /// The name of the server that this peer runs without being asked for, if it has one.
     fn server(&self, peer: &Peer) -> Option<&'static str> {
         [self.name, self.server].into_iter().find(|name| peer.server(name).is_some())
+    }
+
+    /// The name of the server that this peer runs if it is asked for.
+    fn server_if_named(&self, peer: &Peer) -> Option<&'static str> {
+        let mut names = peer.servers.iter().map(|(name, _)| *name);
+        let if_named = || names.find(|name| name.strip_suffix(IF_NAMED) == Some(self.server));
+        self.server(peer).or_else(if_named)
     }
 }
 
@@ -172,11 +182,11 @@ fn plan(workload: &Workload, arguments: &Arguments) -> anyhow::Result<Plan> {
         peers.insert(0, reference);
     }
     for (index, peer) in peers.iter().enumerate() {
-        ensure!(workload.server(peer).is_some(), "{} has no {} server", peer.name, workload.name);
+        ensure!(workload.server_if_named(peer).is_some(), "{} has no {} server", peer.name, workload.name);
         ensure!(!peers[..index].iter().any(|other| other.name == peer.name), "{} is named twice", peer.name);
     }
     Ok(Plan {
-        servers: peers.iter().filter_map(|peer| Some((*peer, workload.server(peer)?))).collect(),
+        servers: peers.iter().filter_map(|peer| Some((*peer, workload.server_if_named(peer)?))).collect(),
         reference,
         rounds: arguments.rounds.unwrap_or(if arguments.quick { QUICK_ROUNDS } else { ROUNDS }),
         slice: arguments.slice_ms.map_or(workload.slice, Duration::from_millis),

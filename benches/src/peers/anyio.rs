@@ -39,12 +39,16 @@ pub(crate) static URING_SPIN: Peer = Peer {
     about: "anyio on io_uring, looking for completions for 50 µs before it sleeps",
     packages: &["anyio", "io-uring"],
     by_hand: false,
-    servers: &[("latency", |ready| serve(builder(Backend::Uring).spin(SPIN), ready, echo))],
+    servers: &[("latency", echo_spinning), ("echo-if-named", echo_spinning)],
     jobs: &[],
 };
 
 /// How long to look for completions before sleeping.
 const SPIN: Duration = Duration::from_micros(50);
+
+fn echo_spinning(ready: Ready) -> anyhow::Result<()> {
+    serve(builder(Backend::Uring).spin(SPIN), ready, echo)
+}
 
 pub(crate) static POLL: Peer = Peer {
     name: "anyio-poll",
