@@ -11,6 +11,7 @@ mod cores;
 mod glommio;
 mod monoio;
 mod plain_jobs;
+mod raw_bundle;
 mod raw_direct;
 mod raw_epoll;
 mod raw_multishot;
@@ -38,6 +39,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &raw_oneshot::PEER,
     &raw_multishot::PEER,
     &raw_direct::PEER,
+    &raw_bundle::PEER,
     &raw_epoll::PEER,
     &raw_zerocopy::PEER,
 ];

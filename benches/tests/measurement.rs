@@ -2,9 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::{SocketAddr, TcpStream},
-    process::{Command, Stdio},
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_anyio-benches");
@@ -133,18 +135,51 @@ fn measure_idle(arguments: &[&str]) -> serde_json::Value {
 
 #[test]
 fn a_server_ends_when_its_standard_input_closes() {
+    let (mut server, address) = echo_server("raw-epoll");
+    let _connection = TcpStream::connect(address).unwrap();
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
+}
+
+/// Starts a server, which ends with its standard input.
+fn echo_server(peer: &str) -> (Child, SocketAddr) {
     let mut server = Command::new(COMMAND)
-        .args(["serve", "echo", "raw-epoll", "--core", "0"])
+        .args(["serve", "echo", peer, "--core", "0"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address: SocketAddr = line.trim().parse().unwrap();
-    let _connection = TcpStream::connect(address).unwrap();
-    drop(server.stdin.take());
-    assert!(server.wait().unwrap().success());
+    (server, line.trim().parse().unwrap())
+}
+
+#[test]
+fn much_comes_back_as_it_was_sent() {
+    let sent: Vec<u8> =
+        (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for peer in ["anyio-uring", "raw-oneshot", "raw-multishot", "raw-direct", "raw-bundle", "raw-epoll"] {
+        let (mut server, address) = echo_server(peer);
+        let connection = TcpStream::connect(address).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let received = thread::scope(|threads| {
+            threads.spawn(|| {
+                (&connection).write_all(&sent).unwrap();
+                connection.shutdown(Shutdown::Write).unwrap();
+            });
+            let mut received = Vec::new();
+            let mut piece = vec![0; 1 << 16];
+            loop {
+                match (&connection).read(&mut piece).unwrap() {
+                    0 => return received,
+                    length => received.extend_from_slice(&piece[..length]),
+                }
+            }
+        });
+        assert!(received == sent, "{peer}: {} bytes of {} came back", received.len(), sent.len());
+        drop(server.stdin.take());
+        assert!(server.wait().unwrap().success());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! flight. A buffer that a completion named belongs to its connection until it was sent or thrown away, and only
 //! then goes back to the kernel. The buffers' memory is leaked (see `buffer_ring`), so no completion is too late.
 
-mod buffer_ring;
+pub(super) mod buffer_ring;
 mod socket;
 
 use std::{
@@ -38,6 +38,8 @@ pub(crate) static PEER: Peer = Peer {
     jobs: &[],
 };
 
+const BUFFERS: u16 = 256;
+const BUFFER_BYTES: usize = 16 * 1024;
 const ACCEPT: u64 = u64::MAX;
 /// How many sockets the ring's own table has room for.
 const DIRECT_DESCRIPTORS: u32 = 16_384;
@@ -70,7 +72,7 @@ pub(super) fn echo(ready: Ready, table: Table) -> anyhow::Result<()> {
     ready.listening_on(listener.local_addr()?)?;
     let mut ring = ring()?;
     let (submitter, queue, mut completions) = ring.split();
-    let mut buffers = BufferRing::register(&submitter)?;
+    let mut buffers = BufferRing::register(&submitter, BUFFERS, BUFFER_BYTES)?;
     if table == Table::Ring {
         submitter.register_files_sparse(DIRECT_DESCRIPTORS)?;
     }
