@@ -47,7 +47,9 @@ pub(super) fn lines(document: &Document, usual_reference: &str) -> Vec<Line> {
                 let name = || format!("{} {}", results.workload, cell.cell);
                 let cpu = peers().map(|it| (&it.peer, it.cpu_to_reference)).collect();
                 let mut lines = vec![line(name(), "CPU", cpu)];
-                if results.unit == Unit::Mebibyte {
+                // With one connection what counts is how long it takes.
+                let alone = cell.cell.connections == 1 && cell.cell.rate.is_none();
+                if alone || results.unit == Unit::Mebibyte {
                     let time = peers().map(|it| (&it.peer, it.rate_to_reference.map(Summary::inverse)));
                     lines.push(line(name(), "time", time.collect()));
                 }
