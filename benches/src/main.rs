@@ -20,6 +20,7 @@ mod requests;
 mod results;
 mod rotation;
 mod rows;
+mod sample_files;
 mod server;
 mod socket_pairs;
 mod statistics;

@@ -8,6 +8,7 @@ mod anyio;
 mod compio;
 pub(crate) mod connection;
 mod cores;
+mod file_jobs;
 mod glommio;
 mod monoio;
 mod plain_jobs;
@@ -16,8 +17,10 @@ mod raw_direct;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
+mod raw_ring;
 mod raw_zerocopy;
 mod smol;
+mod std;
 mod tokio;
 mod tokio_uring;
 
@@ -36,12 +39,15 @@ pub(crate) static ALL: &[&Peer] = &[
     &compio::PEER,
     &glommio::PEER,
     &smol::PEER,
+    &std::PEER,
     &raw_oneshot::PEER,
     &raw_multishot::PEER,
     &raw_direct::PEER,
     &raw_bundle::PEER,
     &raw_epoll::PEER,
     &raw_zerocopy::PEER,
+    &raw_ring::PEER,
+    &raw_ring::FIXED,
 ];
 
 /// Runs a server until the process ends.

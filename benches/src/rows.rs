@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::peers::{self, Peer};
 
-pub(crate) use measuring::run;
+pub(crate) use measuring::{run, run_in};
 
 /// Something that is done many times.
 pub(crate) struct Row {
@@ -47,6 +47,7 @@ impl Figure {
 
 /// The options of these workloads.
 #[derive(Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// The peers to measure, by name [default: all]
     #[arg(long, value_delimiter = ',', value_parser = peers::named)]

@@ -5,9 +5,11 @@
 mod accept;
 pub(crate) mod cancel;
 mod echo;
+pub(crate) mod files;
 mod http;
 pub(crate) mod idle;
 mod latency;
+pub(crate) mod processes;
 mod stream;
 pub(crate) mod tasks;
 
@@ -33,6 +35,10 @@ pub(crate) enum Command {
     Tasks(rows::Arguments),
     /// Cancelling thousands of receives, or up to a million other waits, at once.
     Cancel(rows::Arguments),
+    /// Files: random reads at several depths, long reads and writes, many small files.
+    Files(files::Arguments),
+    /// Other processes, started and waited for.
+    Processes(rows::Arguments),
 }
 
 impl Command {
@@ -46,6 +52,8 @@ impl Command {
             Self::Idle(arguments) => idle::run(arguments),
             Self::Tasks(arguments) => tasks::run(arguments),
             Self::Cancel(arguments) => cancel::run(arguments),
+            Self::Files(arguments) => files::run(arguments),
+            Self::Processes(arguments) => processes::run(arguments),
         }
     }
 }
@@ -56,4 +64,9 @@ pub(crate) fn described() -> Vec<(String, String)> {
         .get_subcommands()
         .map(|it| (it.get_name().to_owned(), it.get_about().map(ToString::to_string).unwrap_or_default()))
         .collect()
+}
+
+/// Whether a worker may use both processors: where the kernel or other threads do a part of the work.
+pub(crate) fn uses_both_cores(workload: &str) -> bool {
+    [files::WORKLOAD, processes::WORKLOAD].contains(&workload)
 }

@@ -238,3 +238,17 @@ fn servers_on_all_cores_are_compared_with_tokio_s_own() {
     assert_eq!(results["reference"], "tokio-mt");
     assert_that_anyio_answered_in_all_cells(&results, 1);
 }
+
+#[test]
+fn every_peer_does_its_rows_of_files() {
+    let results = measure_rows("files", &["--folder", env!("CARGO_TARGET_TMPDIR")]);
+    assert_eq!(results["rows"].as_array().unwrap().len(), 10);
+    assert_that_all_peers_did_all_rows(&results);
+}
+
+#[test]
+fn every_peer_does_its_rows_of_processes() {
+    let results = measure_rows("processes", &[]);
+    assert_eq!(results["rows"].as_array().unwrap().len(), 2);
+    assert_that_all_peers_did_all_rows(&results);
+}

@@ -2,7 +2,9 @@
 
 mod all_cores;
 mod cancel;
+mod files;
 mod http;
+mod processes;
 mod stream;
 mod tasks;
 
@@ -31,7 +33,12 @@ pub(crate) static URING: Peer = Peer {
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
     ],
-    jobs: &[("tasks", tasks::URING), ("cancel", cancel::URING)],
+    jobs: &[
+        ("tasks", tasks::URING),
+        ("cancel", cancel::URING),
+        ("files", files::URING),
+        ("processes", processes::URING),
+    ],
 };
 
 pub(crate) static URING_SPIN: Peer = Peer {
@@ -61,7 +68,12 @@ pub(crate) static POLL: Peer = Peer {
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
     ],
-    jobs: &[("tasks", tasks::POLL), ("cancel", cancel::POLL)],
+    jobs: &[
+        ("tasks", tasks::POLL),
+        ("cancel", cancel::POLL),
+        ("files", files::POLL),
+        ("processes", processes::POLL),
+    ],
 };
 
 /// The same jobs on one of the back ends.

@@ -1,6 +1,8 @@
 //! compio on io_uring, with the options of the ring that its documentation has for a single thread.
 
 mod cancel;
+mod files;
+mod processes;
 mod tasks;
 
 use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
@@ -35,7 +37,12 @@ pub(crate) static PEER: Peer = Peer {
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[
+        ("tasks", tasks::JOBS),
+        ("cancel", cancel::JOBS),
+        ("files", files::JOBS),
+        ("processes", processes::JOBS),
+    ],
 };
 
 /// As large a ring as thousands of operations need to be cancelled in it.

@@ -3,6 +3,7 @@
 //! The one unsafe block hands a listener over by its descriptor, as there is no safe way to.
 
 mod cancel;
+mod files;
 mod tasks;
 
 use std::{
@@ -41,7 +42,7 @@ pub(crate) static PEER: Peer = Peer {
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("files", files::JOBS)],
 };
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

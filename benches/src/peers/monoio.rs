@@ -1,6 +1,7 @@
 //! monoio on io_uring.
 
 mod cancel;
+mod files;
 mod tasks;
 
 use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
@@ -33,7 +34,7 @@ pub(crate) static PEER: Peer = Peer {
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("files", files::JOBS)],
 };
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -1,6 +1,7 @@
 //! smol with one executor on one thread.
 
 mod cancel;
+mod processes;
 mod tasks;
 
 use std::{future::Future, io, net::Ipv4Addr, rc::Rc};
@@ -31,7 +32,7 @@ pub(crate) static PEER: Peer = Peer {
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("processes", processes::JOBS)],
 };
 
 thread_local! {

@@ -1,8 +1,10 @@
 //! tokio with its current_thread scheduler.
 
 mod cancel;
+mod files;
 mod multi_thread;
 mod pinned;
+mod processes;
 mod tasks;
 
 use std::{future::Future, io, net::Ipv4Addr};
@@ -35,7 +37,12 @@ pub(crate) static PEER: Peer = Peer {
         ("http", |ready| runtime()?.block_on(listen(ready, serve_http))),
         ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
     ],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    jobs: &[
+        ("tasks", tasks::JOBS),
+        ("cancel", cancel::JOBS),
+        ("files", files::JOBS),
+        ("processes", processes::JOBS),
+    ],
 };
 
 fn runtime() -> io::Result<Runtime> {

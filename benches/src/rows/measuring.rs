@@ -1,6 +1,6 @@
 //! The rotation of workers through one row after the other.
 
-use std::{fs::File, io::BufWriter, time::Instant};
+use std::{fs::File, io::BufWriter, path::Path, time::Instant};
 
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,6 +27,16 @@ const QUICK_ROUNDS: u32 = 5;
 
 /// Measures the chosen rows of a workload.
 pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Arguments) -> anyhow::Result<()> {
+    run_in(Path::new("."), workload, rows, arguments)
+}
+
+/// Measures the chosen rows of a workload, with workers in a folder.
+pub(crate) fn run_in(
+    folder: &Path,
+    workload: &'static str,
+    rows: &'static [Row],
+    arguments: &Arguments,
+) -> anyhow::Result<()> {
     let interrupt = Interrupt::install()?;
     limits::raise_open_files()?;
     let peers = chosen_peers(workload, arguments)?;
@@ -55,7 +65,7 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
     for row in rows {
         progress.set_message(row.name);
         let rotation =
-            Rotation { workload, row, arguments, rounds, interrupt: &interrupt, progress: &progress };
+            Rotation { folder, workload, row, arguments, rounds, interrupt: &interrupt, progress: &progress };
         let (turns, failures) = rotation.measure(&peers, &mut random)?;
         let result = RowResult::new(row, turns, failures, reference);
         progress.suspend(|| print!("{}", table::row(&result, reference)));
@@ -103,6 +113,7 @@ fn chosen_rows(rows: &'static [Row], chosen: &[String]) -> anyhow::Result<Vec<&'
 
 /// How one row is measured.
 struct Rotation<'a> {
+    folder: &'a Path,
     workload: &'static str,
     row: &'static Row,
     arguments: &'a Arguments,
@@ -124,7 +135,7 @@ impl Rotation<'_> {
         for (place, peer) in peers.iter().enumerate() {
             turns.push(Turns { peer: peer.name, turns: Vec::new() });
             if peer.job(self.workload, self.row.job).is_some() {
-                let worker = Worker::start(self.workload, peer, self.row.job, core, other_core)?;
+                let worker = Worker::start(self.folder, self.workload, peer, self.row.job, core, other_core)?;
                 runners.push((place, worker));
             }
         }
