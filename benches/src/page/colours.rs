@@ -14,9 +14,15 @@ const KNOWN: &[(&str, RGBColor)] = &[
     ("compio", RGBColor(132, 176, 22)),
     ("glommio", RGBColor(124, 58, 237)),
     ("smol", RGBColor(219, 39, 119)),
+    ("std", RGBColor(170, 110, 150)),
     ("raw-oneshot", RGBColor(40, 40, 40)),
     ("raw-multishot", RGBColor(90, 90, 90)),
+    ("raw-direct", RGBColor(100, 120, 130)),
+    ("raw-bundle", RGBColor(150, 130, 110)),
     ("raw-epoll", RGBColor(150, 150, 150)),
+    ("raw-zerocopy", RGBColor(180, 140, 100)),
+    ("raw-ring", RGBColor(60, 60, 60)),
+    ("raw-ring-fixed", RGBColor(120, 120, 120)),
 ];
 
 const OTHERS: &[RGBColor] =
