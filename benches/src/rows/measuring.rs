@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Arguments, Row,
-    results::{Failure, Results, RowResult, Turn, Turns},
+    results::{Results, RowResult, Turn, Turns},
     table,
 };
 use crate::{
@@ -15,8 +15,10 @@ use crate::{
     limits,
     machine::Machine,
     measure::run_queue_wait,
+    page::{self, Document},
     peers::{self, Peer},
     report,
+    results::Failure,
     worker::Worker,
 };
 
@@ -44,7 +46,7 @@ pub(crate) fn run_in(
         arguments.json.as_ref().map(|path| File::create(path).with_context(|| path.display().to_string()));
     let json = json.transpose()?;
 
-    let machine = Machine::inspect(&peers::packages(&peers));
+    let machine = Machine::inspect(&peers::packages(peers.iter().copied()));
     print!("{}", report::header(&machine));
     let mut random = fastrand::Rng::with_seed(arguments.seed);
     let total = (rows.len() * peers.len()) as u64 * u64::from(rounds + 1);
@@ -52,8 +54,14 @@ pub(crate) fn run_in(
         "{bar:30} {pos}/{len} turns, {elapsed} gone, {eta} left  {msg}",
     )?);
     let reference = arguments.reference.name;
-    let mut results =
-        Results { machine, workload, reference, rounds, seed: arguments.seed, rows: Vec::new() };
+    let mut results = Results {
+        machine,
+        workload: workload.to_owned(),
+        reference: reference.to_owned(),
+        rounds,
+        seed: arguments.seed,
+        rows: Vec::new(),
+    };
     for row in rows {
         progress.set_message(row.name);
         let rotation =
@@ -67,6 +75,9 @@ pub(crate) fn run_in(
     print!("{}", table::overview(&results, &peers));
     if let Some(file) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), &results)?;
+    }
+    if let Some(folder) = &arguments.report {
+        page::write(folder, &[Document::Rows(results)])?;
     }
     Ok(())
 }
@@ -142,7 +153,7 @@ impl Rotation<'_> {
                         working.push((place, worker));
                     }
                     Err(error) => failures.push(Failure {
-                        peer: worker.peer.name,
+                        peer: worker.peer.name.to_owned(),
                         rotation,
                         error: format!("{error:#}"),
                     }),
