@@ -2,7 +2,8 @@
 
 use super::{
     accepting::Accepting,
-    connecting, serve,
+    attribute::{self, RawDescriptor},
+    connecting,
     socket::Socket,
     stream_methods::stream,
     tcp::{Role, take_over},
@@ -10,7 +11,9 @@ use super::{
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
-    streams::{ByteReceiveStream, ByteSendStream, ByteStream},
+    streams::{
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+    },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use socket2::{Domain, SockAddr, SockRef};
@@ -18,7 +21,7 @@ use std::{
     convert::Infallible,
     fmt, fs, io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::{FileTypeExt, PermissionsExt},
     },
     path::{Path, PathBuf},
@@ -95,6 +98,15 @@ impl fmt::Debug for UnixStream {
             .field("local_path", &self.local_path().ok().flatten())
             .field("peer_path", &self.peer_path().ok().flatten())
             .finish()
+    }
+}
+
+impl Attributes for UnixStream {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
+        request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
 
@@ -216,7 +228,7 @@ impl UnixListener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serve::serve(async || self.accept().await, handler).await
+        serving::serve(async || self.accept().await, handler).await
     }
 
     /// Closes the listener and waits until that is done. Its file stays.
@@ -228,6 +240,26 @@ impl UnixListener {
     /// The listener is closed in any case.
     pub async fn close(self) -> Result<()> {
         self.accepting.close().await
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> Result<UnixStream> {
+        self.accept().await
+    }
+
+    async fn close(self) -> Result<()> {
+        self.accepting.close().await
+    }
+}
+
+impl Attributes for UnixListener {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&SockRef::from(self)));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
 

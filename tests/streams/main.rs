@@ -1,7 +1,10 @@
 //! Streams of objects and of bytes.
 
+mod attributes;
+mod boxed;
 mod broadcast;
 mod conformance;
 mod io;
+mod listeners;
 mod memory;
 mod wrappers;
