@@ -7,4 +7,5 @@ mod conformance;
 mod io;
 mod listeners;
 mod memory;
+mod objects;
 mod wrappers;
