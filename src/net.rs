@@ -5,6 +5,7 @@ mod addresses;
 pub mod attribute;
 mod connectable;
 mod connecting;
+mod credentials;
 mod listening;
 mod receiving;
 mod sending;
@@ -15,5 +16,6 @@ mod unix;
 
 pub use addresses::ToSocketAddrs;
 pub use connectable::{TcpConnectable, UnixConnectable};
+pub use credentials::PeerCredentials;
 pub use tcp::{TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};

@@ -17,6 +17,7 @@
 
 pub use crate::streams::RawDescriptor;
 
+use super::PeerCredentials;
 use crate::streams::Attribute;
 use socket2::{Domain, SockRef};
 use std::{net::SocketAddr, path::PathBuf};
@@ -48,6 +49,8 @@ attributes! {
     LocalPath: PathBuf,
     /// The path of the other side's UNIX socket. Unknown if it has none.
     RemotePath: PathBuf,
+    /// Who is at the other side of a UNIX connection.
+    Peer: PeerCredentials,
 }
 
 pub(super) fn family_of(socket: &SockRef<'_>) -> Option<Domain> {

@@ -1,9 +1,10 @@
 //! UNIX domain sockets.
 
 use super::{
+    PeerCredentials,
     accepting::Accepting,
     attribute::{self, RawDescriptor},
-    connecting,
+    connecting, credentials,
     socket::Socket,
     stream_methods::stream,
     tcp::{Role, take_over},
@@ -86,6 +87,14 @@ impl UnixStream {
         path_of(self.socket.options().local_addr(), "getsockname")
     }
 
+    /// Who is at the other side: who had connected, or listened, when the connection was made.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn peer_credentials(&self) -> Result<PeerCredentials> {
+        credentials::of_peer(self.as_fd()).map_err(|error| Error::of_stream(error, "SO_PEERCRED"))
+    }
+
     /// Any option of the socket.
     pub fn options(&self) -> SockRef<'_> {
         self.socket.options()
@@ -105,6 +114,7 @@ impl Attributes for UnixStream {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
         request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
+        request.provide_if_known::<attribute::Peer>(|| self.peer_credentials().ok());
         request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }

@@ -5,7 +5,8 @@ use anyio::{
     net::{
         TcpListener, TcpStream, UnixListener, UnixStream,
         attribute::{
-            Family, LocalAddress, LocalPath, LocalPort, RawDescriptor, RemoteAddress, RemotePath, RemotePort,
+            Family, LocalAddress, LocalPath, LocalPort, Peer, RawDescriptor, RemoteAddress, RemotePath,
+            RemotePort,
         },
     },
     process::{self, Command, Stdio},
@@ -16,7 +17,10 @@ use anyio::{
     tempfile::TemporaryDirectory,
 };
 use socket2::Domain;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::{
+    fd::{AsFd, AsRawFd},
+    unix::fs::MetadataExt,
+};
 
 #[anyio::test]
 async fn a_tcp_stream_knows_both_ends_through_wrappers_and_boxes() -> Result<()> {
@@ -51,6 +55,10 @@ async fn a_unix_stream_knows_the_paths_that_there_are() -> Result<()> {
     let client = UnixStream::connect(&path).await?;
     assert_eq!(client.extra::<RemotePath>().as_deref(), Some(path.as_ref()));
     assert_eq!(client.extra::<LocalPath>(), None);
+    let folder = std::fs::metadata(folder.path())?;
+    let peer = client.extra::<Peer>().unwrap();
+    assert_eq!(peer.user, folder.uid());
+    assert!(peer.process.is_none_or(|number| number == std::process::id()));
     assert_eq!(client.extra::<Family>(), Some(Domain::UNIX));
     assert_eq!(client.extra::<RemoteAddress>(), None);
     Ok(())
