@@ -4,6 +4,7 @@ mod blocked;
 mod conformance;
 mod harness;
 mod memory_stream;
+mod object_conformance;
 mod sequencer;
 
 pub use blocked::wait_all_tasks_blocked;
@@ -11,4 +12,5 @@ pub use conformance::{check_half_closeable_stream, check_one_way_stream, check_t
 #[doc(hidden)]
 pub use harness::{Verdict, run_test};
 pub use memory_stream::{MemoryByteStream, memory_stream_pair};
+pub use object_conformance::check_object_stream;
 pub use sequencer::{Sequencer, SequencerTurn};

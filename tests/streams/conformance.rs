@@ -1,16 +1,18 @@
 //! The streams of this crate do what their traits promise.
 
 use anyio::{
-    Error, Result,
-    net::{TcpListener, TcpStream},
+    Error, Result, cross,
+    net::{TcpListener, TcpStream, UnixStream},
     streams::{
-        BufferedByteStream, StapledByteStream,
+        BoxedObjectReceiveStream, BoxedObjectSendStream, BufferedByteStream, StapledByteStream,
         io::{ByteReader, ByteWriter, ReadStream, WriteStream},
+        memory,
+        objects::{ObjectItems, ObjectSink, SinkStream, TryItemStream},
     },
     task_group,
     testing::{
-        Sequencer, check_half_closeable_stream, check_one_way_stream, memory_stream_pair,
-        wait_all_tasks_blocked,
+        Sequencer, check_half_closeable_stream, check_object_stream, check_one_way_stream,
+        memory_stream_pair, wait_all_tasks_blocked,
     },
 };
 
@@ -46,6 +48,55 @@ async fn connection() -> Result<(TcpStream, TcpStream)> {
 #[anyio::test]
 async fn tcp_streams_conform() -> Result<()> {
     check_half_closeable_stream(connection).await
+}
+
+#[anyio::test]
+async fn unix_streams_conform() -> Result<()> {
+    check_half_closeable_stream(async || UnixStream::pair()).await
+}
+
+#[anyio::test]
+async fn halves_of_streams_conform() -> Result<()> {
+    check_one_way_stream(async || {
+        let (one, other) = connection().await?;
+        Ok((one.split().1, other.split().0))
+    })
+    .await?;
+    // Stapled together they are whole again.
+    check_half_closeable_stream(async || {
+        let (one, other) = connection().await?;
+        let staple = |stream: TcpStream| {
+            let (receive, send) = stream.split();
+            StapledByteStream::new(send, receive)
+        };
+        Ok((staple(one), staple(other)))
+    })
+    .await
+}
+
+#[anyio::test]
+async fn channels_and_boxes_around_their_ends_conform() -> Result<()> {
+    for capacity in [0, 1, 1000] {
+        check_object_stream(async || Ok(memory::channel(capacity))).await?;
+    }
+    check_object_stream(async || Ok(cross::channel(1))).await?;
+    check_object_stream(async || {
+        let (sender, receiver) = memory::channel(0);
+        Ok((BoxedObjectSendStream::new(sender), BoxedObjectReceiveStream::new(receiver)))
+    })
+    .await
+}
+
+#[anyio::test]
+async fn streams_of_objects_that_go_through_sinks_and_back_conform() -> Result<()> {
+    for capacity in [0, 1, 1000] {
+        check_object_stream(async || {
+            let (sender, receiver) = memory::channel(capacity);
+            Ok((SinkStream::new(ObjectSink::new(sender)), TryItemStream::new(ObjectItems::new(receiver))))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 #[anyio::test]

@@ -124,13 +124,14 @@ unsafe impl IoBufMut for AnyBufMut {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{AnyBuf, AnyBufMut};
+    use anyio_driver::{IoBuf, IoBufMut};
 
     #[test]
     fn bytes_inside_of_a_buffer_stay_where_they_are() {
         let buffer = AnyBufMut::new([1, 2, 3]);
         let pointer = buffer.pointer();
-        let moved = vec![buffer];
+        let moved = Box::new([buffer]);
         assert_eq!((moved[0].pointer(), moved[0].bytes()), (pointer, &[1, 2, 3][..]));
     }
 
