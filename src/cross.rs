@@ -29,7 +29,9 @@
 
 mod channel;
 mod event;
+mod notifier;
 mod sleepers;
 
-pub use channel::{CrossReceiver, CrossSender, channel};
+pub use channel::{CrossChannelStatistics, CrossReceiver, CrossSender, channel};
 pub use event::Event;
+pub use notifier::{Notifier, NotifierStatistics};

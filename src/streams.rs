@@ -1,22 +1,37 @@
 //! Streams: what bytes and objects flow through.
 
 mod attributes;
+mod boxed;
 pub mod broadcast;
 mod buffered;
 mod byte;
 mod byte_buffer;
+mod connectable;
 pub mod io;
 mod lines;
+mod listener;
 pub mod memory;
+mod multi_listener;
 mod object;
+pub mod objects;
+mod repeated;
+pub(crate) mod serving;
+mod shared;
 mod stapled;
 mod text;
 pub mod watch;
 
-pub use attributes::{Attribute, AttributeRequest, Attributes, extra};
+pub use attributes::{Attribute, AttributeRequest, Attributes, RawDescriptor, extra};
+pub use boxed::{
+    BoxedByteReceiveStream, BoxedByteSendStream, BoxedByteStream, BoxedConnectable, BoxedListener,
+    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream,
+};
 pub use buffered::BufferedByteStream;
 pub use byte::{ByteReceiveStream, ByteSendStream, ByteStream};
+pub use connectable::{BufferedConnectable, Connectable, TextConnectable};
 pub use lines::Lines;
+pub use listener::Listener;
+pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
 pub use stapled::{StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};

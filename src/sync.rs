@@ -13,6 +13,7 @@ mod capacity_limiter;
 mod condition;
 mod event;
 mod lock;
+mod once;
 mod once_cell;
 mod promise;
 mod resource_guard;
@@ -25,6 +26,7 @@ pub use capacity_limiter::{Borrower, CapacityLimiter, CapacityLimiterStatistics,
 pub use condition::{Condition, ConditionStatistics};
 pub use event::{Event, EventStatistics};
 pub use lock::{Lock, LockGuard, LockStatistics};
+pub use once::{Once, OnceStatistics};
 pub use once_cell::{OnceCell, OnceCellStatistics};
 pub use promise::{Promise, PromiseStatistics, PromiseStatus};
 pub use resource_guard::{ResourceGuard, ResourceInUse};

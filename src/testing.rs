@@ -5,6 +5,7 @@ mod conformance;
 mod harness;
 mod lockstep_stream;
 mod memory_stream;
+mod object_conformance;
 mod sequencer;
 mod tasks;
 
@@ -15,5 +16,6 @@ pub use conformance::{check_half_closeable_stream, check_one_way_stream, check_t
 pub use harness::{Verdict, run_test};
 pub use lockstep_stream::{LockstepByteStream, lockstep_stream_pair};
 pub use memory_stream::{MemoryByteStream, memory_stream_pair};
+pub use object_conformance::check_object_stream;
 pub use sequencer::{Sequencer, SequencerTurn};
 pub use tasks::{current_task, running_tasks};

@@ -387,6 +387,24 @@ async fn a_scope_whose_body_panicked_can_be_polled_after_its_parent_is_gone() ->
 }
 
 #[anyio::test]
+async fn futures_of_others_that_are_always_ready_let_other_tasks_run() -> Result<()> {
+    let done = Cell::new(false);
+    anyio::task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            done.set(true);
+            anyio::Ok(())
+        });
+        for _ in 0..100_000 {
+            foreign(ready(())).await?;
+        }
+        assert!(done.get());
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
 async fn futures_of_others_are_checkpoints_by_foreign() -> Result<()> {
     assert_eq!(foreign(ready(5)).await?, 5);
     assert_eq!(

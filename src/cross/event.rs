@@ -1,7 +1,7 @@
 //! Something that happens once, on any thread.
 
 use super::sleepers::{Sleeper, Sleepers};
-use crate::{error::Cancelled, runtime::WaitReason, scope::foreign_for};
+use crate::{error::Cancelled, runtime::WaitReason, scope::foreign_for, sync::EventStatistics};
 use std::{
     future::poll_fn,
     sync::atomic::{AtomicBool, Ordering},
@@ -29,8 +29,8 @@ pub struct Event {
 
 impl Event {
     /// An event that has not happened.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { set: AtomicBool::new(false), sleepers: Sleepers::new() }
     }
 
     /// Makes it happen: wakes all who wait, on whatever thread. Does nothing the second time.
@@ -42,6 +42,11 @@ impl Event {
     /// Whether it has happened.
     pub fn is_set(&self) -> bool {
         self.set.load(Ordering::SeqCst)
+    }
+
+    /// How it stands.
+    pub fn statistics(&self) -> EventStatistics {
+        EventStatistics { tasks_waiting: self.sleepers.len() }
     }
 
     /// Waits until it has happened.

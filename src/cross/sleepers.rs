@@ -28,25 +28,37 @@ struct List {
 }
 
 impl Sleepers {
+    pub(super) const fn new() -> Self {
+        let list = List { last: 0, wakers: VecDeque::new() };
+        Self { count: AtomicUsize::new(0), list: Mutex::new(list) }
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
     fn list(&self) -> MutexGuard<'_, List> {
         // No code that can panic runs under the lock, but for the cloning of a waker, which changes nothing.
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the one who has waited longest. Called after the change was made.
-    pub(super) fn wake_one(&self) {
+    /// Wakes those who have waited longest, up to `count` of them. Called after the change was made.
+    pub(super) fn wake(&self, count: usize) {
         fence(Ordering::SeqCst);
-        if self.count.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        let woken = {
-            let mut list = self.list();
-            let woken = list.wakers.pop_front();
-            self.count.store(list.wakers.len(), Ordering::SeqCst);
-            woken
-        };
-        if let Some((_, waker)) = woken {
-            waker.wake();
+        for _ in 0..count {
+            if self.len() == 0 {
+                return;
+            }
+            let woken = {
+                let mut list = self.list();
+                let woken = list.wakers.pop_front();
+                self.count.store(list.wakers.len(), Ordering::SeqCst);
+                woken
+            };
+            if let Some((_, waker)) = woken {
+                waker.wake();
+            }
         }
     }
 
@@ -126,7 +138,7 @@ impl<'a> Sleeper<'a> {
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
         if !self.leave() {
-            self.sleepers.wake_one();
+            self.sleepers.wake(1);
         }
     }
 }

@@ -9,8 +9,10 @@
 //! # Ok(()) }).unwrap();
 //! ```
 
+pub use crate::streams::RawDescriptor;
+
 use crate::streams::Attribute;
-use std::{os::fd::RawFd, path::PathBuf};
+use std::path::PathBuf;
 
 /// The path with which the file was opened. Unknown if it was not opened here.
 #[derive(Debug)]
@@ -18,12 +20,4 @@ pub enum Path {}
 
 impl Attribute for Path {
     type Value = PathBuf;
-}
-
-/// The number of the file's descriptor, which is the file's as long as that is open.
-#[derive(Debug)]
-pub enum RawDescriptor {}
-
-impl Attribute for RawDescriptor {
-    type Value = RawFd;
 }

@@ -222,6 +222,20 @@ macro_rules! stream {
             }
         }
 
+        /// Those of the whole stream.
+        impl Attributes for $receive_half {
+            fn provide(&self, request: &mut AttributeRequest<'_>) {
+                self.0.provide(request);
+            }
+        }
+
+        /// Those of the whole stream.
+        impl Attributes for $send_half {
+            fn provide(&self, request: &mut AttributeRequest<'_>) {
+                self.0.provide(request);
+            }
+        }
+
         impl std::ops::Deref for $receive_half {
             type Target = $stream;
 

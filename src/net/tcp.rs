@@ -1,11 +1,13 @@
 //! TCP.
 
+mod bind_all;
+
 use super::{
     accepting::Accepting,
     addresses::{Candidates, ToSocketAddrs},
+    attribute::{self, RawDescriptor},
     connecting::connect_any,
     listening::may_listen,
-    serve,
     socket::Socket,
     stream_methods::stream,
 };
@@ -13,7 +15,9 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     lowlevel::checkpoint_if_cancelled,
     runtime::{Core, Descriptor},
-    streams::{ByteReceiveStream, ByteSendStream, ByteStream},
+    streams::{
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+    },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -21,7 +25,7 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     rc::Rc,
     time::Duration,
 };
@@ -130,6 +134,17 @@ impl fmt::Debug for TcpStream {
     }
 }
 
+impl Attributes for TcpStream {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalAddress>(|| self.local_addr().ok());
+        request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
+        request.provide_if_known::<attribute::RemoteAddress>(|| self.peer_addr().ok());
+        request.provide_if_known::<attribute::RemotePort>(|| Some(self.peer_addr().ok()?.port()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
+    }
+}
+
 /// How a TCP listener is to be made.
 ///
 /// ```
@@ -193,8 +208,7 @@ impl TcpListenerOptions {
             unreachable!("what was resolved is addresses")
         };
         checkpoint_if_cancelled().await?;
-        let mut failure =
-            Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        let mut failure = nothing_to_listen_on();
         for address in addresses {
             match self.bind_to(address) {
                 Ok(socket) => {
@@ -219,6 +233,10 @@ impl TcpListenerOptions {
         socket.listen(self.backlog)?;
         Ok(socket)
     }
+}
+
+fn nothing_to_listen_on() -> Error {
+    Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"))
 }
 
 impl Default for TcpListenerOptions {
@@ -305,7 +323,7 @@ impl TcpListener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serve::serve(async || self.accept().await, handler).await
+        serving::serve(async || self.accept().await, handler).await
     }
 
     /// Closes the listener and waits until that is done.
@@ -317,6 +335,27 @@ impl TcpListener {
     /// The listener is closed in any case.
     pub async fn close(self) -> Result<()> {
         self.accepting.close().await
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> Result<TcpStream> {
+        self.accept().await
+    }
+
+    async fn close(self) -> Result<()> {
+        self.accepting.close().await
+    }
+}
+
+impl Attributes for TcpListener {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalAddress>(|| self.local_addr().ok());
+        request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&SockRef::from(self)));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
 

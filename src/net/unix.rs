@@ -1,8 +1,10 @@
 //! UNIX domain sockets.
 
 use super::{
+    PeerCredentials,
     accepting::Accepting,
-    connecting, serve,
+    attribute::{self, RawDescriptor},
+    connecting, credentials,
     socket::Socket,
     stream_methods::stream,
     tcp::{Role, take_over},
@@ -10,7 +12,9 @@ use super::{
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
-    streams::{ByteReceiveStream, ByteSendStream, ByteStream},
+    streams::{
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+    },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use socket2::{Domain, SockAddr, SockRef};
@@ -18,7 +22,7 @@ use std::{
     convert::Infallible,
     fmt, fs, io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::{FileTypeExt, PermissionsExt},
     },
     path::{Path, PathBuf},
@@ -83,6 +87,14 @@ impl UnixStream {
         path_of(self.socket.options().local_addr(), "getsockname")
     }
 
+    /// Who is at the other side: who had connected, or listened, when the connection was made.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn peer_credentials(&self) -> Result<PeerCredentials> {
+        credentials::of_peer(self.as_fd()).map_err(|error| Error::of_stream(error, "SO_PEERCRED"))
+    }
+
     /// Any option of the socket.
     pub fn options(&self) -> SockRef<'_> {
         self.socket.options()
@@ -95,6 +107,16 @@ impl fmt::Debug for UnixStream {
             .field("local_path", &self.local_path().ok().flatten())
             .field("peer_path", &self.peer_path().ok().flatten())
             .finish()
+    }
+}
+
+impl Attributes for UnixStream {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
+        request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
+        request.provide_if_known::<attribute::Peer>(|| self.peer_credentials().ok());
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
 
@@ -216,7 +238,7 @@ impl UnixListener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serve::serve(async || self.accept().await, handler).await
+        serving::serve(async || self.accept().await, handler).await
     }
 
     /// Closes the listener and waits until that is done. Its file stays.
@@ -228,6 +250,26 @@ impl UnixListener {
     /// The listener is closed in any case.
     pub async fn close(self) -> Result<()> {
         self.accepting.close().await
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> Result<UnixStream> {
+        self.accept().await
+    }
+
+    async fn close(self) -> Result<()> {
+        self.accepting.close().await
+    }
+}
+
+impl Attributes for UnixListener {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&SockRef::from(self)));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
 

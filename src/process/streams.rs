@@ -4,10 +4,10 @@ use crate::{
     error::Result,
     pipe::Sending,
     receiving::{FromPipe, Receiving},
-    streams::{ByteReceiveStream, ByteSendStream},
+    streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, RawDescriptor},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// What a child process reads. Dropping it closes the pipe, so that the child sees the end.
 #[derive(Debug)]
@@ -72,6 +72,13 @@ impl AsFd for ChildStdin {
 impl ByteSendStream for ChildStdin {
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
         self.0.send_buf(data).await
+    }
+}
+
+/// Knows its [`RawDescriptor`].
+impl Attributes for ChildStdin {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
 
@@ -164,6 +171,13 @@ macro_rules! output {
 
             async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
                 self.0.receive_into(buffer).await
+            }
+        }
+
+        /// Knows its [`RawDescriptor`].
+        impl Attributes for $stream {
+            fn provide(&self, request: &mut AttributeRequest<'_>) {
+                request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
             }
         }
     };

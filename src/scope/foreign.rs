@@ -73,6 +73,10 @@ impl<F: Future> Future for Foreign<F> {
                     Err(Cancelled::new())
                 });
             }
+            // One that is ready at once is a checkpoint too.
+            if this.wait.is_none() && core.poll_immediate(cx).is_pending() {
+                return Poll::Pending;
+            }
             let future = this.future.as_mut().as_pin_mut().expect("not polled after its output");
             if let Poll::Ready(output) = future.poll(cx) {
                 end(core, this.wait.take());

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     error::{Cancelled, Error, Result},
     runtime::{Core, WaitQueue, WaitReason, Waiter},
+    streams::{Attributes, ObjectReceiveStream},
 };
 use anyio_driver::Driver;
 use std::{future::poll_fn, io, marker::PhantomData, rc::Rc, sync::Arc, task::Poll};
@@ -128,6 +129,17 @@ impl SignalReceiver {
         self.received.listener.signals()
     }
 }
+
+/// Signals never end.
+impl ObjectReceiveStream for SignalReceiver {
+    type Item = Signal;
+
+    async fn receive(&mut self) -> Result<Option<Signal>> {
+        SignalReceiver::receive(self).await.map(Some)
+    }
+}
+
+impl Attributes for SignalReceiver {}
 
 impl Drop for SignalReceiver {
     fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! What a stream knows beyond its bytes, through all its wrappers.
 
-use std::any::Any;
+use std::{any::Any, os::fd::RawFd};
 
 /// Names a fact that streams may know, and its type. Usually a type without values.
 ///
@@ -26,6 +26,14 @@ use std::any::Any;
 pub trait Attribute: 'static {
     /// The type of the fact.
     type Value: 'static;
+}
+
+/// The number of the descriptor below, which is its owner's as long as that is open. Sockets, pipes and files know it.
+#[derive(Debug)]
+pub enum RawDescriptor {}
+
+impl Attribute for RawDescriptor {
+    type Value = RawFd;
 }
 
 /// What can be asked for [`Attribute`]s. Wrappers pass questions on to what they wrap.

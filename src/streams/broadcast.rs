@@ -22,6 +22,7 @@
 use crate::{
     error::{Error, Result},
     runtime::{WaitQueue, WaitReason},
+    streams::{Attributes, ObjectReceiveStream},
     sync::waiting::{Grant, Waiting},
 };
 use std::{
@@ -244,6 +245,16 @@ impl<T: Clone> BroadcastReceiver<T> {
         Receive(self).try_now().ok_or(Error::WouldBlock)
     }
 }
+
+impl<T: Clone> ObjectReceiveStream for BroadcastReceiver<T> {
+    type Item = Received<T>;
+
+    async fn receive(&mut self) -> Result<Option<Received<T>>> {
+        BroadcastReceiver::receive(self).await
+    }
+}
+
+impl<T> Attributes for BroadcastReceiver<T> {}
 
 impl<T> Clone for BroadcastReceiver<T> {
     fn clone(&self) -> Self {

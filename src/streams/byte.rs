@@ -109,3 +109,23 @@ pub trait ByteStream: ByteReceiveStream + ByteSendStream {
     /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
     async fn close(self) -> Result<()>;
 }
+
+impl<S: ByteReceiveStream + ?Sized> ByteReceiveStream for &mut S {
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        (**self).receive().await
+    }
+
+    async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+        (**self).receive_at_most(max_bytes).await
+    }
+
+    async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+        (**self).receive_into(buffer).await
+    }
+}
+
+impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
+    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+        (**self).send_buf(data).await
+    }
+}

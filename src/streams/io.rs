@@ -2,7 +2,7 @@
 //!
 //! [`ByteReader`] and [`ByteWriter`] make a receiving and a sending stream what the traits of `futures-io` and, with the
 //! feature `tokio-io`, those of tokio ask for; [`ByteIo`] is both in one. [`ReadStream`] and [`WriteStream`] make streams
-//! of what implements the traits of `futures-io`.
+//! of what implements the traits of `futures-io`, and with the feature `tokio-io` of what implements tokio's.
 //!
 //! ```
 //! use anyio::{Result, streams::{ByteSendStream, io::ByteReader}, testing::memory_stream_pair};
@@ -20,6 +20,8 @@
 //! What is read or written in a cancelled scope fails with the error `ECANCELED`, which becomes
 //! [`Error::Cancelled`](crate::Error::Cancelled) again when it is converted.
 
+#[cfg(feature = "tokio-io")]
+mod from_tokio;
 mod read_stream;
 mod reader;
 #[cfg(feature = "tokio-io")]
@@ -27,6 +29,8 @@ mod tokio;
 mod write_stream;
 mod writer;
 
+#[cfg(feature = "tokio-io")]
+pub use from_tokio::FromTokio;
 pub use read_stream::ReadStream;
 pub use reader::ByteReader;
 pub use write_stream::WriteStream;
@@ -45,10 +49,25 @@ pub struct ByteIo<R, W> {
     writer: ByteWriter<W>,
 }
 
-impl<R, W> ByteIo<R, W> {
+impl<R: super::ByteReceiveStream + 'static, W: super::ByteSendStream + 'static> ByteIo<R, W> {
     /// Reads from one stream and writes to the other, such as the halves of a TCP stream.
     pub fn new(receive_stream: R, send_stream: W) -> Self {
         Self { reader: ByteReader::new(receive_stream), writer: ByteWriter::new(send_stream) }
+    }
+
+    /// The part that reads and the part that writes.
+    pub fn into_parts(self) -> (ByteReader<R>, ByteWriter<W>) {
+        (self.reader, self.writer)
+    }
+}
+
+impl<R: super::ByteReceiveStream + 'static, W> futures_io::AsyncBufRead for ByteIo<R, W> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        self.get_mut().reader.poll_fill(cx)
+    }
+
+    fn consume(mut self: Pin<&mut Self>, count: usize) {
+        self.reader.consumed(count);
     }
 }
 

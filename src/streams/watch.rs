@@ -23,6 +23,7 @@
 use crate::{
     error::Result,
     runtime::{WaitQueue, WaitReason},
+    streams::{Attributes, ObjectReceiveStream},
     sync::waiting::{Grant, Waiting},
 };
 use std::{
@@ -209,6 +210,17 @@ impl<T> WatchReceiver<T> {
         self.watched.statistics()
     }
 }
+
+/// Gives the value each time it has changed, as [`changed`](WatchReceiver::changed) does.
+impl<T> ObjectReceiveStream for WatchReceiver<T> {
+    type Item = Rc<T>;
+
+    async fn receive(&mut self) -> Result<Option<Rc<T>>> {
+        self.changed().await
+    }
+}
+
+impl<T> Attributes for WatchReceiver<T> {}
 
 impl<T> Clone for WatchReceiver<T> {
     fn clone(&self) -> Self {

@@ -3,6 +3,7 @@
 use anyio::{
     CancelScope, Result,
     streams::{
+        BoxedObjectReceiveStream, ObjectReceiveStream,
         broadcast::{self, Received},
         watch,
     },
@@ -10,6 +11,24 @@ use anyio::{
     testing::wait_all_tasks_blocked,
 };
 use std::rc::Rc;
+
+#[anyio::test]
+async fn receivers_are_streams_of_objects() -> Result<()> {
+    let (sender, receiver) = broadcast::channel(8);
+    let mut receiver = BoxedObjectReceiveStream::new(receiver);
+    sender.send(1);
+    drop(sender);
+    assert_eq!(receiver.receive().await?, Some(Received::Item(1)));
+    assert_eq!(receiver.receive().await?, None);
+    let (sender, follower) = watch::channel(0);
+    let mut follower = BoxedObjectReceiveStream::new(follower);
+    sender.send(1);
+    sender.send(2);
+    drop(sender);
+    assert_eq!(follower.receive().await?.as_deref(), Some(&2));
+    assert_eq!(follower.receive().await?, None);
+    Ok(())
+}
 
 #[anyio::test]
 async fn every_receiver_gets_every_item() -> Result<()> {

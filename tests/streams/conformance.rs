@@ -1,17 +1,19 @@
 //! The streams of this crate do what their traits promise.
 
 use anyio::{
-    Error, Result,
+    Error, Result, cross,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     process::{ChildStdin, ChildStdout, Command, Stdio},
     streams::{
-        BufferedByteStream, StapledByteStream,
+        BoxedObjectReceiveStream, BoxedObjectSendStream, BufferedByteStream, StapledByteStream,
         io::{ByteReader, ByteWriter, ReadStream, WriteStream},
+        memory,
+        objects::{ObjectItems, ObjectSink, SinkStream, TryItemStream},
     },
     task_group,
     testing::{
-        Sequencer, check_half_closeable_stream, check_one_way_stream, lockstep_stream_pair,
-        memory_stream_pair, wait_all_tasks_blocked,
+        Sequencer, check_half_closeable_stream, check_object_stream, check_one_way_stream,
+        lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked,
     },
 };
 
@@ -102,6 +104,16 @@ async fn the_halves_of_sockets_conform() -> Result<()> {
         let ((_, sender), (receiver, _)) = (client.split(), server.split());
         Ok((sender, receiver))
     })
+    .await?;
+    // Stapled together they are whole again.
+    check_half_closeable_stream(async || {
+        let (one, other) = connection().await?;
+        let staple = |stream: TcpStream| {
+            let (receive, send) = stream.split();
+            StapledByteStream::new(send, receive)
+        };
+        Ok((staple(one), staple(other)))
+    })
     .await
 }
 
@@ -115,6 +127,31 @@ async fn pipes() -> Result<(ChildStdin, ChildStdout)> {
     let mut cat =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(false).spawn()?;
     Ok((cat.stdin.take().expect("it is piped"), cat.stdout.take().expect("it is piped")))
+}
+
+#[anyio::test]
+async fn channels_and_boxes_around_their_ends_conform() -> Result<()> {
+    for capacity in [0, 1, 1000] {
+        check_object_stream(async || Ok(memory::channel(capacity))).await?;
+    }
+    check_object_stream(async || Ok(cross::channel(1))).await?;
+    check_object_stream(async || {
+        let (sender, receiver) = memory::channel(0);
+        Ok((BoxedObjectSendStream::new(sender), BoxedObjectReceiveStream::new(receiver)))
+    })
+    .await
+}
+
+#[anyio::test]
+async fn streams_of_objects_that_go_through_sinks_and_back_conform() -> Result<()> {
+    for capacity in [0, 1, 1000] {
+        check_object_stream(async || {
+            let (sender, receiver) = memory::channel(capacity);
+            Ok((SinkStream::new(ObjectSink::new(sender)), TryItemStream::new(ObjectItems::new(receiver))))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 #[anyio::test]

@@ -4,11 +4,11 @@ use anyio::{
     CancelScope, Error, Result,
     streams::{
         ByteReceiveStream, ByteSendStream, StapledByteStream,
-        io::{ByteIo, ByteReader, ReadStream, WriteStream},
+        io::{ByteIo, ByteReader, ByteWriter, ReadStream, WriteStream},
     },
     testing::memory_stream_pair,
 };
-use futures_util::{AsyncReadExt, AsyncWriteExt, io::Cursor};
+use futures_util::{AsyncReadExt, AsyncWriteExt, FutureExt, io::Cursor};
 
 #[anyio::test]
 async fn bytes_written_are_read_at_the_other_end_and_so_is_the_end() -> Result<()> {
@@ -37,7 +37,36 @@ async fn a_cancelled_read_says_so_and_loses_nothing() -> Result<()> {
     let mut bytes = [0; 4];
     reader.read_exact(&mut bytes).await?;
     assert_eq!(&bytes, b"abcd");
-    assert!(reader.into_inner().0.is_some());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_reader_that_is_taken_apart_gives_back_the_stream_and_every_byte() -> Result<()> {
+    let (mut one, other) = memory_stream_pair();
+    let mut reader = ByteReader::new(other);
+    one.send("abcd").await?;
+    reader.read_exact(&mut [0; 1]).await?;
+    let (stream, rest) = reader.into_inner();
+    assert_eq!(rest.unwrap(), "bcd");
+    let mut reader = ByteReader::new(stream);
+    // A receive is in flight when the reader is taken apart.
+    assert!(reader.read(&mut [0; 4]).now_or_never().is_none());
+    one.send("ef").await?;
+    let (mut stream, rest) = reader.into_inner();
+    assert!(rest.is_none());
+    assert_eq!(stream.receive().await?.unwrap(), "ef");
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_writer_gives_back_the_stream_when_everything_is_sent() -> Result<()> {
+    let (one, mut other) = memory_stream_pair();
+    let mut writer = ByteWriter::new(one);
+    writer.write_all(b"abc").await?;
+    writer.flush().await?;
+    writer.into_inner().unwrap().send("d").await?;
+    assert_eq!(other.receive_at_most(3).await?.unwrap(), "abc");
+    assert_eq!(other.receive().await?.unwrap(), "d");
     Ok(())
 }
 

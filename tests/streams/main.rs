@@ -1,8 +1,12 @@
 //! Streams of objects and of bytes.
 
+mod attributes;
+mod boxed;
 mod broadcast;
 mod conformance;
 mod io;
+mod listeners;
 mod lockstep;
 mod memory;
+mod objects;
 mod wrappers;

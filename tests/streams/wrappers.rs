@@ -231,3 +231,13 @@ fn attributes_are_found_through_all_wrappers() {
     assert_eq!(boxed.extra::<Port>(), Some(3));
     assert_eq!(anyio::streams::extra::<Name>(&*boxed), None);
 }
+
+#[anyio::test]
+async fn a_lent_stream_is_wrapped_for_a_while() -> Result<()> {
+    let (mut one, mut other) = memory_stream_pair();
+    one.send("line\n").await?;
+    assert_eq!(BufferedByteStream::new(&mut other).receive_line(10).await?.unwrap(), "line");
+    TextStream::new(&mut one).send_text("text").await?;
+    assert_eq!(other.receive().await?.unwrap(), "text");
+    Ok(())
+}

@@ -1,10 +1,10 @@
-//! `Promise`, `Barrier`, `OnceCell`, `RwLock` and `ResourceGuard`.
+//! `Promise`, `Barrier`, `Once`, `OnceCell`, `RwLock` and `ResourceGuard`.
 
 use crate::lock::begin;
 use anyio::{
     CancelScope, Error, Result,
     lowlevel::checkpoint,
-    sync::{Barrier, OnceCell, Promise, PromiseStatus, ResourceGuard, RwLock},
+    sync::{Barrier, Once, OnceCell, Promise, PromiseStatus, ResourceGuard, RwLock},
     task_group,
     testing::wait_all_tasks_blocked,
 };
@@ -273,4 +273,30 @@ fn the_second_user_of_a_resource_is_refused() {
     assert_eq!(refused.to_string(), "another task is already writing");
     drop(using);
     drop(guard.enter().unwrap());
+}
+
+#[anyio::test]
+async fn something_is_done_once_while_others_wait_and_again_if_it_fails() -> Result<()> {
+    let (once, attempts) = (Once::new(), Cell::new(0));
+    let action = async || {
+        attempts.set(attempts.get() + 1);
+        checkpoint().await?;
+        if attempts.get() == 1 { Err(Error::EndOfStream) } else { Ok(()) }
+    };
+    task_group(async |tg| -> Result<()> {
+        let (once, action) = (&once, &action);
+        let failing = tg.start_soon(async move { anyio::Ok(once.call(action).await) });
+        for _ in 0..2 {
+            tg.start_soon(async move { once.call(action).await });
+        }
+        checkpoint().await?;
+        assert!(!once.is_completed());
+        assert_eq!(once.statistics().tasks_waiting, 2);
+        assert!(matches!(failing.await?, Err(Error::EndOfStream)));
+        Ok(())
+    })
+    .await?;
+    assert_eq!(attempts.get(), 2);
+    assert!(once.is_completed() && once.statistics().completed);
+    once.call(async || -> Result<()> { unreachable!("it is done") }).await
 }

@@ -1,6 +1,9 @@
 //! Reading from a stream of bytes.
 
-use crate::{error::Result, streams::ByteReceiveStream};
+use crate::{
+    error::Result,
+    streams::{ByteReceiveStream, repeated::Repeated, shared::Shared},
+};
 use anyio_driver::Chunk;
 use futures_io::{AsyncBufRead, AsyncRead};
 use std::{
@@ -9,64 +12,49 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-type Receiving<R> = Pin<Box<dyn Future<Output = (R, Result<Option<Chunk>>)>>>;
-
-/// Makes a stream of bytes something to read from.
+/// Makes a stream of bytes something to read from. Reads allocate nothing.
 ///
 /// # Cancel safety
 /// No byte is lost when a read is cancelled or dropped: what had begun goes on at the next read. If the scope in which it
 /// began is gone by then, it can no longer be cancelled until it has received something.
 pub struct ByteReader<R> {
-    state: State<R>,
+    // Dropped before the stream.
+    receiving: Repeated<(), Result<Option<Chunk>>>,
+    stream: Shared<R>,
     /// What was received and not yet read.
     chunk: Option<Chunk>,
 }
 
-enum State<R> {
-    Idle(R),
-    Receiving(Receiving<R>),
-    /// The stream was lost in a panic.
-    Lost,
-}
-
-// What is pinned lies in a box.
+// The stream lies elsewhere.
 impl<R> Unpin for ByteReader<R> {}
 
 impl<R> ByteReader<R> {
-    /// Reads from this stream.
-    pub fn new(stream: R) -> Self {
-        Self { state: State::Idle(stream), chunk: None }
-    }
-
-    /// The stream, unless a read has begun that has not ended, and what was received and not yet read.
-    pub fn into_inner(self) -> (Option<R>, Option<Chunk>) {
-        let stream = match self.state {
-            State::Idle(stream) => Some(stream),
-            State::Receiving(_) | State::Lost => None,
-        };
-        (stream, self.chunk)
+    /// The stream, and what was received from it and not yet read. A receive in flight is dropped, which loses nothing: the
+    /// stream gives what it would have brought.
+    pub fn into_inner(self) -> (R, Option<Chunk>) {
+        drop(self.receiving);
+        (self.stream.into_inner(), self.chunk.filter(|chunk| !chunk.is_empty()))
     }
 }
 
 impl<R: ByteReceiveStream + 'static> ByteReader<R> {
+    /// Reads from this stream.
+    pub fn new(stream: R) -> Self {
+        let stream = Shared::new(stream);
+        let share = stream.share();
+        let receiving =
+            Repeated::new(move |()| share.share().with(async |stream: &mut R| stream.receive().await));
+        Self { receiving, stream, chunk: None }
+    }
+
     /// What there is to read; nothing at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         while self.chunk.as_ref().is_none_or(|chunk| chunk.is_empty()) {
             self.chunk = None;
-            let mut receiving = match std::mem::replace(&mut self.state, State::Lost) {
-                State::Receiving(receiving) => receiving,
-                State::Idle(mut stream) => Box::pin(async move {
-                    let received = stream.receive().await;
-                    (stream, received)
-                }),
-                State::Lost => return Poll::Ready(Err(io::Error::other("an earlier read has panicked"))),
-            };
-            let Poll::Ready((stream, received)) = receiving.as_mut().poll(cx) else {
-                self.state = State::Receiving(receiving);
-                return Poll::Pending;
-            };
-            self.state = State::Idle(stream);
-            match received? {
+            if !self.receiving.is_running() {
+                self.receiving.begin(());
+            }
+            match ready!(self.receiving.poll(cx))? {
                 Some(chunk) => self.chunk = Some(chunk),
                 None => return Poll::Ready(Ok(&[])),
             }
@@ -108,7 +96,7 @@ impl<R: ByteReceiveStream + 'static> AsyncBufRead for ByteReader<R> {
 impl<R> fmt::Debug for ByteReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteReader")
-            .field("receiving", &matches!(self.state, State::Receiving(_)))
+            .field("receiving", &self.receiving.is_running())
             .field("buffered", &self.chunk.as_ref().map_or(0, |chunk| chunk.len()))
             .finish_non_exhaustive()
     }

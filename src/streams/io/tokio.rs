@@ -58,6 +58,16 @@ impl<R: ByteReceiveStream + 'static, W> AsyncRead for ByteIo<R, W> {
     }
 }
 
+impl<R: ByteReceiveStream + 'static, W> AsyncBufRead for ByteIo<R, W> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        self.get_mut().reader.poll_fill(cx)
+    }
+
+    fn consume(mut self: Pin<&mut Self>, count: usize) {
+        self.reader.consumed(count);
+    }
+}
+
 impl<R, W: ByteSendStream + 'static> AsyncWrite for ByteIo<R, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         AsyncWrite::poll_write(Pin::new(&mut self.writer), cx, bytes)

@@ -40,7 +40,7 @@ fn judge(error: &Error) -> Verdict {
 }
 
 /// Accepts for ever, and runs a handler for each connection as the child of a group of its own.
-pub(super) async fn serve<S, E, Via>(
+pub(crate) async fn serve<S, E, Via>(
     accept: impl AsyncFn() -> Result<S>,
     handler: impl AsyncFn(S) -> Result<(), E>,
 ) -> Result<Option<Infallible>, ErrorGroup<E>>

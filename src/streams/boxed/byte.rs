@@ -1,0 +1,156 @@
+//! Streams of bytes whose type is not known.
+
+use super::{
+    BoxedFuture,
+    buffer::{AnyBuf, AnyBufMut},
+};
+use crate::{
+    error::Result,
+    streams::{Attributes, ByteReceiveStream, ByteSendStream, ByteStream},
+};
+use anyio_driver::{Chunk, IoBuf, IoBufMut};
+
+trait AnyReceiveStream: Attributes {
+    fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>>;
+    fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
+    fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
+}
+
+impl<S: ByteReceiveStream + Attributes> AnyReceiveStream for S {
+    fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>> {
+        Box::pin(ByteReceiveStream::receive(self))
+    }
+
+    fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>> {
+        Box::pin(ByteReceiveStream::receive_at_most(self, max_bytes))
+    }
+
+    fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)> {
+        Box::pin(ByteReceiveStream::receive_into(self, buffer))
+    }
+}
+
+trait AnySendStream: Attributes {
+    fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)>;
+}
+
+impl<S: ByteSendStream + Attributes> AnySendStream for S {
+    fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)> {
+        Box::pin(ByteSendStream::send_buf(self, data))
+    }
+}
+
+trait AnyStream: AnyReceiveStream + AnySendStream {
+    fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>>;
+    fn close(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
+}
+
+impl<S: ByteStream + Attributes + 'static> AnyStream for S {
+    fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>> {
+        Box::pin(ByteStream::send_eof(self))
+    }
+
+    fn close(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
+        Box::pin(ByteStream::close(*self))
+    }
+}
+
+/// A stream that bytes come from, whatever its type. Each call allocates its future, and a box for a buffer that it is
+/// lent.
+pub struct BoxedByteReceiveStream(Box<dyn AnyReceiveStream>);
+
+impl BoxedByteReceiveStream {
+    /// Forgets the type of a stream.
+    pub fn new(stream: impl ByteReceiveStream + Attributes + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+/// A stream that bytes go to, whatever its type. Each call allocates its future, and a box for the buffer.
+pub struct BoxedByteSendStream(Box<dyn AnySendStream>);
+
+impl BoxedByteSendStream {
+    /// Forgets the type of a stream.
+    pub fn new(stream: impl ByteSendStream + Attributes + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+/// A stream of bytes in both directions, whatever its type. Each call allocates its future, and a box for a buffer that it
+/// is lent.
+///
+/// ```
+/// use anyio::{
+///     Result,
+///     net::{TcpStream, UnixStream},
+///     streams::{BoxedByteStream, ByteReceiveStream, ByteSendStream},
+/// };
+///
+/// async fn connect(address: &str) -> Result<BoxedByteStream> {
+///     Ok(match address.strip_prefix("unix:") {
+///         Some(path) => BoxedByteStream::new(UnixStream::connect(path).await?),
+///         None => BoxedByteStream::new(TcpStream::connect(address).await?),
+///     })
+/// }
+/// # anyio::run(async || -> Result<()> {
+/// # let (one, other) = UnixStream::pair()?;
+/// # let (mut one, mut other) = (BoxedByteStream::new(one), BoxedByteStream::new(other));
+/// # one.send("x").await?;
+/// # assert_eq!(other.receive().await?.unwrap(), "x");
+/// # let _ = connect;
+/// # Ok(()) }).unwrap();
+/// ```
+pub struct BoxedByteStream(Box<dyn AnyStream>);
+
+impl BoxedByteStream {
+    /// Forgets the type of a stream.
+    pub fn new(stream: impl ByteStream + Attributes + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+macro_rules! receiving {
+    ($($type:ident),*) => {$(
+        impl ByteReceiveStream for $type {
+            async fn receive(&mut self) -> Result<Option<Chunk>> {
+                self.0.receive().await
+            }
+
+            async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+                self.0.receive_at_most(max_bytes).await
+            }
+
+            async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+                let (result, buffer) = self.0.receive_into(AnyBufMut::new(buffer)).await;
+                (result, buffer.into_inner())
+            }
+        }
+    )*};
+}
+
+receiving!(BoxedByteReceiveStream, BoxedByteStream);
+
+macro_rules! sending {
+    ($($type:ident),*) => {$(
+        impl ByteSendStream for $type {
+            async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+                let (result, data) = self.0.send_buf(AnyBuf::new(data)).await;
+                (result, data.into_inner())
+            }
+        }
+    )*};
+}
+
+sending!(BoxedByteSendStream, BoxedByteStream);
+
+impl ByteStream for BoxedByteStream {
+    async fn send_eof(&mut self) -> Result<()> {
+        self.0.send_eof().await
+    }
+
+    async fn close(self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+super::boxed!([] BoxedByteReceiveStream, [] BoxedByteSendStream, [] BoxedByteStream);

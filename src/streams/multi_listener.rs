@@ -1,0 +1,136 @@
+//! Several listeners as one.
+
+use super::{Attribute, AttributeRequest, Attributes, Listener, extra};
+use crate::{
+    error::{CancelAware, Error, ErrorGroup, Result},
+    group::task_group,
+};
+use std::{cell::Cell, convert::Infallible, future::poll_fn, task::Poll};
+
+/// Several listeners as one. For listeners of different kinds see [`BoxedListener`](super::BoxedListener).
+///
+/// ```
+/// use anyio::{Result, net::{TcpListenerOptions, TcpStream}, streams::Listener};
+///
+/// # anyio::run(async || -> Result<()> {
+/// // A name such as "localhost:0" makes one listener for each of its addresses.
+/// let listener = TcpListenerOptions::new().bind_all("127.0.0.1:0").await?;
+/// for address in listener.listeners().iter().map(|listener| listener.local_addr()) {
+///     let _client = TcpStream::connect(address?).await?;
+///     let _server = listener.accept().await?;
+/// }
+/// # Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct MultiListener<L> {
+    listeners: Vec<L>,
+    /// Which one is asked first, so that each has its turn.
+    first: Cell<usize>,
+}
+
+impl<L> MultiListener<L> {
+    /// These listeners as one.
+    pub fn new(listeners: impl IntoIterator<Item = L>) -> Self {
+        Self { listeners: listeners.into_iter().collect(), first: Cell::new(0) }
+    }
+
+    /// The listeners.
+    pub fn listeners(&self) -> &[L] {
+        &self.listeners
+    }
+
+    /// The listeners.
+    pub fn into_listeners(self) -> Vec<L> {
+        self.listeners
+    }
+
+    /// The attribute of each listener that knows it, such as all
+    /// [local addresses](crate::net::attribute::LocalAddress). ([`extra`](Attributes::extra) gives that of the first.)
+    pub fn extras<A: Attribute>(&self) -> impl Iterator<Item = A::Value>
+    where
+        L: Attributes,
+    {
+        self.listeners.iter().filter_map(|listener| extra::<A>(listener))
+    }
+}
+
+impl<L: Listener> Listener for MultiListener<L> {
+    type Stream = L::Stream;
+
+    /// Waits for a stream from any of the listeners; they take turns if several have one. Each call makes a future for
+    /// each listener, which [`serve`](Listener::serve) does not.
+    ///
+    /// # Errors
+    /// Those of the listeners. With none it waits until the scope is cancelled.
+    async fn accept(&self) -> Result<L::Stream> {
+        if self.listeners.is_empty() {
+            return Err(crate::time::sleep_forever().await.into());
+        }
+        let (before, after) = self.listeners.split_at(self.first.get());
+        let mut accepting: Vec<_> =
+            after.iter().chain(before).map(|listener| Box::pin(listener.accept())).collect();
+        poll_fn(|cx| {
+            // Those behind the first that is ready are not polled any more, so they have taken nothing.
+            for (place, accept) in accepting.iter_mut().enumerate() {
+                if let Poll::Ready(accepted) = accept.as_mut().poll(cx) {
+                    self.first.set((self.first.get() + place + 1) % self.listeners.len());
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Serves on all listeners at the same time. If one fails for good, all end.
+    async fn serve<E, Via>(
+        &self,
+        handler: impl AsyncFn(L::Stream) -> Result<(), E>,
+    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+    where
+        E: CancelAware<Via> + From<Error>,
+    {
+        let handler = &handler;
+        task_group(async |tg| -> Result<Infallible, E> {
+            for listener in &self.listeners {
+                tg.start_soon(async move {
+                    let Err(group) = listener.serve(handler).await else { return Ok(()) };
+                    let mut errors = group.into_iter();
+                    let first = errors.next().expect("a group is never empty");
+                    // A child has one error.
+                    for error in errors {
+                        tg.start_soon(async move { Err::<(), E>(error) });
+                    }
+                    Err(first)
+                });
+            }
+            Err(Error::from(crate::time::sleep_forever().await).into())
+        })
+        .await
+    }
+
+    /// Closes one listener after the other and gives the first error.
+    async fn close(self) -> Result<()> {
+        let mut result = Ok(());
+        for listener in self.listeners {
+            let closed = listener.close().await;
+            result = result.and(closed);
+        }
+        result
+    }
+}
+
+impl<L> FromIterator<L> for MultiListener<L> {
+    fn from_iter<I: IntoIterator<Item = L>>(listeners: I) -> Self {
+        Self::new(listeners)
+    }
+}
+
+/// The attributes of all listeners; of those that several know, the first's.
+impl<L: Attributes> Attributes for MultiListener<L> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        for listener in &self.listeners {
+            listener.provide(request);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! An operation that is begun again and again, in the same memory.
+
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// An operation of an unknown type, which poll-based adapters keep in flight between two polls. Each begins with an `A`
+/// and ends with an `O`. Memory is allocated once.
+pub(super) struct Repeated<A, O>(Pin<Box<dyn Repeat<A, O>>>);
+
+trait Repeat<A, O> {
+    fn begin(self: Pin<&mut Self>, argument: A);
+    fn is_running(&self) -> bool;
+    /// Polls what runs.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O>;
+}
+
+pin_project! {
+    struct Operation<M, F> {
+        make: M,
+        #[pin]
+        running: Option<F>,
+    }
+}
+
+impl<A, F: Future, M: FnMut(A) -> F> Repeat<A, F::Output> for Operation<M, F> {
+    fn begin(self: Pin<&mut Self>, argument: A) {
+        let mut this = self.project();
+        let future = (this.make)(argument);
+        this.running.set(Some(future));
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let running = this.running.as_mut().as_pin_mut().expect("polled after it has begun");
+        let output = ready!(running.poll(cx));
+        this.running.set(None);
+        Poll::Ready(output)
+    }
+}
+
+impl<A, O> Repeated<A, O> {
+    /// An operation that is begun by calling `make`.
+    pub(super) fn new<F: Future<Output = O> + 'static>(make: impl FnMut(A) -> F + 'static) -> Self {
+        Self(Box::pin(Operation { make, running: None }))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.0.is_running()
+    }
+
+    /// Begins; what runs is dropped.
+    pub(super) fn begin(&mut self, argument: A) {
+        self.0.as_mut().begin(argument);
+    }
+
+    /// What has begun must have been polled to its end before the next begins.
+    ///
+    /// # Panics
+    /// If nothing runs.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<O> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<A, O> fmt::Debug for Repeated<A, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repeated").field("running", &self.is_running()).finish()
+    }
+}
