@@ -1,4 +1,4 @@
-//! Passes the versions locked in the workspace and the compiler's version on to the report's header.
+//! Passes the versions locked in the workspace, the compiler's version and the source's revision on to the report's header.
 
 use std::{env, fs, path::PathBuf, process::Command};
 
@@ -13,6 +13,21 @@ fn main() {
     let version = String::from_utf8(version.unwrap_or_default()).unwrap_or_default();
     println!("cargo::rustc-env=ANYIO_BENCHES_RUSTC={}", version.trim());
     println!("cargo::rustc-env=ANYIO_BENCHES_PROFILE={}", env::var("PROFILE").unwrap());
+    println!("cargo::rustc-env=ANYIO_BENCHES_REVISION={}", revision());
+}
+
+/// What git calls the source; nothing if it was not checked out with git.
+fn revision() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    // This file grows with each commit and each change of the branch.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    git(&["describe", "--always", "--dirty", "--abbrev=12"]).unwrap_or_default()
 }
 
 /// `name version` of each package in the lock file.

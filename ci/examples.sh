@@ -141,6 +141,26 @@ try_echo_server() {
     stop INT
 }
 
+# What build_runner writes and how it ends: with a failure if a command fails or takes too long.
+try_build_runner() {
+    local status=0
+    ANYIO_BACKEND=$1 timeout 60 "$programs/build_runner" 'echo out; echo oh no >&2' 'printf unfinished' >"$work/build"
+    for line in '[0]| out' '[0]! oh no' '[1]| unfinished' '0 of 2 commands failed'; do
+        grep -qxF -- "$line" "$work/build" || fail "build_runner does not write '$line': $(cat "$work/build")"
+    done
+    ANYIO_BACKEND=$1 timeout 60 "$programs/build_runner" --timeout 0.3 --grace 5 'sleep 1000' 'exit 3' >"$work/build" ||
+        status=$?
+    expect "build_runner's exit status after failures" 1 "$status"
+    grep -q '^\[0\] ended after 0.* since its time was over$' "$work/build" || fail "the slow command was not ended"
+    grep -q '^\[1\] exit status: 3 after' "$work/build" || fail "the failed command is not reported"
+    grep -qxF '2 of 2 commands failed' "$work/build" || fail "build_runner does not count failures"
+    status=0
+    ANYIO_BACKEND=$1 timeout 60 "$programs/build_runner" --jobs 2 --fail-fast 'sleep 1000' 'exit 3' 'echo never' \
+        >"$work/build" || status=$?
+    expect "build_runner's exit status after the first failure" 1 "$status"
+    ! grep -q never "$work/build" || fail "build_runner went on after a failure"
+}
+
 for source in examples/*.rs examples/*/main.rs; do
     name=${source#examples/}
     name=${name%.rs}
@@ -152,6 +172,7 @@ for backend in "${backends[@]}"; do
     echo "trying the examples on $backend"
     try_file_server "$backend"
     try_echo_server "$backend"
+    try_build_runner "$backend"
     ANYIO_BACKEND=$backend "$programs/tour" >"$work/tour"
     grep -q 'a tree of tasks has 16 leaves' "$work/tour" || fail "the tour stopped half-way"
 done

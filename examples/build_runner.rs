@@ -5,7 +5,7 @@
 //! Ctrl-C, a failure (with `--fail-fast`) or the end of its time ends a command and all that it has started.
 
 use anyio::{
-    Error, Result, TaskGroup, move_on_after,
+    Result, move_on_after,
     process::{self, Command, ExitStatus, Process, Stdio},
     signal::Signal,
     streams::ByteReceiveStream,
@@ -62,7 +62,10 @@ async fn main() -> Result<ExitCode> {
                     let Some((number, line)) = waiting.borrow_mut().pop_front() else { return Ok(()) };
                     if !run_one(&options, number, line).await? {
                         failures.set(failures.get() + 1);
-                        stop_others(&options, tg);
+                        if options.fail_fast {
+                            tg.cancel();
+                            return Ok(());
+                        }
                     }
                 }
             });
@@ -73,12 +76,6 @@ async fn main() -> Result<ExitCode> {
     let all_ended = ended.is_some() && waiting.borrow().is_empty();
     println!("{} of {} commands failed", failures.get(), options.commands.len());
     Ok(if all_ended && failures.get() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn stop_others(options: &Options, tg: &TaskGroup<'_, '_, Error>) {
-    if options.fail_fast {
-        tg.cancel();
-    }
 }
 
 /// Runs one command; tells whether it succeeded in time.

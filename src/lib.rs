@@ -14,6 +14,8 @@ mod pipe;
 pub mod process;
 #[cfg(doctest)]
 mod readme;
+mod receiving;
+mod reserved;
 mod runtime;
 mod scope;
 pub mod signal;
@@ -23,6 +25,7 @@ pub mod tempfile;
 pub mod testing;
 mod time;
 pub mod to_thread;
+mod users;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use anyio_macros::{main, test};

@@ -4,7 +4,6 @@ mod accepting;
 mod addresses;
 mod connecting;
 mod listening;
-mod receiving;
 mod sending;
 mod serve;
 mod socket;

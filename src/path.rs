@@ -4,7 +4,6 @@ mod disk;
 mod folders;
 mod parts;
 mod uri;
-mod users;
 
 pub use folders::{WalkFolders, WalkedFolder};
 

@@ -3,7 +3,6 @@
 mod receiving;
 mod sending;
 
-pub(crate) use receiving::Receiving;
 pub(crate) use sending::Sending;
 
 use crate::runtime::Descriptor;

@@ -16,6 +16,11 @@ mod pinning;
 #[cfg(not(target_os = "linux"))]
 #[path = "runtime/no_pinning.rs"]
 mod pinning;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "runtime/no_prefetch.rs"]
+mod prefetch;
 mod queue;
 mod task_info;
 mod tasks;
@@ -37,10 +42,10 @@ pub(crate) use self::core::Core;
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
-pub(crate) use queue::{WaitQueue, Waiter, Woken};
+pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
 pub(crate) use tasks::ReadyList;
-pub(crate) use waits::{Outcome, WaitKey, WaitKind, WaitState};
-pub(crate) use waker::{StoredWaker, TaskKey};
+pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
+pub(crate) use waker::{StoredWaker, TaskKey, Wakee};
 
 /// No wait slot.
 pub(crate) const NO_WAIT: u32 = wheel::NONE;

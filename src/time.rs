@@ -82,7 +82,11 @@ impl Future for Sleep {
                 match core.waits().state(wait) {
                     WaitState::Waiting => {
                         core.waits().set_waker(wait, cx.waker());
-                        return Poll::Pending;
+                        if !core.follow_scope(wait) {
+                            return Poll::Pending;
+                        }
+                        self.end(core);
+                        return Poll::Ready(Err(Cancelled::new()));
                     }
                     WaitState::Done => {
                         self.end(core);

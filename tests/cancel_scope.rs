@@ -2,7 +2,7 @@
 
 use anyio::{
     CancelScope, Cancelled, Error, ReasonKind, Result, current_effective_deadline, foreign, lowlevel,
-    move_on_after, shield, sleep, sleep_forever, task_group, using,
+    move_on_after, shield, sleep, sleep_forever, sync::Event, task_group, using,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -292,6 +292,39 @@ async fn a_future_that_outlives_its_cancelled_scope_goes_on() -> Result<()> {
     assert_eq!(body.await?, Some(3));
     assert!(before.elapsed() >= Duration::from_millis(4));
     Ok(())
+}
+
+/// Waits that are polled for the first time in one scope and then awaited in another.
+async fn waits_that_move(
+    check: impl AsyncFn(Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()>,
+) -> Result<()> {
+    let event = Event::new();
+    check(pin!(async { Ok(event.wait().await?) })).await?;
+    check(pin!(async { Ok(sleep(LONG).await?) })).await?;
+    check(pin!(async { Ok(foreign(pending()).await?) })).await
+}
+
+#[anyio::test]
+async fn a_wait_follows_its_future_into_another_scope() -> Result<()> {
+    waits_that_move(async |mut wait| {
+        let first = CancelScope::new();
+        first.run(async || anyio::Ok(assert!(poll_once(pin!(wait.as_mut())).await.is_pending()))).await?;
+        assert_eq!(move_on_after(Duration::from_millis(5), wait).await?, None);
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test]
+async fn a_wait_that_is_taken_into_a_cancelled_scope_is_cancelled() -> Result<()> {
+    waits_that_move(async |mut wait| {
+        assert!(poll_once(pin!(wait.as_mut())).await.is_pending());
+        let scope = CancelScope::new();
+        scope.cancel();
+        assert!(scope.run(async || wait.await).await?.is_none());
+        Ok(())
+    })
+    .await
 }
 
 #[anyio::test]

@@ -10,7 +10,10 @@ use std::{
     cell::Cell,
     fs::{self, File},
     io::{Read, Seek, Write},
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -281,6 +284,43 @@ async fn user_groups_and_umask_are_set() -> Result<()> {
         said(Command::shell(identity).uid(1234).gid(2345).groups([3, 4])).await?,
         "1234 2345 2345 3 4"
     );
+    Ok(())
+}
+
+#[anyio::test]
+async fn users_and_groups_are_known_by_name() -> Result<()> {
+    let nobody = Command::new("true").user("no such user").spawn().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::NotFound);
+    assert!(nobody.to_string().contains("no such user"), "{nobody}");
+    let nobody = Command::new("true").group("no such group").spawn().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::NotFound);
+    assert!(Command::new("true").group_names(["no such group"]).spawn().is_err());
+    // SAFETY: the call only asks.
+    if unsafe { libc::geteuid() } != 0 {
+        return Ok(());
+    }
+    let mut identity = Command::shell("echo $(id -un) $(id -gn) $(id -Gn)");
+    assert_eq!(said(identity.user("daemon").group("bin")).await?, "daemon bin bin");
+    assert_eq!(said(identity.group_names(["sys"])).await?, "daemon bin bin sys");
+    Ok(())
+}
+
+#[anyio::test]
+async fn descriptors_that_are_passed_have_the_same_numbers_in_each_child() -> Result<()> {
+    let mut one = temporary_file();
+    let two = temporary_file();
+    one.write_all(b"one")?;
+    let (first, second) = (one.as_raw_fd(), two.as_raw_fd());
+    let mut command = Command::shell(format!("cat /dev/fd/{first}; echo two >/dev/fd/{second}"));
+    command.pass_fds([one, two.try_clone()?]);
+    // The duplicate has another number, so the second redirection fails.
+    assert!(!command.status().await?.success());
+    command.pass_fd(two);
+    for _ in 0..2 {
+        assert_eq!(said(&mut command).await?, "one");
+    }
+    let mut other = Command::shell(format!("[ ! -e /dev/fd/{second} ]"));
+    assert!(other.status().await?.success());
     Ok(())
 }
 

@@ -17,13 +17,20 @@ pub(crate) fn raise_open_files() -> io::Result<usize> {
 
 /// Keeps the calling thread, and the threads it starts from now on, on one processor.
 pub(crate) fn pin_to_core(core: usize) -> io::Result<()> {
-    if core >= libc::CPU_SETSIZE as usize {
+    pin_to_cores(&[core])
+}
+
+/// Keeps the calling thread, and the threads it starts from now on, on these processors.
+pub(crate) fn pin_to_cores(cores: &[usize]) -> io::Result<()> {
+    if cores.iter().any(|&core| core >= libc::CPU_SETSIZE as usize) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such processor"));
     }
     // SAFETY: a cpu_set_t is plain bits, of which all zero is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the index was checked against the size of the set.
-    unsafe { libc::CPU_SET(core, &mut set) };
+    for &core in cores {
+        // SAFETY: the index was checked against the size of the set.
+        unsafe { libc::CPU_SET(core, &mut set) };
+    }
     // SAFETY: the pointer is to a live set of the given size.
     check(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) })
 }

@@ -3,24 +3,30 @@
 //! `BENCHMARKS.md` at the root of the repository explains the method and how to read the tables.
 
 mod arrivals;
+mod bulk;
 mod cell;
+mod http;
 mod interrupt;
 mod limits;
 mod load;
 mod machine;
 mod measure;
+mod page;
 mod peers;
 mod process;
 mod relay;
 mod report;
+mod requests;
 mod results;
 mod rotation;
 mod rows;
+mod sample_files;
 mod server;
 mod socket_pairs;
 mod statistics;
 mod stopwatch;
 mod submissions;
+mod system_calls;
 mod worker;
 mod workloads;
 
@@ -38,6 +44,8 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Measure(workloads::Command),
+    /// Makes a page with charts from what measurements wrote with --json.
+    Report(page::Arguments),
     /// Names the workloads and the peers that serve them.
     List,
     /// Runs one peer's server until standard input ends.
@@ -55,6 +63,7 @@ fn main() -> anyhow::Result<()> {
             print!("{}", report::list());
             Ok(())
         }
+        Command::Report(arguments) => page::run(&arguments),
         Command::Serve(arguments) => server::serve(&arguments),
         Command::Work(arguments) => worker::work(&arguments),
     }

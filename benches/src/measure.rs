@@ -5,6 +5,7 @@
 use std::{fs, io, time::Duration};
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 
 /// The processor time of another process with all its threads, to the nanosecond.
 ///
@@ -76,6 +77,22 @@ impl Counters {
             voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
             involuntary_switches: self.involuntary_switches.saturating_sub(earlier.involuntary_switches),
         }
+    }
+}
+
+/// The memory of a process, in bytes.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) resident: u64,
+    /// Pages that several processes share count for each of them in part.
+    pub(crate) proportional: u64,
+}
+
+impl Memory {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
+        let text = read(pid, "smaps_rollup")?;
+        let kibibytes = |name| field(&text, name).with_context(|| format!("smaps_rollup names no {name}"));
+        Ok(Self { resident: kibibytes("Rss")? * 1024, proportional: kibibytes("Pss")? * 1024 })
     }
 }
 

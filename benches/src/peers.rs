@@ -3,33 +3,51 @@
 //! To add one: a file with a `PEER`, its `mod` line and its entry in [`ALL`]. A peer serves a workload once its
 //! `servers` or `jobs` name it.
 
+mod answering;
 mod anyio;
 mod compio;
+pub(crate) mod connection;
+mod cores;
+mod file_jobs;
 mod glommio;
 mod monoio;
 mod plain_jobs;
+mod raw_bundle;
+mod raw_direct;
 mod raw_epoll;
 mod raw_multishot;
 mod raw_oneshot;
+mod raw_ring;
+mod raw_zerocopy;
 mod smol;
+mod std;
 mod tokio;
+mod tokio_uring;
 
 use crate::{server::Ready, worker::Job};
 
 /// All peers, in the order of the tables.
 pub(crate) static ALL: &[&Peer] = &[
     &anyio::URING,
+    &anyio::URING_SPIN,
     &anyio::POLL,
     &tokio::PEER,
     &tokio::MULTI_THREAD,
     &tokio::PINNED,
+    &tokio_uring::PEER,
     &monoio::PEER,
     &compio::PEER,
     &glommio::PEER,
     &smol::PEER,
+    &std::PEER,
     &raw_oneshot::PEER,
     &raw_multishot::PEER,
+    &raw_direct::PEER,
+    &raw_bundle::PEER,
     &raw_epoll::PEER,
+    &raw_zerocopy::PEER,
+    &raw_ring::PEER,
+    &raw_ring::FIXED,
 ];
 
 /// Runs a server until the process ends.
@@ -78,8 +96,8 @@ pub(crate) fn named(name: &str) -> Result<&'static Peer, String> {
 }
 
 /// The packages of these peers, each once.
-pub(crate) fn packages(peers: &[&Peer]) -> Vec<&'static str> {
-    let mut packages: Vec<_> = peers.iter().flat_map(|peer| peer.packages.iter().copied()).collect();
+pub(crate) fn packages(peers: impl Iterator<Item = &'static Peer>) -> Vec<&'static str> {
+    let mut packages: Vec<_> = peers.flat_map(|peer| peer.packages.iter().copied()).collect();
     packages.sort_unstable();
     packages.dedup();
     packages

@@ -3,6 +3,7 @@
 use std::{
     env, io,
     os::unix::process::CommandExt,
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -15,8 +16,14 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> io::Result<Self> {
+        Self::start_in(Path::new("."), arguments)
+    }
+
+    /// Starts one in a folder.
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> io::Result<Self> {
         let child = Command::new(env::current_exe()?)
             .args(arguments)
+            .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C goes to the process that measures alone, which ends the others in order.

@@ -1,17 +1,19 @@
 //! What was measured, as it goes into the JSON file, and the ratios drawn from it.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{cell::Cell, machine::Machine, measure::Growth, statistics::Summary};
 
 /// One run of the command.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
-    pub(crate) workload: &'static str,
+    pub(crate) workload: String,
+    /// What is counted.
+    pub(crate) unit: Unit,
     /// The peer that the others are compared with.
-    pub(crate) reference: &'static str,
+    pub(crate) reference: String,
     pub(crate) rounds: u32,
     pub(crate) slice_milliseconds: u64,
     pub(crate) seed: u64,
@@ -19,19 +21,27 @@ pub(crate) struct Results {
 }
 
 /// All peers at one cell.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct CellResult {
     pub(crate) cell: Cell,
     /// The hand-written loop with the lowest processor time per request.
-    pub(crate) best_by_hand: Option<&'static str>,
+    pub(crate) best_by_hand: Option<String>,
     pub(crate) peers: Vec<PeerResult>,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// A peer that dropped out of a cell.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) peer: String,
+    pub(crate) rotation: u32,
+    pub(crate) error: String,
 }
 
 /// One peer at one cell.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct PeerResult {
-    pub(crate) peer: &'static str,
-    #[serde(skip)]
+    pub(crate) peer: String,
     pub(crate) by_hand: bool,
     pub(crate) slices: Vec<Slice>,
     pub(crate) requests_per_second: Option<Summary>,
@@ -40,9 +50,17 @@ pub(crate) struct PeerResult {
     pub(crate) cpu_to_reference: Option<Summary>,
     /// Requests per second over the reference's of the same rotation.
     pub(crate) rate_to_reference: Option<Summary>,
+    /// The median latency over the reference's of the same rotation.
+    pub(crate) p50_to_reference: Option<Summary>,
+    /// The 99th percentile of the latency over the reference's of the same rotation.
+    pub(crate) p99_to_reference: Option<Summary>,
     /// Processor time per request over that of the best hand-written loop.
     pub(crate) cpu_to_best_by_hand: Option<f64>,
     pub(crate) latency: Latency,
+    /// The whole distribution of the latency, roughly.
+    pub(crate) quantiles: Vec<Quantile>,
+    /// Counted while the load warmed up; `None` where the kernel lets nobody count.
+    pub(crate) system_calls_per_request: Option<f64>,
     pub(crate) user_ticks: u64,
     pub(crate) system_ticks: u64,
     pub(crate) voluntary_switches: u64,
@@ -50,8 +68,28 @@ pub(crate) struct PeerResult {
     pub(crate) resident_bytes: u64,
 }
 
+/// What a workload counts.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unit {
+    Request,
+    Connection,
+    Mebibyte,
+}
+
+impl Unit {
+    /// As it stands behind a figure.
+    pub(crate) fn short(self) -> &'static str {
+        match self {
+            Self::Request => "req",
+            Self::Connection => "conn",
+            Self::Mebibyte => "MiB",
+        }
+    }
+}
+
 /// One server's turn within a rotation.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Slice {
     /// Servers alive at the same time form a group; only slices of one rotation of one group are paired.
     pub(crate) group: usize,
@@ -75,7 +113,7 @@ impl Slice {
 }
 
 /// Quantiles of the latency, in nanoseconds.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) p50: u64,
     pub(crate) p99: u64,
@@ -94,6 +132,25 @@ impl Latency {
     }
 }
 
+/// A point of a distribution: this share of the requests took no longer.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Quantile {
+    pub(crate) share: f64,
+    pub(crate) nanoseconds: u64,
+}
+
+/// The shares at which a distribution is looked at: ever closer to the slowest.
+const SHARES: [f64; 16] = [
+    0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999, 0.9995, 0.9999, 0.99995, 0.99999,
+];
+
+/// The distribution as far as there are enough values to tell.
+fn distribution(histogram: &Histogram<u64>) -> Vec<Quantile> {
+    let told = |share: &f64| (1.0 - share) * histogram.len() as f64 >= 1.0;
+    let quantile = |share| Quantile { share, nanoseconds: histogram.value_at_quantile(share) };
+    SHARES.into_iter().filter(told).map(quantile).collect()
+}
+
 impl PeerResult {
     /// The figures that need no other peer.
     pub(crate) fn new(
@@ -101,18 +158,23 @@ impl PeerResult {
         slices: Vec<Slice>,
         latencies: &Histogram<u64>,
         growth: Growth,
+        system_calls_per_request: Option<f64>,
         resident_bytes: u64,
     ) -> Self {
         Self {
-            peer: peer.name,
+            peer: peer.name.to_owned(),
             by_hand: peer.by_hand,
             requests_per_second: Summary::of(slices.iter().map(Slice::rate)),
             cpu_per_request_microseconds: Summary::of(slices.iter().map(|it| it.cpu_per_request() / 1e3)),
             slices,
             cpu_to_reference: None,
             rate_to_reference: None,
+            p50_to_reference: None,
+            p99_to_reference: None,
             cpu_to_best_by_hand: None,
             latency: Latency::of(latencies),
+            quantiles: distribution(latencies),
+            system_calls_per_request,
             user_ticks: growth.user_ticks,
             system_ticks: growth.system_ticks,
             voluntary_switches: growth.voluntary_switches,
@@ -135,18 +197,25 @@ impl PeerResult {
 
 impl CellResult {
     /// Compares the peers with the reference and with the best of the hand-written loops.
-    pub(crate) fn new(cell: Cell, mut peers: Vec<PeerResult>, reference: &str) -> Self {
+    pub(crate) fn new(
+        cell: Cell,
+        mut peers: Vec<PeerResult>,
+        failures: Vec<Failure>,
+        reference: &str,
+    ) -> Self {
         let baseline = slices_of(&peers, reference);
         for peer in &mut peers {
             peer.cpu_to_reference = paired(&peer.slices, &baseline, Slice::cpu_per_request);
             peer.rate_to_reference = paired(&peer.slices, &baseline, Slice::rate);
+            peer.p50_to_reference = paired(&peer.slices, &baseline, |it| it.latency.p50 as f64);
+            peer.p99_to_reference = paired(&peer.slices, &baseline, |it| it.latency.p99 as f64);
         }
         let median = |peer: &PeerResult| peer.cpu_to_reference.map_or(f64::INFINITY, |ratio| ratio.median);
         let best = peers
             .iter()
             .filter(|peer| peer.by_hand)
             .min_by(|a, b| median(a).total_cmp(&median(b)))
-            .map(|peer| (peer.peer, median(peer), peer.slices.clone()));
+            .map(|peer| (peer.peer.clone(), median(peer), peer.slices.clone()));
         if let Some((_, best_median, best_slices)) = &best {
             for peer in &mut peers {
                 // Without common rotations the reference, which runs in all groups, stands between the two.
@@ -155,7 +224,7 @@ impl CellResult {
                     Some(direct.map_or_else(|| median(peer) / best_median, |ratio| ratio.median));
             }
         }
-        Self { cell, best_by_hand: best.map(|(name, ..)| name), peers }
+        Self { cell, best_by_hand: best.map(|(name, ..)| name), peers, failures }
     }
 }
 
@@ -213,7 +282,7 @@ mod tests {
             jobs: &[],
         }));
         let histogram = Histogram::new(2).unwrap();
-        PeerResult::new(peer, slices, &histogram, Growth::default(), 0)
+        PeerResult::new(peer, slices, &histogram, Growth::default(), None, 0)
     }
 
     #[test]
@@ -222,8 +291,13 @@ mod tests {
         let best = result("best", true, vec![slice(0, 0, 50)]);
         let worse = result("worse", true, vec![slice(0, 0, 75)]);
         let other = result("other", false, vec![slice(1, 0, 200)]);
-        let cell = CellResult::new("1x64".parse().unwrap(), vec![reference, best, worse, other], "reference");
-        assert_eq!(cell.best_by_hand, Some("best"));
+        let cell = CellResult::new(
+            "1x64".parse().unwrap(),
+            vec![reference, best, worse, other],
+            Vec::new(),
+            "reference",
+        );
+        assert_eq!(cell.best_by_hand.as_deref(), Some("best"));
         let to_best: Vec<_> = cell.peers.iter().map(|peer| peer.cpu_to_best_by_hand.unwrap()).collect();
         assert_eq!(to_best, [2.0, 1.0, 1.5, 2.0]);
     }

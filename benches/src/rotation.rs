@@ -5,18 +5,19 @@
 
 use std::{thread, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 
 use crate::{
     cell::Cell,
     interrupt::Interrupt,
-    load::{Connections, Generator},
+    load::Load,
     measure::{Counters, CpuClock, Growth, resident_bytes, run_queue_wait},
     peers::Peer,
-    results::{CellResult, Latency, PeerResult, Slice},
+    results::{CellResult, Failure, Latency, PeerResult, Slice},
     server::Server,
+    system_calls::SystemCalls,
 };
 
 /// How long a server gets after its last answer to go back to sleep before its processor time is read.
@@ -27,27 +28,27 @@ const SPARE_FILES: usize = 100;
 
 /// How the cells of a run are measured.
 pub(crate) struct Plan {
-    pub(crate) workload: &'static str,
-    pub(crate) peers: Vec<&'static Peer>,
+    /// The peers, each with the name of the server that it runs.
+    pub(crate) servers: Vec<(&'static Peer, &'static str)>,
     pub(crate) reference: &'static Peer,
     pub(crate) rounds: u32,
     pub(crate) slice: Duration,
-    pub(crate) server_core: usize,
+    /// The processor of the servers, or none in particular.
+    pub(crate) server_core: Option<usize>,
     pub(crate) open_files: usize,
 }
 
 impl Plan {
     /// Which servers are alive together; the reference is in each group.
-    fn groups(&self, cell: Cell) -> anyhow::Result<Vec<Vec<&'static Peer>>> {
+    fn groups(&self, cell: Cell) -> anyhow::Result<Vec<Vec<(&'static Peer, &'static str)>>> {
         let capacity = self.open_files.saturating_sub(SPARE_FILES) / cell.connections;
-        if self.peers.len() <= capacity {
-            return Ok(vec![self.peers.clone()]);
+        if self.servers.len() <= capacity {
+            return Ok(vec![self.servers.clone()]);
         }
         ensure!(capacity >= 2, "{cell} needs more open files than the limit of {}", self.open_files);
-        let others: Vec<_> =
-            self.peers.iter().copied().filter(|peer| peer.name != self.reference.name).collect();
-        let group = |others: &[&'static Peer]| [&[self.reference], others].concat();
-        Ok(others.chunks(capacity - 1).map(group).collect())
+        let is_reference = |(peer, _): &(&Peer, _)| peer.name == self.reference.name;
+        let (references, others): (Vec<_>, Vec<_>) = self.servers.iter().copied().partition(is_reference);
+        Ok(others.chunks(capacity - 1).map(|others| [&references[..], others].concat()).collect())
     }
 
     /// How many slices a cell takes, the warm-up included.
@@ -57,39 +58,46 @@ impl Plan {
     }
 
     /// Measures all peers at one cell.
-    pub(crate) fn measure(
+    pub(crate) fn measure<L: Load>(
         &self,
         cell: Cell,
-        generator: &mut Generator,
+        load: &mut L,
         random: &mut fastrand::Rng,
         interrupt: &Interrupt,
         progress: &ProgressBar,
     ) -> anyhow::Result<CellResult> {
+        let mut failures = Vec::new();
         let mut tallies: Vec<Tally> = Vec::new();
-        for peer in &self.peers {
+        for (peer, _) in &self.servers {
             tallies.push(Tally::new(peer)?);
         }
-        for (group, peers) in self.groups(cell)?.iter().enumerate() {
+        for (group, servers) in self.groups(cell)?.iter().enumerate() {
             let mut runners = Vec::new();
-            for peer in peers {
+            for (peer, server) in servers {
                 progress.set_message(format!("{cell} starting {}", peer.name));
-                runners.push(Runner::start(self, peer, cell, interrupt)?);
+                match Runner::start(self, peer, server, cell, load, interrupt) {
+                    Ok(runner) => runners.push(runner),
+                    Err(error) => failures.push(self.failure(peer, 0, &error, load, interrupt)?),
+                }
             }
             progress.set_message(cell.to_string());
             // The first rotation warms up and is not counted.
             for rotation in 0..=self.rounds {
                 random.shuffle(&mut runners);
-                for runner in &mut runners {
+                let mut running = Vec::new();
+                for mut runner in runners {
                     interrupt.check()?;
-                    let slice = runner.slice(self.slice, generator, interrupt)?;
+                    let turn = runner.turn(self.slice, group, rotation, load, interrupt);
                     progress.inc(1);
-                    if rotation > 0 {
-                        runner.latencies.add(&runner.slice_latencies)?;
-                        runner.slices.push(Slice { group, rotation, ..slice });
-                    } else {
-                        runner.after_warm_up = Counters::of(runner.server.pid())?;
+                    match turn {
+                        Ok(()) => running.push(runner),
+                        Err(error) => {
+                            let peer = runner.server.peer;
+                            failures.push(self.failure(peer, rotation, &error, load, interrupt)?);
+                        }
                     }
                 }
+                runners = running;
             }
             for runner in runners {
                 for tally in tallies.iter_mut().filter(|tally| tally.peer.name == runner.server.peer.name) {
@@ -97,47 +105,94 @@ impl Plan {
                 }
             }
         }
+        tallies.retain(|tally| !tally.slices.is_empty());
         let peers = tallies.into_iter().map(Tally::finish).collect();
-        Ok(CellResult::new(cell, peers, self.reference.name))
+        Ok(CellResult::new(cell, peers, failures, self.reference.name))
+    }
+
+    /// Notes that a peer is out of this cell; without the reference there is nothing to compare with.
+    fn failure<L: Load>(
+        &self,
+        peer: &Peer,
+        rotation: u32,
+        error: &anyhow::Error,
+        load: &mut L,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Failure> {
+        interrupt.check()?;
+        ensure!(peer.name != self.reference.name, "{}: {error:#}", peer.name);
+        load.forget()?;
+        Ok(Failure { peer: peer.name.to_owned(), rotation, error: format!("{error:#}") })
     }
 }
 
 /// A server under load.
-struct Runner {
+struct Runner<L: Load> {
     // Dropped in this order: connections are reset before their server is killed.
-    connections: Connections,
+    connections: L::Connections,
     server: Server,
     clock: CpuClock,
     after_warm_up: Counters,
     slices: Vec<Slice>,
     latencies: Histogram<u64>,
     slice_latencies: Histogram<u64>,
+    system_calls: Option<f64>,
 }
 
-impl Runner {
-    fn start(plan: &Plan, peer: &'static Peer, cell: Cell, interrupt: &Interrupt) -> anyhow::Result<Self> {
-        let server = Server::start(plan.workload, peer, plan.server_core)?;
+impl<L: Load> Runner<L> {
+    fn start(
+        plan: &Plan,
+        peer: &'static Peer,
+        server: &str,
+        cell: Cell,
+        load: &mut L,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Self> {
+        let server = Server::start(server, peer, plan.server_core)?;
+        let connections = load.open(server.address, cell, interrupt);
         Ok(Self {
-            connections: Connections::open(server.address, cell, interrupt)?,
+            connections: connections.with_context(|| format!("connecting to {}", peer.name))?,
             clock: CpuClock::of(server.pid())?,
             after_warm_up: Counters::of(server.pid())?,
             slices: Vec::new(),
             latencies: latency_histogram()?,
             slice_latencies: latency_histogram()?,
+            system_calls: None,
             server,
         })
     }
 
-    fn slice(
+    /// Loads the server for a slice, and keeps the figures unless it is the one that warms up.
+    fn turn(
         &mut self,
         length: Duration,
-        generator: &mut Generator,
+        group: usize,
+        rotation: u32,
+        load: &mut L,
         interrupt: &Interrupt,
-    ) -> anyhow::Result<Slice> {
+    ) -> anyhow::Result<()> {
+        let pid = self.server.pid();
+        if rotation > 0 {
+            let slice = self.slice(length, load, interrupt)?;
+            self.latencies.add(&self.slice_latencies)?;
+            self.slices.push(Slice { group, rotation, ..slice });
+        } else {
+            // Counting slows system calls down, so it ends with the warm-up.
+            let counter = SystemCalls::of(pid);
+            let slice = self.slice(length, load, interrupt)?;
+            let calls = counter.ok().and_then(|counter| counter.read().ok());
+            self.system_calls = calls.map(|calls| calls as f64 / slice.requests as f64);
+            self.after_warm_up = Counters::of(pid)?;
+        }
+        Ok(())
+    }
+
+    fn slice(&mut self, length: Duration, load: &mut L, interrupt: &Interrupt) -> anyhow::Result<Slice> {
         self.slice_latencies.reset();
         let pid = self.server.pid();
         let (cpu, wait) = (self.clock.now()?, run_queue_wait(pid)?);
-        let served = generator.drive(&mut self.connections, length, &mut self.slice_latencies, interrupt)?;
+        let served = load.drive(&mut self.connections, length, &mut self.slice_latencies, interrupt);
+        let served = served.with_context(|| format!("loading {}", self.server.peer.name))?;
         thread::sleep(SETTLE);
         Ok(Slice {
             group: 0,
@@ -157,22 +212,31 @@ struct Tally {
     slices: Vec<Slice>,
     latencies: Histogram<u64>,
     growth: Growth,
+    system_calls: Option<f64>,
     resident_bytes: u64,
 }
 
 impl Tally {
     fn new(peer: &'static Peer) -> anyhow::Result<Self> {
         let (slices, growth) = (Vec::new(), Growth::default());
-        Ok(Self { peer, slices, latencies: latency_histogram()?, growth, resident_bytes: 0 })
+        Ok(Self {
+            peer,
+            slices,
+            latencies: latency_histogram()?,
+            growth,
+            system_calls: None,
+            resident_bytes: 0,
+        })
     }
 
-    fn add(&mut self, runner: &Runner) -> anyhow::Result<()> {
+    fn add<L: Load>(&mut self, runner: &Runner<L>) -> anyhow::Result<()> {
         let pid = runner.server.pid();
         let growth = Counters::of(pid)?.since(&runner.after_warm_up);
         self.growth.user_ticks += growth.user_ticks;
         self.growth.system_ticks += growth.system_ticks;
         self.growth.voluntary_switches += growth.voluntary_switches;
         self.growth.involuntary_switches += growth.involuntary_switches;
+        self.system_calls = runner.system_calls.or(self.system_calls);
         self.resident_bytes = self.resident_bytes.max(resident_bytes(pid)?);
         self.slices.extend_from_slice(&runner.slices);
         self.latencies.add(&runner.latencies)?;
@@ -180,7 +244,14 @@ impl Tally {
     }
 
     fn finish(self) -> PeerResult {
-        PeerResult::new(self.peer, self.slices, &self.latencies, self.growth, self.resident_bytes)
+        PeerResult::new(
+            self.peer,
+            self.slices,
+            &self.latencies,
+            self.growth,
+            self.system_calls,
+            self.resident_bytes,
+        )
     }
 }
 
@@ -196,12 +267,13 @@ mod tests {
 
     fn names(open_files: usize, cell: &str) -> anyhow::Result<Vec<Vec<&'static str>>> {
         let peers = ["tokio", "raw-oneshot", "raw-multishot", "raw-epoll"];
-        let peers: Vec<_> = peers.iter().map(|name| peers::named(name).unwrap()).collect();
-        let reference = peers[0];
+        let servers: Vec<_> = peers.iter().map(|name| (peers::named(name).unwrap(), "echo")).collect();
+        let reference = servers[0].0;
         let slice = Duration::from_millis(100);
-        let plan = Plan { workload: "echo", peers, reference, rounds: 1, slice, server_core: 0, open_files };
+        let server_core = Some(0);
+        let plan = Plan { servers, reference, rounds: 1, slice, server_core, open_files };
         let groups = plan.groups(cell.parse().unwrap())?;
-        Ok(groups.iter().map(|group| group.iter().map(|peer| peer.name).collect()).collect())
+        Ok(groups.iter().map(|group| group.iter().map(|(peer, _)| peer.name).collect()).collect())
     }
 
     #[test]

@@ -4,16 +4,17 @@
 //! work each, and only figures of one rotation are compared.
 
 mod measuring;
-mod results;
+pub(crate) mod results;
 mod table;
 
 use std::path::PathBuf;
 
 use clap::{Args, value_parser};
+use serde::{Deserialize, Serialize};
 
 use crate::peers::{self, Peer};
 
-pub(crate) use measuring::run;
+pub(crate) use measuring::{run, run_in};
 
 /// Something that is done many times.
 pub(crate) struct Row {
@@ -28,14 +29,25 @@ pub(crate) struct Row {
 }
 
 /// Which of a row's two figures goes into the overview.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Figure {
     Cpu,
     Elapsed,
 }
 
+impl Figure {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Elapsed => "time",
+        }
+    }
+}
+
 /// The options of these workloads.
 #[derive(Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// The peers to measure, by name [default: all]
     #[arg(long, value_delimiter = ',', value_parser = peers::named)]
@@ -67,4 +79,7 @@ pub(crate) struct Arguments {
     /// Write everything measured to this file
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write a page with charts, and the charts one by one, into this folder
+    #[arg(long)]
+    report: Option<PathBuf>,
 }

@@ -30,7 +30,7 @@ pub(crate) struct ServeArguments {
     peer: String,
     /// The processor to stay on.
     #[arg(long)]
-    core: usize,
+    core: Option<usize>,
 }
 
 /// Given to a peer's server, to be used once it listens.
@@ -50,7 +50,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let peer = peers::named(&arguments.peer).map_err(|error| anyhow!(error))?;
     let serve = peer.server(&arguments.workload).context("this peer does not serve this workload")?;
     limits::raise_open_files()?;
-    limits::pin_to_core(arguments.core)?;
+    if let Some(core) = arguments.core {
+        limits::pin_to_core(core)?;
+    }
     thread::spawn(|| {
         // Nothing is ever written to this pipe: the read ends when the other process closes it or dies.
         let ended = io::stdin().read(&mut [0]);
@@ -67,9 +69,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a peer's server on the given processor and waits until it listens.
-    pub(crate) fn start(workload: &str, peer: &'static Peer, core: usize) -> anyhow::Result<Self> {
-        let process = Process::start(&["serve", workload, peer.name, "--core", &core.to_string()])?;
+    /// Starts a peer's server, on the given processor if there is one, and waits until it listens.
+    pub(crate) fn start(workload: &str, peer: &'static Peer, core: Option<usize>) -> anyhow::Result<Self> {
+        let core = core.map(|core| core.to_string());
+        let mut arguments = vec!["serve", workload, peer.name];
+        arguments.extend(core.iter().flat_map(|core| ["--core", core]));
+        let process = Process::start(&arguments)?;
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Self { peer, address: unknown, process };
         server.address = server.read_address().with_context(|| format!("starting {}", peer.name))?;

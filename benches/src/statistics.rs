@@ -1,9 +1,9 @@
 //! Medians and quartiles.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where a set of values lies and how far it spreads.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) min: f64,
     pub(crate) lower_quartile: f64,
@@ -24,6 +24,17 @@ impl Summary {
             upper_quartile: quantile(&sorted, 0.75),
             max: *sorted.last()?,
         })
+    }
+
+    /// The summary of one over each value, roughly: exact but for what lies between two values.
+    pub(crate) fn inverse(self) -> Self {
+        Self {
+            min: 1.0 / self.max,
+            lower_quartile: 1.0 / self.upper_quartile,
+            median: 1.0 / self.median,
+            upper_quartile: 1.0 / self.lower_quartile,
+            max: 1.0 / self.min,
+        }
     }
 }
 
@@ -62,6 +73,12 @@ mod tests {
     #[test]
     fn an_even_count_lies_between_its_middle_values() {
         assert_eq!(Summary::of([4.0, 1.0, 2.0, 3.0]), summary(1.0, 1.75, 2.5, 3.25, 4.0));
+    }
+
+    #[test]
+    fn the_inverse_goes_the_other_way() {
+        let inverse = Summary::of([1.0, 2.0, 4.0, 8.0, 16.0]).map(Summary::inverse);
+        assert_eq!(inverse, summary(0.0625, 0.125, 0.25, 0.5, 1.0));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use io_uring::{
 
 const ENTRIES: u32 = 4096;
 const COMPLETIONS: u32 = 16_384;
+/// `IORING_ENTER_GETEVENTS`
+const ENTER_GETEVENTS: u32 = 1;
 
 /// A ring for one thread that runs deferred work only when it enters the kernel (Linux 6.1).
 pub(crate) fn ring() -> io::Result<IoUring> {
@@ -63,6 +65,16 @@ impl<'ring> Submissions<'ring> {
         let entered = ignore_interruption(self.submitter.submit_and_wait(1));
         self.queue.sync();
         entered
+    }
+
+    /// Submits what is queued, lets the kernel do what it has deferred, and waits for nothing.
+    pub(crate) fn turn_without_waiting(&mut self) -> io::Result<()> {
+        self.queue.sync();
+        let entries = self.queue.len() as u32;
+        // SAFETY: nothing is passed to the kernel but the entries, whose promise was given when they were pushed.
+        let entered = unsafe { self.submitter.enter::<libc::sigset_t>(entries, 0, ENTER_GETEVENTS, None) };
+        self.queue.sync();
+        ignore_interruption(entered)
     }
 
     /// As [`turn`](Self::turn), but waits no longer than `limit`.

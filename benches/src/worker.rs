@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Write},
+    path::Path,
     str::FromStr,
     sync::mpsc::{self, Receiver},
     thread,
@@ -19,6 +20,7 @@ use crate::{
     peers::{self, Peer},
     process::Process,
     stopwatch::Measured,
+    workloads,
 };
 
 /// A job that has not ended by then will not.
@@ -53,7 +55,11 @@ pub(crate) fn work(arguments: &WorkArguments) -> anyhow::Result<()> {
     let peer = peers::named(&arguments.peer).map_err(|error| anyhow!(error))?;
     let job = peer.job(&arguments.workload, &arguments.job).context("this peer does not do this job")?;
     limits::raise_open_files()?;
-    limits::pin_to_core(arguments.core)?;
+    if workloads::uses_both_cores(&arguments.workload) {
+        limits::pin_to_cores(&[arguments.core, arguments.other_core])?;
+    } else {
+        limits::pin_to_cores(&[arguments.core])?;
+    }
     for line in io::stdin().lines() {
         let operations = line?.trim().parse()?;
         let measured = job(&Order { operations, other_core: arguments.other_core })?;
@@ -86,6 +92,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(
+        folder: &Path,
         workload: &str,
         peer: &'static Peer,
         job: &str,
@@ -94,7 +101,7 @@ impl Worker {
     ) -> anyhow::Result<Self> {
         let (core, other_core) = (core.to_string(), other_core.to_string());
         let arguments = ["work", workload, peer.name, job, "--core", &core, "--other-core", &other_core];
-        let mut process = Process::start(&arguments)?;
+        let mut process = Process::start_in(folder, &arguments)?;
         let output = process.take_output()?;
         let (sender, answers) = mpsc::channel();
         // The thread ends with the worker, or when nobody waits for answers any more.

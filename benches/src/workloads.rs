@@ -2,30 +2,58 @@
 //!
 //! To add one: a file with `Arguments` and `run`, its `mod` line here, and its variant and arm below.
 
+mod accept;
 pub(crate) mod cancel;
 mod echo;
+pub(crate) mod files;
+mod http;
+pub(crate) mod idle;
+mod latency;
+pub(crate) mod processes;
+mod stream;
 pub(crate) mod tasks;
 
 use clap::Subcommand;
 
-use crate::rows;
+use crate::{requests, rows};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// TCP echo on loopback: each connection sends a message and waits until all of it came back.
     Echo(echo::Arguments),
+    /// HTTP/1.1 on connections that are kept: a small answer to each request.
+    Http(requests::Arguments),
+    /// New connections: connect, one echo, close.
+    Accept(requests::Arguments),
+    /// Much in one direction on one connection.
+    Stream(requests::Arguments),
+    /// TCP echo at fixed rates below what the servers can do, counted from when each request was due.
+    Latency(requests::Arguments),
+    /// The memory that a server takes for each connection that is open and silent.
+    Idle(idle::Arguments),
     /// Tasks, timers, timeouts, groups, channels and locks, without input or output.
     Tasks(rows::Arguments),
     /// Cancelling thousands of receives, or up to a million other waits, at once.
     Cancel(rows::Arguments),
+    /// Files: random reads at several depths, long reads and writes, many small files.
+    Files(files::Arguments),
+    /// Other processes, started and waited for.
+    Processes(rows::Arguments),
 }
 
 impl Command {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Echo(arguments) => echo::run(arguments),
+            Self::Http(arguments) => http::run(arguments),
+            Self::Accept(arguments) => accept::run(arguments),
+            Self::Stream(arguments) => stream::run(arguments),
+            Self::Latency(arguments) => latency::run(arguments),
+            Self::Idle(arguments) => idle::run(arguments),
             Self::Tasks(arguments) => tasks::run(arguments),
             Self::Cancel(arguments) => cancel::run(arguments),
+            Self::Files(arguments) => files::run(arguments),
+            Self::Processes(arguments) => processes::run(arguments),
         }
     }
 }
@@ -36,4 +64,9 @@ pub(crate) fn described() -> Vec<(String, String)> {
         .get_subcommands()
         .map(|it| (it.get_name().to_owned(), it.get_about().map(ToString::to_string).unwrap_or_default()))
         .collect()
+}
+
+/// Whether a worker may use both processors: where the kernel or other threads do a part of the work.
+pub(crate) fn uses_both_cores(workload: &str) -> bool {
+    [files::WORKLOAD, processes::WORKLOAD].contains(&workload)
 }

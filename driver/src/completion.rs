@@ -6,7 +6,7 @@ use std::io;
 bitflags::bitflags! {
     /// What else is to be known of a [`Completion`].
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-    pub struct CompletionFlags: u16 {
+    pub struct CompletionFlags: u8 {
         /// More completions of the same operation will follow; this is not its final one.
         const MORE = 1;
         /// The driver chose a pool buffer; [`Driver::take_buffer`](crate::Driver::take_buffer) fetches it.

@@ -14,7 +14,8 @@
 //! 3. A cancel is never lost. It is a request and never the last word.
 //! 4. What succeeded is reported as a success even when a cancel was on its way. `ECANCELED` means that the
 //!    operation did not happen.
-//! 5. Completions are only handed out by [`Driver::turn`], never from within [`Driver::submit`].
+//! 5. Completions are only handed out when the caller asks: by [`Driver::turn`], or by [`Driver::take_answer`] for
+//!    an operation that was done as it was submitted.
 //!
 //! Users of anyio do not need this crate; the buffer traits and [`Chunk`] are exported by `anyio` itself.
 

@@ -91,7 +91,7 @@ impl BufferPool {
     pub fn take(&self) -> Chunk {
         let buffer = self.0.free.borrow_mut().pop().unwrap_or_else(|| allocate(Self::layout(self.0.size)));
         self.0.in_use.set(self.0.in_use.get() + 1);
-        Chunk::new(self.clone(), buffer, None, 0)
+        Chunk::new(self.clone(), buffer, 0)
     }
 
     /// Where the provided buffer of this number lies.
@@ -116,7 +116,7 @@ impl BufferPool {
         assert!(length <= self.0.size, "a buffer of {} bytes does not hold {length}", self.0.size);
         let buffer = self.provided_pointer(number);
         self.0.in_use.set(self.0.in_use.get() + 1);
-        Chunk::new(self.clone(), buffer, Some(number), length as u32)
+        Chunk::new(self.clone(), buffer, length as u32)
     }
 
     /// Gives the numbers of all provided buffers whose chunks were dropped since the last call to `give`, the
@@ -137,10 +137,18 @@ impl BufferPool {
         }
     }
 
+    /// The number of a provided buffer, by where it lies.
     #[inline]
-    fn give_back(&self, buffer: NonNull<u8>, number: Option<u16>) {
+    fn number_of(&self, buffer: NonNull<u8>) -> Option<u16> {
+        let offset = buffer.addr().get().checked_sub(self.0.block?.addr().get())?;
+        let number = offset / self.0.size;
+        (number < usize::from(self.0.provided)).then_some(number as u16)
+    }
+
+    #[inline]
+    fn give_back(&self, buffer: NonNull<u8>) {
         self.0.in_use.set(self.0.in_use.get() - 1);
-        if let Some(number) = number {
+        if let Some(number) = self.number_of(buffer) {
             return self.0.returned.borrow_mut().push(number);
         }
         let mut free = self.0.free.borrow_mut();

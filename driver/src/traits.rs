@@ -34,7 +34,8 @@ pub struct Capabilities {
 ///
 /// A driver belongs to one thread. It is neither `Send` nor `Sync`; only its [`Unparker`] is.
 pub trait Driver {
-    /// Takes an operation; its completions come out of later [`turn`](Driver::turn)s under `token`.
+    /// Takes an operation; its completions come out of later [`turn`](Driver::turn)s under `token`, or, if it
+    /// was done at once, out of [`take_answer`](Driver::take_answer).
     ///
     /// There is always room: what does not fit into a queue of the kernel waits in one of the driver. What the
     /// host does not support completes with `EOPNOTSUPP` and [`CompletionFlags::UNSUPPORTED`](crate::CompletionFlags::UNSUPPORTED).
@@ -44,6 +45,14 @@ pub trait Driver {
     ///   the operation writes to it, touched, until the operation's final completion has been handed out.
     /// - `token` is of kind 0 and no other operation in flight has the same index.
     unsafe fn submit(&mut self, token: Token, op: Op);
+
+    /// Hands out the final completion of the operation that was submitted last, if it is known already; no turn hands
+    /// it out then. Only for right after [`submit`](Driver::submit).
+    #[inline]
+    fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        let _ = token;
+        None
+    }
 
     /// Asks for an operation to be cancelled. It still completes, with `ECANCELED` if it had no effect.
     ///

@@ -124,6 +124,13 @@ impl Driver for PollDriver {
         unsafe { self.inner.start(token, op) };
     }
 
+    #[inline]
+    fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        let answer = self.inner.done.pop_if(|last| last.token == token)?;
+        self.in_flight -= 1;
+        Some(answer)
+    }
+
     fn cancel(&mut self, token: Token) {
         self.inner.cancel(token);
     }

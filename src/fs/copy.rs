@@ -1,5 +1,11 @@
 //! Copying files.
 
+#[cfg(target_os = "linux")]
+mod clone;
+#[cfg(not(target_os = "linux"))]
+#[path = "copy/no_clone.rs"]
+mod clone;
+
 use super::thread::arrow;
 use crate::{
     error::{Error, Result},
@@ -8,7 +14,7 @@ use crate::{
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -24,7 +30,8 @@ struct Copy {
 }
 
 /// Copies a file's contents and permissions, and gives how many bytes it was. The new file is made if it is not there,
-/// and replaced if it is. Where the file systems can they share the contents or copy them by themselves.
+/// and replaced if it is. Where the file system can, both share the contents until one of them is changed, or it copies
+/// them by itself.
 ///
 /// # Errors
 /// A cancellation. [`Error::Io`] if the system refuses, or if `from` is no file.
@@ -51,10 +58,18 @@ impl Copy {
         }
         let permissions = metadata.permissions();
         let to =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(permissions.mode()).open(to)?;
-        // Of devices and pipes the permissions are nobody's business here.
-        if to.metadata()?.is_file() {
+            OpenOptions::new().write(true).create(true).truncate(false).mode(permissions.mode()).open(to)?;
+        let replaced = to.metadata()?;
+        if (replaced.dev(), replaced.ino()) == (metadata.dev(), metadata.ino()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a file cannot be copied to itself"));
+        }
+        // Of devices and pipes the permissions and the length are nobody's business here.
+        if replaced.is_file() {
+            to.set_len(0)?;
             to.set_permissions(permissions)?;
+            if let Some(copied) = clone::clone(&from, &to) {
+                return Ok(Self { from, to, copied, ended: true });
+            }
         }
         Ok(Self { from, to, copied: 0, ended: false })
     }

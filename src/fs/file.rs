@@ -9,14 +9,21 @@ mod stream;
 pub use control::Advice;
 pub(super) use cursor::not_text;
 
-use super::{OpenOptions, operations::check_position};
+use super::{
+    Metadata, OpenOptions,
+    cached::Cached,
+    checkpoint,
+    operations::{self, check_position},
+};
 use crate::{
     error::{Error, Result},
     runtime::{Descriptor, Refusal},
 };
+use anyio_driver::FileStatus;
 use cursor::Cursor;
 use libc::c_int;
 use std::{
+    cell::Cell,
     fmt, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::Path,
@@ -51,6 +58,11 @@ pub struct File {
     cursor: Cursor,
     flags: c_int,
     path: Option<Box<Path>>,
+    cached: Cached,
+    /// Whether the file is known to lie on a local file system.
+    local: Cell<bool>,
+    /// Whether it is known to be a regular file.
+    regular: Cell<bool>,
 }
 
 impl File {
@@ -93,7 +105,15 @@ impl File {
     }
 
     pub(super) fn of_path(descriptor: Descriptor, path: &Path, flags: c_int) -> Self {
-        Self { descriptor, cursor: Cursor::default(), flags, path: Some(path.into()) }
+        Self {
+            descriptor,
+            cursor: Cursor::default(),
+            flags,
+            path: Some(path.into()),
+            cached: Cached::default(),
+            local: Cell::new(false),
+            regular: Cell::new(false),
+        }
     }
 
     /// The path with which the file was opened, if it was opened here.
@@ -116,6 +136,9 @@ impl File {
             cursor: self.cursor,
             flags: self.flags,
             path: self.path.clone(),
+            cached: self.cached.clone(),
+            local: self.local.clone(),
+            regular: self.regular.clone(),
         })
     }
 
@@ -128,6 +151,9 @@ impl File {
     /// # Cancel safety
     /// The file is closed also in a cancelled scope, and when the future is dropped.
     pub async fn close(self) -> Result<()> {
+        if self.local.get() && self.flags & libc::O_ACCMODE == libc::O_RDONLY {
+            return self.close_at_once().await;
+        }
         let subject = self.subject().to_string();
         self.descriptor.close().await.map_err(|error| Error::of_operation(error, "close", subject))
     }
@@ -138,6 +164,22 @@ impl File {
     /// Gives the file back if an operation that was abandoned is still under way on it.
     pub fn into_std(self) -> Result<std::fs::File, Self> {
         OwnedFd::try_from(self).map(Into::into)
+    }
+
+    /// Closes a file that has nothing to be written and no server to be told, which waits for nothing.
+    async fn close_at_once(self) -> Result<()> {
+        // With operations in flight on it, it is closed when they have ended.
+        drop(self.descriptor.into_owned());
+        checkpoint::let_others_run().await;
+        Ok(())
+    }
+
+    /// What is known of the file besides its contents.
+    pub(super) async fn status(&self) -> Result<FileStatus, Refusal> {
+        let (status, at_once) = operations::of_descriptor(&self.descriptor).await?;
+        self.local.set(at_once);
+        self.regular.set(Metadata::new(status).is_file());
+        Ok(status)
     }
 
     /// How errors name the file.
@@ -214,6 +256,9 @@ impl From<OwnedFd> for File {
             cursor: Cursor::default(),
             flags: flags.max(0),
             path: None,
+            cached: Cached::default(),
+            local: Cell::new(false),
+            regular: Cell::new(false),
         }
     }
 }
@@ -231,13 +276,13 @@ impl TryFrom<File> for OwnedFd {
     /// The descriptor, with the system's cursor where the file's stands. Gives the file back if an operation that was
     /// abandoned is still under way on it.
     fn try_from(file: File) -> Result<Self, File> {
-        let File { descriptor, cursor, flags, path } = file;
+        let File { descriptor, cursor, flags, path, cached, local, regular } = file;
         match descriptor.into_owned() {
             Ok(descriptor) => {
                 cursor.hand_over(descriptor.as_raw_fd());
                 Ok(descriptor)
             }
-            Err(descriptor) => Err(File { descriptor, cursor, flags, path }),
+            Err(descriptor) => Err(File { descriptor, cursor, flags, path, cached, local, regular }),
         }
     }
 }

@@ -134,7 +134,9 @@ where
         header.scope.link(core);
     }
     // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
-    let task = unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast()) };
+    let task = unsafe {
+        core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), header.table.layout.size())
+    };
     header.task.set(Some(task));
     let next = group.children.replace(child.as_ptr());
     header.next.set(next);

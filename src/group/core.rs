@@ -2,7 +2,7 @@
 
 use super::child::ChildHeader;
 use crate::{
-    runtime::{Core, ReadyList, StoredWaker},
+    runtime::{Core, ReadyList, StoredWaker, Wakee},
     scope::{Deadline, ReasonKind, Scope},
 };
 use std::{
@@ -27,7 +27,7 @@ impl ReadyQueue {
             urgent: Cell::new(ReadyList::EMPTY),
             charged: Cell::new(ReadyList::EMPTY),
             polling: Cell::new(false),
-            host: RefCell::new(StoredWaker::None),
+            host: RefCell::new(StoredWaker::NONE),
         }
     }
 
@@ -43,17 +43,13 @@ impl ReadyQueue {
 
     /// Who polls the group.
     #[inline]
-    pub(crate) fn host(&self) -> StoredWaker {
-        match &*self.host.borrow() {
-            StoredWaker::None => StoredWaker::None,
-            StoredWaker::Task(task) => StoredWaker::Task(*task),
-            StoredWaker::Foreign(waker) => StoredWaker::Foreign(waker.clone()),
-        }
+    pub(crate) fn host(&self) -> Wakee {
+        self.host.borrow().wakee()
     }
 
     pub(super) fn set_host(&self, waker: &Waker) {
         // A waker may be anyone's: it is cloned and dropped outside of the borrow.
-        let mut host = self.host.replace(StoredWaker::None);
+        let mut host = self.host.replace(StoredWaker::NONE);
         host.update(waker);
         self.host.replace(host);
     }

@@ -48,7 +48,7 @@ where
         // SAFETY: the group does not move, and the scope is linked no later than this poll ends.
         unsafe { self.group.scope.enter(core, core.scope()) };
         // SAFETY: as above; the body's task is removed when the body ends or this is dropped.
-        self.task = Some(unsafe { core.tasks().insert(&self.group.ready, ptr::null()) });
+        self.task = Some(unsafe { core.tasks().insert(&self.group.ready, ptr::null(), 0) });
     }
 
     fn poll_ready(&mut self, core: &Core) {

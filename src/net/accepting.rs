@@ -3,7 +3,7 @@
 //! As with receives, the operation belongs to the listener: a cancelled or dropped `accept` leaves it in flight, and the
 //! next call gets the connection.
 
-use super::receiving::Reserved;
+use crate::reserved::Reserved;
 use crate::{
     error::Result,
     runtime::{Core, Descriptor, Disposer, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon},
@@ -41,15 +41,15 @@ impl Accepting {
                         return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
                     }
                     let wait = self.operation.get().unwrap_or_else(|| self.begin(core));
-                    if waits.is_done(wait) {
+                    if let Some(outcome) = waits.outcome(wait) {
                         // A connection that came while nobody waited is here at once; others have their turn all the same.
                         if hook.0.is_none() && core.poll_immediate(cx).is_pending() {
                             return Poll::Pending;
                         }
                         hook.0 = None;
-                        let result = waits.outcome(wait).result;
                         waits.remove(wait);
                         self.operation.set(None);
+                        let result = outcome.result;
                         match u32::try_from(result) {
                             // SAFETY: the kernel has just made this descriptor for us.
                             Ok(number) => return Poll::Ready(Ok(unsafe { Descriptor::from_answer(number) })),
@@ -93,11 +93,9 @@ impl Accepting {
         poll_fn(|cx| {
             Core::with(|core| {
                 let Some(wait) = self.operation.get() else { return Poll::Ready(()) };
-                if core.waits().is_done(wait) {
-                    let result = core.waits().outcome(wait).result;
-                    core.waits().remove(wait);
+                if let Some(outcome) = core.waits().take_outcome(wait) {
                     self.operation.set(None);
-                    close_connection(result);
+                    close_connection(outcome.result);
                     return Poll::Ready(());
                 }
                 core.waits().set_waker(wait, cx.waker());

@@ -1,32 +1,41 @@
-//! Sending and receiving with buffers of the caller's.
+//! Sending.
 //!
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, and a share of the descriptor.
 
+use super::socket::Socket;
 use crate::{
-    error::Result,
-    lowlevel::checkpoint_if_cancelled,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason},
+    error::{Error, Result},
+    receiving::MOST,
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, poll_nothing_to_do},
 };
-use anyio_driver::{Held, IoBuf, IoBufMut, Op};
-use std::future::poll_fn;
+use anyio_driver::{Held, IoBuf, Op};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-/// The most that one operation sends or receives: what Linux limits system calls to.
-const MOST: usize = 0x7fff_f000;
-
-/// Sends what is left of a buffer.
+/// Sends a buffer: all of it, or what there is room for.
 struct Send<B> {
     descriptor: Descriptor,
     data: Held<B>,
     sent: usize,
-    flags: i32,
+    whole: bool,
+}
+
+impl<B: IoBuf> Send<B> {
+    #[inline]
+    fn new(descriptor: &Descriptor, data: B, whole: bool) -> Self {
+        Self { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, whole }
+    }
 }
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
 unsafe impl<B: IoBuf> Payload for Send<B> {
     const REASON: WaitReason = WaitReason::Send;
 
-    type Output = (Answer, Self);
+    type Output = (Answer, B);
 
     #[inline]
     fn op(&mut self) -> Op {
@@ -35,88 +44,107 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
             fd: self.descriptor.raw(),
             pointer: bytes.as_ptr(),
             length: bytes.len().min(MOST) as u32,
-            flags: self.flags,
+            // The kernel goes on by itself after it could send a part.
+            flags: if self.whole { libc::MSG_WAITALL } else { 0 },
         }
     }
 
     #[inline]
-    fn finish(self, answer: Answer) -> (Answer, Self) {
-        (answer, self)
+    fn goes_on(&mut self, count: u32) -> bool {
+        self.sent += count as usize;
+        self.whole && count > 0 && self.sent < self.data.get().length()
+    }
+
+    #[inline]
+    fn finish(self, answer: Answer) -> (Answer, B) {
+        (answer, self.data.into_inner())
     }
 }
 
-/// Sends all bytes of a buffer.
-#[inline]
-pub(super) async fn send_all<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
-    let length = data.length();
-    // The kernel goes on by itself after it could send a part.
-    let flags = libc::MSG_WAITALL;
-    let mut send = Send { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, flags };
-    let answer = loop {
-        let (answer, payload) = Operation::new(send).await;
-        send = payload;
-        match answer {
-            Ok(count) if count > 0 => send.sent += count as usize,
-            _ => break answer,
+/// Sends all bytes of a buffer, and gives it back.
+#[must_use = "nothing is sent until it is awaited"]
+pub(super) struct SendAll<'a, B: IoBuf> {
+    socket: &'a Socket,
+    operation: Operation<Send<B>>,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    /// The socket is reserved for this future.
+    Begun,
+    Over,
+}
+
+impl<'a, B: IoBuf> SendAll<'a, B> {
+    #[inline]
+    pub(super) fn new(socket: &'a Socket, data: B) -> Self {
+        let send = Send::new(socket.descriptor(), data, true);
+        Self { socket, operation: Operation::new(send), phase: Phase::New }
+    }
+
+    #[cold]
+    fn refused(&mut self, error: Error) -> (Result<()>, B) {
+        self.phase = Phase::Over;
+        (Err(error), self.operation.take_payload().data.into_inner())
+    }
+}
+
+impl<B: IoBuf> Future for SendAll<'_, B> {
+    type Output = (Result<()>, B);
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.phase {
+            Phase::New => {
+                if let Err(error) = this.socket.begin_sending() {
+                    return Poll::Ready(this.refused(error));
+                }
+                this.phase = Phase::Begun;
+            }
+            Phase::Begun => {}
+            Phase::Over => panic!("a send was polled after its end"),
         }
-        if send.sent == length {
-            break answer;
+        if !this.operation.has_begun() && this.operation.payload().data.get().length() == 0 {
+            let checked = ready!(poll_nothing_to_do(cx));
+            this.socket.end_sending();
+            this.phase = Phase::Over;
+            return Poll::Ready((checked, this.operation.take_payload().data.into_inner()));
         }
-    };
-    (answer, send.data.into_inner())
+        let (answer, data) = ready!(Pin::new(&mut this.operation).poll(cx));
+        this.socket.end_sending();
+        this.phase = Phase::Over;
+        Poll::Ready((this.socket.judge_sent(answer).map(drop), data))
+    }
+}
+
+impl<B: IoBuf> Drop for SendAll<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.phase == Phase::Begun {
+            self.socket.end_sending();
+        }
+    }
+}
+
+/// Sends all bytes of a buffer and drops it.
+#[must_use = "nothing is sent until it is awaited"]
+pub(super) struct SendAndDrop<'a, B: IoBuf>(pub(super) SendAll<'a, B>);
+
+impl<B: IoBuf> Future for SendAndDrop<'_, B> {
+    type Output = Result<()>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.0).poll(cx).map(|(sent, _data)| sent)
+    }
 }
 
 /// Sends some bytes of a buffer.
 pub(super) async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
-    let send = Send { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, flags: 0 };
-    let (answer, send) = Operation::new(send).await;
-    (answer, send.data.into_inner())
-}
-
-/// Does nothing, but is a checkpoint all the same.
-///
-/// # Errors
-/// A cancellation.
-pub(super) async fn nothing_to_do() -> Result<()> {
-    checkpoint_if_cancelled().await?;
-    poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
-    Ok(())
-}
-
-/// Receives into a buffer of the caller's.
-struct ReceiveInto<B> {
-    descriptor: Descriptor,
-    buffer: Held<B>,
-}
-
-// SAFETY: the descriptor is counted, and a held buffer stays where it is.
-unsafe impl<B: IoBufMut> Payload for ReceiveInto<B> {
-    const REASON: WaitReason = WaitReason::Receive;
-
-    type Output = (Answer, B);
-
-    fn op(&mut self) -> Op {
-        let buffer = self.buffer.get_mut();
-        Op::Receive {
-            fd: self.descriptor.raw(),
-            pointer: buffer.pointer_mut(),
-            length: buffer.capacity().min(MOST) as u32,
-            flags: 0,
-        }
-    }
-
-    fn finish(mut self, answer: Answer) -> (Answer, B) {
-        if let Ok(count) = answer {
-            // SAFETY: the kernel has filled so many bytes.
-            unsafe { self.buffer.get_mut().set_filled(count as usize) };
-        }
-        (answer, self.buffer.into_inner())
-    }
-}
-
-/// Receives into a buffer of the caller's, which has room.
-pub(super) async fn receive_into<B: IoBufMut>(descriptor: &Descriptor, buffer: B) -> (Answer, B) {
-    Operation::new(ReceiveInto { descriptor: descriptor.clone(), buffer: Held::new(buffer) }).await
+    Operation::new(Send::new(descriptor, data, false)).await
 }
 
 /// Shuts down one or both directions of a socket.

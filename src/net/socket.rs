@@ -1,20 +1,21 @@
 //! A connected socket.
 
-use super::{
-    receiving::{Receiving, Reserved},
-    sending::{self, Shutdown},
-};
+use super::sending::{self, SendAll, SendAndDrop, Shutdown};
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Refusal},
+    receiving::{FromSocket, Receiving},
+    reserved::Reserved,
+    runtime::{Answer, Descriptor, Operation, Refusal, nothing_to_do},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use socket2::SockRef;
 use std::{cell::Cell, io, os::fd::OwnedFd};
 
+const SENDING: &str = "sending to this stream";
+
 /// A connected stream socket, of whatever family.
 pub(super) struct Socket {
-    receiving: Receiving,
+    receiving: Receiving<FromSocket>,
     descriptor: Descriptor,
     sending: Cell<bool>,
     eof_sent: Cell<bool>,
@@ -49,32 +50,19 @@ impl Socket {
     }
 
     pub(super) async fn receive_into<B: IoBufMut>(&self, buffer: B) -> (Result<usize>, B) {
-        if buffer.capacity() == 0 {
-            return (sending::nothing_to_do().await.map(|()| 0), buffer);
-        }
-        if self.receiving.has_begun() {
-            return self.receiving.receive_copied(buffer).await;
-        }
-        match self.receiving.reserve() {
-            Ok(_reserved) => {
-                let (answer, buffer) = sending::receive_into(&self.descriptor, buffer).await;
-                (self.receiving.judge(answer), buffer)
-            }
-            Err(error) => (Err(error), buffer),
-        }
+        self.receiving.receive_into(buffer).await
     }
 
+    /// Sends all bytes of a buffer.
     #[inline]
-    pub(super) async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
-        let _reserved = match self.reserve_sending() {
-            Ok(reserved) => reserved,
-            Err(error) => return (Err(error), data),
-        };
-        if data.length() == 0 {
-            return (sending::nothing_to_do().await, data);
-        }
-        let (answer, data) = sending::send_all(&self.descriptor, data).await;
-        (self.judge_sent(answer).map(drop), data)
+    pub(super) fn send(&self, data: impl IoBuf) -> impl Future<Output = Result<()>> {
+        SendAndDrop(SendAll::new(self, data))
+    }
+
+    /// Sends all bytes of a buffer, and gives it back.
+    #[inline]
+    pub(super) fn send_buf<B: IoBuf>(&self, data: B) -> SendAll<'_, B> {
+        SendAll::new(self, data)
     }
 
     pub(super) async fn send_some<B: IoBuf>(&self, data: B) -> (Result<usize>, B) {
@@ -83,20 +71,42 @@ impl Socket {
             Err(error) => return (Err(error), data),
         };
         if data.length() == 0 {
-            return (sending::nothing_to_do().await.map(|()| 0), data);
+            return (nothing_to_do().await.map(|()| 0), data);
         }
         let (answer, data) = sending::send_some(&self.descriptor, data).await;
         (self.judge_sent(answer), data)
     }
 
     fn reserve_sending(&self) -> Result<Reserved<'_>> {
-        let reserved = Reserved::of(&self.sending, "sending to this stream")?;
+        let reserved = Reserved::of(&self.sending, SENDING)?;
         if self.eof_sent.get() { Err(Error::ClosedResource) } else { Ok(reserved) }
+    }
+
+    /// Reserves the socket for one send.
+    ///
+    /// # Errors
+    /// [`Error::BusyResource`] if another is sending, [`Error::ClosedResource`] after the end was sent.
+    #[inline]
+    pub(super) fn begin_sending(&self) -> Result<()> {
+        if self.sending.get() {
+            return Err(Error::BusyResource(SENDING));
+        }
+        if self.eof_sent.get() {
+            return Err(Error::ClosedResource);
+        }
+        self.sending.set(true);
+        Ok(())
+    }
+
+    /// The send for which the socket was reserved is over.
+    #[inline]
+    pub(super) fn end_sending(&self) {
+        self.sending.set(false);
     }
 
     /// What the answer to a send means for this stream.
     #[inline]
-    fn judge_sent(&self, answer: Answer) -> Result<usize> {
+    pub(super) fn judge_sent(&self, answer: Answer) -> Result<usize> {
         match answer {
             Ok(0) => Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())),
             Ok(count) => Ok(count as usize),
@@ -111,9 +121,9 @@ impl Socket {
     }
 
     pub(super) async fn send_eof(&self) -> Result<()> {
-        let _reserved = Reserved::of(&self.sending, "sending to this stream")?;
+        let _reserved = Reserved::of(&self.sending, SENDING)?;
         if self.eof_sent.get() {
-            return sending::nothing_to_do().await;
+            return nothing_to_do().await;
         }
         let descriptor = self.descriptor.clone();
         Operation::new(Shutdown { descriptor, how: libc::SHUT_WR }).await?;

@@ -57,8 +57,8 @@ macro_rules! stream {
             /// When the scope is cancelled half-way, or the future is dropped, a part of the bytes may have been sent.
             /// [`send_some`](Self::send_some) tells which.
             #[inline]
-            pub async fn send(&self, data: impl IoBuf) -> Result<()> {
-                self.socket.send_buf(data).await.0
+            pub fn send(&self, data: impl IoBuf) -> impl Future<Output = Result<()>> {
+                self.socket.send(data)
             }
 
             /// Sends all bytes of a buffer and gives it back.
@@ -68,8 +68,8 @@ macro_rules! stream {
             ///
             /// # Cancel safety
             /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
-            pub async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
-                self.socket.send_buf(data).await
+            pub fn send_buf<B: IoBuf>(&self, data: B) -> impl Future<Output = (Result<()>, B)> {
+                self.socket.send_buf(data)
             }
 
             /// Sends some bytes of a buffer, as many as there is room for, at least one, and gives the buffer back with

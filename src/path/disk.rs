@@ -6,6 +6,7 @@ mod listing;
 mod locating;
 mod moving;
 mod ownership;
+mod trees;
 
 use super::Path;
 use crate::{

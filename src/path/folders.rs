@@ -4,10 +4,19 @@ use super::Path;
 use crate::{error::Result, fs};
 use std::ffi::OsString;
 
-/// The folders of a tree, each after the one it is in. Made by [`Path::walk_folders`].
+/// The folders of a tree, each after the one it is in or, from below, before it. Made by [`Path::walk_folders`].
 #[derive(Debug)]
 pub struct WalkFolders {
-    waiting: Vec<Path>,
+    waiting: Vec<Waiting>,
+    bottom_up: bool,
+}
+
+/// A folder that is to be given.
+#[derive(Debug)]
+enum Waiting {
+    ToBeRead(Path),
+    /// One that comes after those in it.
+    Read(WalkedFolder),
 }
 
 /// A folder with the names of what is in it.
@@ -24,7 +33,14 @@ pub struct WalkedFolder {
 
 impl WalkFolders {
     pub(super) fn new(root: Path) -> Self {
-        Self { waiting: vec![root] }
+        Self { waiting: vec![Waiting::ToBeRead(root)], bottom_up: false }
+    }
+
+    /// Whether each folder comes after those in it, as is needed for removing them. No by default.
+    #[must_use]
+    pub fn bottom_up(mut self, bottom_up: bool) -> Self {
+        self.bottom_up = bottom_up;
+        self
     }
 
     /// The next folder, or `None` when all have been given.
@@ -35,15 +51,29 @@ impl WalkFolders {
     /// # Cancel safety
     /// The next call gives the folder that this one would have given.
     pub async fn next(&mut self) -> Result<Option<WalkedFolder>> {
-        let Some(path) = self.waiting.last().cloned() else { return Ok(None) };
-        let read = read(path).await;
-        if !read.as_ref().is_err_and(|error| matches!(error, crate::Error::Cancelled(_))) {
-            self.waiting.pop();
+        loop {
+            let path = match self.waiting.pop() {
+                None => return Ok(None),
+                Some(Waiting::Read(folder)) => return Ok(Some(folder)),
+                Some(Waiting::ToBeRead(path)) => path,
+            };
+            // Should this future be dropped, the folder is read by the next one.
+            self.waiting.push(Waiting::ToBeRead(path.clone()));
+            let read = read(path).await;
+            if !read.as_ref().is_err_and(|error| matches!(error, crate::Error::Cancelled(_))) {
+                self.waiting.pop();
+            }
+            let folder = read?;
+            // The next one is taken from the end.
+            let inside: Vec<_> =
+                folder.folders.iter().rev().map(|name| Waiting::ToBeRead(&folder.path / name)).collect();
+            if !self.bottom_up {
+                self.waiting.extend(inside);
+                return Ok(Some(folder));
+            }
+            self.waiting.push(Waiting::Read(folder));
+            self.waiting.extend(inside);
         }
-        let folder = read?;
-        // The next one is taken from the end.
-        self.waiting.extend(folder.folders.iter().rev().map(|name| &folder.path / name));
-        Ok(Some(folder))
     }
 }
 

@@ -3,7 +3,9 @@
 use super::into_blocking;
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
+    receiving::MOST,
+    reserved::Reserved,
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
 };
 use anyio_driver::{Held, IoBuf, Op};
 use std::{
@@ -25,25 +27,21 @@ impl Sending {
 
     /// Sends all bytes of a buffer and gives it back.
     pub(crate) async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
-        if self.busy.replace(true) {
-            return (Err(Error::BusyResource("sending to this stream")), data);
-        }
-        let _reserved = Reserved(&self.busy);
-        let length = data.length();
-        let mut write = Write { descriptor: self.descriptor.clone(), data: Held::new(data), written: 0 };
-        let result = loop {
-            let (answer, payload) = Operation::new(write).await;
-            write = payload;
-            match answer {
-                Ok(0) if length > 0 => break Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())),
-                Ok(count) => write.written += count as usize,
-                Err(refusal) => break Err(refusal.on_stream("write")),
-            }
-            if write.written == length {
-                break Ok(());
-            }
+        let _reserved = match Reserved::of(&self.busy, "sending to this stream") {
+            Ok(reserved) => reserved,
+            Err(error) => return (Err(error), data),
         };
-        (result, write.data.into_inner())
+        if data.length() == 0 {
+            return (nothing_to_do().await, data);
+        }
+        let write = Write { descriptor: self.descriptor.clone(), data: Held::new(data), written: 0 };
+        let (answer, data) = Operation::new(write).await;
+        let result = match answer {
+            Ok(0) => Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())),
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(refusal.on_stream("write")),
+        };
+        (result, data)
     }
 
     /// Closes the pipe; its reader sees the end.
@@ -70,16 +68,7 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// Says that one task uses the stream, until it is dropped.
-struct Reserved<'a>(&'a Cell<bool>);
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
-    }
-}
-
-/// Writes what is left of a buffer.
+/// Writes a buffer.
 struct Write<B> {
     descriptor: Descriptor,
     data: Held<B>,
@@ -90,19 +79,24 @@ struct Write<B> {
 unsafe impl<B: IoBuf> Payload for Write<B> {
     const REASON: WaitReason = WaitReason::Send;
 
-    type Output = (Answer, Self);
+    type Output = (Answer, B);
 
     fn op(&mut self) -> Op {
         let bytes = &self.data.get().bytes()[self.written..];
         Op::Write {
             fd: self.descriptor.raw(),
             pointer: bytes.as_ptr(),
-            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            length: bytes.len().min(MOST) as u32,
             offset: None,
         }
     }
 
-    fn finish(self, answer: Answer) -> (Answer, Self) {
-        (answer, self)
+    fn goes_on(&mut self, count: u32) -> bool {
+        self.written += count as usize;
+        count > 0 && self.written < self.data.get().length()
+    }
+
+    fn finish(self, answer: Answer) -> (Answer, B) {
+        (answer, self.data.into_inner())
     }
 }

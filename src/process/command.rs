@@ -4,6 +4,7 @@ use super::{Process, Stdio, completed::CompletedProcess, run, spawn};
 use crate::{error::Result, signal::Signal};
 use std::{
     ffi::{OsStr, OsString},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{ExitStatus, Output},
     time::Duration,
@@ -18,6 +19,13 @@ pub(super) enum Group {
     Inherited,
     /// That of this number, or with 0 one of its own.
     Number(i32),
+}
+
+/// A user or a group.
+#[derive(Debug, Clone)]
+pub(super) enum Account {
+    Number(u32),
+    Name(OsString),
 }
 
 /// A change of the child's environment.
@@ -53,9 +61,10 @@ pub struct Command {
     pub(super) stdin: Option<Stdio>,
     pub(super) stdout: Option<Stdio>,
     pub(super) stderr: Option<Stdio>,
-    pub(super) user: Option<u32>,
-    pub(super) group: Option<u32>,
-    pub(super) extra_groups: Option<Vec<u32>>,
+    pub(super) user: Option<Account>,
+    pub(super) group: Option<Account>,
+    pub(super) extra_groups: Option<Vec<Account>>,
+    pub(super) passed: Vec<OwnedFd>,
     pub(super) umask: Option<u32>,
     pub(super) process_group: Group,
     pub(super) new_session: bool,
@@ -86,6 +95,7 @@ impl Command {
             user: None,
             group: None,
             extra_groups: None,
+            passed: Vec::new(),
             umask: None,
             process_group: Group::Suitable,
             new_session: false,
@@ -184,21 +194,71 @@ impl Command {
 
     /// Sets the number of the user as whom the child runs. If this process is root, the child gets no supplementary groups
     /// unless [`groups`](Self::groups) sets some. The system has to copy this process to start such a child, which takes
-    /// longer the more memory it has; so do `gid`, `groups`, `umask` and `start_new_session`.
+    /// longer the more memory it has; so do all the
+    /// other settings of users and groups, `umask`, `start_new_session` and `pass_fd`.
     pub fn uid(&mut self, user: u32) -> &mut Self {
-        self.user = Some(user);
+        self.user = Some(Account::Number(user));
+        self
+    }
+
+    /// Sets the name of the user as whom the child runs: see [`uid`](Self::uid). It is looked up when the process is
+    /// started, which fails with [`NotFound`](std::io::ErrorKind::NotFound) if there is no such user. The child's group
+    /// stays; [`gid`](Self::gid) or [`group`](Self::group) sets it.
+    pub fn user(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.user = Some(Account::Name(name.as_ref().to_owned()));
         self
     }
 
     /// Sets the number of the child's group.
     pub fn gid(&mut self, group: u32) -> &mut Self {
-        self.group = Some(group);
+        self.group = Some(Account::Number(group));
+        self
+    }
+
+    /// Sets the name of the child's group, which is looked up when the process is started.
+    pub fn group(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.group = Some(Account::Name(name.as_ref().to_owned()));
         self
     }
 
     /// Sets the numbers of the child's supplementary groups.
     pub fn groups(&mut self, groups: impl Into<Vec<u32>>) -> &mut Self {
-        self.extra_groups = Some(groups.into());
+        self.extra_groups = Some(groups.into().into_iter().map(Account::Number).collect());
+        self
+    }
+
+    /// Sets the names of the child's supplementary groups, which are looked up when the process is started.
+    pub fn group_names(&mut self, names: impl IntoIterator<Item = impl AsRef<OsStr>>) -> &mut Self {
+        let names = names.into_iter().map(|name| Account::Name(name.as_ref().to_owned()));
+        self.extra_groups = Some(names.collect());
+        self
+    }
+
+    /// Passes an open file, pipe or socket on to the child, where it has the same number. (Numbers 0 to 2 are those of
+    /// the standard streams.) A command that is started several times passes it each time; it is closed in this process
+    /// with the command.
+    ///
+    /// ```
+    /// use anyio::process::Command;
+    /// use std::{io::Write, os::fd::AsRawFd};
+    ///
+    /// # anyio::run(async || -> anyio::Result<()> {
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// writer.write_all(b"a secret")?;
+    /// drop(writer);
+    /// let mut command = Command::new("cat");
+    /// command.arg(format!("/dev/fd/{}", reader.as_raw_fd()));
+    /// assert_eq!(command.pass_fd(reader).output().await?.stdout, b"a secret");
+    /// # Ok(()) }).unwrap();
+    /// ```
+    pub fn pass_fd(&mut self, descriptor: impl Into<OwnedFd>) -> &mut Self {
+        self.passed.push(descriptor.into());
+        self
+    }
+
+    /// Passes several of them on: see [`pass_fd`](Self::pass_fd).
+    pub fn pass_fds(&mut self, descriptors: impl IntoIterator<Item = impl Into<OwnedFd>>) -> &mut Self {
+        self.passed.extend(descriptors.into_iter().map(Into::into));
         self
     }
 

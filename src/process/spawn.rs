@@ -10,15 +10,19 @@
 use super::{
     ChildStderr, ChildStdin, ChildStdout, Command, Process, Stdio,
     child::Child,
-    command::{EnvironmentChange, Group},
+    command::{Account, EnvironmentChange, Group},
 };
 use crate::{
     error::{Error, Result},
     runtime::Core,
+    users,
 };
 use std::{
     io::{self, IsTerminal},
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::process::CommandExt,
+    },
     process, ptr,
 };
 
@@ -35,7 +39,7 @@ pub(super) fn spawn(
     let stdin = command.stdin.as_ref().unwrap_or(&input);
     let stdout = command.stdout.as_ref().unwrap_or(&output);
     let stderr = command.stderr.as_ref().unwrap_or(&error);
-    let mut prepared = prepare(command);
+    let mut prepared = prepare(command)?;
     let leads_group = set_group(&mut prepared, command, stdin);
     let mut shared = None;
     prepared.stdin(stdin.open().map_err(failed)?);
@@ -57,7 +61,7 @@ pub(super) fn spawn(
     })
 }
 
-fn prepare(command: &Command) -> process::Command {
+fn prepare(command: &Command) -> Result<process::Command> {
     let mut prepared = process::Command::new(&command.program);
     prepared.args(&command.arguments);
     for change in &command.environment {
@@ -70,11 +74,11 @@ fn prepare(command: &Command) -> process::Command {
     if let Some(directory) = &command.directory {
         prepared.current_dir(directory);
     }
-    if let Some(settings) = Settings::of(command) {
+    if let Some(settings) = Settings::of(command)? {
         // SAFETY: it only makes system calls: see the contract.
         unsafe { prepared.pre_exec(move || settings.apply()) };
     }
-    prepared
+    Ok(prepared)
 }
 
 /// Sets the child's process group. Tells whether it leads one of its own.
@@ -104,21 +108,33 @@ struct Settings {
     groups: Option<Vec<libc::gid_t>>,
     group: Option<libc::gid_t>,
     user: Option<libc::uid_t>,
+    /// Descriptors that are not to be closed. They are the command's, which outlives the start.
+    passed: Vec<RawFd>,
 }
 
 impl Settings {
     /// Those that the command asks for, if it asks for any.
-    fn of(command: &Command) -> Option<Self> {
-        let Command { new_session, umask, user, group, .. } = *command;
-        let is_any = new_session
-            || umask.is_some()
-            || user.is_some()
-            || group.is_some()
-            || command.extra_groups.is_some();
+    fn of(command: &Command) -> Result<Option<Self>> {
+        let user = command.user.as_ref().map(user_id).transpose()?;
+        let group = command.group.as_ref().map(group_id).transpose()?;
+        let groups = command.extra_groups.as_ref().map(|groups| groups.iter().map(group_id).collect());
+        let groups: Option<Vec<_>> = groups.transpose()?;
         // SAFETY: the call only asks.
         let drops_rights = user.is_some() && unsafe { libc::geteuid() } == 0;
-        let groups = command.extra_groups.clone().or(drops_rights.then(Vec::new));
-        is_any.then_some(Self { new_session, umask, groups, group, user })
+        let groups = groups.or(drops_rights.then(Vec::new));
+        let passed = command.passed.iter().map(AsRawFd::as_raw_fd).collect();
+        let settings =
+            Self { new_session: command.new_session, umask: command.umask, groups, group, user, passed };
+        Ok(settings.is_any().then_some(settings))
+    }
+
+    fn is_any(&self) -> bool {
+        self.new_session
+            || self.umask.is_some()
+            || self.user.is_some()
+            || self.group.is_some()
+            || self.groups.is_some()
+            || !self.passed.is_empty()
     }
 
     /// Called in the child. Groups come before the user, who may not set them any more.
@@ -130,6 +146,9 @@ impl Settings {
             }
             if let Some(mask) = self.umask {
                 libc::umask(mask as libc::mode_t);
+            }
+            for &descriptor in &self.passed {
+                check(libc::fcntl(descriptor, libc::F_SETFD, 0))?;
             }
             if let Some(groups) = &self.groups {
                 let pointer = if groups.is_empty() { ptr::null() } else { groups.as_ptr() };
@@ -143,6 +162,23 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+fn user_id(user: &Account) -> Result<libc::uid_t> {
+    match user {
+        Account::Number(number) => Ok(*number),
+        Account::Name(name) => {
+            users::user_id(name).map_err(|error| Error::of_operation(error, "find the user", name.display()))
+        }
+    }
+}
+
+fn group_id(group: &Account) -> Result<libc::gid_t> {
+    match group {
+        Account::Number(number) => Ok(*number),
+        Account::Name(name) => users::group_id(name)
+            .map_err(|error| Error::of_operation(error, "find the group", name.display())),
     }
 }
 

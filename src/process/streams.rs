@@ -2,7 +2,8 @@
 
 use crate::{
     error::Result,
-    pipe::{Receiving, Sending},
+    pipe::Sending,
+    receiving::{FromPipe, Receiving},
     streams::{ByteReceiveStream, ByteSendStream},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -78,11 +79,11 @@ macro_rules! output {
     ($(#[$doc:meta])* $stream:ident) => {
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $stream(Receiving);
+        pub struct $stream(Receiving<FromPipe>);
 
         impl $stream {
             pub(super) fn new(pipe: OwnedFd) -> Self {
-                Self(Receiving::new(pipe))
+                Self(Receiving::of_pipe(pipe))
             }
 
             /// Receives some bytes, at least one. `Ok(None)` is the end: all who had the other end have closed it, the

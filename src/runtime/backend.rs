@@ -94,6 +94,11 @@ impl Driver for AnyDriver {
     }
 
     #[inline]
+    fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        each!(self, driver => driver.take_answer(token))
+    }
+
+    #[inline]
     fn cancel(&mut self, token: Token) {
         each!(self, driver => driver.cancel(token));
     }

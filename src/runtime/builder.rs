@@ -260,7 +260,7 @@ fn drive_main<T>(
     unsafe { scope.enter(core, None) };
     let _interrupt = interrupt.begin(core, || scope.remote())?;
     // SAFETY: a main task has no group.
-    let task = unsafe { core.tasks().insert(ptr::null(), ptr::null()) };
+    let task = unsafe { core.tasks().insert(ptr::null(), ptr::null(), 0) };
     let ended = {
         let mut main = pin!(main());
         loop {

@@ -15,7 +15,7 @@ use super::{
     tasks::Tasks,
     variables::Variables,
     waits::{Delivery, Expired, WaitKey, Waits},
-    waker::{StoredWaker, TaskKey},
+    waker::{StoredWaker, TaskKey, Wakee},
 };
 use crate::{
     process::Processes,
@@ -284,15 +284,8 @@ impl Core {
     /// then the caller has to see to it that the wait ends.
     #[inline]
     pub(crate) fn follow_scope(&self, wait: WaitKey) -> bool {
-        match self.scope() {
-            Some(scope) if !self.waits.is_linked_to(wait, scope) => {
-                self.waits.unlink(wait);
-                // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
-                unsafe { self.waits.link(wait, scope) };
-                scope.is_effective()
-            }
-            _ => false,
-        }
+        // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+        self.scope().is_some_and(|scope| unsafe { self.waits.relink(wait, scope) } && scope.is_effective())
     }
 
     /// Asks the driver to cancel an operation.
@@ -374,11 +367,11 @@ impl Core {
     /// Wakes what a wait has stored.
     #[inline]
     pub(crate) fn wake_stored(&self, waker: StoredWaker) {
-        match waker {
-            StoredWaker::None => {}
-            StoredWaker::Task(task) if task.executor() == self.id() => self.wake_task(task),
-            StoredWaker::Task(task) => task.wake(),
-            StoredWaker::Foreign(waker) => self.wake_foreign(waker),
+        match waker.into_wakee() {
+            Wakee::Nobody => {}
+            Wakee::Task(task) if task.executor() == self.id() => self.wake_task(task),
+            Wakee::Task(task) => task.wake(),
+            Wakee::Foreign(waker) => self.wake_foreign(waker),
         }
     }
 
@@ -498,14 +491,21 @@ impl Core {
 
     // ---- the driver ----
 
-    /// Hands an operation to the driver.
+    /// Hands an operation to the driver. Tells whether it is done already; nobody is woken for that.
     ///
     /// # Safety
     /// As for [`Driver::submit`], for the slot's token.
     #[inline]
-    pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) {
+    pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) -> bool {
+        let mut driver = self.driver_mut();
         // SAFETY: passed on; the slot is taken, so no other operation has its index.
-        unsafe { self.driver_mut().submit(wait.token(), op) };
+        unsafe { driver.submit(wait.token(), op) };
+        let answer = driver.take_answer(wait.token());
+        drop(driver);
+        answer.is_some_and(|answer| {
+            self.waits.complete(&answer);
+            true
+        })
     }
 
     /// Enters the kernel once, waits there if no task is ready, and wakes all for whom something has happened.

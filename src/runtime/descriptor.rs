@@ -11,14 +11,19 @@ use std::{
 /// A descriptor, counted by its owner and by the operations that use it. It is closed when the last lets go, so a number
 /// that an operation names is never used for something else meanwhile.
 #[derive(Clone)]
-pub(crate) struct Descriptor(Rc<Shared>);
+pub(crate) struct Descriptor {
+    shared: Rc<Shared>,
+    /// The descriptor's number, which it has as long as anybody shares it.
+    number: RawFd,
+}
 
 /// The descriptor, until it is closed or given away.
 struct Shared(Option<OwnedFd>);
 
 impl Descriptor {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self(Rc::new(Shared(Some(descriptor))))
+        let number = descriptor.as_raw_fd();
+        Self { shared: Rc::new(Shared(Some(descriptor))), number }
     }
 
     /// Takes over what an operation has opened.
@@ -32,7 +37,7 @@ impl Descriptor {
 
     #[inline]
     pub(crate) fn raw(&self) -> RawFd {
-        self.0.0.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.number
     }
 
     /// Closes the descriptor and tells how that went. If operations are still in flight on it, it is closed when the
@@ -41,7 +46,7 @@ impl Descriptor {
     /// # Cancel safety
     /// The descriptor is closed in any case.
     pub(crate) async fn close(self) -> io::Result<()> {
-        match Rc::try_unwrap(self.0).map(|mut shared| shared.0.take()) {
+        match Rc::try_unwrap(self.shared).map(|mut shared| shared.0.take()) {
             Ok(Some(descriptor)) => Operation::shielded(Close { descriptor: Some(descriptor) }).await,
             Ok(None) | Err(_) => Ok(()),
         }
@@ -49,7 +54,7 @@ impl Descriptor {
 
     /// Whether nobody holds it but its owner, who does so `shares` times: then no operation is in flight on it.
     pub(crate) fn is_unused(&self, shares: usize) -> bool {
-        Rc::strong_count(&self.0) == shares
+        Rc::strong_count(&self.shared) == shares
     }
 
     /// Takes over a descriptor that may have been used before, under whose number the driver may know another.
@@ -63,7 +68,8 @@ impl Descriptor {
     /// # Errors
     /// Gives the shared one back if operations are in flight on it.
     pub(crate) fn into_owned(self) -> Result<OwnedFd, Self> {
-        let mut shared = Rc::try_unwrap(self.0).map_err(Self)?;
+        let Self { shared, number } = self;
+        let mut shared = Rc::try_unwrap(shared).map_err(|shared| Self { shared, number })?;
         let descriptor = shared.0.take().expect("a descriptor is there until it is taken");
         Core::try_with(|core| core.driver_mut().forget(descriptor.as_raw_fd()));
         Ok(descriptor)
@@ -72,7 +78,7 @@ impl Descriptor {
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.0.as_ref().expect("a descriptor is there until it is taken").as_fd()
+        self.shared.0.as_ref().expect("a descriptor is there until it is taken").as_fd()
     }
 }
 

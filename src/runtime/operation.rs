@@ -7,7 +7,7 @@
 //! for the completion in its place. If the future is forgotten, so is the payload.
 
 use super::{
-    Core, WaitKey, WaitKind, WaitReason,
+    Core, Next, Outcome, WaitKey, WaitKind, WaitReason,
     orphans::{Disposer, was_given_up},
 };
 use crate::error::{Cancelled, Error};
@@ -82,6 +82,12 @@ pub(crate) unsafe trait Payload: 'static {
     /// The operation. Asked for again if it has to be repeated.
     fn op(&mut self) -> Op;
 
+    /// Whether there is more to do after a success; then the operation is asked for again.
+    #[inline]
+    fn goes_on(&mut self, _count: u32) -> bool {
+        false
+    }
+
     /// Makes the future's output of the answer.
     fn finish(self, answer: Answer) -> Self::Output;
 
@@ -142,21 +148,112 @@ impl<P: Payload> Operation<P> {
         Self { payload: Some(payload), wait: None, scoping, _thread: PhantomData }
     }
 
+    /// Whether it has been submitted and has not ended.
     #[inline]
-    fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) {
+    pub(crate) fn has_begun(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// What it owns.
+    ///
+    /// # Panics
+    /// After the output.
+    #[inline]
+    pub(crate) fn payload(&self) -> &P {
+        self.payload.as_ref().expect("the payload is there until the output")
+    }
+
+    /// Takes back what an operation owns that has not begun.
+    ///
+    /// # Panics
+    /// If it has begun, or after the output.
+    pub(crate) fn take_payload(&mut self) -> P {
+        assert!(self.wait.is_none(), "an operation in flight needs what it owns");
+        self.payload.take().expect("the payload is there until the output")
+    }
+
+    /// Submits it. True if it is done already, and the task may go on with that in this poll.
+    #[inline]
+    fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> bool {
         let op = self.payload.as_mut().expect("the payload is there until the output").op();
+        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
+        let answered = unsafe { core.submit(wait, op) };
+        if answered && core.poll_immediate(cx).is_ready() {
+            return true;
+        }
         core.waits().set_waker(wait, cx.waker());
         if self.scoping == Scoping::Cancellable {
             core.link_to_scope(wait);
         }
-        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
-        unsafe { core.submit(wait, op) };
+        false
+    }
+
+    /// Whether the scope keeps it from happening.
+    #[inline]
+    fn is_unwanted(&self, core: &Core) -> bool {
+        self.scoping != Scoping::Shielded && core.scope_is_effective()
+    }
+
+    /// Goes on waiting, in the scope in which it is polled now.
+    #[inline]
+    fn keep_waiting(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<P::Output> {
+        core.waits().set_waker(wait, cx.waker());
+        if self.scoping == Scoping::Cancellable && core.follow_scope(wait) && core.waits().ask_cancel(wait) {
+            core.cancel_operation(wait.token());
+        }
+        Poll::Pending
+    }
+
+    /// What the driver's answer means.
+    #[inline]
+    fn judge(&mut self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
+        match u32::try_from(outcome.result) {
+            Ok(count) if self.payload.as_mut().is_some_and(|payload| payload.goes_on(count)) => {
+                if self.is_unwanted(core) { Verdict::End(Err(Refusal::Cancelled)) } else { Verdict::Repeat }
+            }
+            Ok(count) => Verdict::End(Ok(count)),
+            Err(_) => self.judge_refusal(core, wait, outcome),
+        }
+    }
+
+    #[cold]
+    fn judge_refusal(&self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
+        let asked = core.waits().cancel_asked(wait);
+        Verdict::End(Err(match -outcome.result {
+            _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Refusal::Unsupported,
+            // An interruption that nobody asked for.
+            libc::EINTR if !asked && P::REPEATABLE => {
+                if !self.is_unwanted(core) {
+                    return Verdict::Repeat;
+                }
+                Refusal::Cancelled
+            }
+            libc::EINTR | libc::ECANCELED if asked => {
+                // SAFETY: used only here, while the wait is linked.
+                let scope = unsafe { core.waits().scope(wait) };
+                let wanted = scope.is_none_or(|scope| scope.is_effective());
+                if !wanted && P::REPEATABLE {
+                    // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet, so
+                    // it can begin again.
+                    return Verdict::Repeat;
+                }
+                Refusal::Cancelled
+            }
+            number => Refusal::System(number),
+        }))
     }
 
     #[inline]
-    fn finish(&mut self, answer: Answer) -> Poll<P::Output> {
-        Poll::Ready(self.payload.take().expect("an operation is not polled after its output").finish(answer))
+    fn finish(&mut self, answer: Answer) -> P::Output {
+        self.payload.take().expect("an operation is not polled after its output").finish(answer)
     }
+}
+
+/// What follows from the driver's answer.
+enum Verdict {
+    End(Answer),
+    /// It is to be submitted again.
+    Repeat,
 }
 
 impl<P: Payload> Future for Operation<P> {
@@ -167,61 +264,36 @@ impl<P: Payload> Future for Operation<P> {
         let this = &mut *self;
         Core::with(|core| {
             let waits = core.waits();
-            let Some(wait) = this.wait else {
-                if this.scoping != Scoping::Shielded && core.scope_is_effective() {
-                    return match core.poll_delivery(cx) {
-                        Poll::Ready(()) => this.finish(Err(Refusal::Cancelled)),
-                        Poll::Pending => Poll::Pending,
-                    };
+            let wait = match this.wait {
+                Some(wait) => wait,
+                None if this.is_unwanted(core) => {
+                    return core.poll_delivery(cx).map(|()| this.finish(Err(Refusal::Cancelled)));
                 }
-                let wait = waits.insert(WaitKind::Operation, P::REASON);
-                this.wait = Some(wait);
-                this.submit(core, wait, cx);
-                return Poll::Pending;
-            };
-            if !waits.is_done(wait) {
-                waits.set_waker(wait, cx.waker());
-                if this.scoping == Scoping::Cancellable && core.follow_scope(wait) && waits.ask_cancel(wait) {
-                    core.cancel_operation(wait.token());
-                }
-                return Poll::Pending;
-            }
-            let outcome = waits.outcome(wait);
-            let asked = waits.cancel_asked(wait);
-            let answer = match outcome.result {
-                count @ 0.. => Ok(count as u32),
-                _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Err(Refusal::Unsupported),
-                error => match -error {
-                    // An interruption that nobody asked for.
-                    libc::EINTR if !asked && P::REPEATABLE => {
-                        if this.scoping != Scoping::Shielded && core.scope_is_effective() {
-                            waits.remove(wait);
-                            this.wait = None;
-                            return this.finish(Err(Refusal::Cancelled));
-                        }
-                        waits.reset(wait);
-                        this.submit(core, wait, cx);
+                None => {
+                    let wait = waits.insert(WaitKind::Operation, P::REASON);
+                    this.wait = Some(wait);
+                    if !this.submit(core, wait, cx) {
                         return Poll::Pending;
                     }
-                    libc::EINTR | libc::ECANCELED if asked => {
-                        // SAFETY: used only here, while the wait is linked.
-                        let scope = unsafe { waits.scope(wait) };
-                        let wanted = scope.is_none_or(|scope| scope.is_effective());
-                        if !wanted && P::REPEATABLE {
-                            // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has
-                            // happened yet, so it can begin again.
-                            waits.reset(wait);
-                            this.submit(core, wait, cx);
+                    wait
+                }
+            };
+            loop {
+                let Some(outcome) = waits.outcome(wait) else { return this.keep_waiting(core, wait, cx) };
+                match this.judge(core, wait, outcome) {
+                    Verdict::End(answer) => {
+                        waits.remove(wait);
+                        this.wait = None;
+                        return Poll::Ready(this.finish(answer));
+                    }
+                    Verdict::Repeat => {
+                        waits.reset(wait);
+                        if !this.submit(core, wait, cx) {
                             return Poll::Pending;
                         }
-                        Err(Refusal::Cancelled)
                     }
-                    number => Err(Refusal::System(number)),
-                },
-            };
-            waits.remove(wait);
-            this.wait = None;
-            this.finish(answer)
+                }
+            }
         })
     }
 }
@@ -244,20 +316,18 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
             return;
         }
         let mut orphan = Box::new(orphan.take().expect("taken once"));
-        while let Some(outcome) = waits.pop_result(wait) {
-            orphan.dispose_one_of_many(core, &outcome.completion(wait));
-        }
-        if waits.is_done(wait) {
-            let outcome = waits.outcome(wait);
-            waits.remove(wait);
-            orphan.dispose(core, &outcome.completion(wait));
-        } else {
-            let asked = !waits.ask_cancel(wait);
-            let number = core.orphans().adopt(orphan);
-            waits.orphan(wait, number);
-            if !asked {
-                core.cancel_operation(wait.token());
+        loop {
+            match waits.take_next(wait) {
+                Next::Result(outcome) => orphan.dispose_one_of_many(core, &outcome.completion(wait)),
+                Next::Last(outcome) => return orphan.dispose(core, &outcome.completion(wait)),
+                Next::Nothing => break,
             }
+        }
+        let asked = !waits.ask_cancel(wait);
+        let number = core.orphans().adopt(orphan);
+        waits.orphan(wait, number);
+        if !asked {
+            core.cancel_operation(wait.token());
         }
     });
     // Otherwise the run is over, and with it the operation, unless it had to be given up.

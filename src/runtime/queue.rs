@@ -1,9 +1,10 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
 use super::{Core, StoredWaker, WaitKey, WaitKind, WaitReason, WaitState};
-use crate::error::Cancelled;
+use crate::error::{Cancelled, Error};
 use std::{
     cell::Cell,
+    future::poll_fn,
     marker::PhantomData,
     task::{Context, Poll},
 };
@@ -213,7 +214,11 @@ impl Waiter {
         match waits.state(wait) {
             WaitState::Waiting => {
                 waits.set_waker(wait, cx.waker());
-                Poll::Pending
+                if !(linked && core.follow_scope(wait)) {
+                    return Poll::Pending;
+                }
+                self.end(core, queue);
+                Poll::Ready(Err(Cancelled::new()))
             }
             WaitState::Done => {
                 self.answer = waits.answer(wait);
@@ -249,6 +254,23 @@ impl Waiter {
         })
         .unwrap_or(false)
     }
+}
+
+/// Does nothing, but is a checkpoint all the same.
+///
+/// # Errors
+/// A cancellation.
+pub(crate) async fn nothing_to_do() -> Result<(), Error> {
+    poll_fn(poll_nothing_to_do).await
+}
+
+/// The same, as a poll.
+#[cold]
+pub(crate) fn poll_nothing_to_do(cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    Core::with(|core| match core.check_cancelled() {
+        Err(cancelled) => core.poll_delivery(cx).map(|()| Err(cancelled.into())),
+        Ok(()) => core.poll_immediate(cx).map(Ok),
+    })
 }
 
 impl Core {

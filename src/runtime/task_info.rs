@@ -3,7 +3,7 @@
 use super::{
     Core,
     wait_reason::WaitReason,
-    waker::{StoredWaker, TaskKey},
+    waker::{TaskKey, Wakee},
 };
 use crate::{
     group::{self, ReadyQueue},
@@ -119,7 +119,7 @@ impl Found {
         // SAFETY: the task lives, and so does its group.
         match unsafe { group.as_ref() }.map(ReadyQueue::host) {
             None => info.kind = TaskKind::Main,
-            Some(StoredWaker::Task(host)) if host.executor() == core.id() => {
+            Some(Wakee::Task(host)) if host.executor() == core.id() => {
                 info.parent = Some(TaskId(host.to_bits()));
                 self.hosts.push(host);
             }
@@ -138,10 +138,10 @@ impl Found {
 
     fn add_waits(&mut self, core: &Core) {
         core.waits().for_each_waiting(|reason, waker, scope| {
-            let place = match waker {
-                StoredWaker::Task(task) => self.places.get(&task.to_bits()).copied(),
+            let place = match waker.task() {
+                Some(task) => self.places.get(&task.to_bits()).copied(),
                 // Between the wait and its task is a combinator; the scope tells whose it is.
-                _ => scope.and_then(|scope| self.task_of(scope)),
+                None => scope.and_then(|scope| self.task_of(scope)),
             };
             if let Some(place) = place {
                 self.tasks[place].waits.push(reason);

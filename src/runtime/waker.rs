@@ -88,28 +88,90 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(
     |_| {},
 );
 
-/// A waker kept for later. What belongs to an own task is kept and woken without indirect calls.
-#[derive(Debug)]
-pub(crate) enum StoredWaker {
-    None,
+/// A waker kept for later, or none.
+#[derive(Debug, Default)]
+pub(crate) struct StoredWaker(Option<Waker>);
+
+/// Who is to be woken. What belongs to an own task is woken without indirect calls.
+pub(crate) enum Wakee {
+    Nobody,
     Task(TaskKey),
     Foreign(Waker),
 }
 
 impl StoredWaker {
+    pub(crate) const NONE: Self = Self(None);
+
+    /// Keeps the waker of an own task from now on; false, and nothing is done, if it is another, or if another is kept
+    /// that would have to be dropped.
+    #[inline]
+    pub(crate) fn keep_task_of(&mut self, waker: &Waker) -> bool {
+        let kept_is_own = self.0.as_ref().is_none_or(|kept| TaskKey::of(kept).is_some());
+        match TaskKey::of(waker).filter(|_| kept_is_own) {
+            Some(task) => {
+                std::mem::forget(self.0.replace(task.waker()));
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Keeps this waker from now on, cloning it only if it is another one.
     #[inline]
     pub(crate) fn update(&mut self, waker: &Waker) {
-        match (&*self, TaskKey::of(waker)) {
-            (_, Some(task)) => *self = Self::Task(task),
-            (Self::Foreign(kept), None) if kept.will_wake(waker) => {}
-            (_, None) => *self = Self::Foreign(waker.clone()),
+        if !self.keep_task_of(waker) && !self.0.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            self.0 = Some(waker.clone());
         }
     }
 
     #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The own task that is to be woken, if it is one.
+    pub(crate) fn task(&self) -> Option<TaskKey> {
+        self.0.as_ref().and_then(TaskKey::of)
+    }
+
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::None)
+        Self(self.0.take())
+    }
+
+    /// Who is to be woken.
+    #[inline]
+    pub(crate) fn into_wakee(mut self) -> Wakee {
+        let Some(waker) = self.0.take() else { return Wakee::Nobody };
+        match TaskKey::of(&waker) {
+            Some(task) => {
+                std::mem::forget(waker);
+                Wakee::Task(task)
+            }
+            None => Wakee::Foreign(waker),
+        }
+    }
+
+    /// Who is to be woken, without giving the waker up.
+    #[inline]
+    pub(crate) fn wakee(&self) -> Wakee {
+        match &self.0 {
+            None => Wakee::Nobody,
+            Some(waker) => match TaskKey::of(waker) {
+                Some(task) => Wakee::Task(task),
+                None => Wakee::Foreign(waker.clone()),
+            },
+        }
+    }
+}
+
+impl Drop for StoredWaker {
+    #[inline]
+    fn drop(&mut self) {
+        // An own one owns nothing, so the call through its table is spared.
+        if let Some(waker) = self.0.take_if(|waker| TaskKey::of(waker).is_some()) {
+            std::mem::forget(waker);
+        }
     }
 }
 

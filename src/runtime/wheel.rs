@@ -22,8 +22,11 @@ pub(crate) const EXACT: u32 = 0;
 
 /// Where the wheel's lists are threaded through.
 pub(crate) trait Links {
-    /// The tick, list, predecessor and successor of this timer.
+    /// The tick, predecessor and successor of this timer.
     fn link(&mut self, timer: u32) -> &mut Link;
+
+    /// The list of this timer: level times 64 plus the list's number in it.
+    fn list(&mut self, timer: u32) -> &mut u32;
 }
 
 /// What a timer knows of its place in the wheel.
@@ -32,12 +35,10 @@ pub(crate) struct Link {
     pub(crate) tick: u64,
     pub(crate) previous: u32,
     pub(crate) next: u32,
-    /// Level times 64 plus the list's number in it.
-    pub(crate) list: u16,
 }
 
 impl Link {
-    pub(crate) const EMPTY: Self = Self { tick: 0, previous: NONE, next: NONE, list: 0 };
+    pub(crate) const EMPTY: Self = Self { tick: 0, previous: NONE, next: NONE };
 }
 
 /// The heads of the lists.
@@ -87,20 +88,22 @@ impl Wheel {
         if next != NONE {
             links.link(next).previous = timer;
         }
-        *links.link(timer) = Link { tick, previous: NONE, next, list: (level * LISTS + list) as u16 };
+        *links.link(timer) = Link { tick, previous: NONE, next };
+        *links.list(timer) = (level * LISTS + list) as u32;
         self.occupied[level] |= 1 << list;
     }
 
     /// Takes a timer out.
     pub(crate) fn remove(&mut self, links: &mut impl Links, timer: u32) {
-        let Link { previous, next, list, .. } = *links.link(timer);
+        let Link { previous, next, .. } = *links.link(timer);
         if next != NONE {
             links.link(next).previous = previous;
         }
         if previous != NONE {
             links.link(previous).next = next;
         } else {
-            let (level, list) = (usize::from(list) / LISTS, usize::from(list) % LISTS);
+            let list = *links.list(timer) as usize;
+            let (level, list) = (list / LISTS, list % LISTS);
             self.heads[level][list] = next;
             if next == NONE {
                 self.occupied[level] &= !(1 << list);
@@ -177,11 +180,15 @@ impl Wheel {
 mod tests {
     use super::*;
 
-    struct Timers(Vec<Link>);
+    struct Timers(Vec<(Link, u32)>);
 
     impl Links for Timers {
         fn link(&mut self, timer: u32) -> &mut Link {
-            &mut self.0[timer as usize]
+            &mut self.0[timer as usize].0
+        }
+
+        fn list(&mut self, timer: u32) -> &mut u32 {
+            &mut self.0[timer as usize].1
         }
     }
 
@@ -201,7 +208,7 @@ mod tests {
         let start = Instant::now();
         let mut number = numbers();
         let mut wheel = Wheel::new(start, COARSE);
-        let mut timers = Timers(vec![Link::EMPTY; 2000]);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 2000]);
         let mut due: Vec<_> = (0..2000u32)
             .map(|timer| (start + Duration::from_nanos(number() >> (20 + number() % 40)), timer))
             .collect();
@@ -228,7 +235,7 @@ mod tests {
     fn a_late_look_takes_all_that_is_due_and_nothing_else() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start, COARSE);
-        let mut timers = Timers(vec![Link::EMPTY; 100]);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 100]);
         for timer in 0..100 {
             wheel.insert(&mut timers, timer, start + Duration::from_millis(u64::from(timer) * 10));
         }
@@ -244,7 +251,7 @@ mod tests {
     fn what_is_centuries_away_does_not_overflow() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start, COARSE);
-        let mut timers = Timers(vec![Link::EMPTY; 1]);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 1]);
         wheel.insert(&mut timers, 0, start + Duration::from_secs(3600 * 24 * 365 * 10_000));
         assert!(wheel.next().is_some_and(|at| at > start));
         assert_eq!(wheel.expire(&mut timers, start + Duration::from_secs(3600)), None);
@@ -257,7 +264,7 @@ mod tests {
         let start = Instant::now();
         let mut number = numbers();
         let mut wheel = Wheel::new(start, EXACT);
-        let mut timers = Timers(vec![Link::EMPTY; 1000]);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 1000]);
         let mut due: Vec<_> = (0..1000)
             .map(|_| Duration::from_nanos(number() >> (number() % 50)).max(Duration::from_nanos(1)))
             .collect();

@@ -87,7 +87,7 @@ impl<F: Future> Future for Foreign<F> {
             let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, *this.reason));
             core.waits().reset(wait);
             core.waits().set_waker(wait, cx.waker());
-            core.link_to_scope(wait);
+            core.follow_scope(wait);
             Poll::Pending
         })
     }

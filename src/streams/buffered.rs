@@ -96,7 +96,8 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
     ///
     /// # Errors
     /// [`Error::DelimiterNotFound`] if `max_bytes` bytes have come and the delimiter, as a whole, is not among them.
-    /// [`Error::IncompleteRead`] if the stream ends before. What has come stays in the buffer in both cases. Those of the
+    /// [`Error::IncompleteRead`] if the stream ends before ([`receive_until_or_end`](Self::receive_until_or_end) gives
+    /// what is left then). What has come stays in the buffer in both cases. Those of the
     /// wrapped stream.
     ///
     /// # Panics
@@ -114,6 +115,36 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
                 Ok(before)
             }
             None => Err(Error::IncompleteRead),
+        }
+    }
+
+    /// Receives up to a delimiter, which is taken out of the stream and not part of the result. What is left at the end
+    /// of the stream need not end in one. `None` is the end.
+    ///
+    /// # Errors
+    /// [`Error::DelimiterNotFound`] if `max_bytes` bytes have come and the delimiter, as a whole, is not among them; they
+    /// stay in the buffer. Those of the wrapped stream.
+    ///
+    /// # Panics
+    /// If the delimiter is empty.
+    ///
+    /// # Cancel safety
+    /// No byte is lost; what has come stays in the buffer.
+    pub async fn receive_until_or_end(
+        &mut self,
+        delimiter: &[u8],
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>> {
+        assert!(!delimiter.is_empty(), "receiving until an empty delimiter");
+        checkpoint_if_cancelled().await?;
+        match self.find(delimiter, max_bytes).await? {
+            Some(place) => {
+                let before = self.buffer.take(place);
+                self.buffer.advance(delimiter.len());
+                Ok(Some(before))
+            }
+            None if self.buffer.is_empty() => Ok(None),
+            None => Ok(Some(self.buffer.take(self.buffer.bytes().len()))),
         }
     }
 

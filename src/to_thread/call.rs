@@ -85,7 +85,7 @@ impl<T: Send + 'static> Call<T> {
                 *self.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, WaitReason::Thread));
             core.waits().reset(wait);
             core.waits().set_waker(wait, cx.waker());
-            core.link_to_scope(wait);
+            core.follow_scope(wait);
             return Poll::Pending;
         }
         if self.job.try_remove() {

@@ -496,3 +496,134 @@ fn misaligned_direct_access_says_what_is_wrong() {
         Ok(())
     });
 }
+
+/// Bytes of which no two neighbouring blocks are the same.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|place| (place ^ (place >> 9)) as u8).collect()
+}
+
+#[test]
+fn reads_are_the_same_whether_the_page_cache_has_all_of_the_file_a_part_or_nothing() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        for length in [0, 1, 511, 512, 513, 4096, 5000, 70_000, 200_000] {
+            let contents = pattern(length);
+            blocking::write(&path, &contents)?;
+            blocking::File::open(&path)?.sync_all()?;
+            for forget in [None, Some((0, 0)), Some((0, 8192)), Some((8192, 0))] {
+                let file = File::open(&path).await?;
+                for (position, room) in
+                    [(0, 100), (0, 512), (0, 1024), (100, 9000), (4000, 60_000), (0, 300_000)]
+                {
+                    if let Some((offset, length)) = forget {
+                        file.advise(offset, length, Advice::DontNeed).await?;
+                    }
+                    let (read, bytes) = file.read_at(Vec::with_capacity(room), position).await;
+                    let begin = length.min(position as usize);
+                    let expected = &contents[begin..length.min(begin + room)];
+                    assert_eq!((read?, &bytes[..]), (expected.len(), expected), "{length} {position} {room}");
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_that_has_grown_is_read_to_its_new_end() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, pattern(512))?;
+        let mut file = File::open(&path).await?;
+        assert_eq!(file.metadata().await?.len(), 512);
+        let (read, bytes) = file.read(Vec::with_capacity(4096)).await;
+        assert_eq!((read?, bytes.len()), (512, 512));
+        blocking::OpenOptions::new().append(true).open(&path)?.write_all(b"more")?;
+        let (read, bytes) = file.read(Vec::with_capacity(4096)).await;
+        assert_eq!((read?, &bytes[..]), (4, &b"more"[..]));
+        file.close().await
+    });
+}
+
+#[test]
+fn a_cancelled_scope_does_not_read_from_the_page_cache() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, "text")?;
+        let file = File::open(&path).await?;
+        let scope = CancelScope::new();
+        scope.cancel();
+        let left = scope
+            .run(async || {
+                let (read, buffer) = file.read_at(b"before".to_vec(), 0).await;
+                assert!(matches!(read, Err(Error::Cancelled(_))));
+                assert_eq!(buffer, b"before");
+                read
+            })
+            .await?;
+        assert!(left.is_none());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_task_that_reads_from_the_page_cache_lets_others_run() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, "text")?;
+        let ended = std::cell::Cell::new(false);
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async {
+                for _ in 0..3 {
+                    lowlevel::checkpoint().await?;
+                }
+                ended.set(true);
+                anyio::Ok(())
+            });
+            while !ended.get() {
+                let mut file = File::open(&path).await?;
+                assert_eq!(file.metadata().await?.len(), 4);
+                while !ended.get() && file.read(Vec::with_capacity(1)).await.0? > 0 {}
+                file.close().await?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_is_closed_by_close_also_after_its_status_was_asked_for() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, "text")?;
+        let file = File::open(&path).await?;
+        file.metadata().await?;
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        assert_eq!(blocking::read_link(&link)?, path);
+        let scope = CancelScope::new();
+        scope.cancel();
+        scope.run(async || file.close().await).await?;
+        // Another test's file may have the number by now.
+        assert!(blocking::read_link(&link).map_or(true, |other| other != path));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_is_not_copied_to_itself() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        blocking::write(&path, "text")?;
+        blocking::hard_link(&path, folder.join("same"))?;
+        for target in [path.clone(), folder.join("same")] {
+            assert_eq!(fs::copy(&path, target).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        assert_eq!(blocking::read(&path)?, b"text");
+        blocking::write(folder.join("longer"), "what was there")?;
+        assert_eq!(fs::copy(&path, folder.join("longer")).await?, 4);
+        assert_eq!(blocking::read(folder.join("longer"))?, b"text");
+        Ok(())
+    });
+}

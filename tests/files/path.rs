@@ -10,6 +10,7 @@ use std::{
         net::UnixListener,
     },
     path::PathBuf,
+    time::{Duration, SystemTime},
 };
 
 #[test]
@@ -226,5 +227,157 @@ fn folders_are_listed_walked_and_searched() {
             ]
         );
         Result::Ok(())
+    });
+}
+
+/// All below a folder, sorted, with their modes, and what is in files and links.
+fn tree(folder: &Path) -> Vec<(PathBuf, u32, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.as_path().to_owned()];
+    while let Some(inner) = folders.pop() {
+        for entry in blocking::read_dir(&inner).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            let text = match () {
+                () if metadata.is_dir() => String::new(),
+                () if metadata.is_symlink() => path.read_link().unwrap().display().to_string(),
+                () => blocking::read_to_string(&path).unwrap(),
+            };
+            found.push((path.strip_prefix(folder).unwrap().to_owned(), metadata.mode() & 0o7777, text));
+            if metadata.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+async fn make_tree(top: &Path) -> Result<()> {
+    (top / "a" / "b").create_dir_all().await?;
+    (top / "empty").mkdir().await?;
+    for file in ["one.txt", "a/two.txt", "a/b/three.txt"] {
+        (top / file).write_text(file).await?;
+    }
+    symlink("one.txt", top / "link")?;
+    symlink("nowhere", top / "a" / "broken")?;
+    (top / "one.txt").chmod(0o640).await?;
+    (top / "a" / "b").chmod(0o550).await
+}
+
+fn times(path: &Path) -> (i64, i64, i64, i64) {
+    let metadata = path.as_path().symlink_metadata().unwrap();
+    (metadata.mtime(), metadata.mtime_nsec(), metadata.atime(), metadata.atime_nsec())
+}
+
+#[test]
+fn a_folder_is_copied_with_all_that_is_in_it() {
+    on_each_backend(async |folder| {
+        let top = Path::from(folder.join("top"));
+        make_tree(&top).await?;
+        let copy = top.copy(folder.join("copy")).await?;
+        assert_eq!(tree(&copy), tree(&top));
+        assert_eq!(copy.stat().await?.mode(), top.stat().await?.mode());
+        assert_eq!(top.copy(copy.clone()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        let into = top.copy_into(&copy / "empty").await?;
+        assert_eq!(into, &copy / "empty" / "top");
+        assert_eq!(tree(&into), tree(&top));
+        for path in [&top, &copy, &into] {
+            (path / "a" / "b").chmod(0o750).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_copy_with_metadata_has_the_times_and_attributes_of_files_folders_and_links() {
+    on_each_backend(async |folder| {
+        let top = Path::from(folder.join("top"));
+        make_tree(&top).await?;
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_000_000, 500);
+        for path in ["a/b/three.txt", "a/b", "a", "link", ""] {
+            anyio::fs::set_times(&top / path, Some(long_ago), Some(long_ago)).await?;
+        }
+        let has_attributes = anyio::fs::set_xattr(&top / "a", "user.origin", "here").await.is_ok();
+        let copy = top.copy_with_metadata(folder.join("copy")).await?;
+        assert_eq!(tree(&copy), tree(&top));
+        for path in ["a/b/three.txt", "a/b", "a", "link", ""] {
+            assert_eq!(times(&(&copy / path)).0, 1_000_000, "{path}");
+            assert_eq!(times(&(&copy / path)).1, 500, "{path}");
+        }
+        if has_attributes {
+            let value = anyio::fs::get_xattr(&copy / "a", "user.origin").await?;
+            assert_eq!(value.as_deref(), Some(&b"here"[..]));
+        }
+        for path in [&top, &copy] {
+            (path / "a" / "b").chmod(0o750).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_folder_is_not_copied_into_itself_and_a_pipe_not_at_all() {
+    on_each_backend(async |folder| {
+        let top = Path::from(folder.join("top"));
+        (&top / "inner").create_dir_all().await?;
+        let refused = top.copy_into(&top / "inner").await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        assert_eq!(tree(&top).len(), 1);
+        UnixListener::bind(&top / "socket")?;
+        assert_eq!(top.copy(folder.join("copy")).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_folder_that_goes_to_another_file_system_is_copied_and_removed() {
+    let elsewhere = PathBuf::from(format!("/dev/shm/anyio-moved-{}", std::process::id()));
+    on_each_backend(async |folder| {
+        let top = Path::from(folder.join("top"));
+        make_tree(&top).await?;
+        (&top / "a" / "b").chmod(0o750).await?;
+        if blocking::create_dir(&elsewhere).is_err() {
+            return Ok(());
+        }
+        let before = tree(&top);
+        let moved = top.move_into(elsewhere.clone()).await;
+        let after = moved.as_ref().ok().map(tree);
+        let link = Path::from(folder.join("link"));
+        symlink("target", &link)?;
+        let moved_link = link.move_into(elsewhere.clone()).await;
+        let said = blocking::read_link(elsewhere.join("link"));
+        blocking::remove_dir_all(&elsewhere)?;
+        moved?;
+        assert_eq!(after, Some(before));
+        assert!(!top.lexists().await?);
+        moved_link?;
+        assert_eq!(said?, PathBuf::from("target"));
+        assert!(!link.lexists().await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_walk_from_below_gives_each_folder_after_those_in_it() {
+    on_each_backend(async |folder| {
+        let top = Path::from(folder.join("top"));
+        for inner in ["a/b", "a/c", "d"] {
+            (&top / inner).create_dir_all().await?;
+        }
+        (&top / "a" / "file").touch().await?;
+        let mut walk = top.walk_folders().bottom_up(true);
+        let mut count = 0;
+        while let Some(folder) = walk.next().await? {
+            for file in &folder.files {
+                (&folder.path / file).unlink().await?;
+            }
+            // It is empty only if what was in it has come before.
+            folder.path.rmdir().await?;
+            count += 1;
+        }
+        assert_eq!(count, 5);
+        assert!(!top.exists().await?);
+        Ok(())
     });
 }

@@ -47,6 +47,21 @@ async fn a_delimiter_is_found_across_pieces() -> Result<()> {
 }
 
 #[anyio::test]
+async fn what_is_left_at_the_end_need_not_have_a_delimiter() -> Result<()> {
+    let (mut client, mut server) = buffered();
+    client.send("a;b;").await?;
+    client.send("rest").await?;
+    client.send_eof().await?;
+    let mut parts = Vec::new();
+    while let Some(part) = server.receive_until_or_end(b";", 10).await? {
+        parts.push(part);
+    }
+    assert_eq!(parts, ["a", "b", "rest"]);
+    assert!(server.receive_until_or_end(b";", 10).await?.is_none());
+    Ok(())
+}
+
+#[anyio::test]
 async fn a_delimiter_that_does_not_come_in_time_is_told() -> Result<()> {
     let (mut client, mut server) = buffered();
     client.send("abcdef\n").await?;

@@ -69,16 +69,18 @@ impl Queue {
     /// What the entries name stays valid until their completion.
     #[inline]
     pub(crate) unsafe fn move_to(&mut self, submission: &mut SubmissionQueue<'_>) {
-        while !submission.is_full() {
-            let Some(entry) = self.entries.pop_front() else { return };
-            self.moved += 1;
-            if entry.get_user_data() == TAKEN_BACK {
-                continue;
+        let mut moved = 0;
+        for entry in &self.entries {
+            if entry.get_user_data() != TAKEN_BACK {
+                // SAFETY: promised by the caller.
+                if unsafe { submission.push(entry) }.is_err() {
+                    break;
+                }
             }
-            // SAFETY: promised by the caller.
-            let pushed = unsafe { submission.push(&entry) };
-            debug_assert!(pushed.is_ok(), "there is room, as was just seen");
+            moved += 1;
         }
+        self.moved += moved as u64;
+        self.entries.drain(..moved);
     }
 }
 

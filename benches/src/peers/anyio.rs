@@ -1,12 +1,17 @@
 //! anyio, on each of its back ends. Connections are children of one task group.
 
+mod all_cores;
 mod cancel;
+mod files;
+mod http;
+mod processes;
+mod stream;
 mod tasks;
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use anyio::{
-    Backend, Builder, Error,
+    Backend, Builder, Error, ErrorGroup,
     net::{TcpListener, TcpStream},
 };
 
@@ -22,17 +27,53 @@ pub(crate) static URING: Peer = Peer {
     about: "anyio on io_uring",
     packages: &["anyio", "io-uring"],
     by_hand: false,
-    servers: &[("echo", echo_uring)],
-    jobs: &[("tasks", tasks::URING), ("cancel", cancel::URING)],
+    servers: &[
+        ("echo", |ready| serve(builder(Backend::Uring), ready, echo)),
+        ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
+        ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
+        ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
+    ],
+    jobs: &[
+        ("tasks", tasks::URING),
+        ("cancel", cancel::URING),
+        ("files", files::URING),
+        ("processes", processes::URING),
+    ],
 };
+
+pub(crate) static URING_SPIN: Peer = Peer {
+    name: "anyio-uring-spin",
+    about: "anyio on io_uring, looking for completions for 50 µs before it sleeps",
+    packages: &["anyio", "io-uring"],
+    by_hand: false,
+    servers: &[("latency", echo_spinning), ("echo-if-named", echo_spinning)],
+    jobs: &[],
+};
+
+/// How long to look for completions before sleeping.
+const SPIN: Duration = Duration::from_micros(50);
+
+fn echo_spinning(ready: Ready) -> anyhow::Result<()> {
+    serve(builder(Backend::Uring).spin(SPIN), ready, echo)
+}
 
 pub(crate) static POLL: Peer = Peer {
     name: "anyio-poll",
     about: "anyio on epoll",
     packages: &["anyio", "mio"],
     by_hand: false,
-    servers: &[("echo", echo_poll)],
-    jobs: &[("tasks", tasks::POLL), ("cancel", cancel::POLL)],
+    servers: &[
+        ("echo", |ready| serve(builder(Backend::Poll), ready, echo)),
+        ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
+        ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
+        ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
+    ],
+    jobs: &[
+        ("tasks", tasks::POLL),
+        ("cancel", cancel::POLL),
+        ("files", files::POLL),
+        ("processes", processes::POLL),
+    ],
 };
 
 /// The same jobs on one of the back ends.
@@ -50,37 +91,42 @@ fn run(
     order: &Order,
     work: impl AsyncFnMut(u64) -> anyio::Result<()>,
 ) -> anyhow::Result<Measured> {
-    Builder::new().backend(backend).run(async || measure(order.operations, work).await)?
+    builder(backend).run(async || measure(order.operations, work).await)?
 }
 
-fn echo_uring(ready: Ready) -> anyhow::Result<()> {
-    echo(Backend::Uring, ready)
+fn builder(backend: Backend) -> Builder {
+    Builder::new().backend(backend)
 }
 
-fn echo_poll(ready: Ready) -> anyhow::Result<()> {
-    echo(Backend::Poll, ready)
-}
-
-fn echo(backend: Backend, ready: Ready) -> anyhow::Result<()> {
-    Builder::new().backend(backend).run(async || -> anyhow::Result<()> {
+/// Serves each connection as a child of one group.
+fn serve(
+    builder: Builder,
+    ready: Ready,
+    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+) -> anyhow::Result<()> {
+    builder.run(async || -> anyhow::Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         ready.listening_on(listener.local_addr()?)?;
-        listener.serve(echo_connection).await?;
-        Ok(())
+        Ok(serve_all(&listener, connection).await?)
     })?
 }
 
-async fn echo_connection(stream: TcpStream) -> anyio::Result<()> {
-    let echoed = async {
-        while let Some(chunk) = stream.receive().await? {
-            stream.send(chunk).await?;
-        }
-        Ok(())
-    }
-    .await;
-    match echoed {
+async fn serve_all(
+    listener: &TcpListener,
+    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+) -> Result<(), ErrorGroup<Error>> {
+    let each = async |stream: TcpStream| match connection(stream).await {
         Err(error @ Error::Cancelled(_)) => Err(error),
         // A connection that breaks ends alone; the load notices what it misses.
         Ok(()) | Err(_) => Ok(()),
+    };
+    listener.serve(each).await?;
+    Ok(())
+}
+
+async fn echo(stream: TcpStream) -> anyio::Result<()> {
+    while let Some(chunk) = stream.receive().await? {
+        stream.send(chunk).await?;
     }
+    Ok(())
 }

@@ -1,9 +1,10 @@
 //! monoio on io_uring.
 
 mod cancel;
+mod files;
 mod tasks;
 
-use std::{future::Future, net::Ipv4Addr};
+use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
 
 use monoio::{
     IoUringDriver, RuntimeBuilder,
@@ -11,7 +12,11 @@ use monoio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::Peer;
+use super::{
+    Peer,
+    connection::{Connection, serve_bulk, serve_http},
+    cores::on_each_core,
+};
 use crate::{
     server::Ready,
     stopwatch::{Measured, measure},
@@ -23,8 +28,13 @@ pub(crate) static PEER: Peer = Peer {
     about: "monoio on io_uring",
     packages: &["monoio"],
     by_hand: false,
-    servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    servers: &[
+        ("echo", |ready| listen(ready, echo)),
+        ("echo-all-cores", echo_on_all_cores),
+        ("http", |ready| listen(ready, serve_http)),
+        ("stream", |ready| listen(ready, serve_bulk)),
+    ],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("files", files::JOBS)],
 };
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -36,22 +46,38 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     block_on(measure(order.operations, work))
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
+fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
     block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         ready.listening_on(listener.local_addr()?)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            monoio::spawn(async move {
-                // A connection that breaks ends alone; the load notices what it misses.
-                let _ = echo_connection(stream).await;
-            });
-        }
+        serve_all(listener, connection).await
     })
 }
 
-async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+fn echo_on_all_cores(ready: Ready) -> anyhow::Result<()> {
+    on_each_core(available_parallelism()?.get(), true, ready, |listener| {
+        block_on(async { serve_all(TcpListener::from_std(listener)?, echo).await })
+    })
+}
+
+async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    loop {
+        let (stream, _) = listener.accept().await?;
+        monoio::spawn(async move {
+            // A connection that breaks ends alone; the load notices what it misses.
+            let _ = stream.set_nodelay(true);
+            let _ = connection(stream).await;
+        });
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(16 * 1024);
     loop {
         let (received, filled) = stream.read(buffer).await;
@@ -62,5 +88,18 @@ async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
         sent?;
         buffer = emptied;
         buffer.clear();
+    }
+}
+
+impl Connection for TcpStream {
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let (received, buffer) = self.read(buffer).await;
+        Ok((buffer, received?))
+    }
+
+    async fn send_all(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let (sent, buffer) = self.write_all(buffer).await;
+        sent?;
+        Ok(buffer)
     }
 }

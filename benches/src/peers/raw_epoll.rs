@@ -12,7 +12,10 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
-use super::Peer;
+use super::{
+    Peer,
+    answering::{Answering, Echo, Http},
+};
 use crate::server::Ready;
 
 pub(crate) static PEER: Peer = Peer {
@@ -20,26 +23,27 @@ pub(crate) static PEER: Peer = Peer {
     about: "epoll by hand, edge-triggered",
     packages: &[],
     by_hand: true,
-    servers: &[("echo", echo)],
+    servers: &[("echo", serve::<Echo>), ("http", serve::<Http>)],
     jobs: &[],
 };
 
 const EVENTS: usize = 1024;
 const BUFFER_BYTES: usize = 16 * 1024;
 
-struct Connection {
+struct Connection<A> {
     socket: TcpStream,
+    protocol: A,
     unsent: Vec<u8>,
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
+fn serve<A: Answering>(ready: Ready) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     ready.listening_on(listener.local_addr()?)?;
     let epoll = Epoll::new()?;
     epoll.add(listener.as_raw_fd(), libc::EPOLLIN)?;
     // The connections' places are their descriptors' numbers.
-    let mut connections: Vec<Option<Connection>> = Vec::new();
+    let mut connections: Vec<Option<Connection<A>>> = Vec::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut events = Vec::with_capacity(EVENTS);
     loop {
@@ -58,7 +62,7 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
                 if connections.len() <= place {
                     connections.resize_with(place + 1, || None);
                 }
-                connections[place] = Some(Connection { socket, unsent: Vec::new() });
+                connections[place] = Some(Connection { socket, protocol: A::default(), unsent: Vec::new() });
             } else if let Some(connection) = &mut connections[place]
                 && let Progress::Ended = connection.advance(&mut buffer, event.events)
             {
@@ -74,14 +78,14 @@ enum Progress {
     Ended,
 }
 
-impl Connection {
-    /// Echoes until the socket has nothing more or takes nothing more.
+impl<A: Answering> Connection<A> {
+    /// Answers until the socket has nothing more or takes nothing more.
     fn advance(&mut self, buffer: &mut [u8], events: u32) -> Progress {
         // After the other end's close a short read does not mean that there is nothing more.
         let to_the_end = events & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32 != 0;
         let unsent = std::mem::take(&mut self.unsent);
         if !unsent.is_empty() {
-            match self.send(&unsent) {
+            match send(&mut self.socket, &mut self.unsent, &unsent) {
                 Ok(true) => {}
                 Ok(false) => return Progress::Waiting,
                 Err(_) => return Progress::Ended,
@@ -95,7 +99,10 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Progress::Ended,
             };
-            match self.send(&buffer[..length]) {
+            let Ok(answer) = self.protocol.answer(&buffer[..length]) else { return Progress::Ended };
+            let sent = send(&mut self.socket, &mut self.unsent, answer);
+            self.protocol.sent();
+            match sent {
                 Ok(true) if length < buffer.len() && !to_the_end => return Progress::Waiting,
                 Ok(true) => {}
                 Ok(false) => return Progress::Waiting,
@@ -103,22 +110,22 @@ impl Connection {
             }
         }
     }
+}
 
-    /// Whether all was sent; what was not is kept.
-    fn send(&mut self, mut data: &[u8]) -> io::Result<bool> {
-        while !data.is_empty() {
-            match self.socket.write(data) {
-                Ok(length) => data = &data[length..],
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.unsent = data.to_vec();
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
+/// Whether all was sent; what was not is kept.
+fn send(socket: &mut TcpStream, unsent: &mut Vec<u8>, mut data: &[u8]) -> io::Result<bool> {
+    while !data.is_empty() {
+        match socket.write(data) {
+            Ok(length) => data = &data[length..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                *unsent = data.to_vec();
+                return Ok(false);
             }
+            Err(error) => return Err(error),
         }
-        Ok(true)
     }
+    Ok(true)
 }
 
 struct Epoll(OwnedFd);

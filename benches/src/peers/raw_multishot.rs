@@ -1,23 +1,28 @@
 //! A ring loop by hand: multishot receives from one ring of buffers.
 //!
-//! Contract of the unsafe code: a socket is closed only when its receive has ended and none of its sends is in
+//! Contract of the unsafe code: a socket is closed, or its close submitted, only when its receive has ended and none of its sends is in
 //! flight. A buffer that a completion named belongs to its connection until it was sent or thrown away, and only
 //! then goes back to the kernel. The buffers' memory is leaked (see `buffer_ring`), so no completion is too late.
 
-mod buffer_ring;
+pub(super) mod buffer_ring;
+mod socket;
 
 use std::{
     collections::VecDeque,
     mem::ManuallyDrop,
     net::{Ipv4Addr, TcpListener},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::AsRawFd,
 };
 
 use anyhow::Context;
 use io_uring::{cqueue, opcode, squeue::Entry, types::Fd};
 use socket2::SockRef;
 
-use self::buffer_ring::{BufferRing, Filled};
+pub(super) use self::socket::Table;
+use self::{
+    buffer_ring::{BufferRing, Filled},
+    socket::{Socket, UNWATCHED},
+};
 use super::Peer;
 use crate::{
     server::Ready,
@@ -29,16 +34,20 @@ pub(crate) static PEER: Peer = Peer {
     about: "io_uring by hand, multishot receives from a ring of buffers",
     packages: &["io-uring"],
     by_hand: true,
-    servers: &[("echo", echo)],
+    servers: &[("echo", |ready| echo(ready, Table::Process))],
     jobs: &[],
 };
 
+const BUFFERS: u16 = 256;
+const BUFFER_BYTES: usize = 16 * 1024;
 const ACCEPT: u64 = u64::MAX;
+/// How many sockets the ring's own table has room for.
+const DIRECT_DESCRIPTORS: u32 = 16_384;
 /// Marks a send in the user data; the rest is the connection's place.
 const SEND: u64 = 1 << 32;
 
 struct Connection {
-    socket: OwnedFd,
+    socket: Socket,
     /// What came and was not sent yet; the first of them is being sent.
     chunks: VecDeque<Filled>,
     receiving: bool,
@@ -48,32 +57,33 @@ struct Connection {
 impl Connection {
     fn receive(&mut self) -> Entry {
         self.receiving = true;
-        let socket = self.socket.as_raw_fd();
-        opcode::RecvMulti::new(Fd(socket), buffer_ring::GROUP).build().user_data(socket as u64)
+        self.socket.receive().user_data(self.socket.place())
     }
 
     fn send(&self, chunk: Filled, buffers: &BufferRing) -> Entry {
-        let socket = self.socket.as_raw_fd();
-        opcode::Send::new(Fd(socket), buffers.address(chunk.buffer), chunk.length)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-            .build()
-            .user_data(socket as u64 | SEND)
+        let send = self.socket.send(buffers.address(chunk.buffer), chunk.length);
+        send.user_data(self.socket.place() | SEND)
     }
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
+pub(super) fn echo(ready: Ready, table: Table) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    SockRef::from(&listener).set_tcp_nodelay(true)?;
     ready.listening_on(listener.local_addr()?)?;
     let mut ring = ring()?;
     let (submitter, queue, mut completions) = ring.split();
-    let mut buffers = BufferRing::register(&submitter)?;
+    let mut buffers = BufferRing::register(&submitter, BUFFERS, BUFFER_BYTES)?;
+    if table == Table::Ring {
+        submitter.register_files_sparse(DIRECT_DESCRIPTORS)?;
+    }
     let mut submissions = Submissions::new(submitter, queue);
-    // The connections' places are their descriptors' numbers.
+    // The connections' places are their sockets' numbers.
     let mut connections: ManuallyDrop<Vec<Option<Connection>>> = ManuallyDrop::new(Vec::new());
     // Connections whose receive ended because no buffer was left.
     let mut starved: Vec<usize> = Vec::new();
 
-    let accept = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).build().user_data(ACCEPT);
+    let accept = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()));
+    let accept = accept.allocate_file_index(table == Table::Ring).build().user_data(ACCEPT);
     // SAFETY: an accept without an address names no memory; the listener lives as long as the loop.
     unsafe { submissions.push(&accept)? };
     loop {
@@ -81,8 +91,14 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
         completions.sync();
         for completion in &mut completions {
             let (data, result, flags) = (completion.user_data(), completion.result(), completion.flags());
+            if data == UNWATCHED {
+                continue;
+            }
             if data == ACCEPT {
-                let (place, connection) = accepted(result)?;
+                let socket = Socket::accepted(result, table)?;
+                let place = socket.place() as usize;
+                let connection =
+                    Connection { socket, chunks: VecDeque::new(), receiving: false, ended: false };
                 if connections.len() <= place {
                     connections.resize_with(place + 1, || None);
                 }
@@ -103,7 +119,8 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
                 if result != sent.length as i32 {
                     connection.ended = true;
                     // Ends the receive too; fails only if the other end did that already.
-                    SockRef::from(&connection.socket).shutdown(std::net::Shutdown::Both).ok();
+                    // SAFETY: the entry names no memory, and the socket is closed by a later one.
+                    unsafe { submissions.push(&connection.socket.shutdown())? };
                     while let Some(unsent) = connection.chunks.pop_front() {
                         buffers.give_back(unsent.buffer);
                     }
@@ -135,7 +152,11 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
                 unsafe { submissions.push(&send)? };
             }
             if connection.ended && !connection.receiving && connection.chunks.is_empty() {
-                connections[place] = None;
+                let close = connections[place].take().and_then(|connection| connection.socket.close());
+                if let Some(close) = close {
+                    // SAFETY: the entry names no memory.
+                    unsafe { submissions.push(&close)? };
+                }
             }
         }
         buffers.publish();
@@ -150,15 +171,4 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
             }
         }
     }
-}
-
-fn accepted(result: RawFd) -> anyhow::Result<(usize, Connection)> {
-    if result < 0 {
-        return Err(std::io::Error::from_raw_os_error(-result).into());
-    }
-    // SAFETY: the accept just gave this descriptor to us alone.
-    let socket = unsafe { OwnedFd::from_raw_fd(result) };
-    SockRef::from(&socket).set_tcp_nodelay(true)?;
-    let connection = Connection { socket, chunks: VecDeque::new(), receiving: false, ended: false };
-    Ok((result as usize, connection))
 }

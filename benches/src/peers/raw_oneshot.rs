@@ -4,13 +4,16 @@
 //! given back is taken first.
 //!
 //! Contract of the unsafe code: each connection has one operation in the kernel at a time, a receive or a send,
-//! and the buffer it uses belongs to the connection until that operation's only completion. A connection is
-//! closed, and its buffer freed or reused, only when none of its operations is in flight. Should the loop end
-//! with an error, its connections are leaked, as the kernel may still use them.
+//! and the memory it uses belongs to the connection, which leaves it alone until that operation's only completion:
+//! its buffer, or an answer that it keeps. A connection is closed, and its memory freed or reused, only when none of
+//! its operations is in flight. Should the loop end with an error, its connections are leaked, as the kernel may
+//! still use them.
 
 mod cancel;
+pub(super) mod stream;
 
 use std::{
+    io,
     mem::ManuallyDrop,
     net::{Ipv4Addr, TcpListener},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -20,7 +23,10 @@ use anyhow::bail;
 use io_uring::{opcode, squeue::Entry, types::Fd};
 use socket2::SockRef;
 
-use super::Peer;
+use super::{
+    Peer,
+    answering::{Answering, Echo, Http},
+};
 use crate::{
     server::Ready,
     submissions::{Submissions, ring},
@@ -31,7 +37,11 @@ pub(crate) static PEER: Peer = Peer {
     about: "io_uring by hand, one-shot receives into own buffers",
     packages: &["io-uring"],
     by_hand: true,
-    servers: &[("echo", echo)],
+    servers: &[
+        ("echo", serve::<Echo>),
+        ("http", serve::<Http>),
+        ("stream", |ready| stream::bulk(ready, stream::copying)),
+    ],
     jobs: &[("cancel", cancel::JOBS)],
 };
 
@@ -45,13 +55,14 @@ enum Doing {
     Send(u32),
 }
 
-struct Connection {
+struct Connection<A> {
     socket: OwnedFd,
     buffer: Box<[u8]>,
+    protocol: A,
     doing: Doing,
 }
 
-impl Connection {
+impl<A: Answering> Connection<A> {
     fn receive(&mut self, index: u64) -> Entry {
         self.doing = Doing::Receive;
         opcode::Recv::new(Fd(self.socket.as_raw_fd()), self.buffer.as_mut_ptr(), BUFFER_BYTES as u32)
@@ -59,23 +70,27 @@ impl Connection {
             .user_data(index)
     }
 
-    fn send(&mut self, index: u64, length: u32) -> Entry {
+    /// What is to be done next, after so many bytes were received.
+    fn answer(&mut self, index: u64, received: usize) -> io::Result<Entry> {
+        let answer = self.protocol.answer(&self.buffer[..received])?;
+        if answer.is_empty() {
+            return Ok(self.receive(index));
+        }
+        let length = answer.len() as u32;
+        let send = opcode::Send::new(Fd(self.socket.as_raw_fd()), answer.as_ptr(), length);
         self.doing = Doing::Send(length);
-        opcode::Send::new(Fd(self.socket.as_raw_fd()), self.buffer.as_ptr(), length)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-            .build()
-            .user_data(index)
+        Ok(send.flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build().user_data(index))
     }
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
+fn serve<A: Answering>(ready: Ready) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     ready.listening_on(listener.local_addr()?)?;
     let mut ring = ring()?;
     let (submitter, queue, mut completions) = ring.split();
     let mut submissions = Submissions::new(submitter, queue);
     // The connections' places are their descriptors' numbers.
-    let mut connections: ManuallyDrop<Vec<Option<Connection>>> = ManuallyDrop::new(Vec::new());
+    let mut connections: ManuallyDrop<Vec<Option<Connection<A>>>> = ManuallyDrop::new(Vec::new());
     let mut buffers: Vec<Box<[u8]>> = Vec::new();
 
     let accept = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).build().user_data(ACCEPT);
@@ -105,19 +120,21 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
                 bail!("a completion for a connection that is closed");
             };
             let next = match connection.doing {
-                Doing::Receive if result > 0 => connection.send(index, result as u32),
+                Doing::Receive if result > 0 => connection.answer(index, result as usize).ok(),
                 Doing::Send(length) if result == length as i32 => {
+                    connection.protocol.sent();
                     buffers.push(std::mem::take(&mut connection.buffer));
                     connection.buffer = buffers.pop().unwrap_or_else(new_buffer);
-                    connection.receive(index)
+                    Some(connection.receive(index))
                 }
+                _ => None,
+            };
+            let Some(next) = next else {
                 // The end of the stream, or an error: nothing of this connection is in flight.
-                _ => {
-                    if let Some(closed) = connections[index as usize].take() {
-                        buffers.push(closed.buffer);
-                    }
-                    continue;
+                if let Some(closed) = connections[index as usize].take() {
+                    buffers.push(closed.buffer);
                 }
+                continue;
             };
             // SAFETY: the connection owns the buffer and the socket until the completion.
             unsafe { submissions.push(&next)? };
@@ -125,14 +142,15 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
     }
 }
 
-fn accepted(result: RawFd, buffer: Box<[u8]>) -> anyhow::Result<(usize, Connection)> {
+fn accepted<A: Answering>(result: RawFd, buffer: Box<[u8]>) -> anyhow::Result<(usize, Connection<A>)> {
     if result < 0 {
-        return Err(std::io::Error::from_raw_os_error(-result).into());
+        return Err(io::Error::from_raw_os_error(-result).into());
     }
     // SAFETY: the accept just gave this descriptor to us alone.
     let socket = unsafe { OwnedFd::from_raw_fd(result) };
     SockRef::from(&socket).set_tcp_nodelay(true)?;
-    Ok((result as usize, Connection { socket, buffer, doing: Doing::Receive }))
+    let protocol = A::default();
+    Ok((result as usize, Connection { socket, buffer, protocol, doing: Doing::Receive }))
 }
 
 fn new_buffer() -> Box<[u8]> {

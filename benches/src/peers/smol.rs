@@ -1,9 +1,10 @@
 //! smol with one executor on one thread.
 
 mod cancel;
+mod processes;
 mod tasks;
 
-use std::{future::Future, net::Ipv4Addr, rc::Rc};
+use std::{future::Future, io, net::Ipv4Addr, rc::Rc};
 
 use smol::{
     LocalExecutor, Task,
@@ -11,7 +12,10 @@ use smol::{
     net::{TcpListener, TcpStream},
 };
 
-use super::Peer;
+use super::{
+    Peer,
+    connection::{Connection, serve_bulk, serve_http},
+};
 use crate::{
     server::Ready,
     stopwatch::{Measured, measure},
@@ -23,8 +27,12 @@ pub(crate) static PEER: Peer = Peer {
     about: "smol, LocalExecutor",
     packages: &["smol", "async-executor", "async-io"],
     by_hand: false,
-    servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    servers: &[
+        ("echo", |ready| listen(ready, echo)),
+        ("http", |ready| listen(ready, serve_http)),
+        ("stream", |ready| listen(ready, serve_bulk)),
+    ],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("processes", processes::JOBS)],
 };
 
 thread_local! {
@@ -45,7 +53,10 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     block_on(measure(order.operations, work))
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
+fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
     block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         ready.listening_on(listener.local_addr()?)?;
@@ -53,15 +64,15 @@ fn echo(ready: Ready) -> anyhow::Result<()> {
             let (stream, _) = listener.accept().await?;
             spawn(async move {
                 // A connection that breaks ends alone; the load notices what it misses.
-                let _ = echo_connection(stream).await;
+                let _ = stream.set_nodelay(true);
+                let _ = connection(stream).await;
             })
             .detach();
         }
     })
 }
 
-async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = stream.read(&mut buffer).await?;
@@ -69,5 +80,17 @@ async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         stream.write_all(&buffer[..length]).await?;
+    }
+}
+
+impl Connection for TcpStream {
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let length = self.read(&mut buffer).await?;
+        Ok((buffer, length))
+    }
+
+    async fn send_all(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.write_all(&buffer).await?;
+        Ok(buffer)
     }
 }

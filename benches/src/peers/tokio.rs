@@ -1,11 +1,13 @@
 //! tokio with its current_thread scheduler.
 
 mod cancel;
+mod files;
 mod multi_thread;
 mod pinned;
+mod processes;
 mod tasks;
 
-use std::net::Ipv4Addr;
+use std::{future::Future, io, net::Ipv4Addr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,7 +17,10 @@ use tokio::{
 
 pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED};
 
-use super::Peer;
+use super::{
+    Peer,
+    connection::{Connection, serve_bulk, serve_http},
+};
 use crate::{
     server::Ready,
     stopwatch::{Measured, measure},
@@ -27,11 +32,20 @@ pub(crate) static PEER: Peer = Peer {
     about: "tokio, current_thread",
     packages: &["tokio", "mio"],
     by_hand: false,
-    servers: &[("echo", echo)],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS)],
+    servers: &[
+        ("echo", |ready| runtime()?.block_on(listen(ready, echo))),
+        ("http", |ready| runtime()?.block_on(listen(ready, serve_http))),
+        ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
+    ],
+    jobs: &[
+        ("tasks", tasks::JOBS),
+        ("cancel", cancel::JOBS),
+        ("files", files::JOBS),
+        ("processes", processes::JOBS),
+    ],
 };
 
-fn runtime() -> std::io::Result<Runtime> {
+fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
@@ -40,28 +54,30 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     runtime()?.block_on(measure(order.operations, work))
 }
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
-    runtime()?.block_on(listen_and_echo(ready))
-}
-
-async fn listen_and_echo(ready: Ready) -> anyhow::Result<()> {
+async fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     ready.listening_on(listener.local_addr()?)?;
-    echo_all(listener).await
+    serve_all(listener, connection).await
 }
 
-async fn echo_all(listener: TcpListener) -> anyhow::Result<()> {
+async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
             // A connection that breaks ends alone; the load notices what it misses.
-            let _ = echo_connection(stream).await;
+            let _ = stream.set_nodelay(true);
+            let _ = connection(stream).await;
         });
     }
 }
 
-async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = stream.read(&mut buffer).await?;
@@ -69,5 +85,17 @@ async fn echo_connection(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         stream.write_all(&buffer[..length]).await?;
+    }
+}
+
+impl Connection for TcpStream {
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let length = self.read(&mut buffer).await?;
+        Ok((buffer, length))
+    }
+
+    async fn send_all(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.write_all(&buffer).await?;
+        Ok(buffer)
     }
 }

@@ -1,13 +1,13 @@
 //! The rotation of workers through one row after the other.
 
-use std::{fs::File, io::BufWriter, time::Instant};
+use std::{fs::File, io::BufWriter, path::Path, time::Instant};
 
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Arguments, Row,
-    results::{Failure, Results, RowResult, Turn, Turns},
+    results::{Results, RowResult, Turn, Turns},
     table,
 };
 use crate::{
@@ -15,8 +15,10 @@ use crate::{
     limits,
     machine::Machine,
     measure::run_queue_wait,
+    page::{self, Document},
     peers::{self, Peer},
     report,
+    results::Failure,
     worker::Worker,
 };
 
@@ -25,6 +27,16 @@ const QUICK_ROUNDS: u32 = 5;
 
 /// Measures the chosen rows of a workload.
 pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Arguments) -> anyhow::Result<()> {
+    run_in(Path::new("."), workload, rows, arguments)
+}
+
+/// Measures the chosen rows of a workload, with workers in a folder.
+pub(crate) fn run_in(
+    folder: &Path,
+    workload: &'static str,
+    rows: &'static [Row],
+    arguments: &Arguments,
+) -> anyhow::Result<()> {
     let interrupt = Interrupt::install()?;
     limits::raise_open_files()?;
     let peers = chosen_peers(workload, arguments)?;
@@ -34,7 +46,7 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
         arguments.json.as_ref().map(|path| File::create(path).with_context(|| path.display().to_string()));
     let json = json.transpose()?;
 
-    let machine = Machine::inspect(&peers::packages(&peers));
+    let machine = Machine::inspect(&peers::packages(peers.iter().copied()));
     print!("{}", report::header(&machine));
     let mut random = fastrand::Rng::with_seed(arguments.seed);
     let total = (rows.len() * peers.len()) as u64 * u64::from(rounds + 1);
@@ -42,12 +54,18 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
         "{bar:30} {pos}/{len} turns, {elapsed} gone, {eta} left  {msg}",
     )?);
     let reference = arguments.reference.name;
-    let mut results =
-        Results { machine, workload, reference, rounds, seed: arguments.seed, rows: Vec::new() };
+    let mut results = Results {
+        machine,
+        workload: workload.to_owned(),
+        reference: reference.to_owned(),
+        rounds,
+        seed: arguments.seed,
+        rows: Vec::new(),
+    };
     for row in rows {
         progress.set_message(row.name);
         let rotation =
-            Rotation { workload, row, arguments, rounds, interrupt: &interrupt, progress: &progress };
+            Rotation { folder, workload, row, arguments, rounds, interrupt: &interrupt, progress: &progress };
         let (turns, failures) = rotation.measure(&peers, &mut random)?;
         let result = RowResult::new(row, turns, failures, reference);
         progress.suspend(|| print!("{}", table::row(&result, reference)));
@@ -57,6 +75,9 @@ pub(crate) fn run(workload: &'static str, rows: &'static [Row], arguments: &Argu
     print!("{}", table::overview(&results, &peers));
     if let Some(file) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), &results)?;
+    }
+    if let Some(folder) = &arguments.report {
+        page::write(folder, &[Document::Rows(results)])?;
     }
     Ok(())
 }
@@ -92,6 +113,7 @@ fn chosen_rows(rows: &'static [Row], chosen: &[String]) -> anyhow::Result<Vec<&'
 
 /// How one row is measured.
 struct Rotation<'a> {
+    folder: &'a Path,
     workload: &'static str,
     row: &'static Row,
     arguments: &'a Arguments,
@@ -113,7 +135,7 @@ impl Rotation<'_> {
         for (place, peer) in peers.iter().enumerate() {
             turns.push(Turns { peer: peer.name, turns: Vec::new() });
             if peer.job(self.workload, self.row.job).is_some() {
-                let worker = Worker::start(self.workload, peer, self.row.job, core, other_core)?;
+                let worker = Worker::start(self.folder, self.workload, peer, self.row.job, core, other_core)?;
                 runners.push((place, worker));
             }
         }
@@ -131,7 +153,7 @@ impl Rotation<'_> {
                         working.push((place, worker));
                     }
                     Err(error) => failures.push(Failure {
-                        peer: worker.peer.name,
+                        peer: worker.peer.name.to_owned(),
                         rotation,
                         error: format!("{error:#}"),
                     }),

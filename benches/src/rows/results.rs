@@ -1,39 +1,36 @@
 //! What was measured of rows, as it goes into the JSON file, and the ratios drawn from it.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{Figure, Row};
-use crate::{machine::Machine, statistics::Summary};
+use crate::{machine::Machine, results::Failure, statistics::Summary};
 
 /// One run of the command.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
-    pub(crate) workload: &'static str,
+    pub(crate) workload: String,
     /// The peer that the others are compared with.
-    pub(crate) reference: &'static str,
+    pub(crate) reference: String,
     pub(crate) rounds: u32,
     pub(crate) seed: u64,
     pub(crate) rows: Vec<RowResult>,
 }
 
 /// All peers at one row.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct RowResult {
-    #[serde(rename = "row", serialize_with = "row_name")]
-    pub(crate) row: &'static Row,
+    pub(crate) row: String,
+    pub(crate) about: String,
+    pub(crate) figure: Figure,
     pub(crate) peers: Vec<PeerResult>,
     pub(crate) failures: Vec<Failure>,
 }
 
-fn row_name<S: Serializer>(row: &&'static Row, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(row.name)
-}
-
 /// One peer at one row.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct PeerResult {
-    pub(crate) peer: &'static str,
+    pub(crate) peer: String,
     pub(crate) turns: Vec<Turn>,
     pub(crate) cpu_nanoseconds: Option<Summary>,
     pub(crate) elapsed_nanoseconds: Option<Summary>,
@@ -43,14 +40,6 @@ pub(crate) struct PeerResult {
     pub(crate) elapsed_to_reference: Option<Summary>,
 }
 
-/// A peer that could not do a row, or not to its end.
-#[derive(Serialize)]
-pub(crate) struct Failure {
-    pub(crate) peer: &'static str,
-    pub(crate) rotation: u32,
-    pub(crate) error: String,
-}
-
 /// One peer's turns.
 pub(crate) struct Turns {
     pub(crate) peer: &'static str,
@@ -58,7 +47,7 @@ pub(crate) struct Turns {
 }
 
 /// One worker's turn within a rotation.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Turn {
     pub(crate) rotation: u32,
     pub(crate) operations: u64,
@@ -82,23 +71,24 @@ impl Turn {
 
 impl RowResult {
     /// Compares the peers with the reference.
-    pub(crate) fn new(
-        row: &'static Row,
-        turns: Vec<Turns>,
-        failures: Vec<Failure>,
-        reference: &'static str,
-    ) -> Self {
+    pub(crate) fn new(row: &Row, turns: Vec<Turns>, failures: Vec<Failure>, reference: &str) -> Self {
         let baseline = turns.iter().find(|turns| turns.peer == reference).map(|turns| turns.turns.clone());
         let baseline = baseline.unwrap_or_default();
         let compare = |Turns { peer, turns }| PeerResult {
-            peer,
+            peer: peer.to_owned(),
             cpu_nanoseconds: Summary::of(turns.iter().map(Turn::cpu)),
             elapsed_nanoseconds: Summary::of(turns.iter().map(Turn::elapsed)),
             cpu_to_reference: paired(&turns, &baseline, Turn::cpu),
             elapsed_to_reference: paired(&turns, &baseline, Turn::elapsed),
             turns,
         };
-        Self { row, peers: turns.into_iter().map(compare).collect(), failures }
+        Self {
+            row: row.name.to_owned(),
+            about: row.about.to_owned(),
+            figure: row.figure,
+            peers: turns.into_iter().map(compare).collect(),
+            failures,
+        }
     }
 }
 

@@ -4,13 +4,10 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 
-use super::{
-    Figure,
-    results::{PeerResult, Results, RowResult},
-};
+use super::results::{PeerResult, Results, RowResult};
 use crate::{
     peers::Peer,
-    report::{DISTURBED, median, spread},
+    report::{DISTURBED, failed, median, spread},
 };
 
 /// One row's table.
@@ -25,7 +22,7 @@ pub(crate) fn row(result: &RowResult, reference: &str) -> String {
     ]);
     for peer in &result.peers {
         table.add_row([
-            peer.peer.to_owned(),
+            peer.peer.clone(),
             peer.cpu_to_reference.map_or_else(String::new, spread),
             peer.elapsed_to_reference.map_or_else(String::new, spread),
             median(peer.cpu_nanoseconds, 1),
@@ -37,12 +34,9 @@ pub(crate) fn row(result: &RowResult, reference: &str) -> String {
     let (operations, rotations) = turn.map_or((0, 0), |turn| (turn.operations, turn.rotation));
     let mut text = format!(
         "\n{}: {} ({operations} operations, {rotations} rotations)\n{table}\n",
-        result.row.name, result.row.about
+        result.row, result.about
     );
-    for failure in &result.failures {
-        let _ =
-            writeln!(text, "failed: {} in rotation {}: {}", failure.peer, failure.rotation, failure.error);
-    }
+    text.push_str(&failed(&result.failures));
     for peer in result.peers.iter().filter(|peer| peer.disturbance() > DISTURBED) {
         let share = peer.disturbance() * 100.0;
         let _ = writeln!(text, "disturbed: {} waited {share:.0} % of the time for its processor", peer.peer);
@@ -57,14 +51,10 @@ pub(crate) fn overview(results: &Results, peers: &[&Peer]) -> String {
     header.extend(peers.iter().map(|peer| peer.name.to_owned()));
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
     for result in &results.rows {
-        let figure = match result.row.figure {
-            Figure::Cpu => "CPU",
-            Figure::Elapsed => "time",
-        };
-        let mut cells = vec![result.row.name.to_owned(), figure.to_owned()];
+        let mut cells = vec![result.row.clone(), result.figure.name().to_owned()];
         for peer in peers {
             let found = result.peers.iter().find(|it| it.peer == peer.name);
-            let ratio = found.and_then(|it: &PeerResult| it.ratio(result.row.figure));
+            let ratio = found.and_then(|it: &PeerResult| it.ratio(result.figure));
             cells.push(ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2}", ratio.median)));
         }
         table.add_row(cells);

@@ -21,13 +21,16 @@ pub struct Chunk {
     buffer: NonNull<u8>,
     start: u32,
     end: u32,
-    number: Option<u16>,
 }
+
+// Chunks are moved often: into and out of results, futures and buffers in flight. Two pointers and a number's space are
+// moved in words; an odd field in it would make the compiler copy results around it in pieces, which stalls.
+const _: () = assert!(size_of::<Chunk>() == 24 && size_of::<Option<Chunk>>() == 24);
 
 impl Chunk {
     #[inline]
-    pub(super) fn new(pool: BufferPool, buffer: NonNull<u8>, number: Option<u16>, length: u32) -> Self {
-        Self { pool, buffer, start: 0, end: length, number }
+    pub(super) fn new(pool: BufferPool, buffer: NonNull<u8>, length: u32) -> Self {
+        Self { pool, buffer, start: 0, end: length }
     }
 
     /// Keeps the first `length` bytes and forgets the rest; does nothing if there are not more.
@@ -74,7 +77,7 @@ impl Chunk {
 impl Drop for Chunk {
     #[inline]
     fn drop(&mut self) {
-        self.pool.give_back(self.buffer, self.number);
+        self.pool.give_back(self.buffer);
     }
 }
 

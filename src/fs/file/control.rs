@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     fs::{
         Metadata, Permissions,
-        operations::{self, Effect, OnDescriptor},
+        operations::{Effect, OnDescriptor},
         thread,
     },
     runtime::{Operation, Refusal},
@@ -99,7 +99,7 @@ impl File {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn metadata(&self) -> Result<Metadata> {
-        let status = operations::of_descriptor(&self.descriptor).await;
+        let status = self.status().await;
         status.map(Metadata::new).map_err(|refusal| self.refused(refusal, "stat"))
     }
 

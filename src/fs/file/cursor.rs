@@ -3,7 +3,7 @@
 use super::File;
 use crate::{
     error::{Error, Result},
-    fs::{WriteAllError, operations, thread},
+    fs::{WriteAllError, thread},
 };
 use anyio_driver::{Held, IoBuf, IoBufMut};
 use std::{
@@ -90,7 +90,7 @@ impl File {
     pub async fn read_to_end(&mut self, mut buffer: Vec<u8>) -> (Result<usize>, Vec<u8>) {
         let before = buffer.len();
         // Only a hint, and a wrong one for files that are made up as they are read.
-        let size = match operations::of_descriptor(&self.descriptor).await {
+        let size = match self.status().await {
             Ok(status) => super::super::Metadata::new(status).len(),
             Err(refusal) => return (Err(self.refused(refusal, "read")), buffer),
         };
@@ -252,6 +252,14 @@ impl File {
 
     /// The cursor's position, or `None` for what has none.
     pub(in crate::fs) fn position(&mut self) -> Option<u64> {
+        if let Cursor::AtSystems = self.cursor
+            && self.path.is_some()
+            && self.regular.get()
+            && !self.appends()
+        {
+            // Nobody has moved the system's cursor since it was opened.
+            self.cursor = Cursor::At(0);
+        }
         if let Cursor::AtSystems = self.cursor {
             // SAFETY: takes numbers only. To be told the position waits for nothing.
             let position = unsafe { libc::lseek(self.descriptor.raw(), 0, libc::SEEK_CUR) };

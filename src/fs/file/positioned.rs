@@ -5,9 +5,10 @@ use crate::{
     error::{Error, Result},
     fs::{
         WriteAllError,
+        checkpoint::checkpoint,
         operations::{Read, ReadVectored, Write, WriteVectored},
     },
-    runtime::{Answer, Operation},
+    runtime::{Answer, Operation, Refusal},
 };
 use anyio_driver::{Held, IoBuf, IoBufMut};
 
@@ -111,7 +112,38 @@ impl File {
         {
             return (Err(refusal), buffer);
         }
-        Operation::new(Read { descriptor: self.descriptor.clone(), buffer, skip, offset }).await
+        let room = buffer.get().capacity() - skip;
+        match offset {
+            Some(position) if !self.is_direct() && self.cached.is_likely(room) => {
+                self.read_cached(buffer, skip, position).await
+            }
+            _ => Operation::new(Read { descriptor: self.descriptor.clone(), buffer, skip, offset }).await,
+        }
+    }
+
+    /// One read of which the page cache gives what it has, and the driver the rest.
+    async fn read_cached<B: IoBufMut>(
+        &self,
+        mut buffer: Held<B>,
+        skip: usize,
+        position: u64,
+    ) -> (Answer, Held<B>) {
+        if checkpoint().await.is_err() {
+            return (Err(Refusal::Cancelled), buffer);
+        }
+        let (count, complete) = self.cached.read(self.descriptor.raw(), buffer.get_mut(), skip, position);
+        if complete {
+            return (Ok(count as u32), buffer);
+        }
+        let (skip, offset) = (skip + count, Some(position + count as u64));
+        let rest = Read { descriptor: self.descriptor.clone(), buffer, skip, offset };
+        let (answer, buffer) = Operation::new(rest).await;
+        match answer {
+            Ok(more) => (Ok(count as u32 + more), buffer),
+            // What was read is told; the error comes again with the next read.
+            Err(_) if count > 0 => (Ok(count as u32), buffer),
+            Err(refusal) => (Err(refusal), buffer),
+        }
     }
 
     /// One write of what is behind the first `skip` bytes. What has no positions (a pipe) may make a writer wait for

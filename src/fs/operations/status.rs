@@ -52,14 +52,15 @@ pub(in crate::fs) async fn of_path(path: CString, follow: bool) -> Result<FileSt
     Operation::new(Status { descriptor: None, path, flags, status: Box::new(MaybeUninit::zeroed()) }).await
 }
 
-/// The status of an open file.
-pub(in crate::fs) async fn of_descriptor(descriptor: &Descriptor) -> Result<FileStatus, Refusal> {
+/// The status of an open file, and whether it was fetched at once: then the file is on a local file system.
+pub(in crate::fs) async fn of_descriptor(descriptor: &Descriptor) -> Result<(FileStatus, bool), Refusal> {
     if let Some(status) = in_memory::of_descriptor(descriptor).await {
         checkpoint().await.map_err(|_| Refusal::Cancelled)?;
-        return Ok(status);
+        return Ok((status, true));
     }
     let status = Box::new(MaybeUninit::zeroed());
     let descriptor = Some(descriptor.clone());
     let path = CString::default();
-    Operation::new(Status { descriptor, path, flags: in_memory::ITSELF, status }).await
+    let status = Operation::new(Status { descriptor, path, flags: in_memory::ITSELF, status }).await?;
+    Ok((status, false))
 }

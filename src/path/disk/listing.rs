@@ -35,7 +35,8 @@ impl Path {
         fs::walk(self)
     }
 
-    /// This folder and those below it, each with the names of what is in it. Links are not followed.
+    /// This folder and those below it, each with the names of what is in it. Links are not followed. Each comes before
+    /// those in it; [`bottom_up`](WalkFolders::bottom_up) turns that round.
     pub fn walk_folders(&self) -> WalkFolders {
         WalkFolders::new(self.clone())
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     error::{Error, Result},
-    path::{Path, users},
-    to_thread,
+    path::Path,
+    to_thread, users,
 };
 use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, path};
 

@@ -3,8 +3,8 @@
 use crate::{
     error::Result,
     fs::{self, Permissions},
-    path::{Path, users},
-    to_thread,
+    path::Path,
+    to_thread, users,
 };
 use std::os::unix::fs::PermissionsExt;
 

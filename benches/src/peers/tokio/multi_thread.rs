@@ -1,23 +1,39 @@
 //! tokio with its default scheduler.
 
-use tokio::runtime::Builder;
+use std::{future::Future, io, thread::available_parallelism};
 
-use super::listen_and_echo;
-use crate::{peers::Peer, server::Ready};
+use tokio::{net::TcpStream, runtime::Builder};
+
+use super::{echo, listen};
+use crate::{
+    peers::{
+        Peer,
+        connection::{serve_bulk, serve_http},
+    },
+    server::Ready,
+};
 
 pub(crate) static PEER: Peer = Peer {
     name: "tokio-mt",
     about: "tokio, multi_thread with two workers that share the servers' processor",
     packages: &["tokio", "mio"],
     by_hand: false,
-    servers: &[("echo", echo)],
+    servers: &[
+        ("echo", |ready| serve(WORKERS, ready, echo)),
+        ("echo-all-cores", |ready| serve(available_parallelism()?.get(), ready, echo)),
+        ("http", |ready| serve(WORKERS, ready, serve_http)),
+        ("stream", |ready| serve(WORKERS, ready, serve_bulk)),
+    ],
     jobs: &[],
 };
 
 /// What the default is on a machine of two processors.
 const WORKERS: usize = 2;
 
-fn echo(ready: Ready) -> anyhow::Result<()> {
-    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    runtime.block_on(async { tokio::spawn(listen_and_echo(ready)).await? })
+fn serve<F>(workers: usize, ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    runtime.block_on(async { tokio::spawn(listen(ready, connection)).await? })
 }

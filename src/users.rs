@@ -18,7 +18,7 @@ use std::{
 const MOST: usize = 1 << 20;
 
 /// A user's name. Blocks.
-pub(super) fn user_name(id: u32) -> io::Result<OsString> {
+pub(crate) fn user_name(id: u32) -> io::Result<OsString> {
     // SAFETY: the arguments are valid during the call; the name is read while its buffer is there.
     unsafe {
         lookup(
@@ -29,7 +29,7 @@ pub(super) fn user_name(id: u32) -> io::Result<OsString> {
 }
 
 /// A group's name. Blocks.
-pub(super) fn group_name(id: u32) -> io::Result<OsString> {
+pub(crate) fn group_name(id: u32) -> io::Result<OsString> {
     // SAFETY: as above.
     unsafe {
         lookup(
@@ -39,8 +39,32 @@ pub(super) fn group_name(id: u32) -> io::Result<OsString> {
     }
 }
 
+/// The number of the user with this name. Blocks.
+pub(crate) fn user_id(name: &OsStr) -> io::Result<u32> {
+    let name = CString::new(name.as_bytes())?;
+    // SAFETY: as above.
+    unsafe {
+        lookup(
+            |record, buffer, length, found| libc::getpwnam_r(name.as_ptr(), record, buffer, length, found),
+            |record: &libc::passwd| record.pw_uid,
+        )
+    }
+}
+
+/// The number of the group with this name. Blocks.
+pub(crate) fn group_id(name: &OsStr) -> io::Result<u32> {
+    let name = CString::new(name.as_bytes())?;
+    // SAFETY: as above.
+    unsafe {
+        lookup(
+            |record, buffer, length, found| libc::getgrnam_r(name.as_ptr(), record, buffer, length, found),
+            |record: &libc::group| record.gr_gid,
+        )
+    }
+}
+
 /// The home folder of the user with this name, or of the one whose process this is. Blocks.
-pub(super) fn home(name: Option<&OsStr>) -> io::Result<PathBuf> {
+pub(crate) fn home(name: Option<&OsStr>) -> io::Result<PathBuf> {
     let Some(name) = name else {
         if let Some(home) = std::env::var_os("HOME").filter(|home| !home.is_empty()) {
             return Ok(home.into());

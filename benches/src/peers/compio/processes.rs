@@ -1,0 +1,35 @@
+//! Processes of compio.
+
+use anyhow::ensure;
+use compio::{process::Command, runtime::spawn};
+use futures_util::future::join_all;
+
+use super::run;
+use crate::{
+    stopwatch::Measured,
+    worker::{Job, Order},
+    workloads::{
+        files::shares,
+        processes::{DEPTH, PROGRAM},
+    },
+};
+
+pub(super) const JOBS: &[(&str, Job)] =
+    &[("one", |order| processes(order, 1)), ("sixteen", |order| processes(order, DEPTH))];
+
+fn processes(order: &Order, depth: u64) -> anyhow::Result<Measured> {
+    run(order, async |count| {
+        let tasks = shares(count, depth).map(|share| {
+            spawn(async move {
+                for _ in 0..share {
+                    ensure!(Command::new(PROGRAM).status().await?.success());
+                }
+                anyhow::Ok(())
+            })
+        });
+        for ended in join_all(tasks.collect::<Vec<_>>()).await {
+            ended.map_err(|_| anyhow::anyhow!("a task panicked"))??;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,33 @@
+//! Other processes, started and waited for.
+
+use crate::rows::{self, Arguments, Figure, Row};
+
+pub(crate) const WORKLOAD: &str = "processes";
+
+/// What is run: it ends at once, with success.
+pub(crate) const PROGRAM: &str = "/bin/true";
+
+/// How many at a time, where there are several.
+pub(crate) const DEPTH: u64 = 16;
+
+// The processor time is this process's own: that of its children does not count.
+static ROWS: &[Row] = &[
+    Row {
+        name: "one",
+        about: "start /bin/true and wait for its end, one at a time",
+        job: "one",
+        operations: 2_000,
+        figure: Figure::Cpu,
+    },
+    Row {
+        name: "sixteen",
+        about: "the same, 16 at a time",
+        job: "sixteen",
+        operations: 2_000,
+        figure: Figure::Cpu,
+    },
+];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    rows::run(WORKLOAD, ROWS, arguments)
+}

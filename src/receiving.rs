@@ -1,0 +1,318 @@
+//! Receiving bytes from sockets and pipes, into the runtime's buffers or the caller's.
+//!
+//! The operation belongs to the stream, not to the future that waits for it. Cancelling or dropping that future only takes
+//! its waiter off; the next call adopts the operation in flight, so no byte is lost and the kernel is not asked for
+//! anything.
+//!
+//! How to receive is decided each time an operation is begun. With few streams open a single receive into a buffer that
+//! was just used is best, because it is still in the processor's cache. With many, one operation that goes on and lets the
+//! kernel choose from a ring of buffers is, because it saves a submission for each receive and idle streams tie no buffers
+//! up. (Deciding by the number of completions in a turn was tried, and swings.) A stream whose reader does not keep up has
+//! its operation stopped when some results are queued, and begins again when they have been taken.
+
+mod into;
+mod receive;
+
+pub(crate) use into::MOST;
+pub(crate) use receive::Receive;
+
+use crate::{
+    error::{Error, Result},
+    reserved::Reserved,
+    runtime::{
+        Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
+    },
+};
+use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op};
+use std::{cell::Cell, future::poll_fn, marker::PhantomData, os::fd::RawFd, task::Poll};
+
+const RECEIVING: &str = "receiving from this stream";
+
+/// Up to so many open streams receive one by one. 96 buffers of 16 KiB fit into the caches of common processors.
+const FEW_STREAMS: usize = 96;
+
+/// How the operation in flight receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Once, into the buffer that the stream has taken for it.
+    Single,
+    /// Once, into a buffer that the driver takes when there is something to receive.
+    Pooled,
+    /// Again and again, into buffers that the kernel chooses.
+    Repeated,
+}
+
+/// What is received from.
+pub(crate) trait Source: 'static {
+    /// What the system's operation is called.
+    const OPERATION: &'static str;
+    /// Whether the driver can choose the buffers.
+    const POOLED: bool;
+
+    /// Receives once.
+    fn op(fd: RawFd, pointer: *mut u8, length: u32) -> Op;
+}
+
+/// A connected socket.
+pub(crate) struct FromSocket;
+
+impl Source for FromSocket {
+    const OPERATION: &'static str = "receive";
+    const POOLED: bool = true;
+
+    #[inline]
+    fn op(fd: RawFd, pointer: *mut u8, length: u32) -> Op {
+        Op::Receive { fd, pointer, length, flags: 0 }
+    }
+}
+
+/// The reading end of a pipe.
+pub(crate) struct FromPipe;
+
+impl Source for FromPipe {
+    const OPERATION: &'static str = "read";
+    const POOLED: bool = false;
+
+    fn op(fd: RawFd, pointer: *mut u8, length: u32) -> Op {
+        Op::Read { fd, pointer, length, offset: None }
+    }
+}
+
+/// The side of a stream that gives bytes.
+pub(crate) struct Receiving<S: Source> {
+    descriptor: Descriptor,
+    operation: Cell<Option<(WaitKey, Manner)>>,
+    /// The buffer of a single receive in flight.
+    buffer: Cell<Option<Chunk>>,
+    /// What is left of a chunk that was larger than asked for.
+    rest: Cell<Option<Chunk>>,
+    ended: Cell<bool>,
+    /// The error with which the link was lost. The system tells it only once, and to whoever asks first.
+    broken: Cell<Option<i32>>,
+    busy: Cell<bool>,
+    /// The error with which a send found the link lost.
+    lost: Cell<Option<i32>>,
+    /// Set when the ring of buffers was found empty: the next receive brings its own.
+    starved: Cell<bool>,
+    _source: PhantomData<S>,
+}
+
+impl<S: Source> Receiving<S> {
+    pub(crate) fn new(descriptor: Descriptor) -> Self {
+        if S::POOLED {
+            Core::try_with(|core| core.streams().set(core.streams().get() + 1));
+        }
+        Self {
+            descriptor,
+            operation: Cell::new(None),
+            buffer: Cell::new(None),
+            rest: Cell::new(None),
+            ended: Cell::new(false),
+            broken: Cell::new(None),
+            lost: Cell::new(None),
+            busy: Cell::new(false),
+            starved: Cell::new(false),
+            _source: PhantomData,
+        }
+    }
+
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Receives some bytes, as many as come at once.
+    #[inline]
+    pub(crate) fn receive(&self) -> Receive<'_, S> {
+        Receive::new(self)
+    }
+
+    /// Whether bytes are here, or an operation is in flight that will bring them, so that a receive into a buffer of the
+    /// caller's would overtake them.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.holds_bytes() || self.ended.get() || self.broken.get().is_some()
+    }
+
+    /// Whether bytes are here that nobody has taken, or may be any moment.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        self.has_rest() || self.operation.get().is_some()
+    }
+
+    fn has_rest(&self) -> bool {
+        let rest = self.rest.take();
+        let has = rest.is_some();
+        self.rest.set(rest);
+        has
+    }
+
+    /// Notes the error with which a send found the link lost. What had arrived before can still be received; then comes
+    /// this error, although the system would say that the stream has ended well.
+    pub(crate) fn note_lost(&self, number: i32) {
+        // With `EPIPE` the other side had said that it sends no more, so an end is an end.
+        if number != libc::EPIPE && self.broken.get().is_none() {
+            self.lost.set(Some(number));
+        }
+    }
+
+    /// What the answer to a receive means for this stream: the number of bytes, 0 at the end.
+    pub(crate) fn judge(&self, answer: Answer) -> Result<usize> {
+        match answer {
+            Ok(0) => match self.lost.get() {
+                Some(number) => self.judge(Err(Refusal::System(number))),
+                None => {
+                    self.ended.set(true);
+                    Ok(0)
+                }
+            },
+            Ok(count) => Ok(count as usize),
+            Err(refusal) => {
+                let error = refusal.on_stream(S::OPERATION);
+                if let (Refusal::System(number), Error::BrokenResource(_)) = (refusal, &error) {
+                    self.broken.set(Some(number));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Marks this side as in use by one task as long as the guard lives.
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_>> {
+        Reserved::of(&self.busy, RECEIVING)
+    }
+
+    /// Begins a receive. Tells whether it has its answer already.
+    #[inline]
+    fn begin(&self, core: &Core) -> (WaitKey, bool) {
+        let capabilities = core.capabilities();
+        let manner = if !S::POOLED {
+            Manner::Single
+        } else if capabilities.prefers_pooled_receive {
+            Manner::Pooled
+        } else if capabilities.multishot_receive
+            && core.streams().get() > FEW_STREAMS
+            && !self.starved.replace(false)
+        {
+            Manner::Repeated
+        } else {
+            Manner::Single
+        };
+        let fd = self.descriptor.raw();
+        let op = match manner {
+            Manner::Pooled => Op::ReceivePooled { fd },
+            Manner::Repeated => Op::ReceiveMultishot { fd },
+            Manner::Single => {
+                let mut buffer = core.driver().pool().take();
+                let (pointer, length) = (buffer.pointer_mut(), buffer.capacity() as u32);
+                self.buffer.set(Some(buffer));
+                S::op(fd, pointer, length)
+            }
+        };
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
+        self.operation.set(Some((wait, manner)));
+        // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
+        // that goes before hands both over to an orphan. Neither is touched meanwhile.
+        let answered = unsafe { core.submit(wait, op) };
+        (wait, answered)
+    }
+
+    /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
+    #[inline]
+    fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
+        let buffer = self.buffer.take();
+        let length = outcome.result as usize;
+        match (manner, buffer) {
+            _ if outcome.result <= 0 => self.accept_nothing(outcome, manner),
+            (Manner::Single, Some(mut buffer)) => {
+                // SAFETY: the kernel has filled so many bytes of it.
+                unsafe { buffer.set_filled(length) };
+                Some(Ok(Some(buffer)))
+            }
+            _ => Some(Ok(Some(core.driver_mut().take_buffer(outcome.buffer, length)))),
+        }
+    }
+
+    /// Makes the end of the stream or an error of an operation that has brought no bytes. `None` if it only ended.
+    #[cold]
+    fn accept_nothing(&self, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
+        let answer = match -outcome.result {
+            0 => Ok(0),
+            // Stopped because its reader did not keep up, or interrupted.
+            libc::ECANCELED | libc::EINTR => return None,
+            libc::ENOBUFS if manner == Manner::Repeated => {
+                self.starved.set(true);
+                return None;
+            }
+            number => Err(Refusal::System(number)),
+        };
+        Some(self.judge(answer).map(|_| None))
+    }
+
+    /// What has come and was not given out yet.
+    #[inline]
+    fn take_ready(&self, core: &Core) -> Option<Result<Option<Chunk>>> {
+        if let Some(rest) = self.rest.take() {
+            return Some(Ok(Some(rest)));
+        }
+        if let Some((wait, manner)) = self.operation.get() {
+            let outcome = match core.waits().take_next(wait) {
+                Next::Nothing => return None,
+                Next::Result(outcome) => outcome,
+                Next::Last(outcome) => {
+                    self.operation.set(None);
+                    outcome
+                }
+            };
+            return self.accept(core, outcome, manner);
+        }
+        if self.ended.get() {
+            return Some(Ok(None));
+        }
+        self.broken.get().map(|number| Err(Refusal::System(number).on_stream(S::OPERATION)))
+    }
+
+    /// Stops the operation in flight and waits for its end. What it had brought is dropped.
+    pub(crate) async fn stop(&self) {
+        poll_fn(|cx| {
+            Core::with(|core| {
+                self.rest.take();
+                while self.take_ready(core).is_some_and(|ready| matches!(ready, Ok(Some(_)))) {}
+                let Some((wait, _)) = self.operation.get() else { return Poll::Ready(()) };
+                core.waits().set_waker(wait, cx.waker());
+                if core.waits().ask_cancel(wait) {
+                    core.cancel_operation(wait.token());
+                }
+                Poll::Pending
+            })
+        })
+        .await;
+    }
+}
+
+impl<S: Source> Drop for Receiving<S> {
+    fn drop(&mut self) {
+        if S::POOLED {
+            Core::try_with(|core| core.streams().set(core.streams().get().saturating_sub(1)));
+        }
+        if let Some((wait, _)) = self.operation.take() {
+            let buffer = self.buffer.take();
+            abandon(wait, LeftReceive { _descriptor: self.descriptor.clone(), _buffer: buffer });
+        }
+    }
+}
+
+/// What a receive in flight needs when its stream goes.
+struct LeftReceive {
+    _descriptor: Descriptor,
+    _buffer: Option<Chunk>,
+}
+
+impl Disposer for LeftReceive {
+    fn dispose_one_of_many(&mut self, core: &Core, completion: &Completion) {
+        if completion.flags.contains(CompletionFlags::BUFFER) {
+            drop(core.driver_mut().take_buffer(completion.buffer, completion.result.max(0) as usize));
+        }
+    }
+
+    fn dispose(mut self: Box<Self>, core: &Core, completion: &Completion) {
+        self.dispose_one_of_many(core, completion);
+    }
+}

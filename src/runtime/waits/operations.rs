@@ -1,0 +1,181 @@
+//! Operations in the driver, their results, and what streams keep.
+
+use super::{
+    Outcome, WaitKey, WaitKind, WaitState, Waits,
+    slot::{Marks, Packed},
+};
+use crate::runtime::{WaitReason, waker::StoredWaker, wheel::NONE};
+use anyio_driver::{Completion, Token};
+
+/// Where a completion goes.
+pub(crate) enum Delivery {
+    /// Its waiter is to be woken.
+    Wake(StoredWaker),
+    /// The operation's future is gone; this is the index of its disposer.
+    Orphan(u32),
+    /// Nobody waits for it under this token. The driver broke the contract.
+    Stale,
+}
+
+/// What a kept operation has brought.
+pub(crate) enum Next {
+    /// Nothing yet.
+    Nothing,
+    /// One of several results; the operation goes on, or has more to give.
+    Result(Outcome),
+    /// Its last. The slot is free again.
+    Last(Outcome),
+}
+
+impl Waits {
+    /// Whether the driver has been asked to cancel this operation.
+    pub(crate) fn cancel_asked(&self, key: WaitKey) -> bool {
+        self.slot(key).marks.contains(Marks::CANCEL_ASKED)
+    }
+
+    /// Remembers that the driver is being asked to cancel. Tells whether that is new.
+    pub(crate) fn ask_cancel(&self, key: WaitKey) -> bool {
+        self.slot(key).marks.add(Marks::CANCEL_ASKED)
+    }
+
+    /// Asks for every operation to be cancelled that the driver has not answered and was not asked to cancel.
+    pub(crate) fn cancel_operations(&self, mut cancel: impl FnMut(Token)) {
+        for (index, slot) in self.slots().iter_mut().enumerate() {
+            let waiting = slot.state != WaitState::Done;
+            let operation = matches!(
+                slot.kind,
+                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Orphan
+            );
+            if operation && waiting && slot.marks.add(Marks::CANCEL_ASKED) {
+                cancel(Token::new(index as u32, slot.generation));
+            }
+        }
+    }
+
+    /// Gives the descriptors which accepts have brought to listeners that have not taken them, once.
+    pub(crate) fn take_accepted(&self, mut give: impl FnMut(u32)) {
+        for slot in self.slots() {
+            if slot.kind == WaitKind::KeptAccept
+                && slot.state == WaitState::Done
+                && let Ok(descriptor) =
+                    u32::try_from(std::mem::replace(&mut slot.outcome.result, -libc::ECANCELED))
+            {
+                give(descriptor);
+            }
+        }
+    }
+
+    /// Makes an operation that a stream keeps waitable again after its waiter was cancelled.
+    pub(crate) fn unhook(&self, key: WaitKey) -> StoredWaker {
+        self.unlink(key);
+        let slot = self.slot(key);
+        if slot.state == WaitState::Cancelled {
+            slot.state = WaitState::Waiting;
+        }
+        slot.waker.take()
+    }
+
+    /// The final completion of an operation, if it is there. The slot stays.
+    #[inline]
+    pub(crate) fn outcome(&self, key: WaitKey) -> Option<Outcome> {
+        let slot = self.slot(key);
+        (slot.state == WaitState::Done).then(|| slot.outcome.unpack())
+    }
+
+    /// The final completion of an operation, if it is there. The slot is free afterwards.
+    #[inline]
+    pub(crate) fn take_outcome(&self, key: WaitKey) -> Option<Outcome> {
+        let outcome = self.outcome(key)?;
+        drop(self.free_slot(key.index));
+        Some(outcome)
+    }
+
+    /// Hands a driver's final completion to its slot.
+    #[inline]
+    pub(crate) fn complete(&self, completion: &Completion) -> Delivery {
+        let index = completion.token.index() as usize;
+        let Some(slot) = self
+            .slots()
+            .get_mut(index)
+            .filter(|slot| slot.generation == completion.token.generation() && slot.state != WaitState::Done)
+        else {
+            return Delivery::Stale;
+        };
+        match slot.kind {
+            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept => {
+                slot.state = WaitState::Done;
+                slot.outcome = Packed::new(completion);
+                Delivery::Wake(slot.waker.take())
+            }
+            WaitKind::Orphan => Delivery::Orphan(slot.outcome.result as u32),
+            _ => Delivery::Stale,
+        }
+    }
+
+    /// The slot that a completion belongs to, if it still does.
+    pub(crate) fn of_token(&self, token: Token) -> Option<WaitKey> {
+        let key = WaitKey { index: token.index(), generation: token.generation(), run: self.run };
+        self.is_current(key).then_some(key)
+    }
+
+    /// Turns an operation into an orphan, to be disposed of by the disposer of this index.
+    pub(crate) fn orphan(&self, key: WaitKey, disposer: u32) {
+        self.unlink(key);
+        let slot = self.slot(key);
+        slot.kind = WaitKind::Orphan;
+        slot.state = WaitState::Waiting;
+        slot.outcome.result = disposer as i32;
+        drop(slot.waker.take());
+    }
+
+    /// What disposes of this operation's results, if it is an orphan.
+    pub(crate) fn disposer(&self, key: WaitKey) -> Option<u32> {
+        let slot = self.slot(key);
+        (slot.kind == WaitKind::Orphan).then_some(slot.outcome.result as u32)
+    }
+
+    // ---- results that wait for their stream: in the operation's link `next` is the first of them, `previous` the
+    // last, and the tick their number ----
+
+    /// Appends a result of a kept operation that goes on. Tells how many are there now, and who is to be woken.
+    pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (usize, StoredWaker) {
+        let result = self.insert(WaitKind::Queued, WaitReason::Receive);
+        self.slot(result).outcome = Packed::new(completion);
+        let link = &mut self.slot(key).link;
+        let last = std::mem::replace(&mut link.previous, result.index);
+        link.tick += 1;
+        let count = link.tick as usize;
+        match self.slots().get_mut(last as usize) {
+            Some(last) => last.link.next = result.index,
+            None => self.slot(key).link.next = result.index,
+        }
+        (count, self.slot(key).waker.take())
+    }
+
+    /// Takes what a kept operation has brought: results first, then the last, with which it ends.
+    #[inline]
+    pub(crate) fn take_next(&self, key: WaitKey) -> Next {
+        if self.slot(key).link.next != NONE {
+            return Next::Result(self.take_queued(key));
+        }
+        match self.take_outcome(key) {
+            Some(outcome) => Next::Last(outcome),
+            None => Next::Nothing,
+        }
+    }
+
+    fn take_queued(&self, key: WaitKey) -> Outcome {
+        let index = self.slot(key).link.next;
+        let result = &self.slots()[index as usize];
+        let (outcome, next) = (result.outcome.unpack(), result.link.next);
+        let link = &mut self.slot(key).link;
+        link.next = next;
+        link.tick -= 1;
+        if next == NONE {
+            link.previous = NONE;
+        }
+        // A result has no waker.
+        drop(self.free_slot(index));
+        outcome
+    }
+}

@@ -1,0 +1,50 @@
+//! Who waits for what.
+
+use super::{Marks, Slot, WaitKind, WaitState, Waits};
+use crate::{
+    runtime::{WaitReason, autojump::Outside, waker::StoredWaker},
+    scope::Scope,
+};
+
+impl Slot {
+    /// Whether somebody waits here for what has not happened.
+    fn is_awaited(&self) -> bool {
+        self.state == WaitState::Waiting && !self.waker.is_none()
+    }
+}
+
+impl Waits {
+    /// What may come from the driver for somebody who waits.
+    pub(in crate::runtime) fn outside(&self) -> Outside {
+        let mut outside = Outside::Silent;
+        for slot in self.slots() {
+            let operation = matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept);
+            if operation && slot.is_awaited() {
+                if slot.marks.contains(Marks::CANCEL_ASKED) || slot.reason.ends_by_itself() {
+                    return Outside::WillAnswer;
+                }
+                outside = Outside::MayAnswer;
+            }
+        }
+        outside
+    }
+
+    /// Shows everything that somebody waits for and that has not happened, with the scope it is linked to. What is called
+    /// may not change or wake anything.
+    pub(crate) fn for_each_waiting(&self, mut visit: impl FnMut(WaitReason, &StoredWaker, Option<&Scope>)) {
+        for slot in self.slots().iter() {
+            let wait = match slot.kind {
+                WaitKind::Free | WaitKind::Deadline | WaitKind::Orphan | WaitKind::Queued => false,
+                WaitKind::Operation
+                | WaitKind::Kept
+                | WaitKind::KeptAccept
+                | WaitKind::Hook
+                | WaitKind::Timer => true,
+            };
+            if wait && slot.is_awaited() {
+                // SAFETY: a linked slot's scope is alive: see the contract of the slots.
+                visit(slot.reason, &slot.waker, unsafe { slot.scope.as_ref() });
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The waits of a scope: a list through the slots, from the scope's node on.
+
+use super::{Marks, WaitKey, WaitKind, WaitState, Waits};
+use crate::{
+    runtime::{waker::StoredWaker, wheel::NONE},
+    scope::Scope,
+};
+use anyio_driver::Token;
+use std::ptr;
+
+impl Waits {
+    /// Links the wait to a scope, if it is linked to none.
+    ///
+    /// # Safety
+    /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
+    #[inline]
+    pub(crate) unsafe fn link(&self, key: WaitKey, scope: &Scope) {
+        if self.slot(key).scope.is_null() {
+            self.link_slot(key.index, scope);
+        }
+    }
+
+    #[inline]
+    fn link_slot(&self, index: u32, scope: &Scope) {
+        let slots = self.slots();
+        let next = scope.first_wait();
+        if let Some(next) = slots.get_mut(next as usize) {
+            next.scope_previous = index;
+        }
+        let slot = &mut slots[index as usize];
+        slot.scope = scope;
+        slot.scope_previous = NONE;
+        slot.scope_next = next;
+        scope.set_first_wait(index);
+    }
+
+    /// Links the wait to this scope and to no other. Tells whether it was linked to another, or to none.
+    ///
+    /// # Safety
+    /// As for [`link`](Self::link).
+    #[inline]
+    pub(crate) unsafe fn relink(&self, key: WaitKey, scope: &Scope) -> bool {
+        if ptr::eq(self.slot(key).scope, scope) {
+            return false;
+        }
+        self.unlink(key);
+        self.link_slot(key.index, scope);
+        true
+    }
+
+    /// Unlinks the wait from its scope, if it is linked.
+    #[inline]
+    pub(crate) fn unlink(&self, key: WaitKey) {
+        if self.slot(key).kind != WaitKind::Deadline {
+            self.unlink_slot(key.index);
+        }
+    }
+
+    #[inline]
+    pub(super) fn unlink_slot(&self, index: u32) {
+        let slots = self.slots();
+        let slot = &mut slots[index as usize];
+        if slot.scope.is_null() || slot.kind == WaitKind::Deadline {
+            return;
+        }
+        let (previous, next) = (slot.scope_previous, slot.scope_next);
+        let scope = std::mem::replace(&mut slot.scope, ptr::null());
+        if let Some(next) = slots.get_mut(next as usize) {
+            next.scope_previous = previous;
+        }
+        match slots.get_mut(previous as usize) {
+            Some(previous) => previous.scope_next = next,
+            // SAFETY: a linked slot's scope is alive: see the contract of the slots.
+            None => unsafe { (*scope).set_first_wait(next) },
+        }
+    }
+
+    /// The scope the wait is linked to.
+    ///
+    /// # Safety
+    /// The reference may be used only as long as the wait stays linked.
+    #[inline]
+    pub(crate) unsafe fn scope<'a>(&self, key: WaitKey) -> Option<&'a Scope> {
+        // SAFETY: a linked slot's scope is alive: see the contract of the slots.
+        unsafe { self.slot(key).scope.as_ref() }
+    }
+
+    /// Links all waits of a scope that is about to go to another.
+    ///
+    /// # Safety
+    /// As for [`link`](Self::link), for that other.
+    pub(crate) unsafe fn move_all(&self, from: &Scope, to: &Scope) {
+        let slots = self.slots();
+        let first = from.first_wait();
+        let mut index = first;
+        while index != NONE {
+            let slot = &mut slots[index as usize];
+            slot.scope = to;
+            let (last, next) = (index, slot.scope_next);
+            if next == NONE {
+                slot.scope_next = to.first_wait();
+                if let Some(behind) = slots.get_mut(to.first_wait() as usize) {
+                    behind.scope_previous = last;
+                }
+                to.set_first_wait(first);
+            }
+            index = next;
+        }
+        from.set_first_wait(NONE);
+    }
+
+    /// Unlinks all waits from a scope that is about to go.
+    pub(crate) fn detach_all(&self, scope: &Scope) {
+        let slots = self.slots();
+        let mut index = scope.first_wait();
+        while index != NONE {
+            let slot = &mut slots[index as usize];
+            slot.scope = ptr::null();
+            index = slot.scope_next;
+        }
+        scope.set_first_wait(NONE);
+    }
+
+    /// Unlinks everything from every scope, since the executor is about to go and scopes may outlive it.
+    pub(crate) fn detach_everything(&self) {
+        for slot in self.slots() {
+            // SAFETY: a slot's scope is alive: see the contract of the slots.
+            if let Some(scope) = unsafe { slot.scope.as_ref() } {
+                scope.set_first_wait(NONE);
+                slot.scope = ptr::null();
+            }
+        }
+    }
+
+    /// Cancels every wait that is linked to this scope. For each operation that is to be cancelled `cancel` is
+    /// called, and for each waiter that is to be woken `wake`; neither may run code of users.
+    pub(crate) fn cancel_all(
+        &self,
+        scope: &Scope,
+        mut cancel: impl FnMut(Token),
+        mut wake: impl FnMut(StoredWaker),
+    ) {
+        let mut index = scope.first_wait();
+        while index != NONE {
+            let slot = &mut self.slots()[index as usize];
+            let next = slot.scope_next;
+            if slot.state == WaitState::Waiting {
+                match slot.kind {
+                    WaitKind::Operation => {
+                        if slot.marks.add(Marks::CANCEL_ASKED) {
+                            cancel(Token::new(index, slot.generation));
+                        }
+                    }
+                    WaitKind::Timer => {
+                        slot.state = WaitState::Cancelled;
+                        wake(slot.waker.take());
+                        self.wheel().remove(self.slots(), index);
+                    }
+                    WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Hook => {
+                        slot.state = WaitState::Cancelled;
+                        wake(slot.waker.take());
+                    }
+                    WaitKind::Deadline | WaitKind::Orphan | WaitKind::Queued | WaitKind::Free => {}
+                }
+            }
+            index = next;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a wait slot holds.
+
+use crate::{
+    runtime::{
+        WaitReason,
+        waker::StoredWaker,
+        wheel::{Link, Links},
+    },
+    scope::Scope,
+};
+use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
+use std::ptr;
+
+/// Names a slot in one of its generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitKey {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+    /// Which executor of this process. A future that outlives its run must not touch the slots of another.
+    pub(super) run: u32,
+}
+
+impl WaitKey {
+    #[inline]
+    pub(crate) fn token(self) -> Token {
+        Token::new(self.index, self.generation)
+    }
+
+    /// Which executor's slot it is.
+    pub(crate) fn run(self) -> u32 {
+        self.run
+    }
+}
+
+/// What a cancelled scope does with a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitKind {
+    /// None: the slot is free.
+    Free,
+    /// An operation that is the effect itself: the driver is asked to cancel it, and its answer counts.
+    Operation,
+    /// An operation that belongs to a stream or listener: the waiter is woken, the operation goes on.
+    Kept,
+    /// The same, and its success brings a descriptor.
+    KeptAccept,
+    /// Something that is not the driver's: the waiter is woken.
+    Hook,
+    /// A timer: taken out of the wheel and woken.
+    Timer,
+    /// A scope's deadline, not woken but cancelled; no scope cancels it.
+    Deadline,
+    /// An operation whose future was dropped. What disposes of its result is in the table of orphans.
+    Orphan,
+    /// Not a wait but a result that a kept operation has brought and its stream not yet taken.
+    Queued,
+}
+
+/// Whether a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitState {
+    /// What is waited for has not happened.
+    Waiting,
+    /// It has happened, before any cancellation.
+    Done,
+    /// A scope was cancelled before it happened.
+    Cancelled,
+}
+
+bitflags::bitflags! {
+    /// What else is known of a wait.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct Marks: u8 {
+        /// The driver has been asked to cancel the operation.
+        const CANCEL_ASKED = 1;
+        /// The hook stands in a queue.
+        const QUEUED = 2;
+    }
+}
+
+impl Marks {
+    /// Adds a mark, and tells whether it is new.
+    #[inline]
+    pub(super) fn add(&mut self, mark: Self) -> bool {
+        let is_new = !self.contains(mark);
+        self.insert(mark);
+        is_new
+    }
+}
+
+/// One slot: exactly one line of the processor's cache, because it is touched some six times for each operation, with
+/// the kernel's work in between.
+#[repr(align(64))]
+pub(super) struct Slot {
+    pub(super) generation: u32,
+    pub(super) kind: WaitKind,
+    pub(super) state: WaitState,
+    pub(super) marks: Marks,
+    /// What the task says it waits for.
+    pub(super) reason: WaitReason,
+    pub(super) waker: StoredWaker,
+    pub(super) scope: *const Scope,
+    pub(super) scope_previous: u32,
+    pub(super) scope_next: u32,
+    /// A timer's place in the wheel; a hook's neighbours in its queue, and its label; the first and last result of a
+    /// kept operation, and their number; the next free slot.
+    pub(super) link: Link,
+    pub(super) outcome: Packed,
+}
+
+const _: () = assert!(size_of::<Slot>() == 64);
+
+impl Slot {
+    pub(super) fn new(kind: WaitKind, reason: WaitReason) -> Self {
+        Self {
+            generation: 0,
+            kind,
+            state: WaitState::Waiting,
+            marks: Marks::empty(),
+            reason,
+            waker: StoredWaker::NONE,
+            scope: ptr::null(),
+            scope_previous: crate::runtime::NO_WAIT,
+            scope_next: crate::runtime::NO_WAIT,
+            link: Link::EMPTY,
+            outcome: Packed::default(),
+        }
+    }
+}
+
+impl Links for Vec<Slot> {
+    #[inline]
+    fn link(&mut self, timer: u32) -> &mut Link {
+        &mut self[timer as usize].link
+    }
+
+    #[inline]
+    fn list(&mut self, timer: u32) -> &mut u32 {
+        &mut self[timer as usize].outcome.extra
+    }
+}
+
+/// An operation's final result in eight bytes. A hook's answer and the index of what disposes of an orphan are kept in
+/// `result`, too.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Packed {
+    pub(super) result: i32,
+    /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is.
+    extra: u32,
+}
+
+impl Packed {
+    #[inline]
+    pub(super) fn new(completion: &Completion) -> Self {
+        let Completion { result, buffer, flags, .. } = *completion;
+        debug_assert!(buffer.0 < 1 << 24, "buffers have numbers below 2²⁴");
+        Self { result, extra: buffer.0 << 8 | u32::from(flags.bits()) }
+    }
+
+    #[inline]
+    pub(super) fn unpack(self) -> Outcome {
+        Outcome {
+            result: self.result,
+            buffer: BufferId(self.extra >> 8),
+            flags: CompletionFlags::from_bits_truncate(self.extra as u8),
+        }
+    }
+}
+
+/// What came out of an operation: the parts of its final completion.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    pub(crate) result: i32,
+    pub(crate) buffer: BufferId,
+    pub(crate) flags: CompletionFlags,
+}
+
+impl Outcome {
+    /// The completion it came with.
+    pub(crate) fn completion(self, key: WaitKey) -> Completion {
+        Completion { token: key.token(), result: self.result, buffer: self.buffer, flags: self.flags }
+    }
+}
