@@ -293,8 +293,8 @@ async fn a_signal_may_come_at_any_time() -> Result<()> {
     let signals = signal::receiver(&[Signal::SIGUSR2])?;
     let thread = std::thread::spawn(|| {
         std::thread::sleep(Duration::from_millis(20));
-        // SAFETY: the signal is received.
-        unsafe { libc::kill(libc::getpid(), libc::SIGUSR2) };
+        // SAFETY: the signal is received. It has reached the handler before this returns.
+        unsafe { libc::raise(libc::SIGUSR2) };
     });
     assert_eq!(signals.receive().await?, Signal::SIGUSR2);
     thread.join().unwrap();
