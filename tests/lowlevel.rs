@@ -133,7 +133,10 @@ fn a_job_for_a_run_that_is_over_is_dropped_uncalled() {
     assert!(
         !token.run_soon(move || drop(kept)) || anyio::run(async || lowlevel::current_token()) != Some(token)
     );
-    assert_eq!(Arc::strong_count(&job), 1);
+    // If another run has its executor now, that one drops the job, at its end at the latest.
+    while Arc::strong_count(&job) > 1 {
+        std::thread::yield_now();
+    }
     assert_eq!(lowlevel::current_token(), None);
 }
 

@@ -159,11 +159,10 @@ impl FileReadStream {
                 skip: 0,
                 offset: self.position.map(|position| position + before),
             });
-            // The first poll hands it to the driver, unless the scope is cancelled.
-            match Pin::new(&mut read).poll(cx) {
-                Poll::Pending => self.ahead.push_back(read),
-                Poll::Ready(_) => return,
+            if !read.begin(cx) {
+                return;
             }
+            self.ahead.push_back(read);
         }
     }
 

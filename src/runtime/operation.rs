@@ -188,6 +188,19 @@ impl<P: Payload> Operation<P> {
         false
     }
 
+    /// Hands it to the driver, to be polled later. False if the scope keeps it from happening.
+    pub(crate) fn begin(&mut self, cx: &Context<'_>) -> bool {
+        Core::with(|core| {
+            if self.is_unwanted(core) {
+                return false;
+            }
+            let wait = core.waits().insert(WaitKind::Operation, P::REASON);
+            self.wait = Some(wait);
+            self.submit(core, wait, cx);
+            true
+        })
+    }
+
     /// Whether the scope keeps it from happening.
     #[inline]
     fn is_unwanted(&self, core: &Core) -> bool {

@@ -199,7 +199,8 @@ impl Waiter {
         self.poll_linked(core, queue, cx, false).map(|woken| woken.unwrap_or(Woken::Again))
     }
 
-    fn poll_linked(
+    /// The same, and scopes end it only if it is `linked`.
+    pub(crate) fn poll_linked(
         &mut self,
         core: &Core,
         queue: &WaitQueue,

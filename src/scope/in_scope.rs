@@ -1,6 +1,6 @@
 //! A future with a scope of its own around it.
 
-use super::Scope;
+use super::{Deadline, Scope};
 use crate::{error::CancelAware, runtime::Core};
 use pin_project_lite::pin_project;
 use std::{
@@ -12,18 +12,22 @@ use std::{
 pin_project! {
     /// A body and the scope around it, in one piece of memory.
     ///
-    /// The body comes first because it has to be dropped first: what is in it points to the scope.
+    /// The body comes first because it has to be dropped first: what is in it points to the scope. The scope is made where
+    /// it lies, at the first poll: futures are moved before that, and copying what was just written piece by piece stalls.
     pub(crate) struct InScope<F> {
         #[pin]
         body: F,
         #[pin]
-        scope: Scope,
+        scope: Option<Scope>,
+        deadline: Deadline,
+        shielded: bool,
     }
 }
 
 impl<F: Future> InScope<F> {
-    pub(crate) fn new(scope: Scope, body: F) -> Self {
-        Self { body, scope }
+    #[inline]
+    pub(crate) fn new(deadline: Deadline, shielded: bool, body: F) -> Self {
+        Self { body, scope: None, deadline, shielded }
     }
 
     /// Polls the body within the scope. When it is over the scope is still entered, for [`conclude`] to look at.
@@ -33,8 +37,12 @@ impl<F: Future> InScope<F> {
         core: &Core,
         cx: &mut Context<'_>,
     ) -> Poll<(F::Output, Pin<&'a mut Scope>)> {
-        let this = self.project();
-        poll_within(core, &this.scope, this.body, cx).map(|output| (output, this.scope))
+        let mut this = self.project();
+        if this.scope.is_none() {
+            this.scope.set(Some(Scope::new_node(*this.deadline, *this.shielded)));
+        }
+        let scope = this.scope.as_pin_mut().expect("it was just made");
+        poll_within(core, &scope, this.body, cx).map(|output| (output, scope))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scopes around one future.
 
 use super::{
-    Deadline, Scope,
+    Deadline,
     in_scope::{InScope, conclude},
 };
 use crate::{
@@ -48,7 +48,7 @@ fn move_on<T, E, Via>(
 where
     E: CancelAware<Via>,
 {
-    MoveOn { inner: InScope::new(Scope::new_node(deadline, false), body), via: PhantomData }
+    MoveOn { inner: InScope::new(deadline, false, body), via: PhantomData }
 }
 
 fn at_or_never(at: Option<Instant>) -> Deadline {
@@ -184,5 +184,5 @@ impl<F: Future> Future for Shielded<F> {
 /// # Cancel safety
 /// No cancellation reaches the future. Dropping it drops what is in it.
 pub fn shield<F: Future>(body: F) -> impl Future<Output = F::Output> {
-    Shielded { inner: InScope::new(Scope::new_node(Deadline::Never, true), body) }
+    Shielded { inner: InScope::new(Deadline::Never, true, body) }
 }

@@ -81,7 +81,7 @@ impl<G: Grant> Waiting<G> {
 
     pub(crate) fn poll_grant(&mut self, core: &Core, cx: &Context<'_>) -> Poll<Result<G::Output, Cancelled>> {
         if self.waiter.is_waiting() {
-            let woken = match self.waiter.poll(core, self.grant.queue(), cx) {
+            let woken = match self.waiter.poll_linked(core, self.grant.queue(), cx, !self.shielded) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(woken) => woken,
             };

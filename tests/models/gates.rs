@@ -41,7 +41,7 @@ impl Gate for Lock<()> {
     type Guard<'a> = LockGuard<'a, ()>;
 
     async fn enter(&self, _: u32, _: bool) -> Result<LockGuard<'_, ()>> {
-        Ok(self.acquire().await?)
+        self.acquire().await
     }
 
     fn try_enter(&self, _: u32, _: bool) -> Result<LockGuard<'_, ()>> {

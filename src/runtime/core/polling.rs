@@ -1,0 +1,73 @@
+//! What is being polled, and how much of it one turn can afford.
+
+use super::{Core, IMMEDIATE, MainReady};
+use crate::runtime::TaskKey;
+
+impl Core {
+    /// The task that is being polled.
+    #[inline]
+    pub(crate) fn task(&self) -> Option<TaskKey> {
+        self.task.get()
+    }
+
+    /// Says which task is being polled; gives back which was.
+    #[inline]
+    pub(crate) fn begin_task(&self, task: TaskKey) -> Option<TaskKey> {
+        self.immediate.set(IMMEDIATE);
+        self.task.replace(Some(task))
+    }
+
+    #[inline]
+    pub(crate) fn end_task(&self, outer: Option<TaskKey>) {
+        self.task.set(outer);
+    }
+
+    /// Charges the poll of a task that was woken by a task. False if the turn's budget is spent.
+    #[inline]
+    pub(crate) fn charge(&self) -> bool {
+        let budget = self.budget.get();
+        self.budget.set(budget.saturating_sub(1));
+        budget > 0
+    }
+
+    /// Counts something that was done without waiting. False if the task has done so much of it that it has to let
+    /// others run first.
+    #[inline]
+    pub(crate) fn charge_immediate(&self) -> bool {
+        let immediate = self.immediate.get();
+        self.immediate.set(immediate.saturating_sub(1));
+        immediate > 0
+    }
+
+    /// Whether the main task is to be polled.
+    pub(in crate::runtime) fn is_main_ready(&self) -> bool {
+        self.main_ready.get() != MainReady::No
+    }
+
+    /// Whether there is something to do before the driver is turned again.
+    pub(in crate::runtime) fn has_work(&self) -> bool {
+        let panic = self.panic.take();
+        let panicked = panic.is_some();
+        self.panic.set(panic);
+        panicked || self.is_main_ready()
+    }
+
+    /// Whether the main task is to be polled in this turn.
+    #[inline]
+    pub(crate) fn take_main_ready(&self) -> bool {
+        match self.main_ready.get() {
+            MainReady::No => false,
+            MainReady::Urgent => {
+                self.main_ready.set(MainReady::No);
+                true
+            }
+            MainReady::Charged => {
+                let affordable = self.charge();
+                if affordable {
+                    self.main_ready.set(MainReady::No);
+                }
+                affordable
+            }
+        }
+    }
+}

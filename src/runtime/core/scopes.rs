@@ -1,0 +1,112 @@
+//! The scope of what is being polled, and the scopes that other threads may name.
+
+use super::Core;
+use crate::{
+    runtime::WaitKey,
+    scope::{ReasonKind, Scope},
+};
+use anyio_driver::{Driver, Token};
+use std::{collections::HashMap, panic::Location, ptr};
+
+impl Core {
+    /// The scope of what is being polled.
+    #[inline]
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        // SAFETY: the current scope is set only while its body is being polled, during which it is alive and unmoved.
+        unsafe { self.scope.get().as_ref() }
+    }
+
+    /// Makes `scope` the current one as long as the guard lives.
+    #[inline]
+    pub(crate) fn enter_scope<'a>(&'a self, scope: &'a Scope) -> CurrentScope<'a> {
+        CurrentScope { core: self, outer: self.scope.replace(scope) }
+    }
+
+    #[inline]
+    pub(crate) fn scope_is_effective(&self) -> bool {
+        self.scope().is_some_and(Scope::is_effective)
+    }
+
+    /// Links a wait to the current scope, so that its cancellation reaches it.
+    #[inline]
+    pub(crate) fn link_to_scope(&self, wait: WaitKey) {
+        if let Some(scope) = self.scope() {
+            // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+            unsafe { self.waits.link(wait, scope) };
+        }
+    }
+
+    /// Links a wait to the scope in which its future is polled now. It may have been polled in another one before, which
+    /// is over, or of which the future was taken out. True if the wait is new to the scope and the scope is cancelled:
+    /// then the caller has to see to it that the wait ends.
+    #[inline]
+    pub(crate) fn follow_scope(&self, wait: WaitKey) -> bool {
+        // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+        self.scope().is_some_and(|scope| unsafe { self.waits.relink(wait, scope) } && scope.is_effective())
+    }
+
+    /// Asks the driver to cancel an operation.
+    #[inline]
+    pub(crate) fn cancel_operation(&self, token: Token) {
+        self.driver_mut().cancel(token);
+    }
+
+    /// Gives a scope a number under which other threads can name it, never used again.
+    ///
+    /// # Safety
+    /// The node stays where it is, and calls `forget_remote` before it goes.
+    pub(crate) unsafe fn register_remote(&self, scope: &Scope) -> u64 {
+        let mut remotes = self.remotes.borrow_mut();
+        remotes.last += 1;
+        let id = remotes.last;
+        remotes.scopes.insert(id, scope);
+        id
+    }
+
+    pub(crate) fn forget_remote(&self, id: u64, scope: &Scope) {
+        let mut remotes = self.remotes.borrow_mut();
+        if remotes.scopes.get(&id).is_some_and(|known| ptr::eq(*known, scope)) {
+            remotes.scopes.remove(&id);
+        }
+    }
+
+    /// Whether other threads may have handles of scopes, other than that of the run's own for Ctrl-C.
+    pub(in crate::runtime) fn has_remote_scopes(&self) -> bool {
+        self.remotes.borrow().scopes.len() > usize::from(self.signals.has_run())
+    }
+
+    /// Cancels the scope of this number, if its body is still under way.
+    pub(crate) fn cancel_remote(
+        &self,
+        id: u64,
+        kind: ReasonKind,
+        message: Option<String>,
+        location: &'static Location<'static>,
+    ) {
+        let scope = self.remotes.borrow().scopes.get(&id).copied().unwrap_or(ptr::null());
+        // SAFETY: a registered node is alive: it is forgotten before it goes.
+        if let Some(scope) = unsafe { scope.as_ref() } {
+            scope.cancel_with(kind, message, location);
+        }
+    }
+}
+
+/// The scopes that other threads may name.
+#[derive(Default)]
+pub(super) struct Remotes {
+    last: u64,
+    scopes: HashMap<u64, *const Scope>,
+}
+
+/// Makes the outer scope current again when dropped.
+pub(crate) struct CurrentScope<'a> {
+    core: &'a Core,
+    outer: *const Scope,
+}
+
+impl Drop for CurrentScope<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.core.scope.set(self.outer);
+    }
+}

@@ -1,0 +1,176 @@
+//! A turn: everything goes to the driver, and what comes back wakes tasks.
+
+use super::{BUDGET, Core, MainReady};
+use crate::runtime::{
+    MAX_QUEUED_RESULTS, WaitKey,
+    inbox::Message,
+    waits::{Delivery, Expired},
+};
+use anyio_driver::{Completion, CompletionFlags, Driver, Op, Wait};
+use std::{
+    any::Any,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+impl Core {
+    /// Hands an operation to the driver. Tells whether it is done already; nobody is woken for that.
+    ///
+    /// # Safety
+    /// As for [`Driver::submit`], for the slot's token.
+    #[inline]
+    pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) -> bool {
+        let mut driver = self.driver_mut();
+        // SAFETY: passed on; the slot is taken, so no other operation has its index.
+        unsafe { driver.submit(wait.token(), op) };
+        let answer = driver.take_answer(wait.token());
+        drop(driver);
+        answer.is_some_and(|answer| {
+            self.waits.complete(&answer);
+            true
+        })
+    }
+
+    /// Enters the kernel once, waits there if no task is ready, and wakes all for whom something has happened.
+    ///
+    /// # Errors
+    /// If the driver is beyond use.
+    pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
+        let mut wait = if self.main_ready.get() != MainReady::No {
+            Wait::No
+        } else if self.clock.is_virtual() {
+            match limit {
+                // The end of a run takes real time.
+                Some(at) => Wait::Until(at),
+                None => return self.turn_virtually(),
+            }
+        } else {
+            match [limit, self.waits.next_timer()].into_iter().flatten().min() {
+                Some(at) => Wait::Until(at),
+                None => Wait::Forever,
+            }
+        };
+        let watched = wait != Wait::No && !self.idle.is_empty();
+        if watched {
+            wait = Wait::No;
+        }
+        self.turn_driver(wait, watched).map(drop)
+    }
+
+    /// Enters the kernel once and wakes all for whom something has happened; if nothing has, and somebody watches for
+    /// that, the watchers. Tells whether something has.
+    ///
+    /// # Errors
+    /// If the driver is beyond use.
+    #[inline]
+    pub(in crate::runtime) fn turn_driver(&self, mut wait: Wait, watched: bool) -> io::Result<bool> {
+        let inbox = self.lease.inbox();
+        if wait != Wait::No && !inbox.fall_asleep() {
+            wait = Wait::No;
+        }
+        let mut completions = self.completions.take();
+        let turned = self.driver_mut().turn(wait, &mut completions);
+        if wait != Wait::No {
+            inbox.wake_up();
+        }
+        self.budget.set(BUDGET);
+        self.dispatching.set(true);
+        let mut undelivered = completions.iter();
+        self.finish_despite_panics(|| {
+            for completion in undelivered.by_ref() {
+                self.deliver(completion);
+            }
+        });
+        if !self.waits.has_no_timers() {
+            let now = self.now();
+            self.finish_despite_panics(|| {
+                while let Some(expired) = self.waits.expire(now) {
+                    match expired {
+                        Expired::Wake(waker) => self.wake_stored(waker),
+                        // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.
+                        Expired::Deadline(scope) => unsafe { (*scope).expire(self) },
+                    }
+                }
+            });
+        }
+        let mut news = !completions.is_empty();
+        if self.signals.has_news() {
+            self.signals.dispatch();
+            news = true;
+        }
+        if inbox.has_messages() {
+            self.read_messages();
+            news = true;
+        }
+        self.dispatching.set(false);
+        if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
+            self.idle.notify_all();
+        }
+        completions.clear();
+        self.completions.replace(completions);
+        turned.map(|()| news)
+    }
+
+    fn read_messages(&self) {
+        let mut messages = self.messages.take();
+        self.lease.inbox().take(&mut messages);
+        let mut unread = messages.drain(..);
+        self.finish_despite_panics(|| {
+            for message in unread.by_ref() {
+                match message {
+                    Message::Wake(task) => self.wake_task(task),
+                    Message::Run(job) => job(self),
+                }
+            }
+        });
+        drop(unread);
+        self.messages.replace(messages);
+    }
+
+    /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
+    /// and panic, but what else has happened must be told all the same. The first panic ends the run.
+    #[inline]
+    fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut dispatch)) {
+            let first = self.panic.take();
+            self.panic.set(Some(first.unwrap_or(payload)));
+        }
+    }
+
+    /// What panicked outside of every task, if anything did.
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.take()
+    }
+
+    #[inline]
+    fn deliver(&self, completion: &Completion) {
+        if completion.flags.contains(CompletionFlags::MORE) {
+            return self.deliver_one_of_many(completion);
+        }
+        match self.waits.complete(completion) {
+            Delivery::Wake(waker) => self.wake_stored(waker),
+            Delivery::Orphan(disposer) => {
+                if let Some(wait) = self.waits.of_token(completion.token) {
+                    self.waits.remove(wait);
+                }
+                self.orphans.finish(self, disposer, completion);
+            }
+            Delivery::Stale => self.stale.set(self.stale.get() + 1),
+        }
+    }
+
+    fn deliver_one_of_many(&self, completion: &Completion) {
+        let Some(wait) = self.waits.of_token(completion.token) else {
+            return self.stale.set(self.stale.get() + 1);
+        };
+        if let Some(disposer) = self.waits.disposer(wait) {
+            return self.orphans.dispose_one_of_many(self, disposer, completion);
+        }
+        let (count, waker) = self.waits.push_result(wait, completion);
+        if count >= MAX_QUEUED_RESULTS && self.waits.ask_cancel(wait) {
+            self.cancel_operation(completion.token);
+        }
+        self.wake_stored(waker);
+    }
+}

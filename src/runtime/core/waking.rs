@@ -1,0 +1,96 @@
+//! Waking tasks, whoever asks for it.
+
+use super::{Core, MainReady};
+use crate::runtime::waker::{StoredWaker, TaskKey, Wakee};
+use anyio_driver::{Driver, Unparker};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    task::Waker,
+};
+
+impl Core {
+    /// Whether what is woken now is woken by a completion, a timer or another thread.
+    #[inline]
+    pub(crate) fn is_dispatching(&self) -> bool {
+        self.dispatching.get()
+    }
+
+    #[inline]
+    pub(crate) fn wake_task(&self, task: TaskKey) {
+        self.tasks.wake(self, task);
+    }
+
+    #[inline]
+    pub(crate) fn wake_main(&self, urgent: bool) {
+        if urgent {
+            self.main_ready.set(MainReady::Urgent);
+        } else if self.main_ready.get() == MainReady::No {
+            self.main_ready.set(MainReady::Charged);
+        }
+    }
+
+    /// Wakes a waker that is likely one of this executor's tasks.
+    #[inline]
+    pub(crate) fn wake_by_ref(&self, waker: &Waker) {
+        match TaskKey::of(waker) {
+            Some(task) if task.executor() == self.id() => self.wake_task(task),
+            _ => waker.wake_by_ref(),
+        }
+    }
+
+    /// Wakes what a wait has stored.
+    #[inline]
+    pub(crate) fn wake_stored(&self, waker: StoredWaker) {
+        match waker.into_wakee() {
+            Wakee::Nobody => {}
+            Wakee::Task(task) if task.executor() == self.id() => self.wake_task(task),
+            Wakee::Task(task) => task.wake(),
+            Wakee::Foreign(waker) => self.wake_foreign(waker),
+        }
+    }
+
+    /// Wakes a waker that is not anyio's: at once, or after the walk through the tree of scopes.
+    pub(crate) fn wake_foreign(&self, waker: Waker) {
+        if self.deferring.get() {
+            self.deferred.borrow_mut().push(waker);
+        } else {
+            waker.wake();
+        }
+    }
+
+    /// Says that the main task is over, and nothing more is to be polled.
+    pub(crate) fn end_main(&self) {
+        self.main_ready.set(MainReady::No);
+    }
+
+    /// Runs something that must not be interrupted by foreign code; foreign wakers are woken afterwards.
+    pub(crate) fn deferring_foreign_wakes(&self, run: impl FnOnce(&Core)) {
+        if self.deferring.replace(true) {
+            return run(self);
+        }
+        run(self);
+        self.deferring.set(false);
+        let deferred = self.deferred.take();
+        // One that panics must not cost the others their wake.
+        let mut panic = None;
+        for waker in deferred {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
+        }
+    }
+
+    /// Wakes another executor's driver by way of this thread's, if it has one that can do so now.
+    pub(crate) fn unpark_from_here(other: &Unparker) -> bool {
+        Self::try_with(|core| match core.try_driver_mut() {
+            Some(mut driver) => {
+                driver.unpark_other(other);
+                true
+            }
+            None => false,
+        }) == Some(true)
+    }
+}

@@ -1,0 +1,160 @@
+//! Cancelling a scope, and who absorbs it.
+
+use super::{DELIVERIES_BEFORE_WARNING, Deadline, Flags, Scope};
+use crate::{
+    error::Cancelled,
+    runtime::{Core, StoredWaker},
+    scope::reason::{CancelReason, ReasonKind},
+};
+use std::{panic::Location, ptr};
+
+impl Scope {
+    /// Whether a checkpoint in this scope gives [`Cancelled`].
+    #[inline]
+    pub(crate) fn is_effective(&self) -> bool {
+        let mut node = self;
+        loop {
+            let flags = node.flags.get();
+            if flags.contains(Flags::EFFECTIVE) {
+                return true;
+            }
+            if flags.intersects(Flags::LINKED.union(Flags::SHIELDED)) {
+                return false;
+            }
+            match node.parent() {
+                Some(parent) => node = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// Whether a cancellation from further out reaches into this scope.
+    pub(crate) fn is_cancelled_from_outside(&self) -> bool {
+        !self.has(Flags::SHIELDED) && self.parent().is_some_and(Scope::is_effective)
+    }
+
+    /// Decides who is responsible for a body that ended with a cancellation: true if this scope is, and absorbs it.
+    pub(crate) fn absorbs(&self) -> bool {
+        let absorbs = self.has(Flags::CANCELLED) && !self.is_cancelled_from_outside();
+        if absorbs {
+            self.set(Flags::CAUGHT, true);
+        }
+        absorbs
+    }
+
+    pub(crate) fn cancel_with(
+        &self,
+        kind: ReasonKind,
+        message: Option<String>,
+        location: &'static Location<'static>,
+    ) {
+        if self.has(Flags::CANCELLED) {
+            return;
+        }
+        self.set(Flags::CANCELLED, true);
+        *self.reason.borrow_mut() = Some(Box::new(CancelReason::new(kind, message, location)));
+        if self.is_entered() {
+            // Without an executor nothing waits any more.
+            Core::try_with(|core| {
+                self.disarm(core);
+                if !self.has(Flags::EFFECTIVE) {
+                    self.deliver(core);
+                }
+            });
+        }
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn expire(&self, core: &Core) {
+        self.disarm(core);
+        self.deadline.set(match self.deadline.get() {
+            Deadline::After(_) => Deadline::At(core.now()),
+            deadline => deadline,
+        });
+        self.cancel_with(ReasonKind::Deadline, None, Location::caller());
+    }
+
+    /// Marks the nodes below, down to shields and to those that are marked, and cancels their waits.
+    pub(super) fn deliver(&self, core: &Core) {
+        core.deferring_foreign_wakes(|core| {
+            self.walk(|node| {
+                if !ptr::eq(node, self) && node.has(Flags::SHIELDED) || node.has(Flags::EFFECTIVE) {
+                    return false;
+                }
+                node.set(Flags::EFFECTIVE, true);
+                core.cancel_waits(node);
+                true
+            });
+        });
+    }
+
+    /// Unmarks the nodes below, down to shields and to those that are cancelled themselves.
+    pub(super) fn lift(&self) {
+        self.walk(|node| {
+            if node.has(Flags::CANCELLED) || !ptr::eq(node, self) && node.has(Flags::SHIELDED) {
+                return false;
+            }
+            node.set(Flags::EFFECTIVE, false);
+            true
+        });
+    }
+
+    /// Visits this node and those below it, parents first. What is below a node is left out if `visit` says false.
+    pub(super) fn walk(&self, mut visit: impl FnMut(&Scope) -> bool) {
+        let mut node = self;
+        let mut descend = visit(node);
+        loop {
+            // SAFETY: children and siblings in lists are alive (see the contract), and `visit` changes no lists.
+            let child = unsafe { node.first_child.get().as_ref() };
+            if let Some(child) = child.filter(|_| descend) {
+                node = child;
+            } else {
+                loop {
+                    if ptr::eq(node, self) {
+                        return;
+                    }
+                    // SAFETY: as above.
+                    if let Some(next) = unsafe { node.next.get().as_ref() } {
+                        node = next;
+                        break;
+                    }
+                    match node.parent() {
+                        Some(parent) => node = parent,
+                        None => return,
+                    }
+                }
+            }
+            descend = visit(node);
+        }
+    }
+
+    /// Counts a delivery to code that has not waited since the last. True when somebody is to be warned.
+    pub(crate) fn count_delivery(&self) -> bool {
+        let count = self.deliveries.get().saturating_add(1);
+        self.deliveries.set(count);
+        if count >= DELIVERIES_BEFORE_WARNING && !self.has(Flags::WARNED) {
+            self.set(Flags::WARNED, true);
+            return true;
+        }
+        false
+    }
+}
+
+impl Core {
+    /// A checkpoint without a wait: whether the current scope is cancelled.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if it is.
+    #[inline]
+    pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
+        if self.scope_is_effective() { Err(Cancelled::new()) } else { Ok(()) }
+    }
+
+    pub(super) fn cancel_waits(&self, scope: &Scope) {
+        self.waits().cancel_all(
+            scope,
+            |token| self.cancel_operation(token),
+            |waker: StoredWaker| self.wake_stored(waker),
+        );
+    }
+}

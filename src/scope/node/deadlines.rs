@@ -1,0 +1,51 @@
+//! When a scope cancels itself.
+
+use super::{Deadline, Flags, Scope};
+use crate::runtime::{Core, clock};
+use std::time::Instant;
+
+impl Scope {
+    pub(super) fn fixed_deadline(&self) -> Option<Instant> {
+        match self.deadline.get() {
+            Deadline::Never => None,
+            Deadline::At(at) => Some(at),
+            Deadline::After(delay) => {
+                let at = clock::now().checked_add(delay);
+                if self.is_entered() {
+                    self.deadline.set(at.map_or(Deadline::Never, Deadline::At));
+                }
+                at
+            }
+        }
+    }
+
+    pub(super) fn arm(&self, core: &Core) {
+        if self.has(Flags::CANCELLED) {
+            return;
+        }
+        if let Some(at) = self.fixed_deadline() {
+            // SAFETY: an entered node stays where it is, and `leave` and `drop` remove the deadline.
+            self.timer.set(Some(unsafe { core.waits().insert_deadline(self, at) }));
+        }
+    }
+
+    pub(super) fn disarm(&self, core: &Core) {
+        if let Some(timer) = self.timer.take().filter(|&timer| core.waits().is_current(timer)) {
+            core.waits().remove(timer);
+        }
+    }
+
+    /// The earliest deadline that reaches into this scope, and whether it is cancelled already.
+    pub(crate) fn effective_deadline(&self) -> (bool, Option<Instant>) {
+        if self.is_effective() {
+            return (true, None);
+        }
+        let mut earliest: Option<Instant> = None;
+        let mut node = Some(self);
+        while let Some(scope) = node {
+            earliest = [earliest, scope.fixed_deadline()].into_iter().flatten().min();
+            node = if scope.has(Flags::SHIELDED) { None } else { scope.parent() };
+        }
+        (false, earliest)
+    }
+}
