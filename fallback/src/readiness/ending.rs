@@ -4,6 +4,7 @@ use super::Readiness;
 use crate::{
     attempt::{Answer, withdrawn},
     descriptors::{Class, Descriptor},
+    driver::LEAST,
     operations::{Place, Side},
 };
 use anyio_driver::{Op, Token};
@@ -19,7 +20,7 @@ impl Readiness {
     #[inline]
     pub(super) fn complete(&mut self, token: Token, answer: Answer) {
         if answer.buffer.is_some() {
-            self.received += answer.result as usize;
+            self.received += (answer.result as usize).max(LEAST);
         }
         self.done.push(answer.completion(token));
     }
