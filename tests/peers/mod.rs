@@ -89,7 +89,7 @@ pub(crate) fn open_descriptors() -> usize {
 }
 
 /// Raises the soft limit of open descriptors to the hard one.
-pub(crate) fn raise_descriptor_limit() -> u64 {
+pub(crate) fn raise_descriptor_limit() -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is valid for both calls.
     unsafe {
