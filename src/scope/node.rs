@@ -63,7 +63,7 @@ pub(crate) enum Deadline {
 /// group, or one child of a group.
 ///
 /// Cancelling is a state, not an event: as long as a task is in a cancelled scope every checkpoint it comes to gives
-/// [`Cancelled`]. It reaches everything inside, down to shields.
+/// [`Cancelled`](crate::Cancelled). It reaches everything inside, down to shields.
 pub struct Scope {
     flags: Cell<Flags>,
     parent: Cell<*const Scope>,

@@ -11,7 +11,7 @@ use crate::{
 use std::{panic::Location, time::Instant};
 
 impl Scope {
-    /// Cancels the scope: every wait in it ends, every checkpoint in it gives [`Cancelled`]. Does nothing if it was
+    /// Cancels the scope: every wait in it ends, every checkpoint in it gives [`Cancelled`](crate::Cancelled). Does nothing if it was
     /// cancelled before. May be called before the body has begun, from within it, and from other tasks.
     #[track_caller]
     pub fn cancel(&self) {
