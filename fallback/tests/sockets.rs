@@ -2,7 +2,7 @@
 
 mod support;
 
-use anyio_driver::{CompletionFlags, Op, Wait};
+use anyio_driver::{CompletionFlags, Driver, Op, Wait};
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
@@ -28,11 +28,39 @@ fn send(socket: &impl AsRawFd, bytes: &[u8]) -> Op {
 }
 
 #[test]
-fn nothing_completes_within_submit() {
+fn nothing_is_handed_out_within_submit() {
     let mut harness = Harness::new();
     let token = harness.submit(Op::Nop {});
-    assert_eq!(anyio_driver::Driver::in_flight(&harness.driver), 1);
+    assert_eq!(harness.driver.in_flight(), 1);
     assert_eq!(harness.result(token).unwrap(), 0);
+}
+
+#[test]
+fn what_was_done_as_it_was_submitted_is_answered_once() {
+    let (near, mut far) = pair();
+    let mut harness = Harness::new();
+    let sent = harness.submit(send(&near, b"at once"));
+    let answer = harness.driver.take_answer(sent).expect("there is room, so it is sent at once");
+    assert_eq!((answer.token, answer.result), (sent, 7));
+    assert_eq!(harness.driver.take_answer(sent), None);
+    assert_eq!(harness.driver.in_flight(), 0);
+    assert_eq!(harness.turn(Wait::No), 0);
+    let mut room = [0; 7];
+    far.read_exact(&mut room).unwrap();
+    assert_eq!(&room, b"at once");
+}
+
+#[test]
+fn what_has_to_wait_has_no_answer_and_hides_none_of_another() {
+    let (near, mut far) = pair();
+    let mut harness = Harness::new();
+    let mut room = [0; 16];
+    let done = harness.submit(Op::Nop {});
+    let waiting = harness.submit(receive(&near, &mut room));
+    assert_eq!(harness.driver.take_answer(waiting), None);
+    assert_eq!(harness.result(done).unwrap(), 0);
+    far.write_all(b"later").unwrap();
+    assert_eq!(harness.result(waiting).unwrap(), 5);
 }
 
 #[test]
