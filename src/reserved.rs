@@ -11,6 +11,7 @@ impl<'a> Reserved<'a> {
     ///
     /// # Errors
     /// [`Error::BusyResource`] if another has.
+    #[inline]
     pub(crate) fn of(busy: &'a Cell<bool>, doing: &'static str) -> Result<Self> {
         if busy.replace(true) {
             return Err(Error::BusyResource(doing));
@@ -20,6 +21,7 @@ impl<'a> Reserved<'a> {
 }
 
 impl Drop for Reserved<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.set(false);
     }

@@ -5,8 +5,9 @@
 
 use super::socket::Socket;
 use crate::{
-    error::{Error, Result},
+    error::Result,
     receiving::MOST,
+    reserved::Reserved,
     runtime::{Answer, Descriptor, Operation, Payload, WaitReason, poll_nothing_to_do},
 };
 use anyio_driver::{Held, IoBuf, Op};
@@ -66,28 +67,22 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
 pub(super) struct SendAll<'a, B: IoBuf> {
     socket: &'a Socket,
     operation: Operation<Send<B>>,
-    phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    New,
-    /// The socket is reserved for this future.
-    Begun,
-    Over,
+    /// Held from the first poll to the output.
+    reserved: Option<Reserved<'a>>,
 }
 
 impl<'a, B: IoBuf> SendAll<'a, B> {
     #[inline]
     pub(super) fn new(socket: &'a Socket, data: B) -> Self {
         let send = Send::new(socket.descriptor(), data, true);
-        Self { socket, operation: Operation::new(send), phase: Phase::New }
+        Self { socket, operation: Operation::new(send), reserved: None }
     }
 
+    /// Ends it without anything having been sent.
     #[cold]
-    fn refused(&mut self, error: Error) -> (Result<()>, B) {
-        self.phase = Phase::Over;
-        (Err(error), self.operation.take_payload().data.into_inner())
+    fn end_unsent(&mut self, result: Result<()>) -> (Result<()>, B) {
+        self.reserved = None;
+        (result, self.operation.take_payload().data.into_inner())
     }
 }
 
@@ -97,35 +92,19 @@ impl<B: IoBuf> Future for SendAll<'_, B> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.phase {
-            Phase::New => {
-                if let Err(error) = this.socket.begin_sending() {
-                    return Poll::Ready(this.refused(error));
-                }
-                this.phase = Phase::Begun;
+        if this.reserved.is_none() {
+            match this.socket.reserve_sending() {
+                Ok(reserved) => this.reserved = Some(reserved),
+                Err(error) => return Poll::Ready(this.end_unsent(Err(error))),
             }
-            Phase::Begun => {}
-            Phase::Over => panic!("a send was polled after its end"),
         }
         if !this.operation.has_begun() && this.operation.payload().data.get().length() == 0 {
             let checked = ready!(poll_nothing_to_do(cx));
-            this.socket.end_sending();
-            this.phase = Phase::Over;
-            return Poll::Ready((checked, this.operation.take_payload().data.into_inner()));
+            return Poll::Ready(this.end_unsent(checked));
         }
         let (answer, data) = ready!(Pin::new(&mut this.operation).poll(cx));
-        this.socket.end_sending();
-        this.phase = Phase::Over;
+        this.reserved = None;
         Poll::Ready((this.socket.judge_sent(answer).map(drop), data))
-    }
-}
-
-impl<B: IoBuf> Drop for SendAll<'_, B> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.phase == Phase::Begun {
-            self.socket.end_sending();
-        }
     }
 }
 

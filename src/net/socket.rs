@@ -77,31 +77,14 @@ impl Socket {
         (self.judge_sent(answer), data)
     }
 
-    fn reserve_sending(&self) -> Result<Reserved<'_>> {
-        let reserved = Reserved::of(&self.sending, SENDING)?;
-        if self.eof_sent.get() { Err(Error::ClosedResource) } else { Ok(reserved) }
-    }
-
     /// Reserves the socket for one send.
     ///
     /// # Errors
     /// [`Error::BusyResource`] if another is sending, [`Error::ClosedResource`] after the end was sent.
     #[inline]
-    pub(super) fn begin_sending(&self) -> Result<()> {
-        if self.sending.get() {
-            return Err(Error::BusyResource(SENDING));
-        }
-        if self.eof_sent.get() {
-            return Err(Error::ClosedResource);
-        }
-        self.sending.set(true);
-        Ok(())
-    }
-
-    /// The send for which the socket was reserved is over.
-    #[inline]
-    pub(super) fn end_sending(&self) {
-        self.sending.set(false);
+    pub(super) fn reserve_sending(&self) -> Result<Reserved<'_>> {
+        let reserved = Reserved::of(&self.sending, SENDING)?;
+        if self.eof_sent.get() { Err(Error::ClosedResource) } else { Ok(reserved) }
     }
 
     /// What the answer to a send means for this stream.
