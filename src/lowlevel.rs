@@ -2,7 +2,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, inbox},
+    runtime::{Core, RunId, inbox},
     scope::{RemoteScope, Scope},
 };
 use anyio_driver::Driver;
@@ -84,7 +84,7 @@ pub(crate) fn current_scope_remote() -> RemoteScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunToken {
     executor: u16,
-    run: u32,
+    run: RunId,
 }
 
 impl RunToken {

@@ -22,6 +22,7 @@ mod prefetch;
 #[path = "runtime/no_prefetch.rs"]
 mod prefetch;
 mod queue;
+mod run_id;
 mod task_info;
 mod tasks;
 mod variables;
@@ -43,6 +44,7 @@ pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
 pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
+pub(crate) use run_id::RunId;
 pub(crate) use tasks::ReadyList;
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey, Wakee};

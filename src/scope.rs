@@ -1,6 +1,7 @@
 //! Cancel scopes: regions of a program that can be cancelled as one.
 
 mod cancel_scope;
+mod deadline;
 mod foreign;
 mod in_scope;
 mod node;
@@ -18,7 +19,8 @@ pub use remote::RemoteScope;
 pub use timeout::{fail_after, fail_at, move_on_after, move_on_at, shield};
 pub use using::using;
 
-pub(crate) use node::{DELIVERIES_BEFORE_WARNING, Deadline};
+pub(crate) use deadline::Deadline;
+pub(crate) use node::DELIVERIES_BEFORE_WARNING;
 
 use crate::runtime::Core;
 use std::time::Instant;

@@ -2,62 +2,122 @@
 //!
 //! # Contract
 //! [`allocate`] gives memory of at least the layout's size and alignment; [`free`] takes it back with the same
-//! layout, on the same thread. Blocks on a free list are owned by the list alone; the lists are freed with their
-//! thread.
+//! [`Size`], on the same thread. A block on a free list is owned by the list alone, which keeps its [`Link`] at the block's
+//! beginning; the lists are freed with their thread.
 
 use std::{
     alloc::{Layout, alloc, dealloc, handle_alloc_error},
-    cell::RefCell,
-    ptr::NonNull,
+    cell::Cell,
+    ptr::{self, NonNull},
 };
 
-/// Sizes are powers of two from 64 B on.
-const SMALLEST: u32 = 6;
-const CLASSES: usize = 8;
+/// Up to here each line of the processor's cache more is a class of its own, so that what is used together lies together.
+const FINE: usize = 1024;
+const LINE: usize = 64;
+
+/// From there on sizes double.
+const LARGEST: usize = 8192;
+
+const CLASSES: usize = FINE / LINE + (LARGEST / FINE).ilog2() as usize;
 const ALIGNMENT: usize = 16;
 
-/// How many bytes of each size are kept at most.
+/// How many bytes of each class are kept at most.
 const KEPT: usize = 1 << 20;
 
-struct FreeLists([Vec<NonNull<u8>>; CLASSES]);
+/// How large a block has to be, and on which list blocks of this size are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// `None` if such blocks are not kept.
+    class: Option<usize>,
+    /// That of the whole block, which is not empty.
+    layout: Layout,
+}
+
+impl Size {
+    /// What a block needs that holds this.
+    pub(super) const fn of(layout: Layout) -> Self {
+        assert!(layout.size() > 0, "an empty block");
+        if layout.align() > ALIGNMENT || layout.size() > LARGEST {
+            return Self { class: None, layout };
+        }
+        let (class, size) = if layout.size() <= FINE {
+            let lines = layout.size().div_ceil(LINE);
+            (lines - 1, lines * LINE)
+        } else {
+            let size = layout.size().next_power_of_two();
+            (FINE / LINE - 1 + (size / FINE).ilog2() as usize, size)
+        };
+        match Layout::from_size_align(size, ALIGNMENT) {
+            Ok(layout) => Self { class: Some(class), layout },
+            Err(_) => panic!("a small size is a valid one"),
+        }
+    }
+
+    /// How many bytes there are.
+    pub(super) const fn bytes(self) -> usize {
+        self.layout.size()
+    }
+}
+
+/// The beginning of a block that is not used.
+struct Link {
+    next: *mut Link,
+    layout: Layout,
+}
+
+/// The blocks of one class that are not used.
+struct FreeList {
+    first: Cell<*mut Link>,
+    bytes: Cell<usize>,
+}
+
+impl FreeList {
+    const EMPTY: Self = Self { first: Cell::new(ptr::null_mut()), bytes: Cell::new(0) };
+}
+
+struct FreeLists([FreeList; CLASSES]);
 
 thread_local! {
-    static FREE: RefCell<FreeLists> = const { RefCell::new(FreeLists([const { Vec::new() }; CLASSES])) };
+    static FREE: FreeLists = const { FreeLists([FreeList::EMPTY; CLASSES]) };
 }
 
 impl Drop for FreeLists {
     fn drop(&mut self) {
-        for (class, blocks) in self.0.iter_mut().enumerate() {
-            for block in blocks.drain(..) {
-                // SAFETY: blocks in this list were allocated with this layout and have no other owner.
-                unsafe { dealloc(block.as_ptr(), class_layout(class)) };
+        for list in &self.0 {
+            let mut link = list.first.replace(ptr::null_mut());
+            while !link.is_null() {
+                // SAFETY: blocks in this list begin with a link, were allocated with its layout and have no other owner.
+                unsafe {
+                    let Link { next, layout } = link.read();
+                    dealloc(link.cast(), layout);
+                    link = next;
+                }
             }
         }
     }
 }
 
-fn class_of(layout: Layout) -> Option<usize> {
-    if layout.align() > ALIGNMENT {
-        return None;
+/// Gives memory of this size.
+#[inline]
+pub(super) fn allocate(size: Size) -> NonNull<u8> {
+    if let Some(class) = size.class {
+        let kept = FREE.try_with(|free| {
+            let list = &free.0[class];
+            let link = NonNull::new(list.first.get())?;
+            // SAFETY: blocks in this list begin with a link.
+            list.first.set(unsafe { link.as_ref() }.next);
+            list.bytes.set(list.bytes.get() - size.bytes());
+            Some(link.cast())
+        });
+        if let Ok(Some(block)) = kept {
+            return block;
+        }
     }
-    let class = layout.size().max(1 << SMALLEST).next_power_of_two().trailing_zeros() - SMALLEST;
-    Some(class as usize).filter(|&class| class < CLASSES)
+    allocate_new(size.layout)
 }
 
-fn class_layout(class: usize) -> Layout {
-    // At most 8 KiB: always a valid layout.
-    Layout::from_size_align(1 << (SMALLEST as usize + class), ALIGNMENT).expect("a small power of two")
-}
-
-/// Gives memory for this layout, which is not empty.
-pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
-    assert!(layout.size() > 0, "an empty block");
-    let class = class_of(layout);
-    let kept = class.and_then(|class| FREE.try_with(|free| free.borrow_mut().0[class].pop()).ok().flatten());
-    if let Some(block) = kept {
-        return block;
-    }
-    let layout = class.map_or(layout, class_layout);
+#[cold]
+fn allocate_new(layout: Layout) -> NonNull<u8> {
     // SAFETY: the layout is not empty.
     NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
@@ -65,43 +125,79 @@ pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
 /// Takes memory back.
 ///
 /// # Safety
-/// The block came from [`allocate`] on this thread with this layout, and nobody uses it.
-pub(super) unsafe fn free(block: NonNull<u8>, layout: Layout) {
-    let class = class_of(layout);
-    if let Some(class) = class {
+/// The block came from [`allocate`] on this thread with this size, and nobody uses it.
+#[inline]
+pub(super) unsafe fn free(block: NonNull<u8>, size: Size) {
+    if let Some(class) = size.class {
         let kept = FREE.try_with(|free| {
-            let blocks = &mut free.borrow_mut().0[class];
-            let room = blocks.len() < KEPT >> (SMALLEST as usize + class);
-            if room {
-                blocks.push(block);
+            let list = &free.0[class];
+            let bytes = list.bytes.get() + size.bytes();
+            if bytes > KEPT {
+                return false;
             }
-            room
+            let link = block.cast::<Link>();
+            // SAFETY: the block is nobody's, and as large as a link and as aligned, as all kept blocks are.
+            unsafe { link.write(Link { next: list.first.get(), layout: size.layout }) };
+            list.first.set(link.as_ptr());
+            list.bytes.set(bytes);
+            true
         });
         if kept == Ok(true) {
             return;
         }
     }
     // SAFETY: allocated with this layout (see `allocate`), and given up by the caller.
-    unsafe { dealloc(block.as_ptr(), class.map_or(layout, class_layout)) };
+    unsafe { dealloc(block.as_ptr(), size.layout) };
 }
+
+const _: () = assert!(size_of::<Link>() <= LINE && align_of::<Link>() <= ALIGNMENT);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn size(bytes: usize, align: usize) -> Size {
+        Size::of(Layout::from_size_align(bytes, align).unwrap())
+    }
+
     #[test]
     fn a_freed_block_is_used_again_for_its_size() {
-        let layout = Layout::from_size_align(100, 8).unwrap();
-        let block = allocate(layout);
-        // SAFETY: allocated above with the same layout, and not used.
-        unsafe { free(block, layout) };
-        assert_eq!(allocate(Layout::from_size_align(128, 16).unwrap()), block);
+        let block = allocate(size(100, 8));
+        // SAFETY: allocated above with the same size, and not used.
+        unsafe { free(block, size(100, 8)) };
+        let again = allocate(size(128, 16));
+        assert_eq!(again, block);
+        // SAFETY: as above.
+        unsafe { free(again, size(128, 16)) };
+    }
+
+    #[test]
+    fn blocks_are_as_large_as_asked_and_each_class_has_one_size() {
+        let mut sizes = [0; CLASSES];
+        for bytes in 1..=LARGEST {
+            let size = size(bytes, 1);
+            assert!(size.bytes() >= bytes);
+            let of_class = &mut sizes[size.class.expect("small blocks are kept")];
+            assert!(*of_class == 0 || *of_class == size.bytes());
+            *of_class = size.bytes();
+        }
+        assert!(sizes.is_sorted() && sizes[0] == LINE && sizes[CLASSES - 1] == LARGEST);
     }
 
     #[test]
     fn what_is_too_large_or_too_aligned_is_not_kept() {
-        assert_eq!(class_of(Layout::from_size_align(8192, 16).unwrap()), Some(7));
-        assert_eq!(class_of(Layout::from_size_align(8193, 16).unwrap()), None);
-        assert_eq!(class_of(Layout::from_size_align(64, 64).unwrap()), None);
+        assert_eq!(size(LARGEST + 1, 16).class, None);
+        assert_eq!(size(64, 64).class, None);
+    }
+
+    #[test]
+    fn no_more_than_a_share_of_freed_memory_is_kept() {
+        let size = size(LARGEST, 16);
+        let blocks: Vec<_> = (0..KEPT / LARGEST + 10).map(|_| allocate(size)).collect();
+        for block in blocks {
+            // SAFETY: allocated above with the same size, and not used.
+            unsafe { free(block, size) };
+        }
+        FREE.with(|free| assert_eq!(free.0[CLASSES - 1].bytes.get(), KEPT));
     }
 }

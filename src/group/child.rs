@@ -26,7 +26,7 @@ use crate::{
 use std::{
     alloc::Layout,
     any::Any,
-    cell::{Cell, RefCell, UnsafeCell},
+    cell::{Cell, UnsafeCell},
     future::Future,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
@@ -42,7 +42,10 @@ struct Table {
     drop_future: unsafe fn(NonNull<ChildHeader>),
     take_value: unsafe fn(NonNull<ChildHeader>, *mut ()),
     drop_child: unsafe fn(NonNull<ChildHeader>),
-    layout: Layout,
+    /// What it occupies.
+    size: blocks::Size,
+    /// How many bytes of that it needs.
+    bytes: usize,
 }
 
 /// What is known of a child of any type.
@@ -57,7 +60,7 @@ pub(super) struct ChildHeader {
     next: Cell<*const ChildHeader>,
     pub(super) scope: Scope,
     pub(super) joiners: WaitQueue,
-    pub(super) name: RefCell<Option<Box<str>>>,
+    pub(super) name: Cell<Option<Box<str>>>,
     pub(super) location: &'static Location<'static>,
 }
 
@@ -87,6 +90,7 @@ pub(super) enum Parent {
 /// # Safety
 /// The group and its errors stay where they are until the child is off the group's list, and the future is valid until
 /// then. Without an executor, which is for groups that are closed, the future is dropped at once.
+#[inline]
 pub(super) unsafe fn spawn<F, O, E>(
     core: Option<&Core>,
     group: &GroupCore,
@@ -99,26 +103,50 @@ where
     F: Future<Output = O>,
     O: Outcome<E>,
 {
-    let status = if core.is_some() { TaskStatus::Pending } else { TaskStatus::Cancelled };
-    let block = blocks::allocate(Child::<F, O::Value, E>::TABLE.layout).cast::<Child<F, O::Value, E>>();
+    let table = Child::<F, O::Value, E>::TABLE;
+    let child =
+        blocks::allocate(const { Child::<F, O::Value, E>::SIZE }).cast::<Child<F, O::Value, E>>().as_ptr();
+    // SAFETY: the block was allocated for this type and is not yet anyone else's; with the header all of it is written.
+    unsafe {
+        (&raw mut (*child).stage).write(UnsafeCell::new(Stage::Running(future)));
+        (&raw mut (*child).errors).write(errors);
+        begin(core, group, NonNull::new_unchecked(child).cast(), table, parent, location)
+    }
+}
+
+/// The part of [`spawn`] that is the same for all children: writes the header and makes the child known.
+///
+/// # Safety
+/// As for [`spawn`]; at `child` lies a block for a child of this table, in which only the header was not written.
+#[inline(never)]
+unsafe fn begin(
+    core: Option<&Core>,
+    group: &GroupCore,
+    child: NonNull<ChildHeader>,
+    table: &'static Table,
+    parent: Parent,
+    location: &'static Location<'static>,
+) -> NonNull<ChildHeader> {
+    let next = group.children.get();
     let header = ChildHeader {
-        table: Child::<F, O::Value, E>::TABLE,
+        table,
         group,
         owners: Cell::new(2),
-        status: Cell::new(status),
+        status: Cell::new(TaskStatus::Pending),
         task: Cell::new(None),
         previous: Cell::new(ptr::null()),
-        next: Cell::new(ptr::null()),
-        scope: Scope::new_node(Deadline::Never, false),
+        next: Cell::new(next),
+        scope: Scope::new_node(Deadline::NEVER, false),
         joiners: WaitQueue::new(),
-        name: RefCell::new(None),
+        name: Cell::new(None),
         location,
     };
-    let stage = UnsafeCell::new(Stage::Running(future));
-    // SAFETY: the block was allocated for this type and is not yet anyone else's.
-    unsafe { block.write(Child { header, errors, stage }) };
-    let child = block.cast::<ChildHeader>();
+    // SAFETY: the caller's promise.
+    unsafe { child.write(header) };
+    // SAFETY: just written.
+    let header = unsafe { child.as_ref() };
     let Some(core) = core else {
+        header.status.set(TaskStatus::Cancelled);
         // SAFETY: just made; the group does not keep it.
         unsafe {
             drop_future(child);
@@ -126,26 +154,21 @@ where
         }
         return child;
     };
-    // SAFETY: the header was just written.
-    let header = unsafe { child.as_ref() };
     if matches!(parent, Parent::Current) {
         // SAFETY: the block does not move; linked at once, so the scope outside may go first.
         unsafe { header.scope.enter(core, core.scope()) };
         header.scope.link(core);
     }
-    // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
-    let task = unsafe {
-        core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), header.table.layout.size())
-    };
-    header.task.set(Some(task));
-    let next = group.children.replace(child.as_ptr());
-    header.next.set(next);
+    group.children.set(child.as_ptr());
     // SAFETY: children on the list are alive.
     if let Some(next) = unsafe { next.as_ref() } {
         next.previous.set(child.as_ptr());
     }
     group.live.set(group.live.get() + 1);
-    core.wake_task(task);
+    // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
+    let task = unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), table.bytes) };
+    header.task.set(Some(task));
+    core.tasks().start(core, task, &group.ready);
     child
 }
 
@@ -179,17 +202,18 @@ pub(super) unsafe fn take_value<T>(child: NonNull<ChildHeader>) -> Option<T> {
 ///
 /// # Safety
 /// The caller owns that share and does not use the child through it afterwards.
+#[inline]
 pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
     // SAFETY: the child is alive, since the caller owns a share.
     let header = unsafe { child.as_ref() };
     let owners = header.owners.get() - 1;
     header.owners.set(owners);
     if owners == 0 {
-        let layout = header.table.layout;
-        // SAFETY: nobody else owns the child any more; its block was allocated with this layout.
+        let size = header.table.size;
+        // SAFETY: nobody else owns the child any more; its block was allocated with this size.
         unsafe {
             (header.table.drop_child)(child);
-            blocks::free(child.cast(), layout);
+            blocks::free(child.cast(), size);
         }
     }
 }
@@ -208,7 +232,7 @@ pub(crate) struct Described {
 pub(crate) unsafe fn describe(child: *const ()) -> Described {
     // SAFETY: a child that is in the table is alive; it was entered by the pointer from its allocation.
     let header = unsafe { &*child.cast::<ChildHeader>() };
-    let name = header.name.borrow().as_deref().map(str::to_owned);
+    let name = header.name();
     Described { name, location: header.location, scope: &header.scope }
 }
 
@@ -239,6 +263,14 @@ impl GroupCore {
 }
 
 impl ChildHeader {
+    /// What the child was named.
+    pub(super) fn name(&self) -> Option<String> {
+        let name = self.name.take();
+        let copy = name.as_deref().map(str::to_owned);
+        self.name.set(name);
+        copy
+    }
+
     fn group(&self) -> &GroupCore {
         // SAFETY: called only while the child is on the group's list.
         unsafe { &*self.group }
@@ -290,8 +322,11 @@ where
         drop_future: Self::drop_future,
         take_value: Self::take_value,
         drop_child: Self::drop_child,
-        layout: Layout::new::<Self>(),
+        size: Self::SIZE,
+        bytes: size_of::<Self>(),
     };
+
+    const SIZE: blocks::Size = blocks::Size::of(Layout::new::<Self>());
 
     unsafe fn poll(child: NonNull<ChildHeader>, core: &Core, cx: &mut Context<'_>) {
         // SAFETY: the child is alive: it is on its group's list.

@@ -2,7 +2,7 @@
 
 use super::child::ChildHeader;
 use crate::{
-    runtime::{Core, ReadyList, StoredWaker, Wakee},
+    runtime::{Core, ReadyList, RunId, StoredWaker, Wakee},
     scope::{Deadline, ReasonKind, Scope},
 };
 use std::{
@@ -15,8 +15,8 @@ use std::{
 
 /// Which of a group's tasks are ready, and who is to be woken for it.
 pub(crate) struct ReadyQueue {
-    pub(crate) urgent: Cell<ReadyList>,
-    pub(crate) charged: Cell<ReadyList>,
+    pub(crate) urgent: ReadyList,
+    pub(crate) charged: ReadyList,
     polling: Cell<bool>,
     host: RefCell<StoredWaker>,
 }
@@ -24,8 +24,8 @@ pub(crate) struct ReadyQueue {
 impl ReadyQueue {
     const fn new() -> Self {
         Self {
-            urgent: Cell::new(ReadyList::EMPTY),
-            charged: Cell::new(ReadyList::EMPTY),
+            urgent: ReadyList::new(),
+            charged: ReadyList::new(),
             polling: Cell::new(false),
             host: RefCell::new(StoredWaker::NONE),
         }
@@ -62,7 +62,7 @@ pub(super) struct GroupCore {
     pub(super) children: Cell<*const ChildHeader>,
     pub(super) live: Cell<usize>,
     pub(super) closed: Cell<bool>,
-    pub(super) run: Cell<Option<u32>>,
+    pub(super) run: Cell<Option<RunId>>,
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
 
@@ -70,7 +70,7 @@ impl GroupCore {
     pub(super) fn new() -> Self {
         Self {
             ready: ReadyQueue::new(),
-            scope: Scope::new_node(Deadline::Never, false),
+            scope: Scope::new_node(Deadline::NEVER, false),
             children: Cell::new(ptr::null()),
             live: Cell::new(0),
             closed: Cell::new(false),

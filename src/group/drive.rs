@@ -57,7 +57,7 @@ where
         let mut affordable = true;
         loop {
             let next = core.tasks().pop(&ready.urgent).or_else(|| {
-                if !ready.charged.get().is_empty() && (core.charge() || affordable) {
+                if !ready.charged.is_empty() && (core.charge() || affordable) {
                     affordable = false;
                     core.tasks().pop(&ready.charged)
                 } else {
@@ -151,7 +151,7 @@ where
                 }
                 // The end of a group lets others have their turn, even if there was nothing to wait for.
                 cx.waker().wake_by_ref();
-            } else if !ready.charged.get().is_empty() {
+            } else if !ready.charged.is_empty() {
                 // The budget is spent; the rest comes in the next turn.
                 cx.waker().wake_by_ref();
             }

@@ -68,15 +68,12 @@ impl<T> TaskHandle<'_, T> {
 
     /// Names the child, for messages and debugging.
     pub fn set_name(&self, name: impl Into<String>) {
-        *self.header().name.borrow_mut() = Some(name.into().into_boxed_str());
+        self.header().name.set(Some(name.into().into_boxed_str()));
     }
 
     /// The child's name: the one that was given, or the place in the source where it was started.
     pub fn name(&self) -> String {
-        match &*self.header().name.borrow() {
-            Some(name) => name.to_string(),
-            None => self.header().location.to_string(),
-        }
+        self.header().name().unwrap_or_else(|| self.header().location.to_string())
     }
 
     /// How the child stands.

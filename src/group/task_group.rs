@@ -164,6 +164,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     ///
     /// Its future gives `()` or a `Result` with the group's error type. Awaiting the handle gives the value; the handle
     /// may be dropped. A child that is started in a group that is cancelled runs up to its first checkpoint.
+    #[inline]
     #[track_caller]
     pub fn start_soon<O: Outcome<E>>(
         &'scope self,
@@ -172,6 +173,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         self.spawn_at(child, Parent::Group, Location::caller())
     }
 
+    #[inline]
     pub(super) fn spawn_at<O: Outcome<E>>(
         &'scope self,
         child: impl Future<Output = O> + 'scope,

@@ -255,7 +255,7 @@ fn drive_main<T>(
     interrupt: InterruptHandling,
     main: impl AsyncFnOnce() -> T,
 ) -> io::Result<Ended<T>> {
-    let scope = pin!(Scope::new_node(Deadline::Never, false));
+    let scope = pin!(Scope::new_node(Deadline::NEVER, false));
     // SAFETY: the scope is pinned to this frame; a root needs no parent.
     unsafe { scope.enter(core, None) };
     let _interrupt = interrupt.begin(core, || scope.remote())?;

@@ -1,6 +1,6 @@
 //! The clock of a run: the one place where anyio reads the time by which its programs sleep.
 
-use super::Core;
+use super::{Core, RunId};
 use std::{
     cell::Cell,
     time::{Duration, Instant},
@@ -126,7 +126,7 @@ pub(crate) enum JobKind {
 /// What a worker thread does for a run, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct JobUnderWay {
-    run: u32,
+    run: RunId,
     kind: JobKind,
 }
 

@@ -18,6 +18,7 @@ use super::{
     inbox::{Lease, Message},
     orphans::Orphans,
     queue::WaitQueue,
+    run_id::RunId,
     tasks::Tasks,
     variables::Variables,
     waits::Waits,
@@ -31,7 +32,6 @@ use std::{
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
-    sync::atomic::{AtomicU32, Ordering},
     task::Waker,
     time::Instant,
 };
@@ -57,7 +57,7 @@ enum MainReady {
 
 /// One executor.
 pub(crate) struct Core {
-    run: u32,
+    run: RunId,
     capabilities: Capabilities,
     clock: RunClock,
     lease: Lease,
@@ -91,8 +91,7 @@ impl Core {
     /// # Errors
     /// If too many run in this process.
     pub(crate) fn new(driver: AnyDriver, clock: RunClock) -> io::Result<Box<Self>> {
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let run = RunId::next();
         let lease = Lease::new()?;
         lease.open(driver.unparker());
         Ok(Box::new(Self {
@@ -167,7 +166,7 @@ impl Core {
 
     /// Which executor of this process this is; never used again.
     #[inline]
-    pub(crate) fn run(&self) -> u32 {
+    pub(crate) fn run(&self) -> RunId {
         self.run
     }
 

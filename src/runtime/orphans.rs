@@ -7,17 +7,17 @@
 //! A run that ends before its operations have ended leaks what they use. Futures and streams that outlive such a run
 //! find that out when they are dropped, and leak what they hold too.
 
-use super::Core;
+use super::{Core, RunId};
 use anyio_driver::Completion;
 use std::cell::{Cell, RefCell};
 
 thread_local! {
     /// The runs of this thread that ended before their operations did. There are hardly ever any.
-    static GIVEN_UP: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    static GIVEN_UP: RefCell<Vec<RunId>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Whether operations of this run, which is over, may be in the kernel's hands for ever.
-pub(crate) fn was_given_up(run: u32) -> bool {
+pub(crate) fn was_given_up(run: RunId) -> bool {
     GIVEN_UP.try_with(|runs| runs.borrow().contains(&run)).unwrap_or(true)
 }
 
@@ -79,7 +79,7 @@ impl Orphans {
     }
 
     /// Leaks what is left, because the kernel may still use it, and notes that of this run. Tells how many there were.
-    pub(crate) fn give_up(&self, run: u32) -> usize {
+    pub(crate) fn give_up(&self, run: RunId) -> usize {
         let _ = GIVEN_UP.try_with(|runs| runs.borrow_mut().push(run));
         for disposer in self.disposers.take().into_iter().flatten() {
             std::mem::forget(disposer);

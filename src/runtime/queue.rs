@@ -1,6 +1,6 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
-use super::{Core, StoredWaker, WaitKey, WaitKind, WaitReason, WaitState};
+use super::{Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState};
 use crate::error::{Cancelled, Error};
 use std::{
     cell::Cell,
@@ -12,50 +12,84 @@ use std::{
 /// First in, first out. It holds no memory of its own: it is threaded through the wait slots.
 ///
 /// A queue may be made outside of a run, and used in one run after the other; waiters of an earlier run are gone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WaitQueue {
-    ends: Cell<Option<Ends>>,
+    /// The slots at its ends, which are those of a run: without one, or in another, the queue is empty.
+    first: Cell<u32>,
+    last: Cell<u32>,
+    run: Cell<Option<RunId>>,
 }
 
-/// The first and the last of a queue that is not empty, with the run they belong to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ends {
-    pub(crate) first: WaitKey,
-    pub(crate) last: WaitKey,
+impl Default for WaitQueue {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
-        Self { ends: Cell::new(None) }
+        Self { first: Cell::new(NO_WAIT), last: Cell::new(NO_WAIT), run: Cell::new(None) }
     }
 
-    fn ends(&self, core: &Core) -> Option<Ends> {
-        self.ends.get().filter(|ends| core.waits().is_current(ends.first))
+    /// The slot of the first.
+    #[inline]
+    fn first_slot(&self, core: &Core) -> u32 {
+        if self.run.get() == Some(core.run()) { self.first.get() } else { NO_WAIT }
+    }
+
+    #[inline]
+    fn first(&self, core: &Core) -> Option<WaitKey> {
+        core.waits().at(self.first_slot(core))
+    }
+
+    /// All that stand in it, in order.
+    fn iter(&self, core: &Core) -> impl Iterator<Item = WaitKey> {
+        std::iter::successors(self.first(core), |&key| core.waits().next_in_queue(key))
     }
 
     /// Whether nobody waits, not even somebody who was cancelled and does not know yet.
     pub(crate) fn is_empty(&self) -> bool {
-        Core::try_with(|core| self.ends(core).is_none()).unwrap_or(true)
+        Core::try_with(|core| self.first(core).is_none()).unwrap_or(true)
     }
 
     /// How many wait and have not been cancelled.
     pub(crate) fn len(&self) -> usize {
         Core::try_with(|core| {
-            let waits = core.waits();
-            std::iter::successors(self.ends(core).map(|ends| ends.first), |&key| waits.next_in_queue(key))
-                .filter(|&key| waits.state(key) == WaitState::Waiting)
-                .count()
+            self.iter(core).filter(|&key| core.waits().state(key) == WaitState::Waiting).count()
         })
         .unwrap_or(0)
     }
 
+    #[inline]
     fn push(&self, core: &Core, key: WaitKey, label: u64) {
-        self.ends.set(Some(core.waits().push_to_queue(self.ends(core), key, label)));
+        if self.run.replace(Some(core.run())) != Some(core.run()) {
+            self.first.set(NO_WAIT);
+        }
+        let is_first = self.first.get() == NO_WAIT;
+        let last = if is_first { NO_WAIT } else { self.last.get() };
+        core.waits().queue_behind(last, key, label);
+        self.last.set(key.token().index());
+        if is_first {
+            self.first.set(key.token().index());
+        }
     }
 
+    /// Takes one out that may stand in it.
+    #[inline]
     fn remove(&self, core: &Core, key: WaitKey) {
-        if core.waits().is_queued(key) {
-            self.ends.set(core.waits().remove_from_queue(self.ends(core), key));
+        self.close_gap(core.waits().take_from_queue(key));
+    }
+
+    /// Takes note of what the neighbours were of one that was taken out.
+    #[inline]
+    fn close_gap(&self, neighbours: Option<(u32, u32)>) {
+        if let Some((previous, next)) = neighbours {
+            if previous == NO_WAIT {
+                self.first.set(next);
+            }
+            if next == NO_WAIT {
+                self.last.set(previous);
+            }
         }
     }
 
@@ -68,10 +102,9 @@ impl WaitQueue {
     /// run code of users.
     pub(crate) fn hand_over(&self, answer: i32, prepare: impl FnOnce(u64)) -> bool {
         Core::try_with(|core| {
-            while let Some(ends) = self.ends(core) {
-                let label = core.waits().label(ends.first);
-                self.remove(core, ends.first);
-                if let Some(waker) = core.waits().notify(ends.first, answer) {
+            while let Some((next, found)) = core.waits().notify_first(self.first_slot(core), answer) {
+                self.close_gap(Some((NO_WAIT, next)));
+                if let Some((label, waker)) = found {
                     prepare(label);
                     core.wake_stored(waker);
                     return true;
@@ -83,12 +116,17 @@ impl WaitQueue {
     }
 
     /// Ends all waits.
+    #[inline]
     pub(crate) fn notify_all(&self) {
         self.answer_all(0);
     }
 
     /// Ends all waits with an answer.
+    #[inline]
     pub(crate) fn answer_all(&self, answer: i32) {
+        if self.first.get() == NO_WAIT {
+            return;
+        }
         while self.hand_over(answer, |_| ()) {}
     }
 
@@ -96,11 +134,10 @@ impl WaitQueue {
     pub(crate) fn answer_labelled(&self, label: u64, answer: i32) {
         Core::try_with(|core| {
             let waits = core.waits();
-            let keys: Vec<WaitKey> = std::iter::successors(self.ends(core).map(|ends| ends.first), |&key| {
-                waits.next_in_queue(key)
-            })
-            .filter(|&key| waits.label(key) == label && waits.state(key) == WaitState::Waiting)
-            .collect();
+            let keys: Vec<WaitKey> = self
+                .iter(core)
+                .filter(|&key| waits.label(key) == label && waits.state(key) == WaitState::Waiting)
+                .collect();
             for key in keys {
                 // Waking one may run code of users, which may end another's wait.
                 if waits.is_current(key) && waits.is_queued(key) {
@@ -119,12 +156,8 @@ impl WaitQueue {
 
     /// Who would be notified next.
     pub(crate) fn first_waiting(&self) -> Option<WaitKey> {
-        Core::try_with(|core| {
-            let waits = core.waits();
-            std::iter::successors(self.ends(core).map(|ends| ends.first), |&key| waits.next_in_queue(key))
-                .find(|&key| waits.state(key) == WaitState::Waiting)
-        })
-        .flatten()
+        Core::try_with(|core| self.iter(core).find(|&key| core.waits().state(key) == WaitState::Waiting))
+            .flatten()
     }
 }
 
@@ -173,9 +206,8 @@ impl Waiter {
         linked: bool,
     ) {
         let waits = core.waits();
-        let wait = waits.insert(WaitKind::Hook, self.reason);
+        let wait = waits.insert_hook(self.reason, cx.waker());
         self.wait = Some(wait);
-        waits.set_waker(wait, cx.waker());
         queue.push(core, wait, label);
         if linked {
             core.link_to_scope(wait);
@@ -236,9 +268,8 @@ impl Waiter {
     }
 
     fn end(&mut self, core: &Core, queue: &WaitQueue) {
-        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
-            queue.remove(core, wait);
-            core.waits().remove(wait);
+        if let Some(wait) = self.wait.take() {
+            queue.close_gap(core.waits().remove_hook(wait));
         }
     }
 

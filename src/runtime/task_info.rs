@@ -13,7 +13,7 @@ use std::{collections::HashMap, fmt, panic::Location, ptr};
 
 /// Names a task, as long as it lives, within its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TaskId(u64);
+pub struct TaskId(TaskKey);
 
 /// What a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,7 +80,7 @@ impl fmt::Display for TaskInfo {
 impl TaskInfo {
     /// The task that is being polled.
     pub(crate) fn current(core: &Core) -> Option<Self> {
-        let id = TaskId(core.task()?.to_bits());
+        let id = TaskId(core.task()?);
         Self::of_all(core).into_iter().find(|task| task.id == id)
     }
 
@@ -109,7 +109,7 @@ impl Found {
     /// The pointers are what the table has of a living task.
     unsafe fn add(&mut self, core: &Core, task: TaskKey, group: *const ReadyQueue, child: *const ()) {
         let mut info = TaskInfo {
-            id: TaskId(task.to_bits()),
+            id: TaskId(task),
             parent: None,
             kind: if child.is_null() { TaskKind::GroupBody } else { TaskKind::Child },
             name: None,
@@ -120,7 +120,7 @@ impl Found {
         match unsafe { group.as_ref() }.map(ReadyQueue::host) {
             None => info.kind = TaskKind::Main,
             Some(Wakee::Task(host)) if host.executor() == core.id() => {
-                info.parent = Some(TaskId(host.to_bits()));
+                info.parent = Some(TaskId(host));
                 self.hosts.push(host);
             }
             Some(_) => {}
@@ -156,9 +156,9 @@ impl Found {
             }
         }
         for task in &mut self.tasks {
-            let is_current = core.task().is_some_and(|current| current.to_bits() == task.id.0);
-            let is_ready = core.tasks().is_ready(TaskKey::from_bits(task.id.0))
-                || task.kind == TaskKind::Main && core.is_main_ready();
+            let is_current = core.task() == Some(task.id.0);
+            let is_ready =
+                core.tasks().is_ready(task.id.0) || task.kind == TaskKind::Main && core.is_main_ready();
             if is_current || is_ready {
                 task.waits.clear();
             } else if task.waits.is_empty() {

@@ -60,18 +60,20 @@ impl Slot {
 }
 
 /// The ends of a ready list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct ReadyList {
-    first: u32,
-    last: u32,
+    first: Cell<u32>,
+    last: Cell<u32>,
 }
 
 impl ReadyList {
-    pub(crate) const EMPTY: Self = Self { first: NONE, last: NONE };
+    pub(crate) const fn new() -> Self {
+        Self { first: Cell::new(NONE), last: Cell::new(NONE) }
+    }
 
     #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.first == NONE
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.get() == NONE
     }
 }
 
@@ -112,7 +114,8 @@ impl Tasks {
         let slots = self.slots();
         let index = self.free.get();
         if index == NONE {
-            let index = u32::try_from(slots.len()).expect("fewer than 2³² tasks fit into memory");
+            let index = u32::try_from(slots.len()).ok().filter(|&index| index <= TaskKey::LAST_INDEX);
+            let index = index.expect("fewer than 2³¹ tasks fit into memory");
             let readiness = Readiness::Idle;
             slots.push(Slot { generation: 0, readiness, size, group, child, previous: NONE, next: NONE });
             return TaskKey::new(self.executor, 0, index);
@@ -125,10 +128,23 @@ impl Tasks {
         TaskKey::new(self.executor, slot.generation, index)
     }
 
+    /// Wakes a task of this group for the first time.
+    #[inline]
+    pub(crate) fn start(&self, core: &Core, task: TaskKey, group: &ReadyQueue) {
+        if group.is_polling() && !core.is_dispatching() {
+            self.slots()[task.index() as usize].readiness = Readiness::Charged;
+            self.push(task.index(), &group.charged);
+        } else {
+            self.wake(core, task);
+        }
+    }
+
     /// Frees a task's slot, taking it off its ready list. Wakers of it wake nothing from now on.
     #[inline]
     pub(crate) fn remove(&self, task: TaskKey) {
-        self.unlink(task.index());
+        if self.is_ready(task) {
+            self.unlink(task.index());
+        }
         let slot = &mut self.slots()[task.index() as usize];
         debug_assert_eq!(slot.generation, task.generation());
         slot.generation = slot.generation.wrapping_add(1);
@@ -151,34 +167,27 @@ impl Tasks {
             Readiness::Urgent => &group.urgent,
         };
         let (previous, next) = (slot.previous, slot.next);
-        let mut ends = list.get();
-        if previous == NONE {
-            ends.first = next
-        } else {
-            slots[previous as usize].next = next
+        match slots.get_mut(previous as usize) {
+            Some(previous) => previous.next = next,
+            None => list.first.set(next),
         }
-        if next == NONE {
-            ends.last = previous
-        } else {
-            slots[next as usize].previous = previous
+        match slots.get_mut(next as usize) {
+            Some(next) => next.previous = previous,
+            None => list.last.set(previous),
         }
-        list.set(ends);
     }
 
     #[inline]
-    fn push(&self, index: u32, list: &Cell<ReadyList>) {
+    fn push(&self, index: u32, list: &ReadyList) {
         let slots = self.slots();
-        let mut ends = list.get();
-        if ends.last == NONE {
-            ends.first = index
-        } else {
-            slots[ends.last as usize].next = index
+        let last = list.last.replace(index);
+        match slots.get_mut(last as usize) {
+            Some(last) => last.next = index,
+            None => list.first.set(index),
         }
         let slot = &mut slots[index as usize];
-        slot.previous = ends.last;
+        slot.previous = last;
         slot.next = NONE;
-        ends.last = index;
-        list.set(ends);
     }
 
     /// Shows all tasks, each with its group (null for the main task) and what was given for its child. What is called may
@@ -199,23 +208,21 @@ impl Tasks {
 
     /// Takes the first task off a ready list: its name and what was given for its child.
     #[inline]
-    pub(crate) fn pop(&self, list: &Cell<ReadyList>) -> Option<(TaskKey, *const ())> {
-        let mut ends = list.get();
-        let index = ends.first;
-        if index == NONE {
-            return None;
-        }
+    pub(crate) fn pop(&self, list: &ReadyList) -> Option<(TaskKey, *const ())> {
         let slots = self.slots();
-        let slot = &mut slots[index as usize];
+        let index = list.first.get();
+        let slot = slots.get_mut(index as usize)?;
         slot.readiness = Readiness::Idle;
         let (task, child) = (TaskKey::new(self.executor, slot.generation, index), slot.child);
-        ends.first = slot.next;
-        if ends.first == NONE {
-            ends.last = NONE
-        } else {
-            slots[ends.first as usize].previous = NONE
+        let next = slot.next;
+        list.first.set(next);
+        match slots.get_mut(next as usize) {
+            Some(next) => {
+                next.previous = NONE;
+                next.prefetch();
+            }
+            None => list.last.set(NONE),
         }
-        list.set(ends);
         Some((task, child))
     }
 
@@ -241,9 +248,9 @@ impl Tasks {
                     self.unlink(task.index());
                     false
                 }
-                Readiness::Idle => !group.charged.get().is_empty() && !urgent,
+                Readiness::Idle => !group.charged.is_empty() && !urgent,
             };
-            let had = had || !group.urgent.get().is_empty();
+            let had = had || !group.urgent.is_empty();
             let (list, readiness) = if urgent {
                 (&group.urgent, Readiness::Urgent)
             } else {

@@ -26,6 +26,7 @@ pub(crate) use timers::Expired;
 
 use self::slot::{Marks, Slot};
 use super::{
+    RunId,
     clock::RunClock,
     wait_reason::WaitReason,
     waker::StoredWaker,
@@ -40,7 +41,7 @@ use std::{
 
 /// All slots of one executor.
 pub(crate) struct Waits {
-    run: u32,
+    run: RunId,
     slots: UnsafeCell<Vec<Slot>>,
     /// The first free slot; they are threaded through `link.next`.
     free: Cell<u32>,
@@ -49,7 +50,7 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    pub(crate) fn new(run: u32, clock: &RunClock) -> Self {
+    pub(crate) fn new(run: RunId, clock: &RunClock) -> Self {
         let tick_bits = if clock.is_virtual() { EXACT } else { COARSE };
         Self {
             run,
@@ -76,10 +77,15 @@ impl Waits {
 
     #[inline]
     fn slot(&self, key: WaitKey) -> &mut Slot {
-        match self.slots().get_mut(key.index as usize) {
-            Some(slot) if slot.generation == key.generation && key.run == self.run => slot,
+        match self.slots().get_mut(key.index() as usize) {
+            Some(slot) if slot.generation == key.generation() && key.run() == self.run => slot,
             _ => misused(),
         }
+    }
+
+    #[inline]
+    fn key(&self, index: u32, generation: u32) -> WaitKey {
+        WaitKey::new(Token::new(index, generation), self.run)
     }
 
     /// How many slots are taken.
@@ -100,7 +106,15 @@ impl Waits {
         slot.marks = Marks::empty();
         slot.reason = reason;
         slot.link = Link::EMPTY;
-        WaitKey { index, generation: slot.generation, run: self.run }
+        self.key(index, slot.generation)
+    }
+
+    /// Takes a slot for a hook, with who is to be woken.
+    #[inline]
+    pub(crate) fn insert_hook(&self, reason: WaitReason, waker: &Waker) -> WaitKey {
+        let key = self.insert(WaitKind::Hook, reason);
+        self.set_waker(key, waker);
+        key
     }
 
     #[cold]
@@ -108,7 +122,7 @@ impl Waits {
         let slots = self.slots();
         let index = u32::try_from(slots.len()).expect("fewer than 2³² waits fit into memory");
         slots.push(Slot::new(kind, reason));
-        WaitKey { index, generation: 0, run: self.run }
+        self.key(index, 0)
     }
 
     /// Frees a slot: unlinks it from its scope, takes its timer out, forgets its waker.
@@ -116,13 +130,25 @@ impl Waits {
     pub(crate) fn remove(&self, key: WaitKey) {
         let slot = self.slot(key);
         if matches!(slot.kind, WaitKind::Timer | WaitKind::Deadline) && slot.state == WaitState::Waiting {
-            self.wheel().remove(self.slots(), key.index);
+            self.wheel().remove(self.slots(), key.index());
         }
         debug_assert!(
             slot.kind != WaitKind::Kept || slot.link.tick == 0,
             "results of an operation were lost"
         );
-        drop(self.free_slot(key.index));
+        drop(self.free_slot(key.index()));
+    }
+
+    /// Frees the slot of a hook, if it is still the hook's, and takes it out of its queue; gives its neighbours there, if it
+    /// stood in one.
+    #[inline]
+    pub(crate) fn remove_hook(&self, key: WaitKey) -> Option<(u32, u32)> {
+        if !self.is_current(key) {
+            return None;
+        }
+        let neighbours = self.take_from_queue(key);
+        drop(self.free_slot(key.index()));
+        neighbours
     }
 
     /// Frees a slot that is in no queue and no wheel; gives the waker that it held, which may be anyone's.
@@ -148,8 +174,8 @@ impl Waits {
     /// Whether the slot is still that wait's.
     #[inline]
     pub(crate) fn is_current(&self, key: WaitKey) -> bool {
-        key.run == self.run
-            && self.slots().get(key.index as usize).is_some_and(|slot| slot.generation == key.generation)
+        key.run() == self.run
+            && self.slots().get(key.index() as usize).is_some_and(|slot| slot.generation == key.generation())
     }
 
     /// Begins again: not cancelled and not done.

@@ -9,52 +9,60 @@
 //! are allowed.
 
 use super::{Core, inbox};
-use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::{
+    num::NonZeroU64,
+    task::{RawWaker, RawWakerVTable, Waker},
+};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("anyio's wakers need pointers of 64 bits");
 
 /// Names a task of any executor in this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TaskKey(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TaskKey(NonZeroU64);
 
 impl TaskKey {
+    /// Indices go up to here.
+    pub(super) const LAST_INDEX: u32 = u32::MAX >> 1;
+
+    /// `index` is at most [`LAST_INDEX`](Self::LAST_INDEX).
     #[inline]
-    pub(crate) const fn new(executor: u16, generation: u16, index: u32) -> Self {
-        Self((executor as u64) << 48 | (generation as u64) << 32 | index as u64)
+    pub(crate) fn new(executor: u16, generation: u16, index: u32) -> Self {
+        // The lowest bit is always set, so that an optional name takes no more room.
+        Self(NonZeroU64::MIN | ((executor as u64) << 48 | (generation as u64) << 32 | (index as u64) << 1))
     }
 
     #[inline]
     pub(crate) const fn executor(self) -> u16 {
-        (self.0 >> 48) as u16
+        (self.0.get() >> 48) as u16
     }
 
     #[inline]
     pub(crate) const fn generation(self) -> u16 {
-        (self.0 >> 32) as u16
+        (self.0.get() >> 32) as u16
     }
 
     #[inline]
     pub(crate) const fn index(self) -> u32 {
-        self.0 as u32
+        self.0.get() as u32 >> 1
     }
 
     /// The name as one number.
     #[inline]
     pub(crate) const fn to_bits(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
-    /// The task with this number.
+    /// The task with this number, which is not 0.
     #[inline]
-    pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self(bits)
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
     }
 
     /// A waker for this task.
     #[inline]
     pub(crate) fn waker(self) -> Waker {
-        let data = std::ptr::without_provenance(self.0 as usize);
+        let data = std::ptr::without_provenance(self.to_bits() as usize);
         // SAFETY: the functions of the table uphold what a waker promises, for any numbers: see the contract.
         unsafe { Waker::from_raw(RawWaker::new(data, &TABLE)) }
     }
@@ -62,7 +70,7 @@ impl TaskKey {
     /// The task that this waker wakes, if it is one of anyio's.
     #[inline]
     pub(crate) fn of(waker: &Waker) -> Option<Self> {
-        std::ptr::eq(waker.vtable(), &TABLE).then(|| Self(waker.data().addr() as u64))
+        if std::ptr::eq(waker.vtable(), &TABLE) { Self::from_bits(waker.data().addr() as u64) } else { None }
     }
 
     /// Wakes the task, from any thread.
@@ -81,12 +89,13 @@ impl TaskKey {
     }
 }
 
-static TABLE: RawWakerVTable = RawWakerVTable::new(
-    |data| RawWaker::new(data, &TABLE),
-    |data| TaskKey(data.addr() as u64).wake(),
-    |data| TaskKey(data.addr() as u64).wake(),
-    |_| {},
-);
+fn wake(data: *const ()) {
+    if let Some(task) = TaskKey::from_bits(data.addr() as u64) {
+        task.wake();
+    }
+}
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), wake, wake, |_| {});
 
 /// A waker kept for later, or none.
 #[derive(Debug, Default)]
@@ -181,9 +190,9 @@ mod tests {
 
     #[test]
     fn numbers_travel_through_a_waker() {
-        let task = TaskKey::new(3, u16::MAX, u32::MAX);
+        let task = TaskKey::new(3, u16::MAX, TaskKey::LAST_INDEX);
         assert_eq!(TaskKey::of(&task.waker()), Some(task));
-        assert_eq!((task.executor(), task.generation(), task.index()), (3, u16::MAX, u32::MAX));
+        assert_eq!((task.executor(), task.generation(), task.index()), (3, u16::MAX, TaskKey::LAST_INDEX));
         assert!(task.waker().will_wake(&task.waker().clone()));
         assert_eq!(TaskKey::of(Waker::noop()), None);
     }

@@ -36,7 +36,7 @@ pub struct CancelScope(Rc<Scope>);
 impl CancelScope {
     /// A scope without deadline or shield.
     pub fn new() -> Self {
-        Self(Rc::new(Scope::new_node(Deadline::Never, false)))
+        Self(Rc::new(Scope::new_node(Deadline::NEVER, false)))
     }
 
     /// Sets the moment when the scope cancels itself.

@@ -21,15 +21,12 @@ mod cancelling;
 mod control;
 mod deadlines;
 
-use super::reason::CancelReason;
-use crate::runtime::{Core, WaitKey, clock};
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    marker::PhantomPinned,
-    ptr,
-    time::{Duration, Instant},
+use super::{
+    deadline::{Deadline, When},
+    reason::CancelReason,
 };
+use crate::runtime::{Core, WaitKey, clock};
+use std::{cell::Cell, fmt, marker::PhantomPinned, num::NonZeroU64, ptr, time::Duration};
 
 bitflags::bitflags! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +47,6 @@ bitflags::bitflags! {
     }
 }
 
-/// When a scope cancels itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Deadline {
-    Never,
-    At(Instant),
-    /// So long after the body first waits. Fixed then, or when somebody asks.
-    After(Duration),
-}
-
 /// A region of the program that can be cancelled: the body of a [`CancelScope`](crate::CancelScope), of a task
 /// group, or one child of a group.
 ///
@@ -71,16 +59,19 @@ pub struct Scope {
     previous: Cell<*const Scope>,
     next: Cell<*const Scope>,
     first_wait: Cell<u32>,
-    deliveries: Cell<u32>,
+    deliveries: Cell<u16>,
     deadline: Cell<Deadline>,
     timer: Cell<Option<WaitKey>>,
-    remote: Cell<Option<u64>>,
-    reason: RefCell<Option<Box<CancelReason>>>,
+    /// The number under which other threads may name the scope.
+    remote: Cell<Option<NonZeroU64>>,
+    reason: Cell<Option<Box<CancelReason>>>,
     _pinned: PhantomPinned,
 }
 
+const _: () = assert!(size_of::<Scope>() == 80);
+
 /// After so many deliveries of its cancellation to code that goes on all the same a scope warns.
-pub(crate) const DELIVERIES_BEFORE_WARNING: u32 = 1000;
+pub(crate) const DELIVERIES_BEFORE_WARNING: u16 = 1000;
 
 impl Scope {
     #[inline]
@@ -96,7 +87,7 @@ impl Scope {
             deadline: Cell::new(deadline),
             timer: Cell::new(None),
             remote: Cell::new(None),
-            reason: RefCell::new(None),
+            reason: Cell::new(None),
             _pinned: PhantomPinned,
         }
     }
@@ -156,21 +147,24 @@ impl Scope {
         }
         self.flags.set(flags);
         self.parent.set(parent.map_or(ptr::null(), ptr::from_ref));
-        match self.deadline.get() {
-            Deadline::Never => {}
-            Deadline::After(delay) => {
-                if delay.is_zero() {
-                    self.expire(core);
-                }
-            }
-            Deadline::At(at) => {
-                if core.now() >= at {
-                    self.expire(core);
-                }
-            }
+        let deadline = self.deadline.get();
+        if deadline.is_empty_span() || deadline.is_moment() {
+            self.expire_if_passed(core);
         }
         if self.has(Flags::CANCELLED) {
             self.set(Flags::EFFECTIVE, true);
+        }
+    }
+
+    #[cold]
+    fn expire_if_passed(&self, core: &Core) {
+        let passed = match self.deadline.get().when() {
+            When::Never => false,
+            When::After(delay) => delay.is_zero(),
+            When::At(at) => core.now() >= at,
+        };
+        if passed {
+            self.expire(core);
         }
     }
 
@@ -198,7 +192,7 @@ impl Scope {
         if !self.has(Flags::LINKED) {
             self.link_to_parent(core);
         }
-        if self.deadline.get() != Deadline::Never
+        if !self.deadline.get().is_never()
             && self.timer.get().is_none_or(|timer| !core.waits().is_current(timer))
         {
             self.arm(core);
@@ -252,7 +246,25 @@ impl Scope {
     }
 
     /// The body is over: takes the node out of the tree.
+    #[inline]
     pub(crate) fn leave(&self, core: &Core) {
+        if self.has(Flags::LINKED) || self.has_others() {
+            self.leave_others(core);
+        }
+        self.parent.set(ptr::null());
+        self.set(Flags::ENTERED, false);
+    }
+
+    /// Whether anything in the tree, in the slots or in the executor may point to a node that is not linked.
+    #[inline]
+    fn has_others(&self) -> bool {
+        self.timer.get().is_some()
+            || self.remote.get().is_some()
+            || !self.first_child.get().is_null()
+            || self.first_wait.get() != crate::runtime::NO_WAIT
+    }
+
+    fn leave_others(&self, core: &Core) {
         self.disarm(core);
         self.unlink_from_parent();
         if !self.first_child.get().is_null() || self.first_wait.get() != crate::runtime::NO_WAIT {
@@ -261,8 +273,6 @@ impl Scope {
         if let Some(remote) = self.remote.take() {
             core.forget_remote(remote, self);
         }
-        self.parent.set(ptr::null());
-        self.set(Flags::ENTERED, false);
     }
 
     /// Takes the node out of the tree, also after its run is over. Then it has no waits: the executor took them off.
@@ -315,7 +325,7 @@ impl Scope {
         if self.is_entered() {
             self.set_deadline(clock::now().checked_add(timeout));
         } else {
-            self.deadline.set(Deadline::After(timeout));
+            self.deadline.set(Deadline::after(timeout));
         }
     }
 }
@@ -334,7 +344,7 @@ impl fmt::Debug for Scope {
         f.debug_struct("Scope")
             .field("cancel_called", &self.cancel_called())
             .field("shield", &self.shield())
-            .field("reason", &self.reason.borrow())
+            .field("reason", &self.reason())
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! Cancelling a scope from other threads.
 
 use super::ReasonKind;
-use crate::runtime::{Core, inbox};
-use std::panic::Location;
+use crate::runtime::{Core, RunId, inbox};
+use std::{num::NonZeroU64, panic::Location};
 
 /// Cancels a scope from any thread. Made by [`Scope::remote`](super::Scope::remote).
 ///
@@ -10,12 +10,12 @@ use std::panic::Location;
 #[derive(Debug, Clone)]
 pub struct RemoteScope {
     executor: u16,
-    run: u32,
-    scope: u64,
+    run: RunId,
+    scope: NonZeroU64,
 }
 
 impl RemoteScope {
-    pub(crate) fn new(executor: u16, run: u32, scope: u64) -> Self {
+    pub(crate) fn new(executor: u16, run: RunId, scope: NonZeroU64) -> Self {
         Self { executor, run, scope }
     }
 

@@ -51,12 +51,49 @@ where
     MoveOn { inner: InScope::new(deadline, false, body), via: PhantomData }
 }
 
+pin_project! {
+    /// A body whose scope's time may not be over.
+    struct Fail<F, Via> {
+        #[pin]
+        inner: InScope<F>,
+        via: PhantomData<Via>,
+    }
+}
+
+impl<T, E, F, Via> Future for Fail<F, Via>
+where
+    F: Future<Output = Result<T, E>>,
+    E: CancelAware<Via> + From<TimedOut>,
+{
+    type Output = Result<T, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Core::with(|core| {
+            self.project()
+                .inner
+                .poll_body(core, cx)
+                .map(|(result, scope)| conclude(core, &scope, result)?.ok_or_else(|| TimedOut.into()))
+        })
+    }
+}
+
+fn fail<T, E, Via>(
+    deadline: Deadline,
+    body: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>>
+where
+    E: CancelAware<Via> + From<TimedOut>,
+{
+    Fail { inner: InScope::new(deadline, false, body), via: PhantomData }
+}
+
 fn at_or_never(at: Option<Instant>) -> Deadline {
-    at.map_or(Deadline::Never, Deadline::At)
+    at.map_or(Deadline::NEVER, Deadline::at)
 }
 
 fn after_or_never(delay: Option<Duration>) -> Deadline {
-    delay.map_or(Deadline::Never, Deadline::After)
+    delay.map_or(Deadline::NEVER, Deadline::after)
 }
 
 /// Runs a future, and gives it up when it takes longer than `timeout`: then the result is `Ok(None)`. `None` as
@@ -130,14 +167,14 @@ where
 ///
 /// # Cancel safety
 /// As for [`move_on_after`].
-pub async fn fail_after<T, E, Via>(
+pub fn fail_after<T, E, Via>(
     timeout: impl Into<Option<Duration>>,
     body: impl Future<Output = Result<T, E>>,
-) -> Result<T, E>
+) -> impl Future<Output = Result<T, E>>
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    move_on(after_or_never(timeout.into()), body).await?.ok_or_else(|| TimedOut.into())
+    fail(after_or_never(timeout.into()), body)
 }
 
 /// Like [`fail_after`], with a moment instead of a span. `None` is no limit.
@@ -147,14 +184,14 @@ where
 ///
 /// # Cancel safety
 /// As for [`move_on_after`].
-pub async fn fail_at<T, E, Via>(
+pub fn fail_at<T, E, Via>(
     deadline: impl Into<Option<Instant>>,
     body: impl Future<Output = Result<T, E>>,
-) -> Result<T, E>
+) -> impl Future<Output = Result<T, E>>
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    move_on(at_or_never(deadline.into()), body).await?.ok_or_else(|| TimedOut.into())
+    fail(at_or_never(deadline.into()), body)
 }
 
 pin_project! {
@@ -184,5 +221,5 @@ impl<F: Future> Future for Shielded<F> {
 /// # Cancel safety
 /// No cancellation reaches the future. Dropping it drops what is in it.
 pub fn shield<F: Future>(body: F) -> impl Future<Output = F::Output> {
-    Shielded { inner: InScope::new(Deadline::Never, true, body) }
+    Shielded { inner: InScope::new(Deadline::NEVER, true, body) }
 }

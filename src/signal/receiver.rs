@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::{Core, WaitQueue, WaitReason, Waiter},
+    runtime::{Core, RunId, WaitQueue, WaitReason, Waiter},
     streams::{Attributes, ObjectReceiveStream},
 };
 use anyio_driver::Driver;
@@ -19,7 +19,7 @@ use std::{future::poll_fn, io, marker::PhantomData, rc::Rc, sync::Arc, task::Pol
 #[must_use = "dropping the receiver lets the signals do again what they did before"]
 pub struct SignalReceiver {
     received: Rc<Received>,
-    run: u32,
+    run: RunId,
     _thread: PhantomData<*const ()>,
 }
 

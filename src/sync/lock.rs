@@ -135,7 +135,7 @@ impl<T> Lock<T> {
     }
 
     fn release(&self) {
-        let next = |label| self.owner.set((label != NO_TASK).then(|| TaskKey::from_bits(label)));
+        let next = |label| self.owner.set(TaskKey::from_bits(label));
         if !self.waiting.hand_over(0, next) {
             self.owner.set(None);
             self.locked.set(false);
@@ -144,7 +144,7 @@ impl<T> Lock<T> {
 }
 
 /// Stands for a task that is not known.
-const NO_TASK: u64 = u64::MAX;
+const NO_TASK: u64 = 0;
 
 fn current_task() -> Option<TaskKey> {
     Core::try_with(Core::task).flatten()

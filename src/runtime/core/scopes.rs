@@ -6,7 +6,7 @@ use crate::{
     scope::{ReasonKind, Scope},
 };
 use anyio_driver::{Driver, Token};
-use std::{collections::HashMap, panic::Location, ptr};
+use std::{collections::HashMap, num::NonZeroU64, panic::Location, ptr};
 
 impl Core {
     /// The scope of what is being polled.
@@ -55,15 +55,15 @@ impl Core {
     ///
     /// # Safety
     /// The node stays where it is, and calls `forget_remote` before it goes.
-    pub(crate) unsafe fn register_remote(&self, scope: &Scope) -> u64 {
+    pub(crate) unsafe fn register_remote(&self, scope: &Scope) -> NonZeroU64 {
         let mut remotes = self.remotes.borrow_mut();
-        remotes.last += 1;
-        let id = remotes.last;
+        let id = remotes.last.map_or(NonZeroU64::MIN, |last| last.saturating_add(1));
+        remotes.last = Some(id);
         remotes.scopes.insert(id, scope);
         id
     }
 
-    pub(crate) fn forget_remote(&self, id: u64, scope: &Scope) {
+    pub(crate) fn forget_remote(&self, id: NonZeroU64, scope: &Scope) {
         let mut remotes = self.remotes.borrow_mut();
         if remotes.scopes.get(&id).is_some_and(|known| ptr::eq(*known, scope)) {
             remotes.scopes.remove(&id);
@@ -78,7 +78,7 @@ impl Core {
     /// Cancels the scope of this number, if its body is still under way.
     pub(crate) fn cancel_remote(
         &self,
-        id: u64,
+        id: NonZeroU64,
         kind: ReasonKind,
         message: Option<String>,
         location: &'static Location<'static>,
@@ -94,8 +94,8 @@ impl Core {
 /// The scopes that other threads may name.
 #[derive(Default)]
 pub(super) struct Remotes {
-    last: u64,
-    scopes: HashMap<u64, *const Scope>,
+    last: Option<NonZeroU64>,
+    scopes: HashMap<NonZeroU64, *const Scope>,
 }
 
 /// Makes the outer scope current again when dropped.

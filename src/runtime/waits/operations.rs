@@ -86,7 +86,7 @@ impl Waits {
     #[inline]
     pub(crate) fn take_outcome(&self, key: WaitKey) -> Option<Outcome> {
         let outcome = self.outcome(key)?;
-        drop(self.free_slot(key.index));
+        drop(self.free_slot(key.index()));
         Some(outcome)
     }
 
@@ -114,7 +114,7 @@ impl Waits {
 
     /// The slot that a completion belongs to, if it still does.
     pub(crate) fn of_token(&self, token: Token) -> Option<WaitKey> {
-        let key = WaitKey { index: token.index(), generation: token.generation(), run: self.run };
+        let key = WaitKey::new(token, self.run);
         self.is_current(key).then_some(key)
     }
 
@@ -142,12 +142,12 @@ impl Waits {
         let result = self.insert(WaitKind::Queued, WaitReason::Receive);
         self.slot(result).outcome = Packed::new(completion);
         let link = &mut self.slot(key).link;
-        let last = std::mem::replace(&mut link.previous, result.index);
+        let last = std::mem::replace(&mut link.previous, result.index());
         link.tick += 1;
         let count = link.tick as usize;
         match self.slots().get_mut(last as usize) {
-            Some(last) => last.link.next = result.index,
-            None => self.slot(key).link.next = result.index,
+            Some(last) => last.link.next = result.index(),
+            None => self.slot(key).link.next = result.index(),
         }
         (count, self.slot(key).waker.take())
     }

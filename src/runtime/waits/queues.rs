@@ -1,15 +1,14 @@
 //! Queues of hooks, threaded through the slots: the link holds the neighbours, and the label in place of a tick.
 
 use super::{Marks, StoredWaker, WaitKey, WaitState, Waits};
-use crate::runtime::{
-    queue::Ends,
-    wheel::{Link, NONE},
-};
+use crate::runtime::wheel::{Link, NONE};
 
 impl Waits {
-    fn key_at(&self, index: u32) -> Option<WaitKey> {
-        let generation = self.slots().get(index as usize)?.generation;
-        Some(WaitKey { index, generation, run: self.run })
+    /// The wait in this slot, if there is such a slot.
+    #[inline]
+    pub(crate) fn at(&self, index: u32) -> Option<WaitKey> {
+        let slot = self.slots().get(index as usize)?;
+        Some(self.key(index, slot.generation))
     }
 
     /// Whether this hook stands in a queue.
@@ -20,43 +19,64 @@ impl Waits {
 
     /// The hook behind this one.
     pub(crate) fn next_in_queue(&self, key: WaitKey) -> Option<WaitKey> {
-        self.key_at(self.slot(key).link.next)
+        self.at(self.slot(key).link.next)
     }
 
     /// What a queued hook is known by.
-    #[inline]
     pub(crate) fn label(&self, key: WaitKey) -> u64 {
         self.slot(key).link.tick
     }
 
-    /// Puts a hook at the end of a queue; gives the queue's new ends.
-    pub(crate) fn push_to_queue(&self, ends: Option<Ends>, key: WaitKey, label: u64) -> Ends {
-        let previous = ends.map_or(NONE, |ends| ends.last.index);
+    /// Puts a hook behind the last of a queue, or as the first of one that is empty.
+    #[inline]
+    pub(crate) fn queue_behind(&self, last: u32, key: WaitKey, label: u64) {
         let slot = self.slot(key);
-        slot.link = Link { tick: label, previous, next: NONE };
+        slot.link = Link { tick: label, previous: last, next: NONE };
         slot.marks.insert(Marks::QUEUED);
-        if let Some(ends) = ends {
-            self.slot(ends.last).link.next = key.index;
+        if let Some(last) = self.slots().get_mut(last as usize) {
+            last.link.next = key.index();
         }
-        Ends { first: ends.map_or(key, |ends| ends.first), last: key }
     }
 
-    /// Takes a hook out of a queue; gives the queue's new ends.
-    pub(crate) fn remove_from_queue(&self, ends: Option<Ends>, key: WaitKey) -> Option<Ends> {
+    /// Takes a hook out of its queue; gives its neighbours there, or `None` if it stands in none.
+    #[inline]
+    pub(crate) fn take_from_queue(&self, key: WaitKey) -> Option<(u32, u32)> {
         let slot = self.slot(key);
+        if !slot.marks.contains(Marks::QUEUED) {
+            return None;
+        }
         slot.marks.remove(Marks::QUEUED);
-        let Link { previous, next, .. } = std::mem::replace(&mut slot.link, Link::EMPTY);
-        let (previous, next) = (self.key_at(previous), self.key_at(next));
-        if let Some(next) = next {
-            self.slot(next).link.previous = previous.map_or(NONE, |key| key.index);
+        let Link { previous, next, .. } = slot.link;
+        slot.link.previous = NONE;
+        slot.link.next = NONE;
+        let slots = self.slots();
+        if let Some(next) = slots.get_mut(next as usize) {
+            next.link.previous = previous;
         }
-        if let Some(previous) = previous {
-            self.slot(previous).link.next = next.map_or(NONE, |key| key.index);
+        if let Some(previous) = slots.get_mut(previous as usize) {
+            previous.link.next = next;
         }
-        let ends = ends?;
-        let first = if ends.first == key { next } else { Some(ends.first) };
-        let last = if ends.last == key { previous } else { Some(ends.last) };
-        Some(Ends { first: first?, last: last? })
+        Some((previous, next))
+    }
+
+    /// Takes the first hook out of its queue and ends its wait with an answer, as [`notify`](Self::notify) does. Gives the
+    /// slot behind it, and if somebody is to be woken its label and that one.
+    #[inline]
+    pub(crate) fn notify_first(&self, first: u32, answer: i32) -> Option<(u32, Option<(u64, StoredWaker)>)> {
+        let slots = self.slots();
+        let slot = slots.get_mut(first as usize)?;
+        let Link { tick: label, next, .. } = slot.link;
+        slot.link.next = NONE;
+        slot.marks.remove(Marks::QUEUED);
+        let waker = (slot.state == WaitState::Waiting).then(|| {
+            slot.state = WaitState::Done;
+            slot.outcome.result = answer;
+            (label, slot.waker.take())
+        });
+        if let Some(next) = slots.get_mut(next as usize) {
+            next.link.previous = NONE;
+        }
+        Some((next, waker))
     }
 
     /// Ends a hook's wait with an answer: it is done, unless it was cancelled before. Gives who is to be woken, or

@@ -16,7 +16,7 @@ impl Waits {
     #[inline]
     pub(crate) unsafe fn link(&self, key: WaitKey, scope: &Scope) {
         if self.slot(key).scope.is_null() {
-            self.link_slot(key.index, scope);
+            self.link_slot(key.index(), scope);
         }
     }
 
@@ -44,7 +44,7 @@ impl Waits {
             return false;
         }
         self.unlink(key);
-        self.link_slot(key.index, scope);
+        self.link_slot(key.index(), scope);
         true
     }
 
@@ -52,7 +52,7 @@ impl Waits {
     #[inline]
     pub(crate) fn unlink(&self, key: WaitKey) {
         if self.slot(key).kind != WaitKind::Deadline {
-            self.unlink_slot(key.index);
+            self.unlink_slot(key.index());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     runtime::{
-        WaitReason,
+        RunId, WaitReason,
         waker::StoredWaker,
         wheel::{Link, Links},
     },
@@ -11,23 +11,38 @@ use crate::{
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
 use std::ptr;
 
-/// Names a slot in one of its generations.
+/// Names a slot in one of its generations. Two numbers, as these travel in registers: what is written to memory in parts
+/// and read as a whole right afterwards stalls the processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WaitKey {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-    /// Which executor of this process. A future that outlives its run must not touch the slots of another.
-    pub(super) run: u32,
+    token: Token,
+    run: RunId,
 }
 
 impl WaitKey {
     #[inline]
-    pub(crate) fn token(self) -> Token {
-        Token::new(self.index, self.generation)
+    pub(super) fn new(token: Token, run: RunId) -> Self {
+        Self { token, run }
     }
 
-    /// Which executor's slot it is.
-    pub(crate) fn run(self) -> u32 {
+    #[inline]
+    pub(crate) fn token(self) -> Token {
+        self.token
+    }
+
+    #[inline]
+    pub(super) fn index(self) -> u32 {
+        self.token.index()
+    }
+
+    #[inline]
+    pub(super) fn generation(self) -> u32 {
+        self.token.generation()
+    }
+
+    /// Which executor's slot it is: a future that outlives its run must not touch the slots of another.
+    #[inline]
+    pub(crate) fn run(self) -> RunId {
         self.run
     }
 }

@@ -20,7 +20,7 @@ impl Waits {
     #[inline]
     pub(crate) fn insert_timer(&self, at: Instant) -> WaitKey {
         let key = self.insert(WaitKind::Timer, WaitReason::Sleep);
-        self.wheel().insert(self.slots(), key.index, at);
+        self.wheel().insert(self.slots(), key.index(), at);
         key
     }
 
@@ -31,7 +31,7 @@ impl Waits {
     pub(crate) unsafe fn insert_deadline(&self, scope: &Scope, at: Instant) -> WaitKey {
         let key = self.insert(WaitKind::Deadline, WaitReason::Sleep);
         self.slot(key).scope = scope;
-        self.wheel().insert(self.slots(), key.index, at);
+        self.wheel().insert(self.slots(), key.index(), at);
         key
     }
 

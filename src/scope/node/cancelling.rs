@@ -1,6 +1,6 @@
 //! Cancelling a scope, and who absorbs it.
 
-use super::{DELIVERIES_BEFORE_WARNING, Deadline, Flags, Scope};
+use super::{DELIVERIES_BEFORE_WARNING, Deadline, Flags, Scope, When};
 use crate::{
     error::Cancelled,
     runtime::{Core, StoredWaker},
@@ -52,7 +52,7 @@ impl Scope {
             return;
         }
         self.set(Flags::CANCELLED, true);
-        *self.reason.borrow_mut() = Some(Box::new(CancelReason::new(kind, message, location)));
+        self.reason.set(Some(Box::new(CancelReason::new(kind, message, location))));
         if self.is_entered() {
             // Without an executor nothing waits any more.
             Core::try_with(|core| {
@@ -67,10 +67,9 @@ impl Scope {
     /// The deadline has passed.
     pub(crate) fn expire(&self, core: &Core) {
         self.disarm(core);
-        self.deadline.set(match self.deadline.get() {
-            Deadline::After(_) => Deadline::At(core.now()),
-            deadline => deadline,
-        });
+        if let When::After(_) = self.deadline.get().when() {
+            self.deadline.set(Deadline::at(core.now()));
+        }
         self.cancel_with(ReasonKind::Deadline, None, Location::caller());
     }
 

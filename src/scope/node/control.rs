@@ -42,10 +42,15 @@ impl Scope {
 
     /// Why the scope was cancelled, if it was.
     pub fn reason(&self) -> Option<CancelReason> {
-        self.reason.borrow().as_deref().cloned()
+        let reason = self.reason.take();
+        let copy = reason.as_deref().cloned();
+        self.reason.set(reason);
+        copy
     }
 
     /// When the scope cancels itself, if it does. A time span counts from when the body first waits; asking fixes it.
+    ///
+    /// Moments more than 146 years from now are never.
     pub fn deadline(&self) -> Option<Instant> {
         self.fixed_deadline()
     }
@@ -57,7 +62,7 @@ impl Scope {
         if self.cancel_called() {
             return;
         }
-        self.deadline.set(at.map_or(Deadline::Never, Deadline::At));
+        self.deadline.set(at.map_or(Deadline::NEVER, Deadline::at));
         if !self.is_entered() {
             return;
         }

@@ -1,18 +1,18 @@
 //! When a scope cancels itself.
 
-use super::{Deadline, Flags, Scope};
+use super::{Deadline, Flags, Scope, When};
 use crate::runtime::{Core, clock};
 use std::time::Instant;
 
 impl Scope {
     pub(super) fn fixed_deadline(&self) -> Option<Instant> {
-        match self.deadline.get() {
-            Deadline::Never => None,
-            Deadline::At(at) => Some(at),
-            Deadline::After(delay) => {
+        match self.deadline.get().when() {
+            When::Never => None,
+            When::At(at) => Some(at),
+            When::After(delay) => {
                 let at = clock::now().checked_add(delay);
                 if self.is_entered() {
-                    self.deadline.set(at.map_or(Deadline::Never, Deadline::At));
+                    self.deadline.set(at.map_or(Deadline::NEVER, Deadline::at));
                 }
                 at
             }
