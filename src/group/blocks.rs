@@ -19,10 +19,11 @@ const LINE: usize = 64;
 const LARGEST: usize = 8192;
 
 const CLASSES: usize = FINE / LINE + (LARGEST / FINE).ilog2() as usize;
-const ALIGNMENT: usize = 16;
+/// Blocks begin with a line.
+const ALIGNMENT: usize = LINE;
 
 /// How many bytes of each class are kept at most.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 4 << 20;
 
 /// How large a block has to be, and on which list blocks of this size are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_too_large_or_too_aligned_is_not_kept() {
         assert_eq!(size(LARGEST + 1, 16).class, None);
-        assert_eq!(size(64, 64).class, None);
+        assert_eq!(size(64, 128).class, None);
     }
 
     #[test]

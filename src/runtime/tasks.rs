@@ -53,7 +53,7 @@ impl Slot {
     #[inline]
     fn prefetch(&self) {
         let size = usize::from(self.size);
-        for offset in [0, 128, size.saturating_sub(128), size.saturating_sub(64)] {
+        for offset in [0, 64, 128, size.saturating_sub(65), size.saturating_sub(1)] {
             prefetch(self.child.wrapping_byte_add(offset));
         }
     }
@@ -198,6 +198,14 @@ impl Tasks {
             if !slot.group.is_null() || index == 0 && slot.generation == 0 {
                 visit(TaskKey::new(self.executor, slot.generation, index as u32), slot.group, slot.child);
             }
+        }
+    }
+
+    /// Has a task's slot fetched, because it will be woken soon. It need not exist any more.
+    #[inline]
+    pub(super) fn prefetch(&self, task: TaskKey) {
+        if let Some(slot) = self.slots().get(task.index() as usize) {
+            prefetch(ptr::from_ref(slot).cast());
         }
     }
 

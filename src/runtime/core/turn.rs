@@ -85,7 +85,10 @@ impl Core {
         if !self.waits.has_no_timers() {
             let now = self.now();
             self.finish_despite_panics(|| {
-                while let Some(expired) = self.waits.expire(now) {
+                while let Some((expired, next)) = self.waits.expire(now) {
+                    if let Some(next) = next {
+                        self.tasks.prefetch(next);
+                    }
                     match expired {
                         Expired::Wake(waker) => self.wake_stored(waker),
                         // SAFETY: a scope whose deadline expires is alive: it removes the deadline before it goes.

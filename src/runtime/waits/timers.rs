@@ -2,10 +2,14 @@
 
 use super::{WaitKey, WaitKind, WaitState, Waits};
 use crate::{
-    runtime::{WaitReason, waker::StoredWaker},
+    runtime::{
+        WaitReason,
+        prefetch::prefetch,
+        waker::{StoredWaker, TaskKey},
+    },
     scope::Scope,
 };
-use std::time::Instant;
+use std::{ptr, time::Instant};
 
 /// A timer that has expired.
 pub(crate) enum Expired {
@@ -35,15 +39,25 @@ impl Waits {
         key
     }
 
-    /// Takes out one timer that is due at `now`, if there is one.
-    pub(crate) fn expire(&self, now: Instant) -> Option<Expired> {
+    /// Takes out one timer that is due at `now`, if there is one. Tells, too, which task will most likely be woken next.
+    pub(crate) fn expire(&self, now: Instant) -> Option<(Expired, Option<TaskKey>)> {
         let index = self.wheel().expire(self.slots(), now)?;
-        let slot = &mut self.slots()[index as usize];
+        let slots = self.slots();
+        let slot = &mut slots[index as usize];
         slot.state = WaitState::Done;
-        Some(match slot.kind {
+        let next = slot.link.next;
+        let expired = match slot.kind {
             WaitKind::Deadline => Expired::Deadline(slot.scope),
             _ => Expired::Wake(slot.waker.take()),
-        })
+        };
+        // Nobody has looked at these slots since they were filled.
+        let next = slots.get(next as usize).and_then(|next| {
+            if let Some(behind) = slots.get(next.link.next as usize) {
+                prefetch(ptr::from_ref(behind).cast());
+            }
+            next.waker.task()
+        });
+        Some((expired, next))
     }
 
     /// Whether no timer is in the wheel.
