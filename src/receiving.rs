@@ -219,6 +219,8 @@ impl<S: Source> Receiving<S> {
     fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
         let buffer = self.buffer.take();
         let length = outcome.result as usize;
+        // What has come is likely to be answered.
+        self.descriptor.prefetch();
         match (manner, buffer) {
             _ if outcome.result <= 0 => self.accept_nothing(outcome, manner),
             (Manner::Single, Some(mut buffer)) => {

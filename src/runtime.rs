@@ -16,11 +16,6 @@ mod pinning;
 #[cfg(not(target_os = "linux"))]
 #[path = "runtime/no_pinning.rs"]
 mod pinning;
-#[cfg(target_arch = "x86_64")]
-mod prefetch;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "runtime/no_prefetch.rs"]
-mod prefetch;
 mod queue;
 mod run_id;
 mod task_info;

@@ -23,6 +23,11 @@ mod buffer;
 mod completion;
 mod operation;
 mod pool;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_prefetch.rs"]
+mod prefetch;
 mod token;
 mod traits;
 mod unpark;
@@ -32,6 +37,7 @@ pub use buffer::{Held, IoBuf, IoBufMut, Slice};
 pub use completion::{BufferId, Completion, CompletionFlags};
 pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};
+pub use prefetch::prefetch;
 pub use token::Token;
 pub use traits::{Capabilities, Driver, Wait};
 pub use unpark::{Unpark, Unparker};

@@ -1,7 +1,7 @@
 //! Descriptors that are shared with the operations in flight on them.
 
 use super::{Answer, Core, Operation, Payload, Refusal, WaitReason};
-use anyio_driver::{Driver, Op};
+use anyio_driver::{Driver, Op, prefetch};
 use std::{
     fmt, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
@@ -13,16 +13,19 @@ use std::{
 #[derive(Clone)]
 pub(crate) struct Descriptor {
     shared: Rc<Shared>,
-    /// The descriptor's number, which it has as long as anybody shares it.
-    number: RawFd,
+    /// The descriptor's number, which it has as long as anybody shares it. As wide as a word: with a gap behind it, what lies
+    /// there would be copied in pieces whenever something is moved that holds a descriptor, which stalls the processor.
+    number: i64,
 }
+
+const _: () = assert!(size_of::<Descriptor>() == size_of::<usize>() + 8);
 
 /// The descriptor, until it is closed or given away.
 struct Shared(Option<OwnedFd>);
 
 impl Descriptor {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        let number = descriptor.as_raw_fd();
+        let number = descriptor.as_raw_fd().into();
         Self { shared: Rc::new(Shared(Some(descriptor))), number }
     }
 
@@ -37,7 +40,13 @@ impl Descriptor {
 
     #[inline]
     pub(crate) fn raw(&self) -> RawFd {
-        self.number
+        self.number as RawFd
+    }
+
+    /// Has fetched what another share is counted in, because one will be taken soon.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(Rc::as_ptr(&self.shared));
     }
 
     /// Closes the descriptor and tells how that went. If operations are still in flight on it, it is closed when the

@@ -15,11 +15,11 @@
 
 use super::{
     Core,
-    prefetch::prefetch,
     waker::{TaskKey, Wakee},
     wheel::NONE,
 };
 use crate::group::ReadyQueue;
+use anyio_driver::prefetch;
 use std::{
     cell::{Cell, UnsafeCell},
     ptr,
@@ -48,16 +48,17 @@ struct Slot {
 const _: () = assert!(size_of::<Slot>() == 32);
 
 impl Slot {
-    /// Has fetched what a poll of the task touches first: what is known of the child, at its beginning, and the state
-    /// of its future, which mostly lies near the end. The kernel has been at work since it was last used.
+    /// Has fetched what a poll of the task touches: the kernel has been at work since it was last used.
     #[inline]
     fn prefetch(&self) {
-        let size = usize::from(self.size);
-        for offset in [0, 64, 128, size.saturating_sub(65), size.saturating_sub(1)] {
+        for offset in (0..usize::from(self.size).min(FETCHED)).step_by(64) {
             prefetch(self.child.wrapping_byte_add(offset));
         }
     }
 }
+
+/// How many bytes of a child are fetched at most before it is polled.
+const FETCHED: usize = 1024;
 
 /// The ends of a ready list.
 #[derive(Debug)]
@@ -205,7 +206,7 @@ impl Tasks {
     #[inline]
     pub(super) fn prefetch(&self, task: TaskKey) {
         if let Some(slot) = self.slots().get(task.index() as usize) {
-            prefetch(ptr::from_ref(slot).cast());
+            prefetch(slot);
         }
     }
 
@@ -266,9 +267,6 @@ impl Tasks {
             };
             let slot = &mut self.slots()[task.index() as usize];
             slot.readiness = readiness;
-            if urgent {
-                slot.prefetch();
-            }
             self.push(task.index(), list);
             if had || group.is_polling() {
                 return;

@@ -1,6 +1,6 @@
 //! What is known of each operation in flight.
 
-use anyio_driver::Token;
+use anyio_driver::{Token, prefetch};
 
 /// The operations in flight, by the index of their token.
 #[derive(Default)]
@@ -109,6 +109,14 @@ impl Operations {
     /// Whether this operation has no final completion yet.
     pub(crate) fn is_alive(&mut self, token: Token) -> bool {
         self.alive(token).is_some()
+    }
+
+    /// Has fetched what is known of an operation, because it will be looked at soon.
+    #[inline]
+    pub(crate) fn prefetch(&self, token: Token) {
+        if let Some(slot) = self.slots.get(token.index() as usize) {
+            prefetch(slot);
+        }
     }
 
     /// Notes a completion that the kernel made; nothing if there is no such operation for it to make one of.

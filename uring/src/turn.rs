@@ -14,11 +14,15 @@ use anyio_driver::{Completion, Token, Wait};
 use io_uring::{opcode, types::Fd};
 use std::{
     hint, io,
+    mem::MaybeUninit,
     time::{Duration, Instant},
 };
 
 /// How long to wait when the kernel accepts nothing and answers nothing, in a turn that may wait at all.
 const BREATH: Duration = Duration::from_millis(1);
+
+/// How many completions are looked at together.
+const BATCH: usize = 32;
 
 /// How often in a row the kernel may refuse entries and answer nothing before the turn is ended.
 const REFUSALS: u32 = 2;
@@ -192,12 +196,23 @@ impl UringDriver {
     #[inline]
     pub(crate) fn reap(&mut self, completions: &mut Vec<Completion>) -> usize {
         let mut queue = self.ring.completion();
-        let count = queue.len();
-        completions.reserve(count);
-        for entry in &mut queue {
-            self.tracker.take(&entry, completions);
+        let mut count = 0;
+        let mut batch = [const { MaybeUninit::uninit() }; BATCH];
+        loop {
+            let batch = queue.fill(&mut batch);
+            // The kernel has been at work since anybody looked at these operations.
+            for entry in &*batch {
+                self.tracker.operations.prefetch(Token::from_bits(entry.user_data()));
+            }
+            completions.reserve(batch.len());
+            for entry in &*batch {
+                self.tracker.take(entry, completions);
+            }
+            count += batch.len();
+            if batch.len() < BATCH {
+                return count;
+            }
         }
-        count
     }
 
     /// Ends a turn in which the kernel accepts nothing, without letting the caller run in circles.

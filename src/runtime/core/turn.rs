@@ -78,7 +78,8 @@ impl Core {
         self.dispatching.set(true);
         let mut undelivered = completions.iter();
         self.finish_despite_panics(|| {
-            for completion in undelivered.by_ref() {
+            while let Some(completion) = undelivered.next() {
+                self.prefetch_for(undelivered.as_slice());
                 self.deliver(completion);
             }
         });
@@ -113,6 +114,17 @@ impl Core {
         completions.clear();
         self.completions.replace(completions);
         turned.map(|()| news)
+    }
+
+    /// Has fetched what the delivery of the next completions will touch: the kernel has been at work since it was last used.
+    #[inline]
+    fn prefetch_for(&self, next: &[Completion]) {
+        if let Some(second) = next.get(1) {
+            self.waits.prefetch(second.token);
+        }
+        if let Some(task) = next.first().and_then(|first| self.waits.task_of(first.token)) {
+            self.tasks.prefetch(task);
+        }
     }
 
     fn read_messages(&self) {

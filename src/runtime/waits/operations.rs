@@ -4,8 +4,12 @@ use super::{
     Outcome, WaitKey, WaitKind, WaitState, Waits,
     slot::{Marks, Packed},
 };
-use crate::runtime::{WaitReason, waker::StoredWaker, wheel::NONE};
-use anyio_driver::{Completion, Token};
+use crate::runtime::{
+    WaitReason,
+    waker::{StoredWaker, TaskKey},
+    wheel::NONE,
+};
+use anyio_driver::{Completion, Token, prefetch};
 
 /// Where a completion goes.
 pub(crate) enum Delivery {
@@ -110,6 +114,20 @@ impl Waits {
             WaitKind::Orphan => Delivery::Orphan(slot.outcome.result as u32),
             _ => Delivery::Stale,
         }
+    }
+
+    /// Has a slot fetched, because it will be looked at soon. It need not exist any more.
+    #[inline]
+    pub(crate) fn prefetch(&self, token: Token) {
+        if let Some(slot) = self.slots().get(token.index() as usize) {
+            prefetch(slot);
+        }
+    }
+
+    /// Which task the completion of an operation will wake, as far as can be told.
+    #[inline]
+    pub(crate) fn task_of(&self, token: Token) -> Option<TaskKey> {
+        self.slots().get(token.index() as usize)?.waker.task()
     }
 
     /// The slot that a completion belongs to, if it still does.

@@ -4,12 +4,12 @@ use super::{WaitKey, WaitKind, WaitState, Waits};
 use crate::{
     runtime::{
         WaitReason,
-        prefetch::prefetch,
         waker::{StoredWaker, TaskKey},
     },
     scope::Scope,
 };
-use std::{ptr, time::Instant};
+use anyio_driver::prefetch;
+use std::time::Instant;
 
 /// A timer that has expired.
 pub(crate) enum Expired {
@@ -53,7 +53,7 @@ impl Waits {
         // Nobody has looked at these slots since they were filled.
         let next = slots.get(next as usize).and_then(|next| {
             if let Some(behind) = slots.get(next.link.next as usize) {
-                prefetch(ptr::from_ref(behind).cast());
+                prefetch(behind);
             }
             next.waker.task()
         });
