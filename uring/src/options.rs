@@ -8,8 +8,9 @@ pub struct Options {
     /// Entries of the submission queue; the kernel rounds up to a power of two and clamps to what it allows.
     /// More operations than this may be submitted at once: they go to the kernel in several steps.
     pub entries: u32,
-    /// Entries of the completion queue, or four times [`entries`](Options::entries). More completions than this
-    /// are not lost, only slower.
+    /// Entries of the completion queue, or eight times [`entries`](Options::entries). More completions than this
+    /// are not lost, only slower. The kernel also makes the table larger in which it looks up what is to be cancelled,
+    /// up to 8192 entries.
     pub completion_entries: Option<u32>,
     /// How many buffers lie in the ring from which pooled receives take theirs, at most 32,768. With 0 there are
     /// no pooled receives.
@@ -31,7 +32,7 @@ impl Options {
     /// The entries of the completion queue that are asked for: never fewer than those of the submission queue,
     /// which the kernel would refuse.
     pub(crate) fn completion_queue(&self) -> u32 {
-        self.completion_entries.unwrap_or(self.entries.saturating_mul(4)).max(self.submission_queue())
+        self.completion_entries.unwrap_or(self.entries.saturating_mul(8)).max(self.submission_queue())
     }
 
     /// The entries of the submission queue that are asked for.

@@ -120,7 +120,7 @@ impl Core {
     #[inline]
     fn prefetch_for(&self, next: &[Completion]) {
         if let Some(second) = next.get(1) {
-            self.waits.prefetch(second.token);
+            self.waits.prefetch(second.token.index());
         }
         if let Some(task) = next.first().and_then(|first| self.waits.task_of(first.token)) {
             self.tasks.prefetch(task);

@@ -118,8 +118,8 @@ impl Waits {
 
     /// Has a slot fetched, because it will be looked at soon. It need not exist any more.
     #[inline]
-    pub(crate) fn prefetch(&self, token: Token) {
-        if let Some(slot) = self.slots().get(token.index() as usize) {
+    pub(crate) fn prefetch(&self, index: u32) {
+        if let Some(slot) = self.slots().get(index as usize) {
             prefetch(slot);
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     runtime::{Core, StoredWaker},
     scope::reason::{CancelReason, ReasonKind},
 };
+use anyio_driver::prefetch;
 use std::{panic::Location, ptr};
 
 impl Scope {
@@ -81,10 +82,21 @@ impl Scope {
                     return false;
                 }
                 node.set(Flags::EFFECTIVE, true);
+                node.prefetch_behind(core);
                 core.cancel_waits(node);
                 true
             });
         });
+    }
+
+    /// Has fetched what the cancellation of the next siblings will touch. Those who wait have not been looked at for long.
+    #[inline]
+    fn prefetch_behind(&self, core: &Core) {
+        // SAFETY: siblings in the list are alive: see the contract.
+        if let Some(next) = unsafe { self.next.get().as_ref() } {
+            core.waits().prefetch(next.first_wait());
+            prefetch(next.next.get());
+        }
     }
 
     /// Unmarks the nodes below, down to shields and to those that are cancelled themselves.
