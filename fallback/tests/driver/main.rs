@@ -1,0 +1,9 @@
+//! The driver against real sockets, files and processes.
+
+mod address;
+mod cancelling;
+mod files;
+mod folder;
+mod harness;
+mod sockets;
+mod turning;

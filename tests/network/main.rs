@@ -1,0 +1,10 @@
+//! Sockets and listeners, and readers that are slow.
+
+mod listeners;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod slow_readers;
+mod tcp;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
+mod unix;
