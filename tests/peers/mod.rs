@@ -13,6 +13,8 @@ use std::{
     pin::{Pin, pin},
     sync::{Mutex, MutexGuard, PoisonError},
     task::Poll,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Two connected TCP streams.
@@ -101,9 +103,21 @@ pub(crate) fn raise_descriptor_limit() -> libc::rlim_t {
 }
 
 /// Keeps other tests of this binary from running, so that descriptors can be counted.
-pub(crate) fn lock() -> MutexGuard<'static, ()> {
-    static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock() -> MutexGuard<'static, usize> {
+    /// How many descriptors were open before the first test.
+    static LOCK: Mutex<usize> = Mutex::new(0);
+    let mut first = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    if *first == 0 {
+        *first = open_descriptors();
+    }
+    // A worker thread of the test before may hold on to what woke its run for a moment longer. What a failed test has left
+    // stays for good, however.
+    let limit = Instant::now() + Duration::from_secs(10);
+    while open_descriptors() > *first && Instant::now() < limit {
+        thread::yield_now();
+    }
+    *first = open_descriptors();
+    first
 }
 
 /// Runs a test on each back end, while no other test of this binary runs, and looks whether descriptors are left.
