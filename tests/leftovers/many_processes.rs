@@ -1,7 +1,7 @@
 //! Many processes, with nothing left of them.
 
 use crate::peers::{lock, open_descriptors};
-use anyio::{Backend, Builder, Result, process, sleep, task_group};
+use anyio::{Builder, Result, process, sleep, task_group, testing::test_backends};
 use std::{cell::Cell, io, time::Duration};
 
 /// Whether this program has a child, running or not reaped.
@@ -40,7 +40,7 @@ async fn run_many() -> Result<()> {
 #[test]
 fn two_thousand_children_leave_no_descriptor_and_no_zombie() {
     let _lock = lock();
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         Builder::new().backend(backend).run(run_many).unwrap().unwrap();
     }
 }

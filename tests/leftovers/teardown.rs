@@ -2,9 +2,10 @@
 
 use crate::peers::{Blackhole, Ticker, alone, lock, open_descriptors, poll_once, with_std_peer};
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel,
+    Builder, CancelScope, Error, Result, lowlevel,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sleep_forever, task_group,
+    testing::test_backends,
 };
 use std::{
     io::{Read, Write},
@@ -84,16 +85,16 @@ fn everything_in_flight_is_cancelled_at_once() {
 }
 
 /// Runs a test on each back end, while no other test of this binary runs.
-fn on_both(test: impl Fn(&Builder)) {
+fn on_each_backend(test: impl Fn(&Builder)) {
     let _lock = lock();
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         test(&Builder::new().backend(backend));
     }
 }
 
 #[test]
 fn a_panic_ends_a_run_while_everything_is_in_flight() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         let before = open_descriptors();
         let ended = catch_unwind(AssertUnwindSafe(|| {
             builder.run(async || everything_in_flight(async |_| panic!("in the midst of it")).await)
@@ -116,7 +117,7 @@ impl Drop for Bomb {
 
 #[test]
 fn a_panic_while_the_main_future_is_dropped_still_tears_the_run_down() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         let memory = Rc::<[u8]>::from(vec![7; 8 << 20]);
         let ended = catch_unwind(AssertUnwindSafe(|| {
             builder.run(async || {
@@ -137,7 +138,7 @@ fn a_panic_while_the_main_future_is_dropped_still_tears_the_run_down() {
 
 #[test]
 fn a_stream_that_outlives_its_run_is_closed_when_it_is_dropped() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         for in_flight in [false, true] {
             let (stream, mut peer) = builder
                 .run(async || {
@@ -159,7 +160,7 @@ fn a_stream_that_outlives_its_run_is_closed_when_it_is_dropped() {
 
 #[test]
 fn a_listener_that_outlives_its_run_closes_what_was_accepted_for_it() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         let (listener, mut client) = builder
             .run(async || {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -191,7 +192,7 @@ fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
 
 #[test]
 fn a_stream_with_a_receive_in_flight_is_of_no_use_to_another_run() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         let (stream, _peer) = builder
             .run(async || {
                 let (stream, peer) = with_std_peer().await.unwrap();
@@ -208,7 +209,7 @@ fn a_stream_with_a_receive_in_flight_is_of_no_use_to_another_run() {
 
 #[test]
 fn a_future_that_began_in_one_run_is_of_no_use_to_another() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         let (stream, _peer) = builder.run(async || with_std_peer().await.unwrap()).unwrap();
         let mut receive = Box::pin(stream.receive_into(vec![0; 10]));
         builder
@@ -244,7 +245,7 @@ fn streams_are_of_no_use_outside_of_a_run() {
 
 #[test]
 fn listeners_and_halves_that_outlive_their_run_are_closed() {
-    on_both(|builder| {
+    on_each_backend(|builder| {
         let before = open_descriptors();
         let left = builder
             .run(async || {

@@ -5,6 +5,7 @@ use anyio::{
     CancelScope, Error, ErrorGroup, Result,
     net::{TcpListener, TcpListenerOptions, TcpStream},
     sleep_forever, task_group,
+    testing::test_backends,
 };
 use socket2::SockRef;
 use std::{
@@ -290,7 +291,7 @@ async fn a_handlers_error_ends_serving_and_comes_out() -> Result<()> {
 #[test]
 #[ignore = "is run by another test, in a process of its own"]
 fn child_serves_when_descriptors_run_out() {
-    for backend in [anyio::Backend::Uring, anyio::Backend::Poll] {
+    for backend in test_backends() {
         anyio::testing::run_test(anyio::Builder::new(), backend, None, serve_when_descriptors_run_out);
     }
 }

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "no test binary needs all of it")]
 
 use anyio::{
-    Backend, Builder, Result, lowlevel,
+    Builder, Result, lowlevel,
     net::{TcpListener, TcpStream, UnixStream},
+    testing::test_backends,
 };
 use socket2::{Domain, Socket, Type};
 use std::{
@@ -128,7 +129,7 @@ pub(crate) fn alone(test: impl AsyncFn() -> Result<()>) {
 /// The same, with options.
 pub(crate) fn alone_with(builder: &Builder, test: impl AsyncFn() -> Result<()>) {
     let _lock = lock();
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let before = open_descriptors();
         anyio::testing::run_test(builder.clone(), backend, None, async || test().await);
         assert_eq!(open_descriptors(), before, "descriptors after a run on {backend}");

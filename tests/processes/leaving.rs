@@ -8,6 +8,7 @@ use anyio::{
     process::{self, Command},
     signal::Signal,
     task_group,
+    testing::test_backends,
 };
 use std::{
     cell::Cell,
@@ -195,7 +196,7 @@ async fn a_process_that_is_not_to_be_killed_goes_on_and_is_reaped() -> Result<()
 
 #[test]
 fn a_process_that_outlives_its_run_is_killed_when_it_is_dropped() {
-    for backend in [anyio::Backend::Uring, anyio::Backend::Poll] {
+    for backend in test_backends() {
         let builder = anyio::Builder::new().backend(backend);
         let process = builder.run(async || Command::new("sleep").arg("1000").spawn()).unwrap().unwrap();
         let pid = process.pid();

@@ -1,8 +1,8 @@
 //! Programs on several cores.
 
 use anyio::{
-    Backend, Builder, CancelScope, Core, Error, ErrorGroup, RemoteScope, Result, lowlevel, run_on_cores,
-    sleep, sleep_forever,
+    Builder, CancelScope, Core, Error, ErrorGroup, RemoteScope, Result, lowlevel, run_on_cores, sleep,
+    sleep_forever, testing::test_backends,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,10 +12,8 @@ use std::{
 };
 
 fn each_backend(test: impl Fn(Builder)) {
-    test(Builder::new().backend(Backend::Poll));
-    let uring = Builder::new().backend(Backend::Uring);
-    if uring.run(async || ()).is_ok() {
-        test(uring);
+    for backend in test_backends() {
+        test(Builder::new().backend(backend));
     }
 }
 
@@ -100,7 +98,9 @@ fn one_core_cancels_a_scope_on_another() {
         let ended: Result<_, ErrorGroup<Error>> =
             builder.run_on_cores(2, async |core: &Core| -> Result<bool> {
                 if core.index() == 0 {
-                    let remote = receiver.lock().unwrap().recv().unwrap();
+                    // Not for ever: the other core may not have begun.
+                    let limit = Duration::from_secs(20);
+                    let remote = receiver.lock().unwrap().recv_timeout(limit).unwrap();
                     return Ok(remote.cancel());
                 }
                 let scope = CancelScope::new();

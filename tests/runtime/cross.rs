@@ -279,15 +279,18 @@ async fn every_change_is_seen_by_who_waits_for_notifications() -> Result<()> {
     let changer = shared.clone();
     let backend = anyio::current_backend().unwrap();
     let thread = thread::spawn(move || {
-        Builder::new().backend(backend).run(async || -> Result<()> {
-            let (number, changed, seen) = &*changer;
+        let (number, changed, seen) = &*changer;
+        let ended = Builder::new().backend(backend).run(async || -> Result<()> {
             for _ in 0..1000 {
                 number.fetch_add(1, Ordering::Relaxed);
                 changed.notify();
                 seen.wait().await?;
             }
             Ok(())
-        })
+        });
+        // Had it not begun, the other would wait for ever.
+        changed.notify();
+        ended
     });
     let (number, changed, seen) = &*shared;
     for expected in 1..=1000 {

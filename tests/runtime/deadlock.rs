@@ -1,13 +1,15 @@
 //! Runs with a virtual clock in which nothing can happen any more, and such in which something still can.
 
 use anyio::{
-    Backend, Builder, CancelScope, Clock, Result, cross, current_time, foreign, fs, lowlevel, move_on_after,
+    Builder, CancelScope, Clock, Result, cross, current_time, foreign, fs, lowlevel, move_on_after,
     net::{TcpListener, TcpStream},
     sleep, sleep_forever,
     streams::memory,
     sync::{Event, Lock, Semaphore},
     task_group,
-    testing::{Deadlock, TaskKind, WaitReason, current_task, running_tasks, wait_all_tasks_blocked},
+    testing::{
+        Deadlock, TaskKind, WaitReason, current_task, running_tasks, test_backends, wait_all_tasks_blocked,
+    },
     to_thread,
 };
 use std::{
@@ -22,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs a program that comes to a deadlock, on each back end.
 fn deadlocks<T: std::fmt::Debug>(main: impl AsyncFn() -> T) -> Vec<Deadlock> {
-    let on_each = [Backend::Uring, Backend::Poll].into_iter().map(|backend| {
+    let on_each = test_backends().into_iter().map(|backend| {
         let builder = Builder::new()
             .backend(backend)
             .clock(Clock::Virtual)
@@ -222,7 +224,7 @@ fn a_deadlock_drops_what_the_program_holds() {
         })
         .await
     });
-    assert_eq!((found.len(), dropped.get()), (2, 4));
+    assert_eq!(dropped.get() as usize, 2 * found.len());
 }
 
 #[anyio::test(clock = "virtual")]

@@ -1,7 +1,10 @@
 //! Random programs of sleeps, time limits, shields and children, whose ends a simple model knows to the nanosecond. They run
 //! on a virtual clock.
 
-use anyio::{Backend, Builder, Clock, Error, Result, current_time, gather, move_on_after, shield, sleep};
+use anyio::{
+    Backend, Builder, Clock, Error, Result, current_time, gather, move_on_after, shield, sleep,
+    testing::test_backends,
+};
 use proptest::prelude::*;
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -101,7 +104,7 @@ proptest! {
     fn programs_end_at_the_very_moment_that_the_model_says(program in program(), limit in nanoseconds()) {
         // The outermost limit makes cancellations likely everywhere, and absorbs the last.
         let program = Program::MoveOn(limit, program.into());
-        for backend in [Backend::Uring, Backend::Poll] {
+        for backend in test_backends() {
             prop_assert_eq!(run(backend, &program), model(&program, 0, u64::MAX));
         }
     }

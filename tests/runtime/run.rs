@@ -4,7 +4,7 @@
 
 use anyio::{
     Backend, Builder, CancelScope, Error, Result, current_backend, lowlevel, move_on_after, sleep,
-    sleep_forever, task_group,
+    sleep_forever, task_group, testing::test_backends,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -23,12 +23,9 @@ async fn forever() -> Result<()> {
     Err(sleep_forever().await.into())
 }
 
-/// The back ends that this host offers.
 fn each_backend(test: impl Fn(Builder)) {
-    test(Builder::new().backend(Backend::Poll));
-    let uring = Builder::new().backend(Backend::Uring);
-    if uring.run(async || ()).is_ok() {
-        test(uring);
+    for backend in test_backends() {
+        test(Builder::new().backend(backend));
     }
 }
 

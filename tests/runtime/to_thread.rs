@@ -1,8 +1,11 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep, sync::CapacityLimiter,
-    task_group, testing::run_test, to_thread,
+    Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep,
+    sync::CapacityLimiter,
+    task_group,
+    testing::{run_test, test_backends},
+    to_thread,
 };
 use std::{
     cell::Cell,
@@ -18,7 +21,7 @@ use std::{
 };
 
 fn on_each_backend(test: impl AsyncFn() -> Result<()>) {
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         run_test(Builder::new(), backend, None, async || test().await);
     }
 }
@@ -89,7 +92,7 @@ fn in_a_cancelled_scope_the_function_never_runs() {
 
 #[test]
 fn a_panic_is_carried_over_to_the_caller() {
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let payload = catch_unwind(AssertUnwindSafe(|| {
             Builder::new().backend(backend).run(async || {
                 to_thread::run_sync(|| std::panic::resume_unwind(Box::new("from the thread"))).await
@@ -349,7 +352,7 @@ fn an_abandoned_call_keeps_the_token_of_its_own_limiter_until_its_thread_ends() 
 fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
     let limiter = Rc::new(CapacityLimiter::new(1));
     let mut held = Vec::new();
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let (release, released) = mpsc::channel::<()>();
         held.push(release);
         run_test(Builder::new(), backend, None, async || -> Result<()> {

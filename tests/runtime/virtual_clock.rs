@@ -1,20 +1,20 @@
 //! Runs with a virtual clock: time passes only when nothing else can happen, and then at once.
 
 use anyio::{
-    Backend, Builder, CancelScope, Clock, Error, Path, Result, cross, current_effective_deadline,
-    current_time, fail_after, fs, lowlevel, move_on_after, move_on_at,
+    Builder, CancelScope, Clock, Error, Path, Result, cross, current_effective_deadline, current_time,
+    fail_after, fs, lowlevel, move_on_after, move_on_at,
     net::{TcpListener, TcpStream},
     process::{self, Command, Stdio},
     shield, sleep, sleep_forever, sleep_until,
     streams::memory,
     sync::Event,
     task_group,
-    testing::wait_all_tasks_blocked,
+    testing::{test_backends, wait_all_tasks_blocked},
     to_thread,
 };
 use std::{
     cell::RefCell,
-    io::Write as _,
+    io::{Read as _, Write as _},
     rc::Rc,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -337,31 +337,33 @@ async fn a_receive_for_which_nobody_waits_does_not_hold_time_back() -> Result<()
 
 #[test]
 fn the_threshold_is_the_real_time_that_others_have() {
-    for backend in [Backend::Uring, Backend::Poll] {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let run = |threshold| {
+    for backend in test_backends() {
+        // Connects to this process, so nobody has to wait for a run that may not begin.
+        let received = |threshold, answer: fn(std::net::TcpStream)| {
             let builder = Builder::new().backend(backend).clock(Clock::Virtual).autojump_threshold(threshold);
             let received = builder.run(async || {
-                let stream = TcpStream::connect(address).await?;
+                let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+                let stream = TcpStream::connect(listener.local_addr()?).await?;
+                let (peer, _) = listener.accept()?;
+                let answering = std::thread::spawn(move || answer(peer));
                 let before = current_time();
                 let received = move_on_after(HOUR, stream.receive()).await?.flatten();
-                anyio::Ok((received.map(|chunk| chunk.to_vec()), current_time() - before))
+                anyio::Ok((received.map(|chunk| chunk.to_vec()), current_time() - before, answering))
             });
-            received.unwrap().unwrap()
-        };
-        std::thread::scope(|threads| {
-            let answering = threads.spawn(|| {
-                let (mut patient, _) = listener.accept().unwrap();
-                std::thread::sleep(Duration::from_millis(30));
-                patient.write_all(b"late").unwrap();
-                // The second one is never answered.
-                listener.accept().unwrap()
-            });
-            assert_eq!(run(HOUR), (Some(b"late".to_vec()), Duration::ZERO));
-            assert_eq!(run(Duration::ZERO), (None, HOUR));
+            let (received, passed, answering) = received.unwrap().unwrap();
             answering.join().unwrap();
+            (received, passed)
+        };
+        let late = received(HOUR, |mut peer| {
+            std::thread::sleep(Duration::from_millis(30));
+            peer.write_all(b"late").unwrap();
         });
+        assert_eq!(late, (Some(b"late".to_vec()), Duration::ZERO));
+        let never = received(Duration::ZERO, |mut peer| {
+            // Until the other side has gone.
+            let _ = peer.read(&mut [0]);
+        });
+        assert_eq!(never, (None, HOUR));
     }
 }
 
@@ -443,7 +445,7 @@ async fn other_threads_are_waited_for_where_there_is_no_time_to_pass() -> Result
 
 #[test]
 fn each_run_begins_its_own_time_with_the_real_one() {
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let builder = Builder::new().backend(backend).clock(Clock::Virtual);
         for _ in 0..2 {
             let real = Instant::now();
@@ -513,7 +515,7 @@ async fn ten_thousand_sleepers_wake_at_their_very_moments() -> Result<()> {
 
 #[test]
 fn each_core_has_a_virtual_clock_of_its_own() {
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let builder = Builder::new().backend(backend).clock(Clock::Virtual);
         let (sender, receiver) = cross::channel(1);
         let slept = builder.run_on_cores(2, async |core: &anyio::Core| -> Result<Duration> {

@@ -4,6 +4,7 @@ use anyio::{
     Builder, CancelScope, Core, Error, ErrorGroup, Result, shield,
     signal::{Signal, receiver},
     sleep_forever,
+    testing::test_backends,
 };
 use std::{
     env,
@@ -67,9 +68,10 @@ fn say(line: &str) {
     io::stdout().flush().unwrap();
 }
 
-fn on_both(test: impl Fn(&str)) {
-    test("uring");
-    test("poll");
+fn on_each_backend(test: impl Fn(&str)) {
+    for backend in test_backends() {
+        test(&backend.to_string());
+    }
 }
 
 /// Waits, says so, and gives its cancellation.
@@ -98,7 +100,7 @@ fn program_that_cleans_up() {
 
 #[test]
 fn the_first_interrupt_cancels_the_main_task_which_cleans_up() {
-    on_both(|backend| {
+    on_each_backend(|backend| {
         let mut program = Program::start("interrupt::program_that_cleans_up", backend, false);
         assert_eq!(program.line(), "ready");
         program.interrupt();
@@ -122,7 +124,7 @@ fn program_that_does_not_end() {
 
 #[test]
 fn the_second_interrupt_ends_the_process() {
-    on_both(|backend| {
+    on_each_backend(|backend| {
         let mut program = Program::start("interrupt::program_that_does_not_end", backend, false);
         for _ in 0..2 {
             assert_eq!(program.line(), "ready");
@@ -143,7 +145,7 @@ fn program_on_several_cores() {
 
 #[test]
 fn an_interrupt_cancels_every_core() {
-    on_both(|backend| {
+    on_each_backend(|backend| {
         let mut program = Program::start("interrupt::program_on_several_cores", backend, false);
         assert_eq!(program.line(), "ready");
         assert_eq!(program.line(), "ready");
@@ -174,7 +176,7 @@ fn program_with_a_receiver() {
 
 #[test]
 fn a_receiver_gets_interrupts_in_place_of_the_run() {
-    on_both(|backend| {
+    on_each_backend(|backend| {
         let mut program = Program::start("interrupt::program_with_a_receiver", backend, false);
         for _ in 0..4 {
             assert_eq!(program.line(), "ready");
@@ -211,7 +213,7 @@ fn the_default_effect_stays_where_no_run_handles_interrupts() {
         "interrupt::program_that_runs_on_a_thread_without_saying_so",
         "interrupt::program_whose_run_is_over",
     ] {
-        on_both(|backend| {
+        on_each_backend(|backend| {
             let mut program = Program::start(test, backend, false);
             assert_eq!(program.line(), "ready");
             program.interrupt();
@@ -239,7 +241,7 @@ fn program_that_ignores_interrupts() {
 
 #[test]
 fn an_ignored_interrupt_stays_ignored() {
-    on_both(|backend| {
+    on_each_backend(|backend| {
         let mut program = Program::start("interrupt::program_that_ignores_interrupts", backend, true);
         assert_eq!(program.line(), "went on");
         assert!(program.end().success());

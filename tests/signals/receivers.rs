@@ -1,12 +1,12 @@
 //! Receiving signals. Each test has one of its own.
 
 use anyio::{
-    Backend, Builder, CancelScope, Core, Error, ErrorGroup, Result,
+    Builder, CancelScope, Core, Error, ErrorGroup, Result,
     lowlevel::checkpoint,
     run_on_cores,
     signal::{Signal, receiver},
     task_group,
-    testing::run_test,
+    testing::{run_test, test_backends},
 };
 use std::{cell::Cell, future::Future, io, mem, process, ptr, sync::Barrier, thread, time::Duration};
 
@@ -36,15 +36,15 @@ fn disposition(signal: Signal) -> usize {
     }
 }
 
-fn on_both<F: Future<Output = Result<()>>>(test: impl Fn() -> F) {
-    for backend in [Backend::Uring, Backend::Poll] {
+fn on_each_backend<F: Future<Output = Result<()>>>(test: impl Fn() -> F) {
+    for backend in test_backends() {
         run_test(Builder::new(), backend, None, async || test().await);
     }
 }
 
 #[test]
 fn signals_from_a_thread_arrive_in_order() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let (first, second) = (real_time(2), real_time(1));
         let signals = receiver(&[first, second])?;
         thread::spawn(move || {
@@ -61,7 +61,7 @@ fn signals_from_a_thread_arrive_in_order() {
 
 #[test]
 fn a_signal_wakes_who_waits() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let signal = real_time(3);
         let signals = receiver(&[signal])?;
         let thread = thread::spawn({
@@ -76,7 +76,7 @@ fn a_signal_wakes_who_waits() {
 
 #[test]
 fn repeats_are_merged_until_they_are_received() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let (signal, last) = (real_time(4), real_time(5));
         let signals = receiver(&[signal, last, signal])?;
         for repeated in [signal, signal, last, signal] {
@@ -92,7 +92,7 @@ fn repeats_are_merged_until_they_are_received() {
 
 #[test]
 fn each_of_several_receivers_gets_every_signal() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let (signal, other) = (real_time(6), real_time(7));
         let (one, two) = (receiver(&[signal])?, receiver(&[signal, other])?);
         send(signal);
@@ -109,7 +109,7 @@ fn each_of_several_receivers_gets_every_signal() {
 
 #[test]
 fn each_signal_goes_to_one_of_several_waiters() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let (first, second) = (real_time(8), real_time(9));
         let signals = receiver(&[first, second])?;
         let (sum, signals) = (Cell::new(0), &signals);
@@ -136,7 +136,7 @@ fn each_signal_goes_to_one_of_several_waiters() {
 fn what_a_signal_did_before_comes_back_with_the_end_of_the_last_receiver() {
     extern "C" fn own(_: i32) {}
     let own: extern "C" fn(i32) = own;
-    on_both(|| async move {
+    on_each_backend(|| async move {
         for (signal, before) in
             [(real_time(10), libc::SIG_DFL), (real_time(11), libc::SIG_IGN), (real_time(12), own as usize)]
         {
@@ -157,7 +157,7 @@ fn what_a_signal_did_before_comes_back_with_the_end_of_the_last_receiver() {
 
 #[test]
 fn what_others_set_meanwhile_is_left_alone() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let signal = real_time(13);
         let signals = receiver(&[signal])?;
         // SAFETY: ignoring a signal calls no code.
@@ -172,7 +172,7 @@ fn what_others_set_meanwhile_is_left_alone() {
 
 #[test]
 fn signals_that_cannot_be_caught_are_refused_by_name() {
-    on_both(|| async {
+    on_each_backend(|| async {
         for signal in [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGSEGV] {
             let error = receiver(&[real_time(14), signal]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
@@ -189,7 +189,7 @@ fn signals_that_cannot_be_caught_are_refused_by_name() {
 
 #[test]
 fn a_cancelled_scope_ends_the_wait_and_loses_no_signal() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let signal = real_time(15);
         let signals = receiver(&[signal])?;
         let scope = CancelScope::new();
@@ -215,7 +215,7 @@ fn a_cancelled_scope_ends_the_wait_and_loses_no_signal() {
 
 #[test]
 fn opening_in_a_cancelled_scope_does_not_swallow_the_cancellation() {
-    on_both(|| async {
+    on_each_backend(|| async {
         let scope = CancelScope::new();
         scope.cancel();
         let received = scope
@@ -259,7 +259,7 @@ fn a_receiver_of_another_run_is_closed() {
 fn receivers_are_opened_and_closed_while_signals_pour_in() {
     let signal = real_time(19);
     let _keeps_it_harmless = anyio::run(async || receiver(&[signal]).unwrap());
-    on_both(|| async move {
+    on_each_backend(|| async move {
         let done = std::sync::atomic::AtomicBool::new(false);
         let sent = thread::scope(|threads| {
             let sender = threads.spawn(|| {
