@@ -71,6 +71,18 @@ impl Harness {
         }
     }
 
+    /// What a turn has brought for this operation.
+    pub(crate) fn take(&mut self, token: Token) -> Option<Completion> {
+        self.arrived.remove(&token)
+    }
+
+    /// The answer of the operation that was submitted last, if it was done at once.
+    pub(crate) fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        let answer = self.driver.take_answer(token)?;
+        self.free.push(token.index());
+        Some(answer)
+    }
+
     pub(crate) fn result(&mut self, token: Token) -> io::Result<u32> {
         self.completion(token).result()
     }

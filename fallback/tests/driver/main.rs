@@ -2,6 +2,7 @@
 
 mod address;
 mod cancelling;
+mod fairness;
 mod files;
 mod folder;
 mod harness;
