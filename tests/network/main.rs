@@ -1,5 +1,6 @@
 //! Sockets and listeners, and readers that are slow.
 
+mod fairness;
 mod listeners;
 #[path = "../peers/mod.rs"]
 mod peers;
