@@ -1,7 +1,7 @@
 //! A run on the process's main thread handles Ctrl-C unasked. Tests of the usual kind run on other threads, so this is a
 //! program without them, which runs itself.
 
-use anyio::{Error, sleep_forever};
+use anyio::{Error, sleep_forever, testing::test_backends};
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -19,10 +19,10 @@ fn main() {
         assert!(matches!(result, Err(Error::Cancelled(_))));
         return;
     }
-    for backend in ["uring", "poll"] {
+    for backend in test_backends() {
         let mut child = Command::new(env::current_exe().unwrap())
             .env(IS_CHILD, "1")
-            .env("ANYIO_BACKEND", backend)
+            .env("ANYIO_BACKEND", backend.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -28,6 +28,8 @@ mod prefetch;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_prefetch.rs"]
 mod prefetch;
+#[doc(hidden)]
+pub mod testing;
 mod token;
 mod traits;
 mod unpark;

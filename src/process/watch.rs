@@ -55,11 +55,11 @@ unsafe impl Payload for Readable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Backend, Builder, process::Command};
+    use crate::{Builder, process::Command, testing::test_backends};
 
     #[test]
     fn a_descriptor_tells_the_end_of_its_process() {
-        for backend in [Backend::Uring, Backend::Poll] {
+        for backend in test_backends() {
             Builder::new()
                 .backend(backend)
                 .run(async || -> Result<()> {

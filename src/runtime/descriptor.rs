@@ -144,11 +144,11 @@ unsafe impl Payload for Close {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Backend, Builder};
+    use crate::{Builder, testing::test_backends};
 
     #[test]
     fn a_descriptor_is_closed_when_awaited_when_dropped_and_when_never_polled() {
-        for backend in [Backend::Uring, Backend::Poll] {
+        for backend in test_backends() {
             let readers = Builder::new().backend(backend).run(async || {
                 let mut readers = Vec::new();
                 for way in 0..3 {

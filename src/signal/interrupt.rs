@@ -65,11 +65,11 @@ fn is_main_thread() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Backend, Builder, ReasonKind, Scope, runtime::Core, sleep_forever};
+    use crate::{Builder, ReasonKind, Scope, runtime::Core, sleep_forever, testing::test_backends};
 
     #[test]
     fn an_interrupt_is_the_reason_of_the_cancellation() {
-        for backend in [Backend::Uring, Backend::Poll] {
+        for backend in test_backends() {
             let reason = Builder::new().backend(backend).handle_interrupt(true).run(async || {
                 // SAFETY: the run handles the first signal of this kind.
                 unsafe { libc::raise(libc::SIGINT) };

@@ -4,10 +4,18 @@ use crate::{
     lowlevel::RunStatistics,
     runtime::{Backend, Builder, Deadlock},
 };
+use anyio_driver::testing::{SELECTION, selects};
 use std::{env, fmt::Debug, io};
 
-/// The environment variable that names the back ends to test on.
-const BACKENDS: &str = "ANYIO_TEST_BACKENDS";
+/// The back ends to run tests on, as `#[anyio::test]` does: both, unless the environment names some.
+///
+/// # Panics
+/// If the environment names what is no back end.
+pub fn test_backends() -> Vec<Backend> {
+    let mut backends = vec![Backend::Uring, Backend::Poll];
+    backends.retain(|backend| is_selected(*backend));
+    backends
+}
 
 /// What a test may give.
 pub trait Verdict {
@@ -40,10 +48,10 @@ pub fn run_test<V: Verdict>(
     expected: Option<&str>,
     test: impl AsyncFnOnce() -> V,
 ) {
-    if is_selected(backend, env::var(BACKENDS).ok().as_deref()) {
+    if is_selected(backend) {
         return run_selected(builder, backend, test);
     }
-    log::info!("{BACKENDS} leaves out a test on {backend}");
+    log::info!("{SELECTION} leaves out a test on {backend}");
     if let Some(text) = expected {
         panic!("left out, or else: {text}");
     }
@@ -59,7 +67,7 @@ fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl Async
         Err(error) if is_deadlock(&error) => panic!("{error}"),
         Err(error) => panic!(
             "this host does not offer the back end {backend:?}, so the test did not run: {error}\n\
-             ({BACKENDS} names the back ends to test on, as in {BACKENDS}=poll)"
+             ({SELECTION} names the back ends to test on, as in {SELECTION}=poll)"
         ),
     }
 }
@@ -68,12 +76,17 @@ fn is_deadlock(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Deadlock>())
 }
 
-fn is_selected(backend: Backend, selection: Option<&str>) -> bool {
-    let Some(names) = selection.filter(|names| !names.is_empty()) else { return true };
-    names.split(',').any(|name| match name.trim().parse::<Backend>() {
-        Ok(selected) => selected == backend || selected == Backend::Auto,
-        Err(error) => panic!("{BACKENDS}: {error}"),
-    })
+fn is_selected(backend: Backend) -> bool {
+    is_among(backend, env::var(SELECTION).ok().as_deref())
+}
+
+fn is_among(backend: Backend, names: Option<&str>) -> bool {
+    for name in names.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if let Err(error) = name.parse::<Backend>() {
+            panic!("{SELECTION}: {error}");
+        }
+    }
+    selects(names, &backend.to_string())
 }
 
 #[track_caller]
@@ -97,17 +110,15 @@ mod tests {
 
     #[test]
     fn the_environment_selects_back_ends() {
-        assert!(is_selected(Backend::Uring, None) && is_selected(Backend::Poll, Some("")));
-        assert!(is_selected(Backend::Poll, Some("poll")) && !is_selected(Backend::Uring, Some("poll")));
-        assert!(
-            is_selected(Backend::Uring, Some("poll, uring")) && is_selected(Backend::Uring, Some("auto"))
-        );
+        assert!(is_among(Backend::Uring, None) && is_among(Backend::Poll, Some("")));
+        assert!(is_among(Backend::Poll, Some("poll")) && !is_among(Backend::Uring, Some("poll")));
+        assert!(is_among(Backend::Uring, Some("poll, uring")) && is_among(Backend::Uring, Some("auto")));
     }
 
     #[test]
     #[should_panic(expected = "no back end is called \"epoll\"")]
     fn an_unknown_name_in_the_environment_is_no_silent_pass() {
-        is_selected(Backend::Poll, Some("epoll"));
+        is_among(Backend::Poll, Some("epoll"));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the tests of files share.
 
-use anyio::{Backend, Builder, Result, testing::run_test};
+use anyio::{
+    Builder, Result,
+    testing::{run_test, test_backends},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -36,7 +39,7 @@ impl Drop for Folder {
 
 /// Runs a test with a folder of its own, once on each back end.
 pub(crate) fn on_each_backend(test: impl AsyncFn(&Folder) -> Result<()>) {
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let folder = Folder::new();
         run_test(Builder::new(), backend, None, async || test(&folder).await);
     }

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "no test binary needs all of it")]
 
 use anyio::{
-    Backend, Builder, Result, lowlevel,
+    Builder, Result, lowlevel,
     net::{TcpListener, TcpStream, UnixStream},
+    testing::test_backends,
 };
 use socket2::{Domain, Socket, Type};
 use std::{
@@ -13,6 +14,8 @@ use std::{
     pin::{Pin, pin},
     sync::{Mutex, MutexGuard, PoisonError},
     task::Poll,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Two connected TCP streams.
@@ -101,9 +104,21 @@ pub(crate) fn raise_descriptor_limit() -> libc::rlim_t {
 }
 
 /// Keeps other tests of this binary from running, so that descriptors can be counted.
-pub(crate) fn lock() -> MutexGuard<'static, ()> {
-    static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock() -> MutexGuard<'static, usize> {
+    /// How many descriptors were open before the first test.
+    static LOCK: Mutex<usize> = Mutex::new(0);
+    let mut first = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    if *first == 0 {
+        *first = open_descriptors();
+    }
+    // A worker thread of the test before may hold on to what woke its run for a moment longer. What a failed test has left
+    // stays for good, however.
+    let limit = Instant::now() + Duration::from_secs(10);
+    while open_descriptors() > *first && Instant::now() < limit {
+        thread::yield_now();
+    }
+    *first = open_descriptors();
+    first
 }
 
 /// Runs a test on each back end, while no other test of this binary runs, and looks whether descriptors are left.
@@ -114,7 +129,7 @@ pub(crate) fn alone(test: impl AsyncFn() -> Result<()>) {
 /// The same, with options.
 pub(crate) fn alone_with(builder: &Builder, test: impl AsyncFn() -> Result<()>) {
     let _lock = lock();
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let before = open_descriptors();
         anyio::testing::run_test(builder.clone(), backend, None, async || test().await);
         assert_eq!(open_descriptors(), before, "descriptors after a run on {backend}");

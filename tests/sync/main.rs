@@ -4,5 +4,7 @@ mod capacity_limiter;
 mod condition;
 mod event;
 mod lock;
+mod models;
 mod others;
+mod random_programs;
 mod semaphore;

@@ -181,9 +181,10 @@ impl Drop for Entries {
 mod tests {
     use super::*;
 
-    fn two_buffers(ring: &IoUring) -> BufferRing {
+    fn two_buffers(ring: &io::Result<IoUring>) -> BufferRing {
         // Without a kernel that knows such rings, one that nobody takes buffers from will do.
-        BufferRing::register(ring, 64, 2).unwrap_or_else(|_| {
+        let registered = ring.as_ref().ok().and_then(|ring| BufferRing::register(ring, 64, 2).ok());
+        registered.unwrap_or_else(|| {
             let mut entries = Entries::new(2);
             entries.tail = 2;
             BufferRing { pool: BufferPool::new(64, 2), entries: Some(entries), filled: vec![0; 2] }
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "buffer 1 was not received with 0 bytes")]
     fn a_buffer_that_no_completion_named_cannot_be_taken() {
-        let ring = IoUring::new(1).unwrap();
+        let ring = IoUring::new(1);
         let mut buffers = two_buffers(&ring);
         buffers.note_filled(1, 3);
         drop(buffers.take(BufferId(1), 3));
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn dropped_chunks_go_back_into_the_ring() {
-        let ring = IoUring::new(1).unwrap();
+        let ring = IoUring::new(1);
         let mut buffers = two_buffers(&ring);
         let tail = |buffers: &BufferRing| buffers.entries.as_ref().unwrap().tail;
         buffers.note_filled(1, 3);

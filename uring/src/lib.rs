@@ -8,6 +8,16 @@
 //! On other systems than Linux this crate is empty.
 #![cfg(target_os = "linux")]
 
+/// Ends a test whose ring the environment leaves out, as it does those of anyio itself.
+#[cfg(test)]
+macro_rules! skip_unless_selected {
+    () => {
+        if !anyio_driver::testing::is_selected("uring") {
+            return;
+        }
+    };
+}
+
 mod buffer_ring;
 mod driver;
 mod entry;

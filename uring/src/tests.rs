@@ -67,6 +67,7 @@ fn answer(driver: &UringDriver, token: Token, result: i32) -> bool {
 
 #[test]
 fn a_cancel_that_was_not_found_is_repeated_even_by_a_turn_that_would_wait_for_ever() {
+    skip_unless_selected!();
     let (mut driver, token, _left, _buffer) = cancel_that_missed(1);
     let completion = loop {
         if let [completion] = turn(&mut driver, Wait::Forever)[..] {
@@ -79,6 +80,7 @@ fn a_cancel_that_was_not_found_is_repeated_even_by_a_turn_that_would_wait_for_ev
 
 #[test]
 fn a_cancel_that_was_not_found_is_not_repeated_after_the_operation_has_ended() {
+    skip_unless_selected!();
     let (mut driver, token, mut left, _buffer) = cancel_that_missed(1);
     left.write_all(b"done").unwrap();
     // This turn both repeats the cancel and takes the completion, whichever is first.
@@ -95,6 +97,7 @@ fn a_cancel_that_was_not_found_is_not_repeated_after_the_operation_has_ended() {
 
 #[test]
 fn an_operation_that_is_about_to_end_is_waited_for() {
+    skip_unless_selected!();
     let (mut driver, token, _left, _buffer) = cancel_that_missed(0);
     driver.tracker.take_cancel(token, -libc::EALREADY);
     driver.tracker.take_cancel(token, 0);
@@ -105,6 +108,7 @@ fn an_operation_that_is_about_to_end_is_waited_for() {
 
 #[test]
 fn an_interrupted_operation_counts_as_cancelled_only_if_that_was_asked_for() {
+    skip_unless_selected!();
     for (asked, result) in [(true, -libc::ECANCELED), (false, -libc::EINTR)] {
         let mut driver = UringDriver::new(&Options::default()).unwrap();
         let token = Token::new(0, 0);
@@ -121,6 +125,7 @@ fn an_interrupted_operation_counts_as_cancelled_only_if_that_was_asked_for() {
 
 #[test]
 fn a_completion_of_an_old_generation_is_counted_and_touches_nothing() {
+    skip_unless_selected!();
     let mut driver = UringDriver::new(&Options::default()).unwrap();
     let token = Token::new(3, 8);
     let (mut left, right) = UnixStream::pair().unwrap();
@@ -138,6 +143,7 @@ fn a_completion_of_an_old_generation_is_counted_and_touches_nothing() {
 
 #[test]
 fn a_close_that_the_kernel_dropped_is_done_by_the_driver() {
+    skip_unless_selected!();
     let mut driver = UringDriver::new(&Options::default()).unwrap();
     let (mut left, right) = UnixStream::pair().unwrap();
     let number = std::os::fd::IntoRawFd::into_raw_fd(right);
@@ -151,6 +157,7 @@ fn a_close_that_the_kernel_dropped_is_done_by_the_driver() {
 
 #[test]
 fn a_close_that_fails_is_counted() {
+    skip_unless_selected!();
     let mut driver = UringDriver::new(&Options::default()).unwrap();
     let token = Token::new(0, 0).with_kind(kind::CLOSE);
     driver.push_quiet(opcode::Close::new(Fd(-1)).build(), token);
@@ -160,6 +167,7 @@ fn a_close_that_fails_is_counted() {
 
 #[test]
 fn the_driver_keeps_its_promises_with_each_set_of_flags() {
+    skip_unless_selected!();
     for first in 0..STEPS.len() {
         for skip_success in [true, false] {
             let options = Options { entries: 8, ..Options::default() };

@@ -18,6 +18,7 @@ fn chunk(harness: &mut Harness, completion: Completion) -> Chunk {
 
 #[test]
 fn a_pooled_receive_names_its_buffer() {
+    skip_unless_selected!();
     let Some(mut harness) = few_buffers() else { return };
     let (mut left, right) = tcp_pair();
     // More than there are buffers, so that each must go back.
@@ -33,6 +34,7 @@ fn a_pooled_receive_names_its_buffer() {
 
 #[test]
 fn a_multishot_receive_goes_on_until_the_end_of_the_stream() {
+    skip_unless_selected!();
     let Some(mut harness) = few_buffers() else { return };
     let (mut left, right) = pair();
     let token = harness.submit(Op::ReceiveMultishot { fd: right.as_raw_fd() });
@@ -51,6 +53,7 @@ fn a_multishot_receive_goes_on_until_the_end_of_the_stream() {
 
 #[test]
 fn a_multishot_receive_ends_when_buffers_run_out_and_no_byte_is_lost() {
+    skip_unless_selected!();
     let Some(mut harness) = few_buffers() else { return };
     let (mut left, right) = tcp_pair();
     let token = harness.submit(Op::ReceiveMultishot { fd: right.as_raw_fd() });
@@ -77,6 +80,7 @@ fn a_multishot_receive_ends_when_buffers_run_out_and_no_byte_is_lost() {
 
 #[test]
 fn a_cancelled_multishot_receive_hands_out_what_came_before() {
+    skip_unless_selected!();
     let Some(mut harness) = few_buffers() else { return };
     let (mut left, right) = pair();
     let token = harness.submit(Op::ReceiveMultishot { fd: right.as_raw_fd() });
@@ -104,6 +108,7 @@ fn a_cancelled_multishot_receive_hands_out_what_came_before() {
 
 #[test]
 fn a_chunk_outlives_the_driver() {
+    skip_unless_selected!();
     let Some(mut harness) = few_buffers() else { return };
     let (mut left, right) = pair();
     let token = harness.submit(Op::ReceivePooled { fd: right.as_raw_fd() });
@@ -116,6 +121,7 @@ fn a_chunk_outlives_the_driver() {
 
 #[test]
 fn without_buffers_pooled_receives_are_unsupported() {
+    skip_unless_selected!();
     let mut harness = Harness::with(&Options { buffers: 0, ..Options::default() });
     let (_left, right) = pair();
     let token = harness.submit(Op::ReceivePooled { fd: right.as_raw_fd() });

@@ -11,6 +11,7 @@ use std::{
 
 #[test]
 fn what_is_cancelled_while_queued_never_reaches_the_kernel() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     harness.turn();
     let enters = harness.driver.statistics().enters;
@@ -28,6 +29,7 @@ fn what_is_cancelled_while_queued_never_reaches_the_kernel() {
 
 #[test]
 fn what_is_cancelled_in_flight_completes_once_and_keeps_its_data() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     let mut buffer = [0; 4];
@@ -44,6 +46,7 @@ fn what_is_cancelled_in_flight_completes_once_and_keeps_its_data() {
 
 #[test]
 fn a_late_cancel_does_nothing() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let token = harness.submit(Op::Nop {});
     assert_eq!(harness.next(token).result, 0);
@@ -59,6 +62,7 @@ fn a_late_cancel_does_nothing() {
 
 #[test]
 fn a_success_that_raced_with_the_cancel_stays_one() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     let mut buffer = [0; 4];
@@ -76,6 +80,7 @@ fn a_success_that_raced_with_the_cancel_stays_one() {
 
 #[test]
 fn ten_thousand_operations_on_a_queue_of_eight_are_cancelled_in_one_go() {
+    skip_unless_selected!();
     let options = Options { entries: 8, completion_entries: Some(16), ..Options::default() };
     for turn_between in [false, true] {
         let mut harness = Harness::with(&options);
@@ -102,6 +107,7 @@ fn ten_thousand_operations_on_a_queue_of_eight_are_cancelled_in_one_go() {
 
 #[test]
 fn a_close_is_not_cancelled() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, right) = pair();
     let fd = std::os::fd::IntoRawFd::into_raw_fd(left);
@@ -114,6 +120,7 @@ fn a_close_is_not_cancelled() {
 
 #[test]
 fn a_turn_waits_as_long_as_it_is_told_and_no_longer() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (_left, right) = pair();
     let mut buffer = [0; 4];

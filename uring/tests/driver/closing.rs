@@ -10,6 +10,7 @@ use std::{
 
 #[test]
 fn a_descriptor_is_closed_by_the_next_turn() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     harness.driver.close(OwnedFd::from(right));
@@ -21,6 +22,7 @@ fn a_descriptor_is_closed_by_the_next_turn() {
 
 #[test]
 fn dropping_the_driver_closes_what_it_was_given() {
+    skip_unless_selected!();
     let mut harness = Harness::with(&Options { entries: 8, ..Options::default() });
     let (lefts, rights): (Vec<_>, Vec<_>) = (0..100).map(|_| pair()).unzip();
     for right in rights {
@@ -34,6 +36,7 @@ fn dropping_the_driver_closes_what_it_was_given() {
 
 #[test]
 fn what_is_queued_when_the_driver_is_dropped_does_not_happen() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, mut right) = pair();
     harness.submit(crate::harness::send(&left, b"never"));
@@ -50,6 +53,7 @@ fn what_is_queued_when_the_driver_is_dropped_does_not_happen() {
 
 #[test]
 fn operations_in_flight_end_after_the_driver_although_it_can_be_woken_still() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     // The kernel may use it until the peer has seen the end, so it is leaked.
@@ -68,6 +72,7 @@ fn operations_in_flight_end_after_the_driver_although_it_can_be_woken_still() {
 
 #[test]
 fn closing_a_descriptor_in_vain_is_counted() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (_left, right) = pair();
     let number = right.into_raw_fd();
@@ -79,6 +84,7 @@ fn closing_a_descriptor_in_vain_is_counted() {
 
 #[test]
 fn a_threads_places_for_ring_descriptors_are_given_back() {
+    skip_unless_selected!();
     let options = Options { entries: 4, buffers: 4, ..Options::default() };
     let uses_place = || Harness::with(&options).uses("registered ring descriptor");
     if uses_place() {

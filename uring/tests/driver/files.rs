@@ -54,6 +54,7 @@ fn read(fd: &OwnedFd, buffer: &mut [u8], offset: Option<u64>) -> Op {
 
 #[test]
 fn a_file_is_written_and_read_at_positions_and_at_its_cursor() {
+    skip_unless_selected!();
     let (mut harness, folder) = (Harness::new(), Folder::new("positions"));
     let path = folder.path("file");
     let file = open(&mut harness, &path, libc::O_RDWR | libc::O_CREAT).unwrap();
@@ -73,6 +74,7 @@ fn a_file_is_written_and_read_at_positions_and_at_its_cursor() {
 
 #[test]
 fn several_pieces_are_written_and_read_in_one_go() {
+    skip_unless_selected!();
     let (mut harness, folder) = (Harness::new(), Folder::new("pieces"));
     let file = open(&mut harness, &folder.path("file"), libc::O_RDWR | libc::O_CREAT).unwrap();
     let piece =
@@ -91,6 +93,7 @@ fn several_pieces_are_written_and_read_in_one_go() {
 
 #[test]
 fn status_length_and_advice() {
+    skip_unless_selected!();
     let (mut harness, folder) = (Harness::new(), Folder::new("status"));
     let path = folder.path("file");
     let file = open(&mut harness, &path, libc::O_RDWR | libc::O_CREAT).unwrap();
@@ -117,6 +120,7 @@ fn status_length_and_advice() {
 
 #[test]
 fn names_are_made_changed_and_removed() {
+    skip_unless_selected!();
     let (mut harness, folder) = (Harness::new(), Folder::new("names"));
     let kinds = [OpKind::MakeDirectory, OpKind::Link, OpKind::SymbolicLink, OpKind::Rename, OpKind::Unlink];
     if !kinds.iter().all(|&kind| harness.driver.supports(kind)) {
@@ -149,6 +153,7 @@ fn names_are_made_changed_and_removed() {
 
 #[test]
 fn bytes_are_spliced_from_a_file_into_a_pipe() {
+    skip_unless_selected!();
     let (mut harness, folder) = (Harness::new(), Folder::new("splice"));
     fs::write(folder.path("file"), "0123456789").unwrap();
     let file = open(&mut harness, &folder.path("file"), libc::O_RDONLY).unwrap();

@@ -6,6 +6,7 @@ use std::{io::Write, os::fd::OwnedFd};
 
 #[test]
 fn a_forked_child_is_refused_and_disturbs_nothing() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     let spare = OwnedFd::from(pair().0);

@@ -1,6 +1,15 @@
 //! The driver against real sockets, files and processes.
 #![cfg(target_os = "linux")]
 
+/// Ends a test whose ring the environment leaves out, as it does those of anyio itself.
+macro_rules! skip_unless_selected {
+    () => {
+        if !anyio_driver::testing::is_selected("uring") {
+            return;
+        }
+    };
+}
+
 mod buffers;
 mod cancelling;
 mod closing;

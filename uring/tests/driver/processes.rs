@@ -6,6 +6,7 @@ use std::{mem, process::Command};
 
 #[test]
 fn the_end_of_a_process_is_reported() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     if !harness.driver.supports(OpKind::WaitProcess) {
         return;

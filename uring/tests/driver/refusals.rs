@@ -95,6 +95,7 @@ fn without_memory() {
 
 #[test]
 fn a_lack_of_descriptors_is_named() {
+    skip_unless_selected!();
     run_alone("refusals::without_descriptors", || Ok(()));
 }
 
@@ -117,6 +118,7 @@ fn without_descriptors() {
 
 #[test]
 fn drivers_leave_no_descriptors_behind() {
+    skip_unless_selected!();
     run_alone("refusals::descriptors_before_and_after", || Ok(()));
 }
 

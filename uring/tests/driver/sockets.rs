@@ -11,6 +11,7 @@ use std::{
 
 #[test]
 fn bytes_sent_are_received() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, right) = tcp_pair();
     assert_eq!(harness.run(send(&left, b"hello")).unwrap(), 5);
@@ -21,6 +22,7 @@ fn bytes_sent_are_received() {
 
 #[test]
 fn a_receive_waits_for_data_and_reports_the_end() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     let mut buffer = [0; 16];
@@ -34,6 +36,7 @@ fn a_receive_waits_for_data_and_reports_the_end() {
 
 #[test]
 fn sending_to_a_closed_peer_is_an_error_and_not_a_signal() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, right) = pair();
     drop(right);
@@ -43,6 +46,7 @@ fn sending_to_a_closed_peer_is_an_error_and_not_a_signal() {
 
 #[test]
 fn connections_are_made_and_accepted_with_close_on_exec() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let SocketAddr::V4(address) = listener.local_addr().unwrap() else { unreachable!() };
@@ -75,6 +79,7 @@ fn connections_are_made_and_accepted_with_close_on_exec() {
 
 #[test]
 fn a_shutdown_ends_the_peers_receive() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, right) = tcp_pair();
     let mut buffer = [0; 4];
@@ -85,6 +90,7 @@ fn a_shutdown_ends_the_peers_receive() {
 
 #[test]
 fn messages_carry_several_pieces() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, right) = pair();
     let pieces = [b"one".as_slice(), b"two"]
@@ -106,6 +112,7 @@ fn messages_carry_several_pieces() {
 
 #[test]
 fn a_poll_reports_what_is_ready() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
     let token = harness.submit(Op::Poll { fd: right.as_raw_fd(), events: libc::POLLIN as u32 });

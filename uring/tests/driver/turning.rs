@@ -20,6 +20,7 @@ fn small() -> Options {
 
 #[test]
 fn thousands_of_completions_at_once_pass_through_a_queue_of_sixteen() {
+    skip_unless_selected!();
     let mut harness = Harness::with(&small());
     assert_eq!(harness.driver.report().completion_entries, 16);
     let (mut left, right) = pair();
@@ -38,6 +39,7 @@ fn thousands_of_completions_at_once_pass_through_a_queue_of_sixteen() {
 
 #[test]
 fn thousands_of_operations_go_through_a_queue_of_eight_in_one_turn() {
+    skip_unless_selected!();
     let mut harness = Harness::with(&small());
     for _ in 0..5000 {
         harness.submit(Op::Nop {});
@@ -48,6 +50,7 @@ fn thousands_of_operations_go_through_a_queue_of_eight_in_one_turn() {
 
 #[test]
 fn a_signal_ends_a_wait_without_an_error() {
+    skip_unless_selected!();
     extern "C" fn ignore(_: libc::c_int) {}
     // SAFETY: the handler does nothing, and the structure is valid.
     unsafe {
@@ -73,6 +76,7 @@ fn a_signal_ends_a_wait_without_an_error() {
 
 #[test]
 fn a_spinning_turn_finds_what_comes_early_and_waits_for_what_comes_late() {
+    skip_unless_selected!();
     let mut harness = Harness::with(&Options { spin: Some(Duration::from_millis(2)), ..Options::default() });
     let (mut left, right) = pair();
     let mut buffer = [0; 4];
@@ -96,6 +100,7 @@ fn a_spinning_turn_finds_what_comes_early_and_waits_for_what_comes_late() {
 
 #[test]
 fn the_report_names_every_operation_and_the_sizes() {
+    skip_unless_selected!();
     let harness = Harness::new();
     let report = harness.driver.report();
     assert_eq!((report.submission_entries, report.completion_entries), (1024, 4096));

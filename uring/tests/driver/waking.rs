@@ -15,6 +15,7 @@ fn wait(harness: &mut Harness) {
 
 #[test]
 fn another_thread_ends_a_wait_again_and_again() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     let unparker = harness.driver.unparker();
     let (sender, receiver) = mpsc::channel::<()>();
@@ -37,6 +38,7 @@ fn another_thread_ends_a_wait_again_and_again() {
 
 #[test]
 fn waking_before_the_wait_ends_it() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     harness.turn();
     for _ in 0..10 {
@@ -48,6 +50,7 @@ fn waking_before_the_wait_ends_it() {
 
 #[test]
 fn a_driver_wakes_another_through_its_ring() {
+    skip_unless_selected!();
     let (send, unparkers) = mpsc::channel();
     let (woken, wakes) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -71,6 +74,7 @@ fn a_driver_wakes_another_through_its_ring() {
 
 #[test]
 fn a_wake_up_that_was_asked_for_right_before_the_driver_went_arrives() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     harness.turn();
     let mut gone = UringDriver::new(&Options::default()).unwrap();
@@ -83,6 +87,7 @@ fn a_wake_up_that_was_asked_for_right_before_the_driver_went_arrives() {
 
 #[test]
 fn waking_a_driver_that_is_gone_is_harmless() {
+    skip_unless_selected!();
     let gone = UringDriver::new(&Options::default()).unwrap();
     let unparker = gone.unparker();
     let ring = unparker.ring().unwrap();
@@ -99,6 +104,7 @@ fn waking_a_driver_that_is_gone_is_harmless() {
 
 #[test]
 fn a_turn_with_nothing_to_do_makes_no_system_call() {
+    skip_unless_selected!();
     let mut harness = Harness::new();
     harness.turn();
     let enters = harness.driver.statistics().enters;

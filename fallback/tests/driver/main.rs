@@ -1,0 +1,10 @@
+//! The driver against real sockets, files and processes.
+
+mod address;
+mod cancelling;
+mod fairness;
+mod files;
+mod folder;
+mod harness;
+mod sockets;
+mod turning;

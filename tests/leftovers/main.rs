@@ -1,0 +1,9 @@
+//! What is left when operations are dropped, runs end and children are gone: nothing.
+//!
+//! The tests count the descriptors and the children of this process, so each holds `peers::lock` while it runs.
+
+mod dropped_futures;
+mod many_processes;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod teardown;

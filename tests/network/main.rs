@@ -1,0 +1,11 @@
+//! Sockets and listeners, and readers that are slow.
+
+mod fairness;
+mod listeners;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod slow_readers;
+mod tcp;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
+mod unix;

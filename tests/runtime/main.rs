@@ -1,0 +1,13 @@
+//! Runs: their beginning and end, clocks, threads and cores, and what other executors and threads do with them.
+
+mod attributes;
+mod cores;
+mod cross;
+mod deadlock;
+mod lowlevel;
+mod random_times;
+mod run;
+mod time;
+mod to_thread;
+mod virtual_clock;
+mod wakers;

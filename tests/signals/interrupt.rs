@@ -1,0 +1,249 @@
+//! Ctrl-C. What it does is tried in processes of their own: the tests that are ignored are run by the others.
+
+use anyio::{
+    Builder, CancelScope, Core, Error, ErrorGroup, Result, shield,
+    signal::{Signal, receiver},
+    sleep_forever,
+    testing::test_backends,
+};
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Write},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+/// A test of this file in a process of its own.
+struct Program {
+    child: Child,
+    lines: io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Program {
+    fn start(test: &str, backend: &str, ignoring: bool) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+            .env("ANYIO_BACKEND", backend)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        if ignoring {
+            // SAFETY: the call is allowed between fork and exec.
+            unsafe {
+                command.pre_exec(|| {
+                    libc::signal(libc::SIGINT, libc::SIG_IGN);
+                    Ok(())
+                })
+            };
+        }
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// Waits for a line that begins with `=`.
+    fn line(&mut self) -> String {
+        loop {
+            let line = self.lines.next().expect("the program ended too early").unwrap();
+            if let Some((_, said)) = line.split_once('=') {
+                return said.to_string();
+            }
+        }
+    }
+
+    fn interrupt(&self) {
+        // SAFETY: the child has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) }, 0);
+    }
+
+    fn end(mut self) -> ExitStatus {
+        // What is left of the output has to be read, or the program may wait for ever.
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().unwrap()
+    }
+}
+
+fn say(line: &str) {
+    println!("={line}");
+    io::stdout().flush().unwrap();
+}
+
+fn on_each_backend(test: impl Fn(&str)) {
+    for backend in test_backends() {
+        test(&backend.to_string());
+    }
+}
+
+/// Waits, says so, and gives its cancellation.
+async fn wait_for_interrupt() -> Result<()> {
+    say("ready");
+    Err(sleep_forever().await.into())
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_cleans_up() {
+    let result = Builder::new()
+        .handle_interrupt(true)
+        .run(async || -> Result<()> {
+            let ended = CancelScope::new().run(wait_for_interrupt).await;
+            // The root's cancellation passes through this scope.
+            assert!(matches!(ended, Err(Error::Cancelled(_))));
+            shield(async { anyio::Ok(()) }).await?;
+            say("cleaned up");
+            ended.map(|_| ())
+        })
+        .unwrap();
+    assert!(matches!(result, Err(Error::Cancelled(_))));
+    say("cancelled");
+}
+
+#[test]
+fn the_first_interrupt_cancels_the_main_task_which_cleans_up() {
+    on_each_backend(|backend| {
+        let mut program = Program::start("interrupt::program_that_cleans_up", backend, false);
+        assert_eq!(program.line(), "ready");
+        program.interrupt();
+        assert_eq!(program.line(), "cleaned up");
+        assert_eq!(program.line(), "cancelled");
+        assert!(program.end().success());
+    });
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_does_not_end() {
+    Builder::new()
+        .handle_interrupt(true)
+        .run(async || {
+            assert!(wait_for_interrupt().await.is_err());
+            shield(wait_for_interrupt()).await.unwrap();
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_second_interrupt_ends_the_process() {
+    on_each_backend(|backend| {
+        let mut program = Program::start("interrupt::program_that_does_not_end", backend, false);
+        for _ in 0..2 {
+            assert_eq!(program.line(), "ready");
+            program.interrupt();
+        }
+        assert_eq!(program.end().signal(), Some(libc::SIGINT));
+    });
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_on_several_cores() {
+    let cores =
+        Builder::new().handle_interrupt(true).run_on_cores(2, async |_: &Core| wait_for_interrupt().await);
+    assert_eq!(cores.map_err(ErrorGroup::into_first).unwrap(), None);
+    say("cancelled");
+}
+
+#[test]
+fn an_interrupt_cancels_every_core() {
+    on_each_backend(|backend| {
+        let mut program = Program::start("interrupt::program_on_several_cores", backend, false);
+        assert_eq!(program.line(), "ready");
+        assert_eq!(program.line(), "ready");
+        program.interrupt();
+        assert_eq!(program.line(), "cancelled");
+        assert!(program.end().success());
+    });
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_with_a_receiver() {
+    Builder::new()
+        .handle_interrupt(true)
+        .run(async || -> Result<()> {
+            let signals = receiver(&[Signal::SIGINT])?;
+            for _ in 0..3 {
+                say("ready");
+                assert_eq!(signals.receive().await?, Signal::SIGINT);
+            }
+            drop(signals);
+            wait_for_interrupt().await
+        })
+        .unwrap()
+        .unwrap_err();
+    say("cancelled");
+}
+
+#[test]
+fn a_receiver_gets_interrupts_in_place_of_the_run() {
+    on_each_backend(|backend| {
+        let mut program = Program::start("interrupt::program_with_a_receiver", backend, false);
+        for _ in 0..4 {
+            assert_eq!(program.line(), "ready");
+            program.interrupt();
+        }
+        assert_eq!(program.line(), "cancelled");
+        assert!(program.end().success());
+    });
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_leaves_interrupts_alone() {
+    Builder::new().handle_interrupt(false).run(wait_for_interrupt).unwrap().unwrap();
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_runs_on_a_thread_without_saying_so() {
+    std::thread::spawn(|| anyio::run(wait_for_interrupt)).join().unwrap().unwrap();
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_whose_run_is_over() {
+    Builder::new().handle_interrupt(true).run(async || {}).unwrap();
+    std::thread::spawn(|| anyio::run(wait_for_interrupt)).join().unwrap().unwrap();
+}
+
+#[test]
+fn the_default_effect_stays_where_no_run_handles_interrupts() {
+    for test in [
+        "interrupt::program_that_leaves_interrupts_alone",
+        "interrupt::program_that_runs_on_a_thread_without_saying_so",
+        "interrupt::program_whose_run_is_over",
+    ] {
+        on_each_backend(|backend| {
+            let mut program = Program::start(test, backend, false);
+            assert_eq!(program.line(), "ready");
+            program.interrupt();
+            assert_eq!(program.end().signal(), Some(libc::SIGINT), "{test}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_ignores_interrupts() {
+    Builder::new()
+        .handle_interrupt(true)
+        .run(async || -> Result<()> {
+            // SAFETY: the signal goes to this process, which ignores it.
+            unsafe { libc::raise(libc::SIGINT) };
+            anyio::lowlevel::checkpoint().await?;
+            anyio::lowlevel::checkpoint().await?;
+            Ok(())
+        })
+        .unwrap()
+        .unwrap();
+    say("went on");
+}
+
+#[test]
+fn an_ignored_interrupt_stays_ignored() {
+    on_each_backend(|backend| {
+        let mut program = Program::start("interrupt::program_that_ignores_interrupts", backend, true);
+        assert_eq!(program.line(), "went on");
+        assert!(program.end().success());
+    });
+}

@@ -1,0 +1,74 @@
+//! Several futures at once: all their values, the first one, or one after the other.
+
+use super::{SHORT, forever};
+use anyio::{Error, Result, amap, as_completed, gather, move_on_after, race, shield, sleep, sleep_forever};
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+#[anyio::test]
+async fn gather_keeps_the_order_and_gives_all_errors() -> Result<()> {
+    let values = gather([3u64, 1, 2].map(|n| async move {
+        sleep(Duration::from_micros(n * 300)).await?;
+        anyio::Ok(n)
+    }))
+    .await?;
+    assert_eq!(values, [3, 1, 2]);
+    assert_eq!(amap(async |n: u8| anyio::Ok(n + 1), [1, 2]).await?, [2, 3]);
+    let failed = gather((0..3).map(|n| async move {
+        if n == 1 {
+            return Err(Error::WouldBlock);
+        }
+        Err::<(), Error>(sleep_forever().await.into())
+    }))
+    .await;
+    assert_eq!(failed.unwrap_err().len(), 1);
+    let empty: Vec<()> = gather(std::iter::empty::<std::future::Ready<Result<()>>>()).await?;
+    assert!(empty.is_empty());
+    assert_eq!(
+        move_on_after(SHORT, async { Ok::<_, Error>(gather([forever(), forever()]).await?) }).await?,
+        None
+    );
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_race_awaits_the_losers() -> Result<()> {
+    let cleaned = Rc::new(Cell::new(false));
+    let won = race((0..2).map(|n| {
+        let cleaned = cleaned.clone();
+        async move {
+            if n == 1 {
+                sleep(SHORT).await?;
+                return anyio::Ok(n);
+            }
+            let ended = forever().await;
+            let _ = shield(sleep(SHORT)).await;
+            cleaned.set(true);
+            ended.map(|()| n)
+        }
+    }))
+    .await?;
+    assert_eq!((won, cleaned.get()), (1, true));
+    assert_eq!(race([async { Err::<(), _>(Error::WouldBlock) }]).await.unwrap_err().len(), 1);
+    let passed_on =
+        move_on_after(SHORT, async { Ok::<_, Error>(race([forever(), forever()]).await?) }).await?;
+    assert_eq!(passed_on, None);
+    Ok(())
+}
+
+#[anyio::test]
+async fn values_come_as_they_are_completed() -> Result<()> {
+    let naps = [2u64, 1, 3].map(|n| async move {
+        sleep(Duration::from_millis(n * 2)).await?;
+        anyio::Ok(n)
+    });
+    let order = as_completed(naps, async |mut values| {
+        let mut order = Vec::new();
+        while let Some((place, value)) = values.next().await? {
+            order.push((place, value));
+        }
+        anyio::Ok(order)
+    })
+    .await?;
+    assert_eq!(order, Some(vec![(1, 1), (0, 2), (2, 3)]));
+    Ok(())
+}
