@@ -73,13 +73,15 @@ struct FreeList {
 }
 
 impl FreeList {
-    const EMPTY: Self = Self { first: Cell::new(ptr::null_mut()), bytes: Cell::new(0) };
+    const fn new() -> Self {
+        Self { first: Cell::new(ptr::null_mut()), bytes: Cell::new(0) }
+    }
 }
 
 struct FreeLists([FreeList; CLASSES]);
 
 thread_local! {
-    static FREE: FreeLists = const { FreeLists([FreeList::EMPTY; CLASSES]) };
+    static FREE: FreeLists = const { FreeLists([const { FreeList::new() }; CLASSES]) };
 }
 
 impl Drop for FreeLists {

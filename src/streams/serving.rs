@@ -55,7 +55,7 @@ where
             match accept().await {
                 Ok(stream) => {
                     is_starved = false;
-                    tg.start_soon(async move { handler(stream).await });
+                    tg.start_soon(handler(stream));
                 }
                 Err(error) => match judge(&error) {
                     Verdict::GoOn => log::debug!("a connection was lost before it was accepted: {error}"),

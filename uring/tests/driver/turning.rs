@@ -103,7 +103,7 @@ fn the_report_names_every_operation_and_the_sizes() {
     skip_unless_selected!();
     let harness = Harness::new();
     let report = harness.driver.report();
-    assert_eq!((report.submission_entries, report.completion_entries), (1024, 4096));
+    assert_eq!((report.submission_entries, report.completion_entries), (1024, 8192));
     let buffers = if harness.uses("ring of buffers") { 256 } else { 0 };
     assert_eq!((report.buffers, report.buffer_size), (buffers, 16384));
     let text = report.to_string();
