@@ -148,7 +148,7 @@ impl Wheel {
 
     /// When a tick begins.
     fn beginning(&self, tick: u64) -> Option<Instant> {
-        let nanoseconds = tick.checked_mul(1 << self.tick_bits).unwrap_or(u64::MAX);
+        let nanoseconds = tick.saturating_mul(1 << self.tick_bits);
         self.start.checked_add(Duration::from_nanos(nanoseconds))
     }
 

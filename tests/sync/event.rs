@@ -91,6 +91,34 @@ fn an_event_outlives_runs() -> Result<()> {
     anyio::run(async || Ok(event.wait().await?))
 }
 
+#[test]
+fn a_wait_that_is_left_from_another_run_is_in_nobodys_way() -> Result<()> {
+    let event = Event::new();
+    let left = anyio::run(async || {
+        let mut wait = Box::pin(event.wait());
+        assert!(poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await);
+        [wait]
+    });
+    assert_eq!(event.statistics().tasks_waiting, 0);
+    anyio::run(async || {
+        task_group(async |tg| -> Result<()> {
+            let before = tg.start_soon(async { Ok::<_, Error>(event.wait().await?) });
+            wait_all_tasks_blocked().await?;
+            assert_eq!(event.statistics().tasks_waiting, 1);
+            drop(left);
+            let after = tg.start_soon(async { Ok::<_, Error>(event.wait().await?) });
+            wait_all_tasks_blocked().await?;
+            assert_eq!(event.statistics().tasks_waiting, 2);
+            event.set();
+            before.await?;
+            after.await?;
+            Ok(())
+        })
+        .await
+    })?;
+    Ok(())
+}
+
 #[anyio::test]
 async fn a_million_waits_are_cancelled_in_one_scope() -> Result<()> {
     const COUNT: usize = 1_000_000;
