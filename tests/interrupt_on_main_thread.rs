@@ -19,6 +19,9 @@ fn main() {
         assert!(matches!(result, Err(Error::Cancelled(_))));
         return;
     }
+    // The children are to have the default effect, and not what the tests have inherited.
+    // SAFETY: no handler is replaced.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     for backend in test_backends() {
         let mut child = Command::new(env::current_exe().unwrap())
             .env(IS_CHILD, "1")

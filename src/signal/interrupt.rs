@@ -69,6 +69,8 @@ mod tests {
 
     #[test]
     fn an_interrupt_is_the_reason_of_the_cancellation() {
+        // SAFETY: no handler is replaced. Whoever started the tests may have it ignored, and then runs leave it alone.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
         for backend in test_backends() {
             let reason = Builder::new().backend(backend).handle_interrupt(true).run(async || {
                 // SAFETY: the run handles the first signal of this kind.

@@ -27,15 +27,15 @@ impl Program {
             .env("ANYIO_BACKEND", backend)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        if ignoring {
-            // SAFETY: the call is allowed between fork and exec.
-            unsafe {
-                command.pre_exec(|| {
-                    libc::signal(libc::SIGINT, libc::SIG_IGN);
-                    Ok(())
-                })
-            };
-        }
+        // Not what the tests have inherited.
+        let effect = if ignoring { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: the call is allowed between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                libc::signal(libc::SIGINT, effect);
+                Ok(())
+            })
+        };
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
