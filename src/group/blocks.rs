@@ -22,8 +22,8 @@ const CLASSES: usize = FINE / LINE + (LARGEST / FINE).ilog2() as usize;
 /// Blocks begin with a line.
 const ALIGNMENT: usize = LINE;
 
-/// How many bytes of each class are kept at most.
-const KEPT: usize = 4 << 20;
+/// How many bytes are kept at most, of all classes together.
+const KEPT: usize = 8 << 20;
 
 /// How large a block has to be, and on which list blocks of this size are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,28 +66,21 @@ struct Link {
     layout: Layout,
 }
 
-/// The blocks of one class that are not used.
-struct FreeList {
-    first: Cell<*mut Link>,
+/// The blocks that are not used: the first of each class, and how many bytes they are in all.
+struct FreeLists {
+    first: [Cell<*mut Link>; CLASSES],
     bytes: Cell<usize>,
 }
 
-impl FreeList {
-    const fn new() -> Self {
-        Self { first: Cell::new(ptr::null_mut()), bytes: Cell::new(0) }
-    }
-}
-
-struct FreeLists([FreeList; CLASSES]);
-
 thread_local! {
-    static FREE: FreeLists = const { FreeLists([const { FreeList::new() }; CLASSES]) };
+    static FREE: FreeLists =
+        const { FreeLists { first: [const { Cell::new(ptr::null_mut()) }; CLASSES], bytes: Cell::new(0) } };
 }
 
 impl Drop for FreeLists {
     fn drop(&mut self) {
-        for list in &self.0 {
-            let mut link = list.first.replace(ptr::null_mut());
+        for first in &self.first {
+            let mut link = first.replace(ptr::null_mut());
             while !link.is_null() {
                 // SAFETY: blocks in this list begin with a link, were allocated with its layout and have no other owner.
                 unsafe {
@@ -105,11 +98,10 @@ impl Drop for FreeLists {
 pub(super) fn allocate(size: Size) -> NonNull<u8> {
     if let Some(class) = size.class {
         let kept = FREE.try_with(|free| {
-            let list = &free.0[class];
-            let link = NonNull::new(list.first.get())?;
+            let link = NonNull::new(free.first[class].get())?;
             // SAFETY: blocks in this list begin with a link.
-            list.first.set(unsafe { link.as_ref() }.next);
-            list.bytes.set(list.bytes.get() - size.bytes());
+            free.first[class].set(unsafe { link.as_ref() }.next);
+            free.bytes.set(free.bytes.get() - size.bytes());
             Some(link.cast())
         });
         if let Ok(Some(block)) = kept {
@@ -133,16 +125,15 @@ fn allocate_new(layout: Layout) -> NonNull<u8> {
 pub(super) unsafe fn free(block: NonNull<u8>, size: Size) {
     if let Some(class) = size.class {
         let kept = FREE.try_with(|free| {
-            let list = &free.0[class];
-            let bytes = list.bytes.get() + size.bytes();
+            let bytes = free.bytes.get() + size.bytes();
             if bytes > KEPT {
                 return false;
             }
             let link = block.cast::<Link>();
             // SAFETY: the block is nobody's, and as large as a link and as aligned, as all kept blocks are.
-            unsafe { link.write(Link { next: list.first.get(), layout: size.layout }) };
-            list.first.set(link.as_ptr());
-            list.bytes.set(bytes);
+            unsafe { link.write(Link { next: free.first[class].get(), layout: size.layout }) };
+            free.first[class].set(link.as_ptr());
+            free.bytes.set(bytes);
             true
         });
         if kept == Ok(true) {
@@ -195,12 +186,14 @@ mod tests {
 
     #[test]
     fn no_more_than_a_share_of_freed_memory_is_kept() {
-        let size = size(LARGEST, 16);
-        let blocks: Vec<_> = (0..KEPT / LARGEST + 10).map(|_| allocate(size)).collect();
-        for block in blocks {
-            // SAFETY: allocated above with the same size, and not used.
-            unsafe { free(block, size) };
+        let sizes = [size(LARGEST, 16), size(LARGEST / 2, 16)];
+        for size in sizes {
+            let blocks: Vec<_> = (0..KEPT / size.bytes() + 10).map(|_| allocate(size)).collect();
+            for block in blocks {
+                // SAFETY: allocated above with the same size, and not used.
+                unsafe { free(block, size) };
+            }
+            FREE.with(|free| assert_eq!(free.bytes.get(), KEPT));
         }
-        FREE.with(|free| assert_eq!(free.0[CLASSES - 1].bytes.get(), KEPT));
     }
 }

@@ -42,10 +42,7 @@ struct Table {
     drop_future: unsafe fn(NonNull<ChildHeader>),
     take_value: unsafe fn(NonNull<ChildHeader>, *mut ()),
     drop_child: unsafe fn(NonNull<ChildHeader>),
-    /// What it occupies.
     size: blocks::Size,
-    /// How many bytes of that it needs.
-    bytes: usize,
 }
 
 /// What is known of a child of any type.
@@ -166,7 +163,8 @@ unsafe fn begin(
     }
     group.live.set(group.live.get() + 1);
     // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
-    let task = unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), table.bytes) };
+    let task =
+        unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), table.size.bytes()) };
     header.task.set(Some(task));
     core.tasks().start(core, task, &group.ready);
     child
@@ -323,7 +321,6 @@ where
         take_value: Self::take_value,
         drop_child: Self::drop_child,
         size: Self::SIZE,
-        bytes: size_of::<Self>(),
     };
 
     const SIZE: blocks::Size = blocks::Size::of(Layout::new::<Self>());
