@@ -52,29 +52,23 @@ where
 }
 
 pin_project! {
-    /// A body whose scope's time may not be over.
-    struct Fail<F, Via> {
+    /// A body that fails when its scope's time is over.
+    struct Fail<M> {
         #[pin]
-        inner: InScope<F>,
-        via: PhantomData<Via>,
+        inner: M,
     }
 }
 
-impl<T, E, F, Via> Future for Fail<F, Via>
+impl<T, E, M> Future for Fail<M>
 where
-    F: Future<Output = Result<T, E>>,
-    E: CancelAware<Via> + From<TimedOut>,
+    M: Future<Output = Result<Option<T>, E>>,
+    E: From<TimedOut>,
 {
     type Output = Result<T, E>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Core::with(|core| {
-            self.project()
-                .inner
-                .poll_body(core, cx)
-                .map(|(result, scope)| conclude(core, &scope, result)?.ok_or_else(|| TimedOut.into()))
-        })
+        self.project().inner.poll(cx).map(|given| given?.ok_or_else(|| TimedOut.into()))
     }
 }
 
@@ -85,7 +79,7 @@ fn fail<T, E, Via>(
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    Fail { inner: InScope::new(deadline, false, body), via: PhantomData }
+    Fail { inner: move_on(deadline, body) }
 }
 
 fn at_or_never(at: Option<Instant>) -> Deadline {
