@@ -2,8 +2,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, RunId, inbox},
-    scope::{RemoteScope, Scope},
+    runtime::{Core, RemoteScope, RunId, Scope, inbox},
 };
 use anyio_driver::Driver;
 use std::{

@@ -1,26 +1,17 @@
 //! Cancel scopes: regions of a program that can be cancelled as one.
 
 mod cancel_scope;
-mod deadline;
 mod foreign;
 mod in_scope;
-mod node;
-mod reason;
-mod remote;
 mod timeout;
 mod using;
 
+pub use crate::runtime::{CancelReason, ReasonKind, RemoteScope, Scope};
 pub use cancel_scope::CancelScope;
 pub(crate) use foreign::foreign_for;
 pub use foreign::{Foreign, foreign};
-pub use node::Scope;
-pub use reason::{CancelReason, ReasonKind};
-pub use remote::RemoteScope;
 pub use timeout::{fail_after, fail_at, move_on_after, move_on_at, shield};
 pub use using::using;
-
-pub(crate) use deadline::Deadline;
-pub(crate) use node::DELIVERIES_BEFORE_WARNING;
 
 use crate::runtime::Core;
 use std::time::Instant;

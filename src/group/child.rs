@@ -19,10 +19,7 @@ use super::{
     outcome::{Outcome, Settled},
     task_group::Errors,
 };
-use crate::{
-    runtime::{Core, TaskKey, WaitQueue},
-    scope::{Deadline, Scope},
-};
+use crate::runtime::{Core, Deadline, Scope, TaskKey, WaitQueue};
 use std::{
     alloc::Layout,
     any::Any,

@@ -1,10 +1,7 @@
 //! The part of a group that does not depend on its error type.
 
 use super::child::ChildHeader;
-use crate::{
-    runtime::{Core, ReadyList, RunId, StoredWaker, Wakee},
-    scope::{Deadline, ReasonKind, Scope},
-};
+use crate::runtime::{Core, Deadline, ReadyList, ReasonKind, RunId, Scope, StoredWaker, Wakee};
 use std::{
     any::Any,
     cell::{Cell, RefCell},

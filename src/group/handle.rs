@@ -3,8 +3,7 @@
 use super::child::{self, ChildHeader};
 use crate::{
     error::Cancelled,
-    runtime::{Core, WaitReason, Waiter},
-    scope::Scope,
+    runtime::{Core, Scope, WaitReason, Waiter},
 };
 use std::{
     fmt,

@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     error::{CancelAware, Cancelled, ErrorGroup, is_cancellation},
-    runtime::Core,
-    scope::Scope,
+    runtime::{Core, Scope},
 };
 use std::{
     cell::RefCell,

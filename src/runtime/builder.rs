@@ -4,12 +4,10 @@ use super::{
     backend::{self, Backend},
     clock::{Clock, RunClock},
     core::Core,
+    scope::{Deadline, Scope},
     waker::TaskKey,
 };
-use crate::{
-    scope::{Deadline, Scope},
-    signal::InterruptHandling,
-};
+use crate::signal::InterruptHandling;
 use anyio_driver::Driver;
 use std::{
     any::Any,

@@ -19,12 +19,13 @@ use super::{
     orphans::Orphans,
     queue::WaitQueue,
     run_id::RunId,
+    scope::Scope,
     tasks::Tasks,
     variables::Variables,
     waits::Waits,
     waker::TaskKey,
 };
-use crate::{process::Processes, scope::Scope, signal};
+use crate::{process::Processes, signal};
 use anyio_driver::{Capabilities, Completion, Driver};
 use std::{
     any::Any,

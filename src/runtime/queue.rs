@@ -1,6 +1,8 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
-use super::{Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState};
+use super::{
+    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState, scope::DELIVERIES_BEFORE_WARNING,
+};
 use crate::error::{Cancelled, Error};
 use std::{
     cell::Cell,
@@ -312,7 +314,7 @@ impl Core {
         if self.scope().is_some_and(|scope| scope.count_delivery()) {
             log::warn!(
                 "a task goes on although it was told {} times that it is cancelled; does it swallow the error?",
-                crate::scope::DELIVERIES_BEFORE_WARNING
+                DELIVERIES_BEFORE_WARNING
             );
         }
         self.poll_immediate(cx)

@@ -19,13 +19,17 @@
 
 mod cancelling;
 mod control;
+mod deadline;
 mod deadlines;
+mod reason;
+mod remote;
 
-use super::{
-    deadline::{Deadline, When},
-    reason::CancelReason,
-};
-use crate::runtime::{Core, WaitKey, clock};
+pub(crate) use deadline::Deadline;
+pub use reason::{CancelReason, ReasonKind};
+pub use remote::RemoteScope;
+
+use super::{Core, NO_WAIT, WaitKey, clock};
+use deadline::When;
 use std::{cell::Cell, fmt, marker::PhantomPinned, num::NonZeroU64, ptr, time::Duration};
 
 bitflags::bitflags! {
@@ -71,7 +75,7 @@ pub struct Scope {
 const _: () = assert!(size_of::<Scope>() == 80);
 
 /// After so many deliveries of its cancellation to code that goes on all the same a scope warns.
-pub(crate) const DELIVERIES_BEFORE_WARNING: u16 = 1000;
+pub(super) const DELIVERIES_BEFORE_WARNING: u16 = 1000;
 
 impl Scope {
     #[inline]
@@ -82,7 +86,7 @@ impl Scope {
             first_child: Cell::new(ptr::null()),
             previous: Cell::new(ptr::null()),
             next: Cell::new(ptr::null()),
-            first_wait: Cell::new(crate::runtime::NO_WAIT),
+            first_wait: Cell::new(NO_WAIT),
             deliveries: Cell::new(0),
             deadline: Cell::new(deadline),
             timer: Cell::new(None),
@@ -261,13 +265,13 @@ impl Scope {
         self.timer.get().is_some()
             || self.remote.get().is_some()
             || !self.first_child.get().is_null()
-            || self.first_wait.get() != crate::runtime::NO_WAIT
+            || self.first_wait.get() != NO_WAIT
     }
 
     fn leave_others(&self, core: &Core) {
         self.disarm(core);
         self.unlink_from_parent();
-        if !self.first_child.get().is_null() || self.first_wait.get() != crate::runtime::NO_WAIT {
+        if !self.first_child.get().is_null() || self.first_wait.get() != NO_WAIT {
             self.hand_over(core);
         }
         if let Some(remote) = self.remote.take() {

@@ -1,14 +1,11 @@
 //! Which tasks a run has, and what they wait for.
 
 use super::{
-    Core,
+    Core, Scope,
     wait_reason::WaitReason,
     waker::{TaskKey, Wakee},
 };
-use crate::{
-    group::{self, ReadyQueue},
-    scope::Scope,
-};
+use crate::group::{self, ReadyQueue};
 use std::{collections::HashMap, fmt, panic::Location, ptr};
 
 /// Names a task, as long as it lives, within its run.

@@ -1,10 +1,10 @@
 //! A scope that can be named.
 
-use super::{
-    Deadline, Scope,
-    in_scope::{conclude, poll_within_unmoved},
+use super::in_scope::{conclude, poll_within_unmoved};
+use crate::{
+    error::CancelAware,
+    runtime::{Core, Deadline, Scope},
 };
-use crate::{error::CancelAware, runtime::Core};
 use std::{
     future::poll_fn,
     ops::Deref,

@@ -1,7 +1,9 @@
 //! A future with a scope of its own around it.
 
-use super::{Deadline, Scope};
-use crate::{error::CancelAware, runtime::Core};
+use crate::{
+    error::CancelAware,
+    runtime::{Core, Deadline, Scope},
+};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,

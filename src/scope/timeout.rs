@@ -1,12 +1,9 @@
 //! Scopes around one future.
 
-use super::{
-    Deadline,
-    in_scope::{InScope, conclude},
-};
+use super::in_scope::{InScope, conclude};
 use crate::{
     error::{CancelAware, TimedOut},
-    runtime::Core,
+    runtime::{Core, Deadline},
 };
 use pin_project_lite::pin_project;
 use std::{

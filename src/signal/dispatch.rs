@@ -5,7 +5,7 @@ use super::{
     listener::{Listener, Purpose},
     receiver::Received,
 };
-use crate::scope::{ReasonKind, RemoteScope};
+use crate::runtime::{ReasonKind, RemoteScope};
 use std::{
     cell::{Cell, RefCell},
     fmt, io,

@@ -4,7 +4,7 @@ use super::{
     Signal,
     listener::{Listener, Purpose},
 };
-use crate::{runtime::Core, scope::RemoteScope};
+use crate::runtime::{Core, RemoteScope};
 use anyio_driver::Driver;
 use std::io;
 

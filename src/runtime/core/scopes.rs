@@ -1,10 +1,7 @@
 //! The scope of what is being polled, and the scopes that other threads may name.
 
 use super::Core;
-use crate::{
-    runtime::WaitKey,
-    scope::{ReasonKind, Scope},
-};
+use crate::runtime::{ReasonKind, Scope, WaitKey};
 use anyio_driver::{Driver, Token};
 use std::{collections::HashMap, num::NonZeroU64, panic::Location, ptr};
 

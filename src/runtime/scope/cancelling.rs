@@ -1,10 +1,9 @@
 //! Cancelling a scope, and who absorbs it.
 
-use super::{DELIVERIES_BEFORE_WARNING, Deadline, Flags, Scope, When};
+use super::{CancelReason, DELIVERIES_BEFORE_WARNING, Deadline, Flags, ReasonKind, Scope, When};
 use crate::{
     error::Cancelled,
     runtime::{Core, StoredWaker},
-    scope::reason::{CancelReason, ReasonKind},
 };
 use anyio_driver::prefetch;
 use std::{panic::Location, ptr};

@@ -1,13 +1,7 @@
 //! What users ask and tell a scope.
 
-use super::{Deadline, Flags, Scope};
-use crate::{
-    runtime::Core,
-    scope::{
-        RemoteScope,
-        reason::{CancelReason, ReasonKind},
-    },
-};
+use super::{CancelReason, Deadline, Flags, ReasonKind, RemoteScope, Scope};
+use crate::runtime::Core;
 use std::{panic::Location, time::Instant};
 
 impl Scope {

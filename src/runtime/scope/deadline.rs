@@ -30,7 +30,7 @@ impl Deadline {
     pub(crate) const NEVER: Self = Self(NEVER);
 
     #[inline]
-    pub(super) const fn after(span: Duration) -> Self {
+    pub(crate) const fn after(span: Duration) -> Self {
         match nanoseconds(span) {
             Some(span) => Self(span),
             None => Self::NEVER,
@@ -38,7 +38,7 @@ impl Deadline {
     }
 
     /// The moment so long from now, or never.
-    pub(super) fn at(moment: Instant) -> Self {
+    pub(crate) fn at(moment: Instant) -> Self {
         let base = base();
         let from_beginning = match moment.checked_duration_since(base) {
             Some(later) => nanoseconds(later).map(|later| SPANS + later),

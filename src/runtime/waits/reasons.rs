@@ -1,10 +1,7 @@
 //! Who waits for what.
 
 use super::{Marks, Slot, WaitKind, WaitState, Waits};
-use crate::{
-    runtime::{WaitReason, autojump::Outside, waker::StoredWaker},
-    scope::Scope,
-};
+use crate::runtime::{Scope, WaitReason, autojump::Outside, waker::StoredWaker};
 
 impl Slot {
     /// Whether somebody waits here for what has not happened.

@@ -1,10 +1,7 @@
 //! The waits of a scope: a list through the slots, from the scope's node on.
 
 use super::{Marks, WaitKey, WaitKind, WaitState, Waits};
-use crate::{
-    runtime::{waker::StoredWaker, wheel::NONE},
-    scope::Scope,
-};
+use crate::runtime::{Scope, waker::StoredWaker, wheel::NONE};
 use anyio_driver::Token;
 use std::ptr;
 

@@ -1,12 +1,9 @@
 //! What a wait slot holds.
 
-use crate::{
-    runtime::{
-        RunId, WaitReason,
-        waker::StoredWaker,
-        wheel::{Link, Links},
-    },
-    scope::Scope,
+use crate::runtime::{
+    RunId, Scope, WaitReason,
+    waker::StoredWaker,
+    wheel::{Link, Links},
 };
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
 use std::ptr;

@@ -1,12 +1,9 @@
 //! Timers: sleeps and the deadlines of scopes.
 
 use super::{WaitKey, WaitKind, WaitState, Waits};
-use crate::{
-    runtime::{
-        WaitReason,
-        waker::{StoredWaker, TaskKey},
-    },
-    scope::Scope,
+use crate::runtime::{
+    Scope, WaitReason,
+    waker::{StoredWaker, TaskKey},
 };
 use anyio_driver::prefetch;
 use std::time::Instant;
