@@ -17,6 +17,7 @@ pub mod objects;
 mod repeated;
 pub(crate) mod serving;
 mod shared;
+mod split;
 mod stapled;
 mod text;
 pub mod watch;
@@ -33,7 +34,8 @@ pub use lines::Lines;
 pub use listener::Listener;
 pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
-pub use stapled::{StapledByteStream, StapledObjectStream};
+pub use split::Split;
+pub use stapled::{StapledByteSendHalf, StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
 
 pub(crate) use byte_buffer::ByteBuffer;

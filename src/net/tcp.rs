@@ -16,7 +16,7 @@ use crate::{
     lowlevel::checkpoint_if_cancelled,
     runtime::{Core, Descriptor},
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Split, serving,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};

@@ -13,7 +13,7 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Split, serving,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
