@@ -10,7 +10,7 @@ pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
 pub use failure::Failure;
 pub use group::ErrorGroup;
 
-use crate::process::ProcessFailed;
+use crate::system::completed::ProcessFailed;
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.

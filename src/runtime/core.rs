@@ -15,6 +15,7 @@ use self::scopes::Remotes;
 use super::{
     backend::AnyDriver,
     clock::RunClock,
+    companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
     queue::WaitQueue,
@@ -25,7 +26,6 @@ use super::{
     waits::Waits,
     waker::TaskKey,
 };
-use crate::{process::Processes, signal};
 use anyio_driver::{Capabilities, Completion, Driver};
 use std::{
     any::Any,
@@ -67,8 +67,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
-    signals: signal::Dispatch,
-    processes: Processes,
+    companions: Companions,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -105,8 +104,7 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
-            signals: signal::Dispatch::default(),
-            processes: Processes::default(),
+            companions: Companions::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -206,13 +204,8 @@ impl Core {
         &self.variables
     }
 
-    pub(crate) fn signals(&self) -> &signal::Dispatch {
-        &self.signals
-    }
-
-    /// The children of this run that were not reaped.
-    pub(crate) fn processes(&self) -> &Processes {
-        &self.processes
+    pub(crate) fn companions(&self) -> &Companions {
+        &self.companions
     }
 
     pub(crate) fn lease(&self) -> &Lease {
