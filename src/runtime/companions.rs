@@ -43,19 +43,23 @@ pub(crate) fn announce() {
 #[derive(Default)]
 pub(crate) struct Companions {
     heard: Cell<u64>,
-    /// Each as what it is, and as what the runtime knows of it.
-    list: RefCell<Vec<(Rc<dyn Any>, Rc<dyn Companion>)>>,
+    list: RefCell<Vec<Registered>>,
+}
+
+struct Registered {
+    as_itself: Rc<dyn Any>,
+    as_companion: Rc<dyn Companion>,
 }
 
 impl Companions {
     /// The companion of this kind, which begins now if it has not.
     pub(crate) fn of_kind<T: Companion + Default>(&self) -> Rc<T> {
         let mut list = self.list.borrow_mut();
-        if let Some(known) = list.iter().find_map(|(known, _)| known.clone().downcast().ok()) {
+        if let Some(known) = list.iter().find_map(|known| known.as_itself.clone().downcast().ok()) {
             return known;
         }
         let new = Rc::<T>::default();
-        list.push((new.clone(), new.clone()));
+        list.push(Registered { as_itself: new.clone(), as_companion: new.clone() });
         new
     }
 
@@ -68,17 +72,17 @@ impl Companions {
 
     /// All that there are.
     pub(super) fn all(&self) -> Vec<Rc<dyn Companion>> {
-        self.list.borrow().iter().map(|(_, companion)| companion.clone()).collect()
+        self.list.borrow().iter().map(|known| known.as_companion.clone()).collect()
     }
 
     /// Whether something will end for one of them.
     pub(super) fn await_an_end(&self) -> bool {
-        self.list.borrow().iter().any(|(_, companion)| companion.awaits_an_end())
+        self.list.borrow().iter().any(|known| known.as_companion.awaits_an_end())
     }
 
     /// Whether somebody listens at one of them.
     pub(super) fn are_listening(&self) -> bool {
-        self.list.borrow().iter().any(|(_, companion)| companion.is_listening())
+        self.list.borrow().iter().any(|known| known.as_companion.is_listening())
     }
 }
 
