@@ -5,7 +5,10 @@ mod cores;
 mod cross;
 mod deadlock;
 mod lowlevel;
+#[path = "../peers/mod.rs"]
+mod peers;
 mod random_times;
+mod readiness;
 mod run;
 mod time;
 mod to_thread;
