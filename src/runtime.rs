@@ -20,6 +20,7 @@ mod variables;
 mod wait_reason;
 mod waits;
 mod waker;
+mod watched;
 mod wheel;
 
 pub use backend::Backend;
@@ -40,6 +41,7 @@ pub(crate) use run_id::RunId;
 pub(crate) use scope::Deadline;
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey};
+pub(crate) use watched::{Direction, Place, Watch};
 
 /// No wait slot.
 pub(crate) const NO_WAIT: u32 = wheel::NONE;

@@ -25,6 +25,7 @@ use super::{
     variables::Variables,
     waits::Waits,
     waker::TaskKey,
+    watched::Watched,
 };
 use anyio_driver::{Capabilities, Completion, Driver};
 use std::{
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     orphans: Orphans,
     variables: Variables,
     companions: Companions,
+    watched: Watched,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -105,6 +107,7 @@ impl Core {
             orphans: Orphans::default(),
             variables: Variables::default(),
             companions: Companions::default(),
+            watched: Watched::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -206,6 +209,11 @@ impl Core {
 
     pub(crate) fn companions(&self) -> &Companions {
         &self.companions
+    }
+
+    /// Who waits for the readiness of which descriptor.
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     pub(crate) fn lease(&self) -> &Lease {
