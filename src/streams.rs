@@ -20,12 +20,14 @@ mod shared;
 mod split;
 mod stapled;
 mod text;
+mod unreliable;
 pub mod watch;
 
 pub use attributes::{Attribute, AttributeRequest, Attributes, RawDescriptor, extra};
 pub use boxed::{
     BoxedByteReceiveStream, BoxedByteSendStream, BoxedByteStream, BoxedConnectable, BoxedListener,
-    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream,
+    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream, BoxedUnreliableObjectReceiveStream,
+    BoxedUnreliableObjectSendStream, BoxedUnreliableObjectStream,
 };
 pub use buffered::BufferedByteStream;
 pub use byte::{ByteReceiveStream, ByteSendStream, ByteStream};
@@ -37,5 +39,8 @@ pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
 pub use split::Split;
 pub use stapled::{StapledByteSendHalf, StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
+pub use unreliable::{
+    Unreliable, UnreliableObjectReceiveStream, UnreliableObjectSendStream, UnreliableObjectStream,
+};
 
 pub(crate) use byte_buffer::ByteBuffer;

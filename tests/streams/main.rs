@@ -10,4 +10,5 @@ mod lockstep;
 mod memory;
 mod objects;
 mod split;
+mod unreliable;
 mod wrappers;
