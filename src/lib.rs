@@ -5,6 +5,7 @@
 pub mod cross;
 pub mod doctor;
 mod error;
+pub mod from_thread;
 pub mod fs;
 mod group;
 pub mod lowlevel;
