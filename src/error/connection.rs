@@ -19,13 +19,7 @@ impl Error {
             | Self::TimedOut => true,
             Self::Io(error) => is_of_connection(error),
             Self::Group(group) => group.iter().all(Self::concerns_one_connection),
-            Self::Cancelled(_)
-            | Self::BusyResource(_)
-            | Self::AlreadyAcquired
-            | Self::WouldBlock
-            | Self::ConnectionFailed(_)
-            | Self::Unsupported(_)
-            | Self::ProcessFailed(_) => false,
+            _ => false,
         }
     }
 }
