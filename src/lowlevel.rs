@@ -1,4 +1,8 @@
-//! Checkpoints by hand, and what belongs to a run.
+//! Checkpoints by hand, what belongs to a run, and descriptors that are not anyio's.
+
+mod readiness;
+
+pub use readiness::{Readiness, notify_closing, wait_readable, wait_writable};
 
 use crate::{
     error::{Cancelled, Error, Result},

@@ -25,6 +25,7 @@ mod variables;
 mod wait_reason;
 mod waits;
 mod waker;
+mod watched;
 mod wheel;
 
 pub use backend::Backend;
@@ -46,6 +47,7 @@ pub(crate) use scope::Deadline;
 pub(crate) use tasks::ReadyList;
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey, Wakee};
+pub(crate) use watched::{Direction, Place, Watch};
 
 /// No wait slot.
 pub(crate) const NO_WAIT: u32 = wheel::NONE;

@@ -24,6 +24,7 @@ use super::{
     variables::Variables,
     waits::Waits,
     waker::TaskKey,
+    watched::Watched,
 };
 use crate::{process::Processes, signal};
 use anyio_driver::{Capabilities, Completion, Driver};
@@ -67,6 +68,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
+    watched: Watched,
     signals: signal::Dispatch,
     processes: Processes,
     scope: Cell<*const Scope>,
@@ -105,6 +107,7 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
+            watched: Watched::default(),
             signals: signal::Dispatch::default(),
             processes: Processes::default(),
             scope: Cell::new(ptr::null()),
@@ -204,6 +207,11 @@ impl Core {
 
     pub(crate) fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// Who waits for the readiness of which descriptor.
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     pub(crate) fn signals(&self) -> &signal::Dispatch {
