@@ -12,6 +12,9 @@ use crate::{
 };
 use std::{convert::Infallible, error::Error as StdError, fmt};
 
+/// What decides about errors.
+type OnError<'a, E> = Box<dyn Fn(E) -> Result<(), E> + 'a>;
+
 /// How connections are served: how many at a time, in which group, and what becomes of errors and panics.
 /// [`Listener::serve`] is one with the default options. One server may serve on several listeners.
 ///
@@ -52,7 +55,7 @@ use std::{convert::Infallible, error::Error as StdError, fmt};
 pub struct Server<'a, E> {
     pub(super) places: Places,
     pub(super) catches_panics: bool,
-    pub(super) on_error: Option<Box<dyn Fn(E) -> Result<(), E> + 'a>>,
+    pub(super) on_error: Option<OnError<'a, E>>,
 }
 
 impl<'a, E> Server<'a, E> {
