@@ -14,7 +14,7 @@ pub(crate) use connection::concerns_one_connection;
 pub use failure::Failure;
 pub use group::ErrorGroup;
 
-use crate::process::ProcessFailed;
+use crate::system::completed::ProcessFailed;
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.

@@ -15,6 +15,7 @@ use self::scopes::Remotes;
 use super::{
     backend::AnyDriver,
     clock::RunClock,
+    companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
     queue::WaitQueue,
@@ -26,7 +27,6 @@ use super::{
     waker::TaskKey,
     watched::Watched,
 };
-use crate::{process::Processes, signal};
 use anyio_driver::{Capabilities, Completion, Driver};
 use std::{
     any::Any,
@@ -68,9 +68,8 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
+    companions: Companions,
     watched: Watched,
-    signals: signal::Dispatch,
-    processes: Processes,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -107,9 +106,8 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
+            companions: Companions::default(),
             watched: Watched::default(),
-            signals: signal::Dispatch::default(),
-            processes: Processes::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -209,18 +207,13 @@ impl Core {
         &self.variables
     }
 
+    pub(crate) fn companions(&self) -> &Companions {
+        &self.companions
+    }
+
     /// Who waits for the readiness of which descriptor.
     pub(crate) fn watched(&self) -> &Watched {
         &self.watched
-    }
-
-    pub(crate) fn signals(&self) -> &signal::Dispatch {
-        &self.signals
-    }
-
-    /// The children of this run that were not reaped.
-    pub(crate) fn processes(&self) -> &Processes {
-        &self.processes
     }
 
     pub(crate) fn lease(&self) -> &Lease {
