@@ -2,7 +2,9 @@
 
 mod autojump;
 pub(crate) mod backend;
+mod bequest;
 pub(crate) mod clock;
+mod closing;
 mod companions;
 mod core;
 mod deadlock;

@@ -2,8 +2,10 @@
 //!
 //! The tests count the descriptors and the children of this process, so each holds `peers::lock` while it runs.
 
+mod closing;
 mod dropped_futures;
 mod many_processes;
+mod outliving;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod teardown;

@@ -1,22 +1,27 @@
 //! What each completion of the kernel means.
 
 use crate::{
-    Statistics, buffer_ring::BufferRing, kind, messages::Messages, operations::Operations, retries::Retries,
+    Statistics,
+    buffer_ring::BufferRing,
+    kind,
+    operations::{Known, Operations},
+    retries::Retries,
     unpark::EventUnpark,
 };
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
 use io_uring::cqueue;
-use std::{os::fd::FromRawFd, os::fd::OwnedFd, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// Everything that completions change.
 pub(crate) struct Tracker {
     pub(crate) operations: Operations,
     pub(crate) retries: Retries,
     pub(crate) buffers: BufferRing,
-    pub(crate) messages: Messages,
     pub(crate) unpark: Arc<EventUnpark>,
     /// Whether the poll that `unpark` wakes is in flight.
     pub(crate) unpark_armed: bool,
+    /// Whether somebody has called to wake up since this was last cleared.
+    pub(crate) called: bool,
     /// How many turns there have been.
     pub(crate) turn: u64,
     pub(crate) statistics: Statistics,
@@ -27,17 +32,26 @@ impl Tracker {
     #[inline]
     pub(crate) fn take(&mut self, entry: &cqueue::Entry, completions: &mut Vec<Completion>) {
         let token = Token::from_bits(entry.user_data());
+        if token.kind() == kind::RELEASED {
+            return self.take_release(token.with_kind(kind::OPERATION), completions);
+        }
         if token.kind() != kind::OPERATION {
             return self.take_internal(token, entry.result(), cqueue::more(entry.flags()));
         }
         let more = cqueue::more(entry.flags());
         let mut flags = CompletionFlags::empty();
-        let mut result = entry.result();
-        let Some(operation) = self.operations.complete(token, !more) else {
+        let Some(operation) = self.operations.complete(token, entry.result(), !more) else {
             return self.take_stale(entry);
         };
+        if operation.held {
+            return;
+        }
+        let result = judge(entry.result(), operation);
         if more {
             flags |= CompletionFlags::MORE;
+        }
+        if operation.opens && result >= 0 {
+            flags |= CompletionFlags::DESCRIPTOR;
         }
         let mut buffer = BufferId(0);
         if let Some(number) = cqueue::buffer_select(entry.flags()) {
@@ -52,11 +66,18 @@ impl Tracker {
         if cqueue::sock_nonempty(entry.flags()) {
             flags |= CompletionFlags::MORE_DATA;
         }
-        // A worker thread of the kernel that was interrupted for the sake of a cancel has done nothing.
-        if result == -libc::EINTR && operation.cancel_asked {
-            result = -libc::ECANCELED;
-        }
         completions.push(Completion { token, result, buffer, flags });
+    }
+
+    /// Hands out an operation that was completed before, now that the kernel has let go of its file.
+    fn take_release(&mut self, token: Token, completions: &mut Vec<Completion>) {
+        match self.operations.release(token) {
+            Ok(Some((result, operation))) => {
+                completions.push(Completion::new(token, judge(result, operation)))
+            }
+            Ok(None) => {}
+            Err(()) => self.statistics.stale_completions += 1,
+        }
     }
 
     #[cold]
@@ -71,24 +92,11 @@ impl Tracker {
     fn take_internal(&mut self, token: Token, result: i32, more: bool) {
         match token.kind() {
             kind::CANCEL => self.take_cancel(token.with_kind(kind::OPERATION), result),
-            kind::CLOSE if result < 0 => {
-                self.statistics.failed_closes += 1;
-                if result == -libc::ECANCELED {
-                    // The kernel dropped the request before it began, so the descriptor is still open.
-                    // SAFETY: it was given to the driver to be closed, and nothing else has closed it.
-                    drop(unsafe { OwnedFd::from_raw_fd(token.index() as i32) });
-                }
-            }
-            kind::CLOSE | kind::MESSAGE => {}
             kind::UNPARK => {
                 self.unpark_armed = more;
+                self.called = true;
                 self.unpark.clear();
             }
-            kind::MESSAGE_SENT => match self.messages.remove(token.index()) {
-                Some(receiver) if result < 0 => receiver.unpark(),
-                Some(_) => {}
-                None => self.statistics.stale_completions += 1,
-            },
             _ => self.statistics.stale_completions += 1,
         }
     }
@@ -104,4 +112,11 @@ impl Tracker {
             self.retries.schedule(token, failures, self.turn, Instant::now());
         }
     }
+}
+
+/// The result to hand out for what the kernel says.
+#[inline]
+fn judge(result: i32, operation: Known) -> i32 {
+    // A worker thread of the kernel that was interrupted for the sake of a cancel has done nothing.
+    if result == -libc::EINTR && operation.cancel_asked { -libc::ECANCELED } else { result }
 }

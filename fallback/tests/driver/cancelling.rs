@@ -253,6 +253,27 @@ fn a_job_that_runs_reports_its_success_although_it_was_cancelled() {
     // This open comes back when the worker has begun its own.
     let _writer = File::options().write(true).open(folder.path("pipe")).unwrap();
     harness.driver.cancel(opening);
-    let opened = harness.result(opening).unwrap();
-    assert_eq!(harness.run(Op::Close { fd: opened as i32 }).unwrap(), 0);
+    let opened = harness.completion(opening).brought().expect("it is said to be a descriptor");
+    // SAFETY: the completion was taken, and the descriptor with it.
+    assert_eq!(unsafe { libc::close(opened) }, 0);
+}
+
+#[test]
+fn what_is_opened_after_the_driver_has_gone_is_closed() {
+    let folder = Folder::new();
+    let pipe = folder.c_path("pipe");
+    // SAFETY: the path ends in a zero.
+    assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+    let mut driver = PollDriver::new(Options::default()).unwrap();
+    let op = Op::Open { directory: libc::AT_FDCWD, path: pipe.as_ptr(), flags: libc::O_RDONLY, mode: 0 };
+    // SAFETY: the path outlives the open, which is seen to end below.
+    unsafe { driver.submit(Token::new(0, 0), op) };
+    let path = folder.path("pipe");
+    // This open comes back when the worker has begun its own, which ends at the same time or later.
+    let mut writer = File::options().write(true).open(path).unwrap();
+    drop(driver);
+    // As long as anybody holds the other end, a pipe takes so much and no more; then writing to it is an error.
+    while writer.write_all(&[0; 1024]).is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }

@@ -2,7 +2,6 @@
 
 use super::{Core, MainReady};
 use crate::runtime::waker::{StoredWaker, TaskKey, Wakee};
-use anyio_driver::{Driver, Unparker};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     task::Waker,
@@ -81,16 +80,5 @@ impl Core {
         if let Some(payload) = panic {
             resume_unwind(payload);
         }
-    }
-
-    /// Wakes another executor's driver by way of this thread's, if it has one that can do so now.
-    pub(crate) fn unpark_from_here(other: &Unparker) -> bool {
-        Self::try_with(|core| match core.try_driver_mut() {
-            Some(mut driver) => {
-                driver.unpark_other(other);
-                true
-            }
-            None => false,
-        }) == Some(true)
     }
 }

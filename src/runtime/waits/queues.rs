@@ -1,7 +1,10 @@
 //! Queues of hooks, threaded through the slots: the link holds the neighbours, and the label in place of a tick.
 
-use super::{Marks, StoredWaker, WaitKey, WaitState, Waits};
-use crate::runtime::wheel::{Link, NONE};
+use super::{Marks, StoredWaker, WaitKey, WaitKind, WaitState, Waits};
+use crate::runtime::{
+    bequest,
+    wheel::{Link, NONE},
+};
 
 impl Waits {
     /// The wait in this slot, if there is such a slot.
@@ -89,6 +92,15 @@ impl Waits {
         slot.state = WaitState::Done;
         slot.outcome.result = answer;
         Some(slot.waker.take())
+    }
+
+    /// Leaves the answers that nobody has taken to those who outlive the run.
+    pub(in crate::runtime) fn leave_answers(&self) {
+        for (index, slot) in self.slots().iter().enumerate() {
+            if slot.kind == WaitKind::Hook && slot.state == WaitState::Done {
+                bequest::leave(self.key(index as u32, slot.generation), slot.outcome.result);
+            }
+        }
     }
 
     /// With what answer a hook that is done was notified.

@@ -53,8 +53,6 @@ pub(crate) enum WaitKind {
     Operation,
     /// An operation that belongs to a stream or listener: the waiter is woken, the operation goes on.
     Kept,
-    /// The same, and its success brings a descriptor.
-    KeptAccept,
     /// Something that is not the driver's: the waiter is woken.
     Hook,
     /// A timer: taken out of the wheel and woken.
