@@ -21,6 +21,7 @@ mod cached;
 pub(crate) mod checkpoint;
 mod contents;
 mod copy;
+mod direct;
 mod file;
 mod glob;
 mod metadata;

@@ -28,6 +28,20 @@ pub struct TemporaryDirectory {
     path: Path,
 }
 
+impl Builder {
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A folder that was made is given. If the future is dropped, the folder is removed.
+    pub async fn folder(self) -> Result<TemporaryDirectory> {
+        let folder = self.make(|names, directory| names.tempdir_in(directory)).await?;
+        Ok(TemporaryDirectory::new_of(folder))
+    }
+}
+
 impl TemporaryDirectory {
     /// Makes a folder in the usual one. [`Builder`] makes it elsewhere or with other names.
     ///

@@ -24,6 +24,20 @@ pub struct NamedTemporaryFile {
     path: Path,
 }
 
+impl Builder {
+    /// Makes a file with a name.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A file that was made is given. If the future is dropped, the file is removed.
+    pub async fn named_file(self) -> Result<NamedTemporaryFile> {
+        let file = self.make(|names, directory| names.tempfile_in(directory)).await?;
+        Ok(NamedTemporaryFile::new_of(file))
+    }
+}
+
 impl NamedTemporaryFile {
     /// Makes a file in the usual folder. [`Builder`] makes it elsewhere or with other names.
     ///

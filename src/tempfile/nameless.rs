@@ -23,6 +23,20 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug)]
 pub struct TemporaryFile(File);
 
+impl Builder {
+    /// Makes a file without a name.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A file that was made is given. If the future is dropped, so is the file.
+    pub async fn file(self) -> Result<TemporaryFile> {
+        let file = self.make(|_, directory| ::tempfile::tempfile_in(directory)).await?;
+        Ok(TemporaryFile::new_of(file))
+    }
+}
+
 impl TemporaryFile {
     /// Makes a file in the usual folder. [`Builder`] makes it elsewhere.
     ///
