@@ -19,12 +19,14 @@ pub(crate) mod serving;
 mod shared;
 mod stapled;
 mod text;
+mod unreliable;
 pub mod watch;
 
 pub use attributes::{Attribute, AttributeRequest, Attributes, RawDescriptor, extra};
 pub use boxed::{
     BoxedByteReceiveStream, BoxedByteSendStream, BoxedByteStream, BoxedConnectable, BoxedListener,
-    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream,
+    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream, BoxedUnreliableObjectReceiveStream,
+    BoxedUnreliableObjectSendStream, BoxedUnreliableObjectStream,
 };
 pub use buffered::BufferedByteStream;
 pub use byte::{ByteReceiveStream, ByteSendStream, ByteStream};
@@ -35,5 +37,8 @@ pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
 pub use stapled::{StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
+pub use unreliable::{
+    Unreliable, UnreliableObjectReceiveStream, UnreliableObjectSendStream, UnreliableObjectStream,
+};
 
 pub(crate) use byte_buffer::ByteBuffer;

@@ -57,6 +57,10 @@ pub enum WaitReason {
     Receive,
     /// That bytes go into a socket or pipe.
     Send,
+    /// That a descriptor of another library's is readable.
+    Readable,
+    /// That a descriptor of another library's is writable.
+    Writable,
     /// That a stream, a direction of one, or a file is closed.
     Close,
     /// The file system.
@@ -87,6 +91,8 @@ impl WaitReason {
                 | Self::Connect
                 | Self::Receive
                 | Self::Send
+                | Self::Readable
+                | Self::Writable
                 | Self::Signal
                 | Self::OtherThread
                 | Self::Foreign
@@ -122,6 +128,8 @@ impl fmt::Display for WaitReason {
             Self::Connect => "a connection to be made",
             Self::Receive => "bytes to receive",
             Self::Send => "bytes to be sent",
+            Self::Readable => "a descriptor to be readable",
+            Self::Writable => "a descriptor to be writable",
             Self::Close => "a close",
             Self::File => "the file system",
             Self::Process => "the end of a process",
