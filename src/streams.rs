@@ -15,7 +15,7 @@ mod multi_listener;
 mod object;
 pub mod objects;
 mod repeated;
-pub(crate) mod serving;
+mod serving;
 mod shared;
 mod stapled;
 mod text;
@@ -35,6 +35,7 @@ pub use lines::Lines;
 pub use listener::Listener;
 pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
+pub use serving::{Connections, Server, ServerStatistics};
 pub use stapled::{StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
 pub use unreliable::{
