@@ -22,6 +22,7 @@ pub(crate) mod checkpoint;
 mod contents;
 mod copy;
 mod direct;
+mod fifo;
 mod file;
 mod glob;
 mod metadata;

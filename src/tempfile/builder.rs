@@ -7,9 +7,19 @@ use crate::{
 };
 use std::{
     ffi::OsString,
+    fs::Permissions,
     io,
+    os::unix::fs::PermissionsExt,
     path::{self, PathBuf},
 };
+
+/// Temporary files and folders are their maker's alone, whatever the process's mask takes or leaves.
+pub(super) const FILE_MODE: u32 = 0o600;
+pub(super) const FOLDER_MODE: u32 = 0o700;
+
+pub(super) fn owners(mode: u32) -> Permissions {
+    Permissions::from_mode(mode)
+}
 
 /// How temporary files and folders are to be made: where, and with which names.
 ///
@@ -58,18 +68,18 @@ impl Builder {
 
     pub(super) async fn make<T: Send + 'static>(
         self,
-        make: impl FnOnce(&::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
+        make: impl FnOnce(&mut ::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         let Self { prefix, suffix, directory } = self;
         let directory = directory.unwrap_or_else(std::env::temp_dir);
         let subject = Path::from(directory.clone());
-        let made = to_thread::run_sync(move || {
+        let made = to_thread::for_files(move || {
             let mut names = ::tempfile::Builder::new();
             names.suffix(&suffix);
             if let Some(prefix) = &prefix {
                 names.prefix(prefix);
             }
-            make(&names, &directory)
+            make(&mut names, &directory)
         });
         made.await?
             .map_err(|error| Error::of_operation(error, "make something temporary in", subject.display()))
