@@ -8,6 +8,7 @@ mod error;
 pub mod from_thread;
 pub mod fs;
 mod group;
+pub mod itertools;
 pub mod lowlevel;
 pub mod net;
 mod path;
