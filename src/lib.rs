@@ -7,6 +7,7 @@ pub mod doctor;
 mod error;
 pub mod from_thread;
 pub mod fs;
+pub mod functools;
 mod group;
 pub mod itertools;
 pub mod lowlevel;

@@ -1,4 +1,4 @@
-//! From iterators to streams, and from streams to collections.
+//! From iterators to streams, and from streams to vectors.
 
 use super::debug_by_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
@@ -29,10 +29,10 @@ impl<I: Iterator> ObjectReceiveStream for FromIter<I> {
 ///
 /// # Cancel safety
 /// The items received so far are dropped; give it the stream by `&mut` to go on with the others.
-pub async fn collect<T, C: Default + Extend<T>>(mut stream: impl ObjectReceiveStream<Item = T>) -> Result<C> {
-    let mut items = C::default();
+pub async fn collect<T>(mut stream: impl ObjectReceiveStream<Item = T>) -> Result<Vec<T>> {
+    let mut items = Vec::new();
     while let Some(item) = stream.receive().await? {
-        items.extend([item]);
+        items.push(item);
     }
     Ok(items)
 }

@@ -2,17 +2,12 @@
 
 use anyio::{
     CancelScope, Error, Result, gather, itertools,
-    itertools::{collect, from_iter},
+    itertools::{collect as all, from_iter},
     lowlevel,
     streams::{ObjectReceiveStream, memory},
     task_group,
 };
 use std::{cell::Cell, rc::Rc};
-
-/// All items, in a vector.
-async fn all<T>(stream: impl ObjectReceiveStream<Item = T>) -> Result<Vec<T>> {
-    collect(stream).await
-}
 
 /// Says that nothing comes out of a stream in a cancelled scope, and that it goes on afterwards as if nothing had been.
 async fn is_a_checkpoint<T>(mut stream: impl ObjectReceiveStream<Item = T>) -> Result<Vec<T>> {
