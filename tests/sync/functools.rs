@@ -141,7 +141,8 @@ async fn a_hit_is_a_checkpoint_if_that_is_asked_for() -> Result<()> {
     };
     let plain = functools::cache(async |&key: &i32| anyio::Ok(key));
     let yielding = functools::cache(async |&key: &i32| anyio::Ok(key)).always_checkpoint();
-    (plain.call(1).await?, yielding.call(1).await?);
+    plain.call(1).await?;
+    yielding.call(1).await?;
     assert!(hit_in_a_cancelled_scope(&Hit(&plain)).await?.is_some());
     assert!(hit_in_a_cancelled_scope(&Hit(&yielding)).await?.is_none());
     Ok(())
