@@ -13,7 +13,7 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
