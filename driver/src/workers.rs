@@ -9,8 +9,10 @@
 //! sees the whole state. Jobs run outside of it.
 
 mod handle;
+#[cfg(all(test, loom))]
+mod interleavings;
 mod pool;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use handle::JobHandle;
