@@ -13,7 +13,7 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -227,7 +227,8 @@ impl UnixListener {
     /// [`TcpListener::serve`](super::TcpListener::serve) does.
     ///
     /// # Errors
-    /// Those of the handlers, and an error of the listener that makes it useless.
+    /// Errors of the handlers that do not concern their connection alone, and an error of the listener that makes it
+    /// useless.
     ///
     /// # Cancel safety
     /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
@@ -238,7 +239,7 @@ impl UnixListener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serving::serve(async || self.accept().await, handler).await
+        Server::new().serve(self, handler).await
     }
 
     /// Closes the listener and waits until that is done. Its file stays.

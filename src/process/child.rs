@@ -7,7 +7,7 @@
 //! whose number the child holds as its leader. A child that was not reaped when its owner goes is given to the
 //! [reaper](super::reaper).
 
-use super::reaper;
+use super::{reaper, running::Processes};
 use crate::{
     error::{Error, Result},
     runtime::{Answer, Core, Operation, Payload, Refusal, WaitReason},
@@ -30,7 +30,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn new(core: &Core, pid: u32, leads_group: bool, kill_on_drop: bool) -> Self {
-        core.processes().add(pid as pid_t);
+        Processes::of(core).add(pid as pid_t);
         Self { pid: pid as pid_t, leads_group, status: Cell::new(None), kill_on_drop }
     }
 
@@ -117,7 +117,7 @@ impl Child {
 
     /// Has the run no longer count the child among its own.
     fn forget(&self) {
-        Core::try_with(|core| core.processes().remove(self.pid));
+        Core::try_with(|core| Processes::of(core).remove(self.pid));
     }
 
     fn error(&self, error: io::Error) -> Error {

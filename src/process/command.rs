@@ -1,6 +1,6 @@
 //! What process to start, and how.
 
-use super::{Process, Stdio, completed::CompletedProcess, run, spawn};
+use super::{CompletedProcess, Process, Stdio, run, spawn};
 use crate::{error::Result, signal::Signal};
 use std::{
     ffi::{OsStr, OsString},

@@ -1,6 +1,6 @@
 //! Processes from beginning to end.
 
-use super::{Command, CompletedProcess, IntoCommand, Process, Stdio, completed::ProcessFailed, spawn};
+use super::{Command, CompletedProcess, IntoCommand, Process, ProcessFailed, Stdio, spawn};
 use crate::{
     error::{Error, Result},
     group::task_group,

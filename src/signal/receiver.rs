@@ -1,7 +1,9 @@
 //! A stream of signals.
 
 use super::{
-    Signal, handler,
+    Signal,
+    dispatch::Dispatch,
+    handler,
     listener::{Listener, Purpose},
 };
 use crate::{
@@ -76,7 +78,7 @@ pub fn receiver(signals: &[Signal]) -> io::Result<SignalReceiver> {
         let listener = Arc::new(Listener::new(Purpose::Receiver, signals, unparker));
         handler::register(&listener)?;
         let received = Rc::new(Received { listener, waiting: WaitQueue::new() });
-        core.signals().add(received.clone());
+        Dispatch::of(core).add(received.clone());
         Ok(SignalReceiver { received, run: core.run(), _thread: PhantomData })
     })
 }
@@ -144,7 +146,7 @@ impl Attributes for SignalReceiver {}
 impl Drop for SignalReceiver {
     fn drop(&mut self) {
         handler::deregister(&self.received.listener);
-        Core::try_with(|core| core.signals().remove(&self.received));
+        Core::try_with(|core| Dispatch::of(core).remove(&self.received));
     }
 }
 

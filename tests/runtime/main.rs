@@ -4,8 +4,13 @@ mod attributes;
 mod cores;
 mod cross;
 mod deadlock;
+mod from_thread;
 mod lowlevel;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod portals;
 mod random_times;
+mod readiness;
 mod run;
 mod time;
 mod to_thread;

@@ -9,4 +9,5 @@ mod listeners;
 mod lockstep;
 mod memory;
 mod objects;
+mod unreliable;
 mod wrappers;
