@@ -17,6 +17,7 @@ pub mod objects;
 mod repeated;
 mod serving;
 mod shared;
+mod split;
 mod stapled;
 mod text;
 mod unreliable;
@@ -36,7 +37,8 @@ pub use listener::Listener;
 pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
 pub use serving::{Connections, Server, ServerStatistics};
-pub use stapled::{StapledByteStream, StapledObjectStream};
+pub use split::Split;
+pub use stapled::{StapledByteSendHalf, StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
 pub use unreliable::{
     Unreliable, UnreliableObjectReceiveStream, UnreliableObjectSendStream, UnreliableObjectStream,

@@ -21,6 +21,7 @@
 
 mod buffer;
 mod completion;
+mod interruption;
 mod operation;
 mod pool;
 #[cfg(target_arch = "x86_64")]
@@ -39,6 +40,7 @@ pub mod workers;
 
 pub use buffer::{Held, IoBuf, IoBufMut, Slice};
 pub use completion::{BufferId, Completion, CompletionFlags};
+pub use interruption::is_interruption;
 pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;

@@ -1,16 +1,16 @@
 //! How a file is to be opened.
 
 use super::{
-    File,
+    File, fifo,
     operations::{OnPath, c_path},
     thread,
 };
 use crate::{
     error::{Error, Result},
-    runtime::{Descriptor, Operation},
+    runtime::{Descriptor, Operation, Refusal},
 };
 use libc::c_int;
-use std::{io, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{ffi::CString, io, os::unix::fs::OpenOptionsExt, path::Path};
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
 const DIRECT: Option<c_int> = Some(libc::O_DIRECT);
@@ -115,7 +115,8 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the file.
+    /// Opens the file. A named pipe waits for somebody to open its other end, as the system has it, unless the flags
+    /// have `O_NONBLOCK` or it is opened for both.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses, or if the options contradict each other. [`Error::Unsupported`] for direct
@@ -131,11 +132,17 @@ impl OpenOptions {
     async fn open_path(&self, path: &Path) -> Result<File> {
         let flags =
             self.flags()?.ok_or_else(|| Error::of_operation(contradiction(), "open", path.display()))?;
-        let open = OnPath::Open { path: c_path(path, "open")?, flags, mode: self.mode as libc::mode_t };
-        let answer = Operation::new(open).await.map(|number| {
-            // SAFETY: the operation has opened this descriptor for us.
-            unsafe { Descriptor::from_answer(number) }
-        });
+        let name = c_path(path, "open")?;
+        let unwaiting = fifo::without_waiting(&name, flags);
+        let mut answer = self.ask_driver(name.clone(), unwaiting).await;
+        if unwaiting != flags && fifo::has_vanished(&answer) {
+            answer = self.ask_driver(name.clone(), flags).await;
+        }
+        if fifo::has_to_wait(&answer, &name, flags).await {
+            let opened = fifo::wait(answer.ok(), path, flags).await?;
+            let descriptor = opened.map_err(|error| Error::of_operation(error, "open", path.display()))?;
+            return Ok(File::of_path(descriptor, path, flags));
+        }
         let descriptor = thread::unless_unsupported(
             answer,
             |refusal| refusal.on("open", path.display()),
@@ -147,6 +154,14 @@ impl OpenOptions {
         )
         .await?;
         Ok(File::of_path(descriptor, path, flags))
+    }
+
+    async fn ask_driver(&self, path: CString, flags: c_int) -> Result<Descriptor, Refusal> {
+        let open = OnPath::Open { path, flags, mode: self.mode as libc::mode_t };
+        Operation::new(open).await.map(|number| {
+            // SAFETY: the operation has opened this descriptor for us.
+            unsafe { Descriptor::from_answer(number) }
+        })
     }
 
     /// The flags for the system, or `None` if the options contradict each other.

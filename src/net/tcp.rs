@@ -16,7 +16,7 @@ use crate::{
     lowlevel::checkpoint_if_cancelled,
     runtime::{Core, Descriptor},
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};

@@ -8,9 +8,19 @@ use crate::{
 };
 use std::{
     ffi::OsString,
+    fs::{self, Permissions},
     io,
+    os::unix::fs::PermissionsExt,
     path::{self, PathBuf},
 };
+
+/// Temporary files and folders are their maker's alone, whatever the process's mask takes or leaves.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
+fn owners(mode: u32) -> Permissions {
+    Permissions::from_mode(mode)
+}
 
 /// How temporary files and folders are to be made: where, and with which names.
 ///
@@ -65,7 +75,12 @@ impl Builder {
     /// # Cancel safety
     /// A file that was made is given. If the future is dropped, so is the file.
     pub async fn file(self) -> Result<TemporaryFile> {
-        let file = self.make(|_, directory| ::tempfile::tempfile_in(directory)).await?;
+        let file = self.make(|_, directory| {
+            let file = ::tempfile::tempfile_in(directory)?;
+            file.set_permissions(owners(FILE_MODE))?;
+            Ok(file)
+        });
+        let file = file.await?;
         Ok(TemporaryFile::new_of(file))
     }
 
@@ -77,7 +92,12 @@ impl Builder {
     /// # Cancel safety
     /// A file that was made is given. If the future is dropped, the file is removed.
     pub async fn named_file(self) -> Result<NamedTemporaryFile> {
-        let file = self.make(|names, directory| names.tempfile_in(directory)).await?;
+        let file = self.make(|names, directory| {
+            let file = names.permissions(owners(FILE_MODE)).tempfile_in(directory)?;
+            file.as_file().set_permissions(owners(FILE_MODE))?;
+            Ok(file)
+        });
+        let file = file.await?;
         Ok(NamedTemporaryFile::new_of(file))
     }
 
@@ -89,7 +109,12 @@ impl Builder {
     /// # Cancel safety
     /// A folder that was made is given. If the future is dropped, the folder is removed.
     pub async fn folder(self) -> Result<TemporaryDirectory> {
-        let folder = self.make(|names, directory| names.tempdir_in(directory)).await?;
+        let folder = self.make(|names, directory| {
+            let folder = names.permissions(owners(FOLDER_MODE)).tempdir_in(directory)?;
+            fs::set_permissions(folder.path(), owners(FOLDER_MODE))?;
+            Ok(folder)
+        });
+        let folder = folder.await?;
         Ok(TemporaryDirectory::new_of(folder))
     }
 
@@ -100,18 +125,18 @@ impl Builder {
 
     async fn make<T: Send + 'static>(
         self,
-        make: impl FnOnce(&::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
+        make: impl FnOnce(&mut ::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         let Self { prefix, suffix, directory } = self;
         let directory = directory.unwrap_or_else(std::env::temp_dir);
         let subject = Path::from(directory.clone());
-        let made = to_thread::run_sync(move || {
+        let made = to_thread::for_files(move || {
             let mut names = ::tempfile::Builder::new();
             names.suffix(&suffix);
             if let Some(prefix) = &prefix {
                 names.prefix(prefix);
             }
-            make(&names, &directory)
+            make(&mut names, &directory)
         });
         made.await?
             .map_err(|error| Error::of_operation(error, "make something temporary in", subject.display()))

@@ -64,7 +64,7 @@ impl TemporaryDirectory {
     /// The folder is removed also in a cancelled scope, and when the future is dropped.
     pub async fn close(self) -> Result<()> {
         let Self { folder, path } = self;
-        let removed = shield(to_thread::run_sync(move || folder.close())).await?;
+        let removed = shield(to_thread::for_files(move || folder.close())).await?;
         removed.map_err(|error| Error::of_operation(error, "remove", path.display()))
     }
 }

@@ -71,7 +71,7 @@ impl NamedTemporaryFile {
         let Self { file, name, path } = self;
         let target = target.as_ref().to_owned();
         let to = target.clone();
-        let renamed = to_thread::run_sync(move || name.persist(to).map_err(|error| error.error)).await?;
+        let renamed = to_thread::for_files(move || name.persist(to).map_err(|error| error.error)).await?;
         match renamed {
             Ok(()) => Ok(file),
             Err(error) => {
@@ -91,7 +91,7 @@ impl NamedTemporaryFile {
     pub async fn close(self) -> Result<()> {
         let Self { file, name, path } = self;
         let closed = file.close().await;
-        let removed = shield(to_thread::run_sync(move || name.close())).await?;
+        let removed = shield(to_thread::for_files(move || name.close())).await?;
         closed?;
         removed.map_err(|error| Error::of_operation(error, "remove", path.display()))
     }

@@ -9,5 +9,6 @@ mod listeners;
 mod lockstep;
 mod memory;
 mod objects;
+mod split;
 mod unreliable;
 mod wrappers;

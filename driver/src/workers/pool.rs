@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,9 +16,6 @@ pub type Job = Box<dyn FnOnce() + Send>;
 
 /// How long a thread without work stays, unless set otherwise.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// The bound of the process-wide pool, unless set otherwise. It is high since its jobs may wait for each other.
-const SHARED_LIMIT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 /// Threads that do blocking jobs. Cheap to clone; a clone is another handle to the same pool.
 ///
@@ -74,12 +71,6 @@ impl WorkerPool {
                 closed: false,
             }),
         }))))
-    }
-
-    /// The pool of the whole process, with a bound of 512 threads to begin with.
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<WorkerPool> = OnceLock::new();
-        SHARED.get_or_init(|| Self::new(SHARED_LIMIT))
     }
 
     /// Queues a job, and wakes or starts a thread for it if the bound allows.

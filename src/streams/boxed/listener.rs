@@ -3,7 +3,7 @@
 use super::{BoxedByteStream, BoxedFuture};
 use crate::{
     error::{Error, Result},
-    streams::{AttributeRequest, Attributes, ByteStream, Connections, Listener},
+    streams::{AttributeRequest, Attributes, Connections, Listener, Split},
 };
 use std::{
     cell::Cell,
@@ -80,7 +80,7 @@ impl BoxedListener<BoxedByteStream> {
     /// Forgets the type of a listener, and that of its streams.
     pub fn of_byte_streams<S>(listener: impl Listener<Stream = S> + Attributes + 'static) -> Self
     where
-        S: ByteStream + Attributes + 'static,
+        S: Split + Attributes + 'static,
     {
         Self::new(Boxing(listener))
     }
@@ -89,7 +89,7 @@ impl BoxedListener<BoxedByteStream> {
 /// Boxes the streams of what it wraps.
 struct Boxing<L>(L);
 
-impl<L: Listener<Stream: ByteStream + Attributes + 'static>> Listener for Boxing<L> {
+impl<L: Listener<Stream: Split + Attributes + 'static>> Listener for Boxing<L> {
     type Stream = BoxedByteStream;
 
     async fn accept(&self) -> Result<BoxedByteStream> {
