@@ -1,12 +1,12 @@
 //! The pool of threads.
 
+use crate::synchronization::{Condvar, Mutex, MutexGuard, thread};
 use std::{
     collections::BTreeMap,
     fmt, io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -142,7 +142,7 @@ impl WorkerPool {
     }
 
     /// Sets how threads are made, so that tests can have them fail.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn set_builder(&self, builder: fn() -> thread::Builder) {
         self.0.0.lock().builder = builder;
     }
