@@ -156,7 +156,7 @@ impl UnixListenerOptions {
         let path = path.as_ref().to_path_buf();
         let options = self.clone();
         let shown = path.clone();
-        let socket = crate::to_thread::run_sync(move || options.bind_to(&path)).await?;
+        let socket = crate::to_thread::for_files(move || options.bind_to(&path)).await?;
         let socket = socket.map_err(|error| Error::of_operation(error, "listen on", shown.display()))?;
         Ok(UnixListener { accepting: Accepting::new(Descriptor::new(socket.into())) })
     }

@@ -29,11 +29,16 @@ use std::{
     future::poll_fn,
     io,
     mem::MaybeUninit,
+    num::NonZeroUsize,
     os::fd::{AsRawFd, IntoRawFd, OwnedFd},
     rc::Rc,
+    sync::OnceLock,
     task::Poll,
     time::Duration,
 };
+
+/// How many closes may wait at once; more are queued.
+const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 /// The closes of one run that worker threads do.
 #[derive(Default)]
@@ -122,11 +127,17 @@ fn begin(core: &Core, descriptor: OwnedFd) -> Rc<Close> {
         let result = close_here(descriptor);
         inbox::of(executor).push(Message::Run(Box::new(move |core| end(core, run, number, result))));
     });
-    if let Err(refused) = WorkerPool::shared().submit(job) {
+    if let Err(refused) = pool().submit(job) {
         // There are no threads to be had.
         (refused.job)();
     }
     close
+}
+
+/// The threads that close, apart from all others: a close may wait for a server that is gone.
+fn pool() -> &'static WorkerPool {
+    static POOL: OnceLock<WorkerPool> = OnceLock::new();
+    POOL.get_or_init(|| WorkerPool::new(MOST_THREADS))
 }
 
 /// Takes note of a close that a worker thread has done.

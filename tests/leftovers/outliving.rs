@@ -22,12 +22,15 @@ use std::{
 
 const SHORT: Duration = Duration::from_millis(3);
 
-type Kept = Pin<Box<dyn Future<Output = ()>>>;
+/// A future that has begun to wait, and is never polled again.
+struct Kept {
+    _future: Pin<Box<dyn Future<Output = ()>>>,
+}
 
 /// Polls a future once, and sees that it waits.
-async fn begin(mut future: Kept) -> Kept {
+async fn begin(mut future: Pin<Box<dyn Future<Output = ()>>>) -> Kept {
     assert!(poll_once(future.as_mut()).await.is_pending());
-    future
+    Kept { _future: future }
 }
 
 /// Runs `give` on each back end, which gives a future that was given something; drops that after the run, and sees in

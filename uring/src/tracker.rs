@@ -8,7 +8,7 @@ use crate::{
     retries::Retries,
     unpark::EventUnpark,
 };
-use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
+use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption};
 use io_uring::cqueue;
 use std::{sync::Arc, time::Instant};
 
@@ -117,6 +117,11 @@ impl Tracker {
 /// The result to hand out for what the kernel says.
 #[inline]
 fn judge(result: i32, operation: Known) -> i32 {
-    // A worker thread of the kernel that was interrupted for the sake of a cancel has done nothing.
-    if result == -libc::EINTR && operation.cancel_asked { -libc::ECANCELED } else { result }
+    // A worker thread of the kernel that was interrupted, mostly for the sake of a cancel, has done nothing.
+    match result {
+        0.. => result,
+        _ if !is_interruption(result) => result,
+        _ if operation.cancel_asked => -libc::ECANCELED,
+        _ => -libc::EINTR,
+    }
 }
