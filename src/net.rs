@@ -10,6 +10,7 @@ mod getaddrinfo;
 mod getnameinfo;
 mod idna;
 mod listening;
+mod name_service;
 mod resolver;
 mod sending;
 mod socket;

@@ -1,13 +1,16 @@
 //! Looking names up with all that the operating system lets one ask.
 
-use super::{idna, resolver};
+use super::{
+    idna,
+    name_service::{Hints, addresses_of},
+    resolver,
+};
 use crate::{
     error::{Error, Result},
     runtime::nothing_to_do,
     to_thread,
 };
 use bitflags::bitflags;
-use dns_lookup::AddrInfoHints;
 use std::{
     future::{Future, IntoFuture},
     io,
@@ -232,21 +235,19 @@ impl GetAddressInfo {
 
     /// Asks the operating system, which may take long.
     fn ask_system(&self, host: Option<&str>) -> io::Result<Vec<AddressInfo>> {
-        let hints = AddrInfoHints {
+        let hints = Hints {
             flags: self.flags.bits(),
-            address: self.family.map_or(libc::AF_UNSPEC, AddressFamily::raw),
-            socktype: self.socket_type.map_or(0, SocketType::raw),
+            family: self.family.map_or(libc::AF_UNSPEC, AddressFamily::raw),
+            socket_type: self.socket_type.map_or(0, SocketType::raw),
             protocol: self.protocol,
         };
-        let found = dns_lookup::getaddrinfo(host, self.service.as_deref(), Some(hints))?;
-        // What is no internet address is left out: systems without IPv6 have rows that only look like ones.
-        let answers = found.filter_map(|info| {
-            let info = info.ok()?;
+        let rows = addresses_of(host, self.service.as_deref(), &hints)?;
+        let answers = rows.into_iter().filter_map(|row| {
             Some(AddressInfo {
-                address: info.sockaddr,
-                socket_type: SocketType::of_raw(info.socktype)?,
-                protocol: info.protocol,
-                canonical_name: info.canonname,
+                address: row.address,
+                socket_type: SocketType::of_raw(row.socket_type)?,
+                protocol: row.protocol,
+                canonical_name: row.canonical_name,
             })
         });
         Ok(answers.collect())

@@ -1,5 +1,6 @@
 //! Names for addresses.
 
+use super::name_service::names_of;
 use crate::{
     error::{Error, Result},
     to_thread,
@@ -42,7 +43,7 @@ bitflags! {
 /// # Cancel safety
 /// The look-up is given up.
 pub async fn getnameinfo(address: SocketAddr, flags: NameInfoFlags) -> Result<(String, String)> {
-    let ask = move || dns_lookup::getnameinfo(&address, flags.bits());
+    let ask = move || names_of(address, flags.bits());
     let numbers = NameInfoFlags::NUMERIC_HOST | NameInfoFlags::NUMERIC_SERVICE;
     let found = if flags.contains(numbers) {
         crate::runtime::nothing_to_do().await?;
@@ -50,5 +51,5 @@ pub async fn getnameinfo(address: SocketAddr, flags: NameInfoFlags) -> Result<(S
     } else {
         to_thread::for_names(ask).abandon_on_cancel().await?
     };
-    found.map_err(|error| Error::of_operation(error.into(), "look up", address))
+    found.map_err(|error| Error::of_operation(error, "look up", address))
 }
