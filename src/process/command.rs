@@ -82,7 +82,8 @@ pub(super) struct Ending {
 }
 
 impl Command {
-    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash.
+    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash. A script without a
+    /// `#!` is read by `/bin/sh` where the C library has it so, as all but a few do, whatever else is set.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -314,12 +315,15 @@ impl Command {
 
     /// Starts the process. Streams that are not set are those of this process.
     ///
-    /// This thread is busy while the system starts the process,
-    /// often for about a millisecond.
+    /// This thread is busy while the system starts the process, often for about a millisecond. If the program is open for
+    /// writing, which may be for no longer than it takes another process to start that has just been told to, it is tried
+    /// again for up to an eighth of a second; [`run`](run()), [`open`](super::open()) and the like try for half a second and
+    /// let other tasks go on.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, the working folder is not there, or
-    /// the system refuses something else.
+    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, also because it is open for writing
+    /// ([`ExecutableFileBusy`](std::io::ErrorKind::ExecutableFileBusy)), or the system refuses something else. If the working
+    /// folder cannot be entered the error names that.
     ///
     /// # Panics
     /// Outside of a run.
@@ -337,7 +341,7 @@ impl Command {
     /// As for [`with`](super::with): the process is ended before the cancellation goes on.
     pub async fn status(&mut self) -> Result<ExitStatus> {
         crate::lowlevel::checkpoint_if_cancelled().await?;
-        run::wait_in_scope(self.spawn()?).await
+        run::wait_in_scope(spawn::start(self, Stdio::inherit, Stdio::inherit).await?).await
     }
 
     /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
@@ -350,7 +354,7 @@ impl Command {
     /// As for [`with`](super::with): the process is ended before the cancellation goes on.
     pub async fn output(&mut self) -> Result<Output> {
         crate::lowlevel::checkpoint_if_cancelled().await?;
-        let process = spawn::spawn(self, Stdio::null, Stdio::piped)?;
+        let process = spawn::start(self, Stdio::null, Stdio::piped).await?;
         let CompletedProcess { status, stdout, stderr, .. } =
             run::complete(process, None, Vec::new()).await?;
         Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })

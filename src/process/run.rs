@@ -49,7 +49,7 @@ pub async fn run(command: impl IntoCommand) -> Result<CompletedProcess> {
         return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidInput, text)));
     }
     let input = || if command.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
-    let process = spawn::spawn(command, input, Stdio::piped)?;
+    let process = spawn::start(command, input, Stdio::piped).await?;
     let arguments = command.arguments().map(OsString::from).collect();
     let completed = complete(process, command.input.clone(), arguments).await?;
     if command.check { Ok(completed.check_returncode()?) } else { Ok(completed) }
@@ -65,7 +65,7 @@ pub async fn run(command: impl IntoCommand) -> Result<CompletedProcess> {
 /// A process that was started comes out.
 pub async fn open(command: impl IntoCommand) -> Result<Process> {
     checkpoint_if_cancelled().await?;
-    spawn::spawn(command.into_command().borrow_mut(), Stdio::piped, Stdio::piped)
+    spawn::start(command.into_command().borrow_mut(), Stdio::piped, Stdio::piped).await
 }
 
 /// Starts a process, runs a body with it, and waits for its end. Streams that the command does not set are those of this
@@ -102,7 +102,8 @@ where
     E: From<Error>,
 {
     checkpoint_if_cancelled().await.map_err(Error::from)?;
-    let mut process = command.into_command().borrow_mut().spawn()?;
+    let mut process =
+        spawn::start(command.into_command().borrow_mut(), Stdio::inherit, Stdio::inherit).await?;
     match body(&mut process).await {
         Ok(value) => Ok((value, process.close().await?)),
         Err(error) => {
