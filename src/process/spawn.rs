@@ -30,6 +30,26 @@ use std::{
     time::Duration,
 };
 
+impl Command {
+    /// Starts the process. Streams that are not set are those of this process.
+    ///
+    /// This thread is busy while the system starts the process, often for about a millisecond. If the program is open for
+    /// writing, which may be for no longer than it takes another process to start that has just been told to, it is tried
+    /// again for up to an eighth of a second; [`run`](super::run()), [`open`](super::open()) and the like try for half a
+    /// second and let other tasks go on.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, also because it is open for writing
+    /// ([`ExecutableFileBusy`](std::io::ErrorKind::ExecutableFileBusy)), or the system refuses something else. If the working
+    /// folder cannot be entered the error names that.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn spawn(&mut self) -> Result<Process> {
+        spawn(self, Stdio::inherit, Stdio::inherit)
+    }
+}
+
 /// Starts the process, with these for streams that are not set. Blocks this thread while the program is
 /// [busy](is_busy), but not for long.
 pub(super) fn spawn(
