@@ -1,5 +1,6 @@
 //! The executor: one thread, one driver.
 
+mod aftermath;
 mod autojump;
 pub(crate) mod backend;
 mod builder;
@@ -11,6 +12,7 @@ mod descriptor;
 pub(crate) mod inbox;
 mod operation;
 mod orphans;
+mod panics;
 #[cfg(target_os = "linux")]
 mod pinning;
 #[cfg(not(target_os = "linux"))]
@@ -40,6 +42,7 @@ pub(crate) use self::core::Core;
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
+pub(crate) use panics::{FirstPanic, PanicPayload};
 pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
 pub(crate) use run_id::RunId;
 pub(crate) use scope::Deadline;

@@ -1,9 +1,11 @@
 //! The part of a group that does not depend on its error type.
 
 use super::child::ChildHeader;
-use crate::runtime::{Core, Deadline, ReadyList, ReasonKind, RunId, Scope, StoredWaker, Wakee};
+use crate::runtime::{
+    Core, Deadline, FirstPanic, PanicPayload, ReadyList, ReasonKind, RunId, Scope, StoredWaker, TaskKey,
+    Wakee,
+};
 use std::{
-    any::Any,
     cell::{Cell, RefCell},
     panic::Location,
     ptr,
@@ -34,21 +36,45 @@ impl ReadyQueue {
         self.polling.get()
     }
 
-    pub(super) fn set_polling(&self, polling: bool) {
-        self.polling.set(polling);
+    /// Says that the group is being polled, as long as the guard lives.
+    pub(super) fn begin_polling(&self) -> Polling<'_> {
+        self.polling.set(true);
+        Polling(self)
     }
 
-    /// Who polls the group.
+    /// The task that polls the group, if it is one of anyio's that does.
     #[inline]
-    pub(crate) fn host(&self) -> Wakee {
-        self.host.borrow().wakee()
+    pub(crate) fn host_task(&self) -> Option<TaskKey> {
+        self.host.borrow().task()
+    }
+
+    /// Who is to be woken so that the group is polled. A waker that is not anyio's is given up: waking it once is enough
+    /// until the next poll, which sets it anew.
+    #[inline]
+    pub(crate) fn take_host(&self) -> Wakee {
+        match self.host_task() {
+            Some(task) => Wakee::Task(task),
+            None => self.host.take().into_wakee(),
+        }
     }
 
     pub(super) fn set_host(&self, waker: &Waker) {
-        // A waker may be anyone's: it is cloned and dropped outside of the borrow.
-        let mut host = self.host.replace(StoredWaker::NONE);
-        host.update(waker);
-        self.host.replace(host);
+        if self.host.borrow_mut().keep_task_of(waker) || self.host.borrow().is(waker) {
+            return;
+        }
+        // Cloning and dropping may be anyone's code: the one before is kept until there is another, and dropped last.
+        let new = StoredWaker::of(waker);
+        drop(self.host.replace(new));
+    }
+}
+
+/// A group that is being polled.
+pub(super) struct Polling<'a>(&'a ReadyQueue);
+
+impl Drop for Polling<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.polling.set(false);
     }
 }
 
@@ -60,7 +86,7 @@ pub(super) struct GroupCore {
     pub(super) live: Cell<usize>,
     pub(super) closed: Cell<bool>,
     pub(super) run: Cell<Option<RunId>>,
-    panic: Cell<Option<Box<dyn Any + Send>>>,
+    pub(super) panic: FirstPanic,
 }
 
 impl GroupCore {
@@ -72,7 +98,7 @@ impl GroupCore {
             live: Cell::new(0),
             closed: Cell::new(false),
             run: Cell::new(None),
-            panic: Cell::new(None),
+            panic: FirstPanic::new(),
         }
     }
 
@@ -82,14 +108,9 @@ impl GroupCore {
     }
 
     /// Keeps a panic for the parent, if it is the first, and cancels what is left.
-    pub(super) fn panicked(&self, payload: Box<dyn Any + Send>) {
-        let first = self.panic.take();
-        self.panic.set(Some(first.unwrap_or(payload)));
-        self.fail();
-    }
-
-    pub(super) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        self.panic.take()
+    pub(super) fn panicked(&self, payload: PanicPayload) {
+        self.panic.keep(payload);
+        self.panic.catch(|| self.fail());
     }
 
     /// Whether the group was begun in the run of this executor.

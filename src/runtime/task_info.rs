@@ -1,10 +1,6 @@
 //! Which tasks a run has, and what they wait for.
 
-use super::{
-    Core, Scope,
-    wait_reason::WaitReason,
-    waker::{TaskKey, Wakee},
-};
+use super::{Core, Scope, wait_reason::WaitReason, waker::TaskKey};
 use crate::group::{self, ReadyQueue};
 use std::{collections::HashMap, fmt, panic::Location, ptr};
 
@@ -114,9 +110,9 @@ impl Found {
             waits: Vec::new(),
         };
         // SAFETY: the task lives, and so does its group.
-        match unsafe { group.as_ref() }.map(ReadyQueue::host) {
+        match unsafe { group.as_ref() }.map(ReadyQueue::host_task) {
             None => info.kind = TaskKind::Main,
-            Some(Wakee::Task(host)) if host.executor() == core.id() => {
+            Some(Some(host)) if host.executor() == core.id() => {
                 info.parent = Some(TaskId(host));
                 self.hosts.push(host);
             }

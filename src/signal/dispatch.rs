@@ -5,7 +5,7 @@ use super::{
     listener::{Listener, Purpose},
     receiver::Received,
 };
-use crate::runtime::{ReasonKind, RemoteScope};
+use crate::runtime::{Core, ReasonKind, RemoteScope};
 use std::{
     cell::{Cell, RefCell},
     fmt, io,
@@ -30,10 +30,8 @@ impl Dispatch {
     }
 
     /// Tells this executor's receivers, and its run, what has come for them.
-    pub(crate) fn dispatch(&self) {
-        for receiver in self.receivers.borrow().iter() {
-            receiver.notify();
-        }
+    pub(crate) fn dispatch(&self, core: &Core) {
+        core.change(|_| self.receivers.borrow().iter().for_each(|receiver| receiver.notify()));
         if let Some((listener, scope)) = &*self.run.borrow()
             && listener.has_arrivals()
         {

@@ -102,11 +102,13 @@ impl<T: Send + 'static> Call<T> {
 
     /// Takes the wait out of the scope, and gives the loan back if that is this side's business.
     fn end(&mut self, core: &Core) {
-        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
-            core.waits().remove(wait);
-        }
-        self.loan = None;
-        self.under_way = None;
+        core.change(|core| {
+            if let Some(wait) = self.wait.take() {
+                drop(core.waits().remove_if_current(wait));
+            }
+            self.loan = None;
+            self.under_way = None;
+        });
     }
 
     /// Waits no more. A loan that the worker still uses is put aside.
@@ -130,7 +132,7 @@ impl<T: Send + 'static> Drop for Call<T> {
 
 impl<T> Exchange<T> {
     fn lock(&self) -> MutexGuard<'_, Contents<T>> {
-        // Only moves happen under the lock.
+        // Only moves happen under the lock: wakers and results are anyone's code.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,20 +159,24 @@ impl<T> Exchange<T> {
 
     /// The result, if it is there; otherwise the waker is woken when it comes.
     fn take_or_wait(&self, waker: &Waker) -> Option<thread::Result<T>> {
+        if let Contents::Running(kept) = &*self.lock()
+            && kept.as_ref().is_some_and(|kept| kept.will_wake(waker))
+        {
+            return None;
+        }
+        let waker = waker.clone();
         let mut contents = self.lock();
-        match &mut *contents {
-            Contents::Running(Some(kept)) if kept.will_wake(waker) => return None,
-            Contents::Running(kept) => {
-                *kept = Some(waker.clone());
-                return None;
-            }
-            Contents::Abandoned | Contents::Taken => return None,
-            Contents::Ended(_) => {}
-        }
-        match std::mem::replace(&mut *contents, Contents::Taken) {
-            Contents::Ended(result) => Some(result),
-            _ => None,
-        }
+        let before = match &mut *contents {
+            Contents::Running(kept) => kept.replace(waker),
+            Contents::Abandoned | Contents::Taken => None,
+            Contents::Ended(_) => match std::mem::replace(&mut *contents, Contents::Taken) {
+                Contents::Ended(result) => return Some(result),
+                _ => None,
+            },
+        };
+        drop(contents);
+        drop(before);
+        None
     }
 
     /// Says that nobody waits any more. Tells whether the worker has yet to deliver, and will find out.

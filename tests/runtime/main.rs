@@ -4,6 +4,7 @@ mod attributes;
 mod cores;
 mod cross;
 mod deadlock;
+mod hostile_wakers;
 mod lowlevel;
 mod random_times;
 mod run;

@@ -42,7 +42,8 @@ impl Deadline {
         let base = base();
         let from_beginning = match moment.checked_duration_since(base) {
             Some(later) => nanoseconds(later).map(|later| SPANS + later),
-            None => nanoseconds(base - moment).map(|earlier| SPANS - earlier),
+            // One so long ago that it cannot be counted has passed all the same.
+            None => Some(SPANS - nanoseconds(base - moment).unwrap_or(SPANS)),
         };
         from_beginning.map_or(Self::NEVER, |from_beginning| Self(MOMENT | from_beginning))
     }
@@ -72,7 +73,11 @@ impl Deadline {
                 let from_beginning = moment & !MOMENT;
                 let at = match from_beginning.checked_sub(SPANS) {
                     Some(later) => base().checked_add(Duration::from_nanos(later)),
-                    None => base().checked_sub(Duration::from_nanos(SPANS - from_beginning)),
+                    // What a clock cannot express has passed before it began.
+                    None => {
+                        let earlier = Duration::from_nanos(SPANS - from_beginning);
+                        Some(base().checked_sub(earlier).unwrap_or(base()))
+                    }
                 };
                 at.map_or(When::Never, When::At)
             }
@@ -106,6 +111,18 @@ mod tests {
             let distance = Duration::from_nanos(distance);
             for at in [base + distance, base - distance] {
                 assert_eq!(Deadline::at(at).when(), When::At(at));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_before_all_programs_has_passed() {
+        let base = base();
+        for seconds in [SPANS / 1_000_000_000 + 1, 200 * 366 * 24 * 3600, i64::MAX as u64 / 2] {
+            if let Some(long_ago) = base.checked_sub(Duration::from_secs(seconds)) {
+                let deadline = Deadline::at(long_ago);
+                assert!(deadline.is_moment());
+                assert!(matches!(deadline.when(), When::At(at) if at <= base), "{seconds} s before");
             }
         }
     }
