@@ -1,16 +1,20 @@
 //! What can go wrong.
 
 mod cancel_aware;
+mod chain;
+mod connection;
 mod failure;
 mod group;
 pub(crate) mod ok;
 
-pub(crate) use cancel_aware::is_cancellation;
+pub(crate) use cancel_aware::{AsError, is_cancellation};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
+pub(crate) use chain::Chain;
+pub(crate) use connection::concerns_one_connection;
 pub use failure::Failure;
 pub use group::ErrorGroup;
 
-use crate::process::ProcessFailed;
+use crate::system::completed::ProcessFailed;
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.
@@ -83,6 +87,10 @@ pub enum Error {
     WouldBlock,
     /// All attempts to connect failed; one error for each address that was tried.
     ConnectionFailed(Box<ErrorGroup<io::Error>>),
+    /// What was called needs a run on this thread, or a thread that works for one, and there is none.
+    NoRun,
+    /// The run that was to do something is over.
+    RunFinished,
     /// This host or back end cannot do what the text names.
     Unsupported(&'static str),
     /// The operating system refused.
@@ -116,6 +124,7 @@ impl Error {
             Self::DelimiterNotFound { .. } => io::ErrorKind::InvalidData,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
+            Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
             Self::ConnectionFailed(group) => {
                 group.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
             }
@@ -174,6 +183,8 @@ impl fmt::Display for Error {
             }
             Self::WouldBlock => f.write_str("cannot be done without waiting"),
             Self::ConnectionFailed(group) => write!(f, "all attempts to connect failed: {group}"),
+            Self::NoRun => f.write_str("no run on this thread, and none that this thread works for"),
+            Self::RunFinished => f.write_str("the run is over"),
             Self::Unsupported(what) => write!(f, "{what} is not supported by this host or back end"),
             Self::Io(error) => error.fmt(f),
             Self::ProcessFailed(failed) => failed.fmt(f),

@@ -1,15 +1,23 @@
-//! Checkpoints by hand, and what belongs to a run.
+//! Checkpoints by hand, what belongs to a run, and descriptors that are not anyio's.
+
+mod readiness;
+
+pub use readiness::{Readiness, notify_closing, wait_readable, wait_writable};
 
 use crate::{
-    error::Cancelled,
+    error::{Cancelled, Error, Result},
     runtime::{Core, RemoteScope, RunId, Scope, inbox},
 };
-use anyio_driver::Driver;
+use anyio_driver::{Chunk, Driver};
 use std::{
     any::Any,
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     rc::Rc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     task::Poll,
 };
 
@@ -71,6 +79,28 @@ pub fn is_cancelled() -> bool {
     Core::with(|core| core.scope_is_effective())
 }
 
+/// An empty [`Chunk`] of the run's pool, for streams that are not the system's: to be filled by
+/// [`Chunk::extend_from_slice`], or as the buffer of some other receive, and given out by their
+/// [`receive`](crate::streams::ByteReceiveStream::receive). It has room for 16 KiB, unless the pool's buffers were set to
+/// another size.
+///
+/// # Panics
+/// Outside of a run.
+///
+/// ```
+/// # anyio::run(async || {
+/// let mut chunk = anyio::lowlevel::take_chunk();
+/// assert!(chunk.is_empty() && chunk.spare_capacity() > 0);
+/// chunk.extend_from_slice(b"decoded").unwrap();
+/// chunk.advance(2);
+/// chunk.truncate(3);
+/// assert_eq!(chunk, "cod");
+/// # }).unwrap();
+/// ```
+pub fn take_chunk() -> Chunk {
+    Core::with(|core| core.driver().pool().take())
+}
+
 pub(crate) fn current_scope_remote() -> RemoteScope {
     Core::with(|core| {
         core.clock().set_reachable();
@@ -103,6 +133,31 @@ impl RunToken {
                 function();
             }
         })))
+    }
+}
+
+impl RunToken {
+    /// Has a function called on the run's thread, between the polls of its tasks, and waits for what it gives. The function
+    /// may not block. For what has to wait, use a [portal](crate::from_thread::BlockingPortal).
+    ///
+    /// # Errors
+    /// [`Error::RunFinished`] if the run is over, or ends before it calls the function.
+    ///
+    /// # Panics
+    /// If the function does, with its panic. On the run's own thread, which would wait for itself.
+    #[track_caller]
+    pub fn run_sync<T: Send + 'static>(&self, function: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let here = Core::try_with(|core| Self::of(core) == *self).unwrap_or(false);
+        assert!(!here, "a run would wait for itself: call the function in place of having it called");
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let called = self.run_soon(move || {
+            // Whoever asked waits for it.
+            drop(sender.send(catch_unwind(AssertUnwindSafe(function))));
+        });
+        match receiver.recv() {
+            Ok(answer) if called => Ok(answer.unwrap_or_else(|payload| resume_unwind(payload))),
+            _ => Err(Error::RunFinished),
+        }
     }
 }
 

@@ -15,16 +15,19 @@ mod multi_listener;
 mod object;
 pub mod objects;
 mod repeated;
-pub(crate) mod serving;
+mod serving;
 mod shared;
+mod split;
 mod stapled;
 mod text;
+mod unreliable;
 pub mod watch;
 
 pub use attributes::{Attribute, AttributeRequest, Attributes, RawDescriptor, extra};
 pub use boxed::{
     BoxedByteReceiveStream, BoxedByteSendStream, BoxedByteStream, BoxedConnectable, BoxedListener,
-    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream,
+    BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream, BoxedUnreliableObjectReceiveStream,
+    BoxedUnreliableObjectSendStream, BoxedUnreliableObjectStream,
 };
 pub use buffered::BufferedByteStream;
 pub use byte::{ByteReceiveStream, ByteSendStream, ByteStream};
@@ -33,7 +36,12 @@ pub use lines::Lines;
 pub use listener::Listener;
 pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
-pub use stapled::{StapledByteStream, StapledObjectStream};
+pub use serving::{Connections, Server, ServerStatistics};
+pub use split::Split;
+pub use stapled::{StapledByteSendHalf, StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
+pub use unreliable::{
+    Unreliable, UnreliableObjectReceiveStream, UnreliableObjectSendStream, UnreliableObjectStream,
+};
 
 pub(crate) use byte_buffer::ByteBuffer;

@@ -6,12 +6,10 @@
 //! taken off the list and then does not use the change wakes the next.
 
 use crate::runtime::FirstPanic;
+use anyio_driver::synchronization::{AtomicUsize, Mutex, MutexGuard, fence};
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering, fence},
-    },
+    sync::{PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -74,7 +72,7 @@ impl Sleepers {
 
     /// Wakes all. Called after the change was made.
     pub(super) fn wake_all(&self) {
-        fence(Ordering::SeqCst);
+        // The lock is taken in any case, so it orders what the fences order elsewhere.
         let woken = {
             let mut list = self.list();
             self.count.store(0, Ordering::SeqCst);
@@ -159,3 +157,6 @@ impl Drop for Sleeper<'_> {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod interleavings;

@@ -51,6 +51,34 @@ impl<V> fmt::Debug for Started<V> {
 }
 
 impl<V> Started<V> {
+    /// One that tells nobody: for a function that takes one, where nobody waits for it to be ready.
+    ///
+    /// ```
+    /// use anyio::{Result, Started, task_group};
+    ///
+    /// async fn server(ready: Started<u16>) -> Result<()> {
+    ///     ready.set(8080);
+    ///     Ok(())
+    /// }
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     tg.start_soon(server(Started::ignored()));
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    pub fn ignored() -> Self {
+        Self::apart().0
+    }
+
+    /// One of no child, and where what it says can be asked for.
+    pub(crate) fn apart() -> (Self, Told<V>) {
+        let state = Rc::new(State::new());
+        (Self(Rc::clone(&state)), Told(state))
+    }
+
     /// Says that the child is ready. From now on it is a child of its group like any other.
     pub fn set(self, value: V) {
         // A child that has ended, and left this to others, has failed to start.
@@ -61,7 +89,26 @@ impl<V> Started<V> {
     }
 }
 
+/// What a [`Started`] of no child has said.
+pub(crate) struct Told<V>(Rc<State<V>>);
+
+impl<V> Told<V> {
+    /// Takes the value, if it is there.
+    pub(crate) fn take(&self) -> Option<V> {
+        self.0.value.take()
+    }
+}
+
 impl<V> State<V> {
+    fn new() -> Self {
+        Self {
+            phase: Cell::new(Phase::Waiting),
+            value: RefCell::new(None),
+            waiting: WaitQueue::new(),
+            child: Cell::new(ptr::null()),
+        }
+    }
+
     fn end(&self, phase: Phase) {
         if self.phase.get() == Phase::Waiting {
             self.phase.set(phase);
@@ -120,12 +167,7 @@ where
     C: AsyncFnOnce(Started<V>) -> Result<T, E> + 'scope,
     E: From<Cancelled>,
 {
-    let state = Rc::new(State {
-        phase: Cell::new(Phase::Waiting),
-        value: RefCell::new(None),
-        waiting: WaitQueue::new(),
-        child: Cell::new(ptr::null()),
-    });
+    let state = Rc::new(State::new());
     let failure = Rc::new(Cell::new(None::<E>));
     let (ending, childs_failure) = (Ending(state.clone()), failure.clone());
     let future = async move {

@@ -31,7 +31,7 @@ impl Candidates {
             Self::Addresses(_) => Ok(self),
             Self::Name(host, port) => {
                 let name = host.clone();
-                let found = crate::to_thread::run_sync(move || {
+                let found = crate::to_thread::for_names(move || {
                     std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)).map(Iterator::collect)
                 })
                 .abandon_on_cancel()

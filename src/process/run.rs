@@ -1,13 +1,19 @@
 //! Processes from beginning to end.
 
-use super::{Command, CompletedProcess, IntoCommand, Process, Stdio, completed::ProcessFailed, spawn};
+use super::{Command, CompletedProcess, IntoCommand, Process, ProcessFailed, Stdio, spawn};
 use crate::{
     error::{Error, Result},
     group::task_group,
     lowlevel::checkpoint_if_cancelled,
     streams::ByteReceiveStream,
 };
-use std::{borrow::BorrowMut, cell::RefCell, ffi::OsString, io, process::ExitStatus};
+use std::{
+    borrow::BorrowMut,
+    cell::RefCell,
+    ffi::OsString,
+    io,
+    process::{ExitStatus, Output},
+};
 
 /// Runs a process and gives how it has ended and what it wrote. A string is a line for the shell; an array, slice or vector
 /// of strings is a program with its arguments; a [`Command`] has options.
@@ -112,8 +118,38 @@ where
     }
 }
 
+impl Command {
+    /// Starts the process and waits for it to end. Streams that are not set are those of this process.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn), and [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled. A status
+    /// other than success is no error.
+    ///
+    /// # Cancel safety
+    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
+    pub async fn status(&mut self) -> Result<ExitStatus> {
+        checkpoint_if_cancelled().await?;
+        wait_in_scope(self.spawn()?).await
+    }
+
+    /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
+    /// input that is not set is empty.
+    ///
+    /// # Errors
+    /// As for [`status`](Self::status).
+    ///
+    /// # Cancel safety
+    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
+    pub async fn output(&mut self) -> Result<Output> {
+        checkpoint_if_cancelled().await?;
+        let process = spawn::spawn(self, Stdio::null, Stdio::piped)?;
+        let CompletedProcess { status, stdout, stderr, .. } = complete(process, None, Vec::new()).await?;
+        Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
+    }
+}
+
 /// Waits for the end of a process, which ends before a cancellation goes on.
-pub(super) async fn wait_in_scope(process: Process) -> Result<ExitStatus> {
+async fn wait_in_scope(process: Process) -> Result<ExitStatus> {
     match process.wait().await {
         Ok(status) => Ok(status),
         Err(error) => {
@@ -124,7 +160,7 @@ pub(super) async fn wait_in_scope(process: Process) -> Result<ExitStatus> {
 }
 
 /// Feeds a process, collects what it writes, and waits for its end.
-pub(super) async fn complete(
+async fn complete(
     mut process: Process,
     input: Option<Vec<u8>>,
     args: Vec<OsString>,

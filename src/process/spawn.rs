@@ -26,6 +26,23 @@ use std::{
     process, ptr,
 };
 
+impl Command {
+    /// Starts the process. Streams that are not set are those of this process.
+    ///
+    /// This thread is busy while the system starts the process,
+    /// often for about a millisecond.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, the working folder is not there, or
+    /// the system refuses something else.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn spawn(&mut self) -> Result<Process> {
+        spawn(self, Stdio::inherit, Stdio::inherit)
+    }
+}
+
 /// Starts the process, with these for streams that are not set.
 pub(super) fn spawn(
     command: &Command,

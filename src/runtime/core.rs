@@ -16,6 +16,7 @@ use super::{
     aftermath::Aftermath,
     backend::AnyDriver,
     clock::RunClock,
+    companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
     panics::FirstPanic,
@@ -26,8 +27,8 @@ use super::{
     variables::Variables,
     waits::Waits,
     waker::TaskKey,
+    watched::Watched,
 };
-use crate::{process::Processes, signal};
 use anyio_driver::{Capabilities, Completion, Driver};
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
@@ -67,8 +68,8 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
-    signals: signal::Dispatch,
-    processes: Processes,
+    companions: Companions,
+    watched: Watched,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -104,8 +105,8 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
-            signals: signal::Dispatch::default(),
-            processes: Processes::default(),
+            companions: Companions::default(),
+            watched: Watched::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -204,13 +205,13 @@ impl Core {
         &self.variables
     }
 
-    pub(crate) fn signals(&self) -> &signal::Dispatch {
-        &self.signals
+    pub(crate) fn companions(&self) -> &Companions {
+        &self.companions
     }
 
-    /// The children of this run that were not reaped.
-    pub(crate) fn processes(&self) -> &Processes {
-        &self.processes
+    /// Who waits for the readiness of which descriptor.
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     pub(in crate::runtime) fn aftermath(&self) -> &Aftermath {

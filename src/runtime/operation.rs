@@ -154,6 +154,11 @@ impl<P: Payload> Operation<P> {
         self.wait.is_some()
     }
 
+    /// Under what key it waits, from its submission to its end.
+    pub(crate) fn key(&self) -> Option<WaitKey> {
+        self.wait
+    }
+
     /// What it owns.
     ///
     /// # Panics

@@ -1,7 +1,6 @@
 //! Which tasks a run has, and what they wait for.
 
-use super::{Core, Scope, wait_reason::WaitReason, waker::TaskKey};
-use crate::group::{self, ReadyQueue};
+use super::{Core, Scope, ready_queue::ReadyQueue, wait_reason::WaitReason, waker::TaskKey};
 use std::{collections::HashMap, fmt, panic::Location, ptr};
 
 /// Names a task, as long as it lives, within its run.
@@ -110,7 +109,8 @@ impl Found {
             waits: Vec::new(),
         };
         // SAFETY: the task lives, and so does its group.
-        match unsafe { group.as_ref() }.map(ReadyQueue::host_task) {
+        let group = unsafe { group.as_ref() };
+        match group.map(ReadyQueue::host_task) {
             None => info.kind = TaskKind::Main,
             Some(Some(host)) if host.executor() == core.id() => {
                 info.parent = Some(TaskId(host));
@@ -118,9 +118,9 @@ impl Found {
             }
             Some(_) => {}
         }
-        if !child.is_null() {
-            // SAFETY: the task lives, and is that child.
-            let described = unsafe { group::describe(child) };
+        if let Some(group) = group.filter(|_| !child.is_null()) {
+            // SAFETY: the task lives, and is that child of that group.
+            let described = unsafe { group.describe(child) };
             info.name = described.name;
             info.location = Some(described.location);
             self.scopes.insert(described.scope, self.tasks.len());

@@ -51,12 +51,18 @@ pub enum WaitReason {
     AllTasksBlocked,
     /// A connection to accept.
     Accept,
+    /// That one of a [`Server`](crate::streams::Server)'s connections ends, so that there is room for another.
+    ConnectionEnd,
     /// A connection to be made.
     Connect,
     /// Bytes from a socket or pipe.
     Receive,
     /// That bytes go into a socket or pipe.
     Send,
+    /// That a descriptor of another library's is readable.
+    Readable,
+    /// That a descriptor of another library's is writable.
+    Writable,
     /// That a stream, a direction of one, or a file is closed.
     Close,
     /// The file system.
@@ -87,6 +93,8 @@ impl WaitReason {
                 | Self::Connect
                 | Self::Receive
                 | Self::Send
+                | Self::Readable
+                | Self::Writable
                 | Self::Signal
                 | Self::OtherThread
                 | Self::Foreign
@@ -119,9 +127,12 @@ impl fmt::Display for WaitReason {
             Self::TaskGroup => "a task group",
             Self::AllTasksBlocked => "all others to wait",
             Self::Accept => "a connection to accept",
+            Self::ConnectionEnd => "a connection to end",
             Self::Connect => "a connection to be made",
             Self::Receive => "bytes to receive",
             Self::Send => "bytes to be sent",
+            Self::Readable => "a descriptor to be readable",
+            Self::Writable => "a descriptor to be writable",
             Self::Close => "a close",
             Self::File => "the file system",
             Self::Process => "the end of a process",

@@ -9,11 +9,15 @@ mod byte;
 mod connectable;
 mod listener;
 mod object;
+mod unreliable;
 
 pub use byte::{BoxedByteReceiveStream, BoxedByteSendStream, BoxedByteStream};
 pub use connectable::BoxedConnectable;
 pub use listener::BoxedListener;
 pub use object::{BoxedObjectReceiveStream, BoxedObjectSendStream, BoxedObjectStream};
+pub use unreliable::{
+    BoxedUnreliableObjectReceiveStream, BoxedUnreliableObjectSendStream, BoxedUnreliableObjectStream,
+};
 
 use std::pin::Pin;
 

@@ -3,6 +3,7 @@
 use super::loan::{Loan, end_abandoned};
 use crate::{
     error::Cancelled,
+    from_thread::{Host, LocalFuture, Request, Working},
     lowlevel::RunToken,
     runtime::{
         Core, WaitKey, WaitKind, WaitReason,
@@ -13,7 +14,10 @@ use anyio_driver::workers::{JobHandle, WorkerPool};
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
     thread,
 };
@@ -30,13 +34,20 @@ pub(super) struct Call<T: Send + 'static> {
     run: RunToken,
     /// Keeps a virtual clock from running ahead of the function.
     under_way: Option<JobUnderWay>,
+    /// What the thread has asked for, and waits for.
+    asked: Option<LocalFuture>,
 }
 
 /// What caller and worker share.
-struct Exchange<T>(Mutex<Contents<T>>);
+struct Exchange<T> {
+    contents: Mutex<Contents<T>>,
+    /// Whether the caller's scope was cancelled when it last looked, or nobody waits any more.
+    cancelled: AtomicBool,
+}
 
 enum Contents<T> {
-    Running(Option<Waker>),
+    /// Who is to be woken, and what the thread asks for, which then waits for the answer.
+    Running(Option<Waker>, Option<Request>),
     /// Nobody waits any more.
     Abandoned,
     Ended(thread::Result<T>),
@@ -47,20 +58,27 @@ impl<T: Send + 'static> Call<T> {
     /// Gives the function to the pool; the loan is given back when it has ended.
     pub(super) fn start(
         core: &Core,
+        pool: &WorkerPool,
         function: impl FnOnce() -> T + Send + 'static,
         loan: Loan,
     ) -> io::Result<Self> {
-        let exchange = Arc::new(Exchange(Mutex::new(Contents::Running(None))));
+        let exchange = Arc::new(Exchange {
+            contents: Mutex::new(Contents::Running(None, None)),
+            cancelled: AtomicBool::new(false),
+        });
         let run = RunToken::of(core);
         let worker = Arc::clone(&exchange);
         let number = loan.number();
         let job = Box::new(move || {
-            let result = catch_unwind(AssertUnwindSafe(function));
+            let result = {
+                let _working = Working::for_host(Arc::clone(&worker) as Arc<dyn Host>);
+                catch_unwind(AssertUnwindSafe(function))
+            };
             worker.deliver(result, run, number);
         });
-        let job = WorkerPool::shared().submit(job).map_err(|refused| refused.error)?;
+        let job = pool.submit(job).map_err(|refused| refused.error)?;
         let under_way = Some(JobUnderWay::new(core, JobKind::Awaited));
-        Ok(Self { exchange, job, wait: None, loan: Some(loan), run, under_way })
+        Ok(Self { exchange, job, wait: None, loan: Some(loan), run, under_way, asked: None })
     }
 
     /// Waits for the function's end, or for a cancellation where it can still be followed.
@@ -73,14 +91,17 @@ impl<T: Send + 'static> Call<T> {
         cx: &mut Context<'_>,
         abandon: bool,
     ) -> Poll<Result<T, Cancelled>> {
-        if let Some(result) = self.exchange.take_or_wait(cx.waker()) {
+        self.do_what_is_asked(core, cx);
+        if let Some(result) = self.exchange.take_result() {
             self.end(core);
             match result {
                 Ok(value) => return Poll::Ready(Ok(value)),
                 Err(payload) => resume_unwind(payload),
             }
         }
-        if !core.scope_is_effective() {
+        let cancelled = core.scope_is_effective();
+        self.exchange.cancelled.store(cancelled, Ordering::SeqCst);
+        if !cancelled {
             let wait =
                 *self.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, WaitReason::Thread));
             core.waits().reset(wait);
@@ -100,6 +121,23 @@ impl<T: Send + 'static> Call<T> {
         Poll::Ready(Err(Cancelled::new()))
     }
 
+    /// Goes on with what the thread has asked this task for. Meanwhile a virtual clock need not wait for the thread.
+    fn do_what_is_asked(&mut self, core: &Core, cx: &mut Context<'_>) {
+        loop {
+            if self.asked.is_none() {
+                let Some(request) = self.exchange.take_request(cx.waker()) else { return };
+                self.asked = Some(request());
+                self.under_way = None;
+            }
+            let Some(asked) = &mut self.asked else { return };
+            if asked.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.under_way = Some(JobUnderWay::new(core, JobKind::Awaited));
+            self.asked = None;
+        }
+    }
+
     /// Takes the wait out of the scope, and gives the loan back if that is this side's business.
     fn end(&mut self, core: &Core) {
         core.change(|core| {
@@ -108,6 +146,7 @@ impl<T: Send + 'static> Call<T> {
             }
             self.loan = None;
             self.under_way = None;
+            self.asked = None;
         });
     }
 
@@ -133,14 +172,25 @@ impl<T: Send + 'static> Drop for Call<T> {
 impl<T> Exchange<T> {
     fn lock(&self) -> MutexGuard<'_, Contents<T>> {
         // Only moves happen under the lock: wakers and results are anyone's code.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the thread asks for, if it does; otherwise the waker is woken when it does.
+    fn take_request(&self, waker: &Waker) -> Option<Request> {
+        let fresh = waker.clone();
+        let (request, _replaced) = match &mut *self.lock() {
+            Contents::Running(_, request @ Some(_)) => (request.take(), None),
+            Contents::Running(kept, _) => (None, kept.replace(fresh)),
+            _ => (None, None),
+        };
+        request
     }
 
     /// The worker's last act.
     fn deliver(&self, result: thread::Result<T>, run: RunToken, number: u64) {
         let mut contents = self.lock();
         match &mut *contents {
-            Contents::Running(waker) => {
+            Contents::Running(waker, _) => {
                 let waker = waker.take();
                 *contents = Contents::Ended(result);
                 drop(contents);
@@ -157,35 +207,49 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// The result, if it is there; otherwise the waker is woken when it comes.
-    fn take_or_wait(&self, waker: &Waker) -> Option<thread::Result<T>> {
-        if let Contents::Running(kept) = &*self.lock()
-            && kept.as_ref().is_some_and(|kept| kept.will_wake(waker))
-        {
+    /// The result, if it is there. Otherwise the waker was left by [`take_request`](Self::take_request).
+    fn take_result(&self) -> Option<thread::Result<T>> {
+        let mut contents = self.lock();
+        if !matches!(*contents, Contents::Ended(_)) {
             return None;
         }
-        let waker = waker.clone();
-        let mut contents = self.lock();
-        let before = match &mut *contents {
-            Contents::Running(kept) => kept.replace(waker),
-            Contents::Abandoned | Contents::Taken => None,
-            Contents::Ended(_) => match std::mem::replace(&mut *contents, Contents::Taken) {
-                Contents::Ended(result) => return Some(result),
-                _ => None,
-            },
-        };
-        drop(contents);
-        drop(before);
-        None
+        match std::mem::replace(&mut *contents, Contents::Taken) {
+            Contents::Ended(result) => Some(result),
+            _ => None,
+        }
     }
 
     /// Says that nobody waits any more. Tells whether the worker has yet to deliver, and will find out.
     fn abandon(&self) -> bool {
+        self.cancelled.store(true, Ordering::SeqCst);
         let mut contents = self.lock();
-        let running = matches!(*contents, Contents::Running(_));
-        if running {
-            *contents = Contents::Abandoned;
+        if !matches!(*contents, Contents::Running(..)) {
+            return false;
         }
-        running
+        let before = std::mem::replace(&mut *contents, Contents::Abandoned);
+        drop(contents);
+        // A waker and what was asked for may be anyone's. Who asked is told that nobody answers.
+        drop(before);
+        true
+    }
+}
+
+impl<T: Send + 'static> Host for Exchange<T> {
+    fn ask(&self, request: Request) -> Result<(), Request> {
+        let waker = match &mut *self.lock() {
+            Contents::Running(waker, asked) => {
+                *asked = Some(request);
+                waker.take()
+            }
+            _ => return Err(request),
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
     }
 }

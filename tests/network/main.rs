@@ -4,6 +4,7 @@ mod fairness;
 mod listeners;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod serving;
 mod slow_readers;
 mod tcp;
 #[cfg(feature = "tokio-io")]

@@ -4,9 +4,14 @@ mod attributes;
 mod cores;
 mod cross;
 mod deadlock;
+mod from_thread;
 mod hostile_wakers;
 mod lowlevel;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod portals;
 mod random_times;
+mod readiness;
 mod run;
 mod time;
 mod to_thread;

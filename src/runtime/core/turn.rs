@@ -95,8 +95,10 @@ impl Core {
             });
         }
         let mut news = !completions.is_empty();
-        if self.signals.has_news() {
-            self.finish_despite_panics(|| self.signals.dispatch(self));
+        if self.companions.have_news() {
+            let companions = self.companions.all();
+            let mut unheard = companions.iter();
+            self.finish_despite_panics(|| unheard.by_ref().for_each(|companion| companion.hear(self)));
             news = true;
         }
         if inbox.has_messages() {
@@ -142,18 +144,18 @@ impl Core {
     /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
     /// and panic, but what else has happened must be told all the same. The first panic ends the run.
     #[inline]
-    fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
+    pub(crate) fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
         while self.panic.catch(&mut dispatch).is_none() {}
     }
 
     /// Drops what the run keeps for users, before it is torn down: nothing is polled any more.
-    pub(in crate::runtime) fn release_what_is_kept(&self) {
+    pub(crate) fn release_what_is_kept(&self) {
         self.panic.drop_each(self.variables.take_all());
         self.panic.drop_each(self.waits.take_wakers());
     }
 
     /// What panicked outside of every task, if anything did.
-    pub(in crate::runtime) fn panic(&self) -> &FirstPanic {
+    pub(crate) fn panic(&self) -> &FirstPanic {
         &self.panic
     }
 

@@ -132,9 +132,11 @@ async fn a_group_that_goes_lets_all_children_go_although_a_waker_panics() -> Res
         tg.start_soon(async move {
             let _dropped = Dropped(log, "sleeper");
             let waker = Waker::from(Arc::new(PanicsOnceWoken));
-            let mut handle = of_sleeper.borrow_mut();
-            let handle = Pin::new(handle.as_mut().unwrap());
-            assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
+            {
+                let mut handle = of_sleeper.borrow_mut();
+                let handle = Pin::new(handle.as_mut().unwrap());
+                assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
+            }
             anyio::Ok(sleep(SHORT).await?)
         });
         awaited.replace(Some(tg.start_soon(async {

@@ -1,0 +1,325 @@
+//! A task group that other threads start tasks in.
+
+use super::{
+    request::{Answer, Request, answer, catch_panic, request},
+    task::{Control, Ending, PortalTask},
+};
+use crate::{
+    cross::{Event, Notifier},
+    error::{CancelAware, Cancelled, Error, ErrorGroup, Result},
+    group::{Started, TaskGroup, task_group},
+    lowlevel::{current_scope_remote, current_token},
+    scope::RemoteScope,
+};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::{self, ThreadId},
+};
+
+/// Lets other threads start tasks in a run, and wait for them.
+///
+/// It belongs to the block of a [`blocking_portal`], or to a thread of its own ([`start_blocking_portal`]). Its clones are
+/// the same portal. A task that fails does not end the portal: what it gives, error or not, is for whoever waits for it.
+///
+/// Its blocking methods are for threads other than the one it belongs to, and other than those of any run.
+///
+/// [`start_blocking_portal`]: super::start_blocking_portal
+#[derive(Clone)]
+pub struct BlockingPortal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    jobs: Mutex<Jobs>,
+    news: Notifier,
+    stopped: Event,
+    thread: ThreadId,
+    scope: RemoteScope,
+}
+
+/// What has been asked for and not begun.
+struct Jobs {
+    waiting: VecDeque<Job>,
+    open: bool,
+}
+
+struct Job {
+    request: Request,
+    control: Arc<Control>,
+}
+
+/// Runs a body that other threads can reach by the portal it is given.
+///
+/// When the body ends the portal is stopped, and its tasks are awaited; if the body fails they are cancelled first. So a
+/// body that has nothing else to do waits for [`sleep_until_stopped`](BlockingPortal::sleep_until_stopped).
+///
+/// ```
+/// use anyio::{Result, from_thread::blocking_portal, to_thread};
+///
+/// # anyio::run(async || -> Result<()> {
+/// blocking_portal(async |portal| -> Result<()> {
+///     let portal = portal.clone();
+///     let answer = to_thread::run_sync(move || portal.call(async || 42)).await??;
+///     assert_eq!(answer, 42);
+///     Ok(())
+/// })
+/// .await?;
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Errors
+/// Those of the body, and a cancellation from further out, as of a [`task_group`].
+///
+/// # Cancel safety
+/// The body and all tasks of the portal are cancelled and awaited.
+///
+/// # Panics
+/// If the body does, or a task for which nobody waits.
+pub async fn blocking_portal<T, E, Via>(
+    body: impl AsyncFnOnce(&BlockingPortal) -> Result<T, E>,
+) -> Result<Option<T>, ErrorGroup<E>>
+where
+    E: CancelAware<Via> + From<Cancelled>,
+{
+    // From now on other threads may do what lets tasks go on.
+    current_token();
+    task_group(async |tg| {
+        let portal = BlockingPortal::new(tg.scope().remote());
+        let serving = portal.clone();
+        tg.start_soon(async move { serving.serve(tg).await });
+        let _end = StopAtEnd(&portal);
+        body(&portal).await
+    })
+    .await
+}
+
+/// Stops a portal when its body is over, also by a panic.
+struct StopAtEnd<'a>(&'a BlockingPortal);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop(false);
+    }
+}
+
+/// Refuses what comes when no one takes it any more.
+struct CloseAtEnd<'a>(&'a Shared);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        let left = std::mem::take(&mut self.0.jobs().waiting);
+        // Whoever waits for these is told that they are gone.
+        drop(left);
+    }
+}
+
+impl Shared {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        // Only moves happen under the lock.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses new jobs.
+    fn close(&self) {
+        self.jobs().open = false;
+        self.stopped.set();
+        self.news.notify();
+    }
+
+    /// Takes what there is to do; without anything, whether more may come.
+    fn next(&self) -> Result<Job, bool> {
+        let mut jobs = self.jobs();
+        jobs.waiting.pop_front().ok_or(jobs.open)
+    }
+}
+
+impl BlockingPortal {
+    fn new(scope: RemoteScope) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                jobs: Mutex::new(Jobs { waiting: VecDeque::new(), open: true }),
+                news: Notifier::new(),
+                stopped: Event::new(),
+                thread: thread::current().id(),
+                scope,
+            }),
+        }
+    }
+
+    /// Starts what other threads ask for, until the portal is stopped.
+    async fn serve<'scope, E: From<Cancelled>>(
+        self,
+        group: &'scope TaskGroup<'scope, '_, E>,
+    ) -> Result<(), E> {
+        let _end = CloseAtEnd(&self.shared);
+        loop {
+            match self.shared.next() {
+                Ok(job) => {
+                    group.start_soon(job.run::<E>());
+                }
+                Err(true) => self.shared.news.wait().await?,
+                Err(false) => return Ok(()),
+            }
+        }
+    }
+
+    fn submit(&self, request: Request) -> Result<Arc<Control>> {
+        let control = Arc::new(Control::default());
+        let job = Job { request, control: Arc::clone(&control) };
+        let refused = {
+            let mut jobs = self.shared.jobs();
+            if jobs.open {
+                jobs.waiting.push_back(job);
+                None
+            } else {
+                Some(job)
+            }
+        };
+        // What the request holds belongs to users: it goes when the lock is free.
+        if refused.is_some() {
+            return Err(Error::ClosedResource);
+        }
+        self.shared.news.notify();
+        Ok(control)
+    }
+
+    #[track_caller]
+    fn assert_elsewhere(&self) {
+        assert_ne!(
+            thread::current().id(),
+            self.shared.thread,
+            "the thread of a portal would wait for itself: await the function in place of calling it through the portal"
+        );
+    }
+
+    /// Runs a function in the portal and waits for what it gives.
+    ///
+    /// # Errors
+    /// [`Error::ClosedResource`] if the portal was stopped. [`Error::BrokenResource`] if the portal ended before the
+    /// function did.
+    ///
+    /// # Panics
+    /// If the function does, with its panic. If this is called on the portal's own thread.
+    #[track_caller]
+    pub fn call<T: Send + 'static>(&self, function: impl AsyncFnOnce() -> T + Send + 'static) -> Result<T> {
+        self.assert_elsewhere();
+        self.start_task_soon(function)?.wait()
+    }
+
+    /// Starts a task in the portal, and does not wait for it.
+    ///
+    /// # Errors
+    /// [`Error::ClosedResource`] if the portal was stopped.
+    pub fn start_task_soon<T: Send + 'static>(
+        &self,
+        function: impl AsyncFnOnce() -> T + Send + 'static,
+    ) -> Result<PortalTask<T>> {
+        let (request, answer) = request(function);
+        Ok(PortalTask::new(answer, self.submit(request)?))
+    }
+
+    /// Starts a task in the portal, and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// The task's own, if it fails before it is ready. Converted from [`Error::ClosedResource`] if the portal was stopped,
+    /// and from [`Error::BrokenResource`] if it ended before the task was ready.
+    ///
+    /// # Panics
+    /// If the task ends well without having said that it is ready, or panics before. If this is called on the portal's own
+    /// thread.
+    #[track_caller]
+    pub fn start_task<V, T, E>(
+        &self,
+        function: impl AsyncFnOnce(Started<V>) -> Result<T, E> + Send + 'static,
+    ) -> Result<(V, PortalTask<Result<T, E>>), E>
+    where
+        V: Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.assert_elsewhere();
+        let (value_sender, value) = mpsc::sync_channel(1);
+        let (sender, ended) = mpsc::sync_channel::<Answer<Result<T, E>>>(1);
+        let request: Request = Box::new(move || {
+            Box::pin(async move {
+                let result = catch_panic(telling(function, value_sender)).await;
+                answer(&sender, result);
+            })
+        });
+        let task = PortalTask::new(ended, self.submit(request)?);
+        match value.recv() {
+            Ok(value) => Ok((value, task)),
+            Err(_) => match task.wait().map_err(E::from)? {
+                Err(error) => Err(error),
+                Ok(_) => panic!("a task ended without calling Started::set"),
+            },
+        }
+    }
+
+    /// Refuses new tasks from now on, and ends [`sleep_until_stopped`](Self::sleep_until_stopped). What has been asked for
+    /// goes on, or, with `cancel_remaining`, is cancelled. Works on any thread, and does not wait.
+    #[track_caller]
+    pub fn stop(&self, cancel_remaining: bool) {
+        self.shared.close();
+        if cancel_remaining {
+            self.shared.scope.cancel_because("the portal was stopped");
+        }
+    }
+
+    /// Waits, in the portal's run, until somebody stops the portal.
+    ///
+    /// # Errors
+    /// A cancellation.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn sleep_until_stopped(&self) -> Result<(), Cancelled> {
+        self.shared.stopped.wait().await
+    }
+
+    /// Whether the portal takes no new tasks any more.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.stopped.is_set()
+    }
+}
+
+impl Job {
+    async fn run<E>(self) -> Result<(), E> {
+        let Self { request, control } = self;
+        let wanted = control.begin(current_scope_remote());
+        let _ending = Ending(control);
+        if wanted {
+            request().await;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a function, and hands over what it says when it is ready.
+async fn telling<V, T>(function: impl AsyncFnOnce(Started<V>) -> T, sender: mpsc::SyncSender<V>) -> T {
+    let (started, told) = Started::apart();
+    let mut future = pin!(function(started));
+    let mut sender = Some(sender);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        if let Some(value) = told.take()
+            && let Some(sender) = sender.take()
+        {
+            // Who is gone needs no value.
+            drop(sender.send(value));
+        }
+        polled
+    })
+    .await
+}
+
+impl fmt::Debug for BlockingPortal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingPortal").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! What a thread asks a run to do, and the answer.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::{Pin, pin},
+    sync::mpsc,
+    task::Poll,
+    thread,
+};
+
+/// A future that stays on the thread on which it was made.
+pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Makes a future on the thread of the run that is asked.
+pub(crate) type Request = Box<dyn FnOnce() -> LocalFuture + Send>;
+
+/// What came of a request: a value, or a panic. The other end is gone without an answer if the request's future was
+/// dropped before it was ready.
+pub(super) type Answer<T> = thread::Result<T>;
+
+/// A request to call this function, and where its answer comes.
+pub(super) fn request<T: Send + 'static>(
+    function: impl AsyncFnOnce() -> T + Send + 'static,
+) -> (Request, mpsc::Receiver<Answer<T>>) {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let request: Request = Box::new(move || {
+        Box::pin(async move {
+            // Made within, so that a panic of the function itself is an answer too.
+            let result = catch_panic(async { function().await }).await;
+            answer(&sender, result);
+        })
+    });
+    (request, receiver)
+}
+
+/// Gives an answer. A panic that nobody waits for goes on here.
+pub(super) fn answer<T>(sender: &mpsc::SyncSender<Answer<T>>, result: Answer<T>) {
+    if let Err(mpsc::SendError(Err(payload))) = sender.send(result) {
+        resume_unwind(payload);
+    }
+}
+
+/// What a future gives, or what it panicked with.
+pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Answer<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(payload)),
+    })
+    .await
+}
+
+/// The value in an answer; a panic goes on on the thread that asked.
+pub(super) fn value_of<T>(answer: Answer<T>) -> T {
+    answer.unwrap_or_else(|payload| resume_unwind(payload))
+}
