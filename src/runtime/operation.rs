@@ -300,8 +300,9 @@ impl<P: Payload> Future for Operation<P> {
                 let Some(outcome) = waits.outcome(wait) else { return this.keep_waiting(core, wait, cx) };
                 match this.judge(core, wait, outcome) {
                     Verdict::End(answer) => {
-                        waits.remove(wait);
                         this.wait = None;
+                        // Whoever waited was woken by the answer, so this drops nobody's waker.
+                        drop(waits.remove(wait));
                         return Poll::Ready(this.finish(answer));
                     }
                     Verdict::Repeat => {
@@ -346,13 +347,14 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
         waits.ask_cancel(wait);
         for completion in core.withdraw_operation(wait.token()) {
             if completion.is_final() {
-                waits.remove(wait);
-                return orphan.dispose(core, &completion);
+                let waker = waits.remove(wait);
+                orphan.dispose(core, &completion);
+                return drop(waker);
             }
             orphan.dispose_one_of_many(core, &completion);
         }
         let number = core.orphans().adopt(orphan);
-        waits.orphan(wait, number);
+        drop(waits.orphan(wait, number));
     });
     // Otherwise the run is over, and with it the operation, unless it had to be given up.
     if let Some(orphan) = orphan.filter(|_| was_given_up(wait.run())) {
