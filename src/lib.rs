@@ -2,6 +2,7 @@
 
 #![warn(missing_debug_implementations)]
 
+mod ancillary;
 pub mod cross;
 pub mod doctor;
 mod error;
@@ -9,6 +10,7 @@ pub mod from_thread;
 pub mod fs;
 mod group;
 pub mod lowlevel;
+mod message;
 pub mod net;
 mod path;
 mod pipe;

@@ -7,7 +7,7 @@ use super::{
     connecting, credentials,
     socket::Socket,
     stream_methods::stream,
-    tcp::{Role, take_over},
+    take_over::{Role, take_over},
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use socket2::{Domain, SockAddr, SockRef};
+use socket2::{Domain, SockAddr, SockRef, Type};
 use std::{
     convert::Infallible,
     fmt, fs, io,
@@ -68,7 +68,9 @@ impl UnixStream {
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
-        Ok(Self { socket: Socket::new(take_over(descriptor, &[Domain::UNIX], Role::Connected)?) })
+        Ok(Self {
+            socket: Socket::new(take_over(descriptor, Type::STREAM, &[Domain::UNIX], Role::Connected)?),
+        })
     }
 
     /// The path of the other side's socket, if it has one.
@@ -200,7 +202,9 @@ impl UnixListener {
     /// # Errors
     /// If the descriptor is no UNIX socket that listens.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
-        Ok(Self { accepting: Accepting::new(take_over(descriptor, &[Domain::UNIX], Role::Listening)?) })
+        Ok(Self {
+            accepting: Accepting::new(take_over(descriptor, Type::STREAM, &[Domain::UNIX], Role::Listening)?),
+        })
     }
 
     /// The path it listens on, if it has one.

@@ -133,7 +133,7 @@ impl Waits {
             self.wheel().remove(self.slots(), key.index());
         }
         debug_assert!(
-            slot.kind != WaitKind::Kept || slot.link.tick == 0,
+            !matches!(slot.kind, WaitKind::Kept | WaitKind::KeptMessages) || slot.link.tick == 0,
             "results of an operation were lost"
         );
         drop(self.free_slot(key.index()));

@@ -8,4 +8,5 @@ mod slow_readers;
 mod tcp;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
+mod udp;
 mod unix;

@@ -153,7 +153,7 @@ impl Waits {
                         wake(slot.waker.take());
                         self.wheel().remove(self.slots(), index);
                     }
-                    WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Hook => {
+                    WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept | WaitKind::Hook => {
                         slot.state = WaitState::Cancelled;
                         wake(slot.waker.take());
                     }
