@@ -8,7 +8,7 @@
 use libc::{c_int, cmsghdr};
 use std::{
     mem,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 /// How much room one piece of ancillary data takes whose data is so long.
@@ -20,6 +20,11 @@ pub(crate) const fn space(length: usize) -> usize {
 /// How much room so many descriptors take.
 pub(crate) const fn rights_space(descriptors: usize) -> usize {
     space(descriptors * size_of::<RawFd>())
+}
+
+/// How long ancillary data is that has so many descriptors.
+pub(crate) const fn rights_length(descriptors: usize) -> usize {
+    DATA + descriptors * size_of::<RawFd>()
 }
 
 /// Where the data begins behind a header.
@@ -82,9 +87,21 @@ pub(crate) unsafe fn take_descriptors(control: &mut [u8]) -> Vec<OwnedFd> {
             .map(|number| RawFd::from_ne_bytes(number.try_into().expect("chunks of four bytes")))
     });
     // SAFETY: the system has made these descriptors for this process, and nobody else has taken them.
-    let descriptors = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect();
+    let descriptors: Vec<_> = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect();
     control.fill(0);
+    descriptors.iter().for_each(close_on_exec);
     descriptors
+}
+
+/// The driver has asked the kernel for it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn close_on_exec(_: &OwnedFd) {}
+
+/// Not every system can be asked to do it as descriptors are received.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn close_on_exec(descriptor: &OwnedFd) {
+    // SAFETY: a flag of the descriptor is set. It fails only for what is none.
+    unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
 /// Forgets what is left of earlier ancillary data in these bytes.
@@ -127,7 +144,7 @@ impl Control {
     }
 
     /// Adds descriptors for the other side.
-    pub(crate) fn push_descriptors(&mut self, descriptors: &[BorrowedFd<'_>]) {
+    pub(crate) fn push_descriptors(&mut self, descriptors: &[OwnedFd]) {
         let numbers: Vec<u8> =
             descriptors.iter().flat_map(|descriptor| descriptor.as_raw_fd().to_ne_bytes()).collect();
         self.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &numbers);
@@ -145,7 +162,7 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io, os::fd::AsFd};
+    use std::io;
 
     fn bytes(control: &mut Control) -> Vec<u8> {
         let (pointer, length) = control.parts();
@@ -185,7 +202,8 @@ mod tests {
     fn descriptors_are_taken_once_and_closed_with_their_owner() {
         let (reader, writer) = io::pipe().unwrap();
         let mut control = Control::default();
-        control.push_descriptors(&[writer.as_fd()]);
+        let writer = [OwnedFd::from(writer)];
+        control.push_descriptors(&writer);
         let mut written = bytes(&mut control);
         mem::forget(writer);
         // SAFETY: the writer was given up for it.

@@ -18,13 +18,20 @@ pub(crate) use receive::{Keeper, Receive};
 
 use crate::{
     error::{Error, Result},
+    lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
     runtime::{
         Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
     },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op};
-use std::{cell::Cell, future::poll_fn, marker::PhantomData, os::fd::RawFd, task::Poll};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    marker::PhantomData,
+    os::fd::RawFd,
+    task::{Context, Poll},
+};
 
 const RECEIVING: &str = "receiving from this stream";
 
@@ -214,18 +221,54 @@ impl<S: Source> Receiving<S> {
         Some(self.judge(answer).map(|_| None))
     }
 
+    /// Stops the operation in flight and waits for its end, or until it has brought something, which then is to be taken.
+    ///
+    /// # Errors
+    /// If another task is receiving, or the scope is cancelled.
+    pub(crate) async fn pause(&self) -> Result<()> {
+        let _reserved = self.reserve()?;
+        checkpoint_if_cancelled().await?;
+        poll_fn(|cx| {
+            Core::with(|core| {
+                let Some((wait, _)) = self.operation.get() else { return Poll::Ready(()) };
+                if core.waits().has_queued(wait) {
+                    return Poll::Ready(());
+                }
+                match core.waits().outcome(wait) {
+                    Some(outcome) if outcome.result == -libc::ECANCELED => {
+                        core.waits().remove(wait);
+                        self.operation.set(None);
+                        self.buffer.take();
+                        Poll::Ready(())
+                    }
+                    Some(_) => Poll::Ready(()),
+                    None => self.poll_end(core, wait, cx),
+                }
+            })
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Asks for the operation's end.
+    fn poll_end(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<()> {
+        core.waits().set_waker(wait, cx.waker());
+        if core.waits().ask_cancel(wait) {
+            core.cancel_operation(wait.token());
+        }
+        Poll::Pending
+    }
+
     /// Stops the operation in flight and waits for its end. What it had brought is dropped.
     pub(crate) async fn stop(&self) {
         poll_fn(|cx| {
             Core::with(|core| {
                 self.rest.take();
                 while self.take_ready(core).is_some_and(|ready| matches!(ready, Ok(Some(_)))) {}
-                let Some((wait, _)) = self.operation.get() else { return Poll::Ready(()) };
-                core.waits().set_waker(wait, cx.waker());
-                if core.waits().ask_cancel(wait) {
-                    core.cancel_operation(wait.token());
+                match self.operation.get() {
+                    Some((wait, _)) => self.poll_end(core, wait, cx),
+                    None => Poll::Ready(()),
                 }
-                Poll::Pending
             })
         })
         .await;

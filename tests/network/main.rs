@@ -2,6 +2,7 @@
 
 mod fairness;
 mod listeners;
+mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod slow_readers;
@@ -10,3 +11,4 @@ mod tcp;
 mod tokio_io;
 mod udp;
 mod unix;
+mod unix_datagram;

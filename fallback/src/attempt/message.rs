@@ -139,7 +139,22 @@ pub(super) unsafe fn send(fd: RawFd, message: *const msghdr, flags: c_int) -> At
     // SAFETY: the caller's promise.
     let result =
         uninterrupted(|| unsafe { libc::sendmsg(fd, message, flags | libc::MSG_DONTWAIT | host::NO_SIGNAL) });
-    asked_to_wait(result, flags)
+    match asked_to_wait(result, flags) {
+        // It is the receiver's queue that is full, and nobody tells the sender when it is not.
+        // SAFETY: the caller's promise.
+        Attempt::Blocked if unsafe { is_to_a_path(&*message) } => Attempt::NoRoom,
+        attempt => attempt,
+    }
+}
+
+/// Whether a message goes to another UNIX socket by its name.
+///
+/// # Safety
+/// The message's address may be read.
+unsafe fn is_to_a_path(message: &msghdr) -> bool {
+    let name = message.msg_name.cast::<libc::sockaddr>();
+    // SAFETY: the caller's promise; every address begins with its family.
+    !name.is_null() && c_int::from(unsafe { (*name).sa_family }) == libc::AF_UNIX
 }
 
 /// With `MSG_DONTWAIT` of the caller's own, `EAGAIN` is the answer.

@@ -3,7 +3,7 @@
 use crate::ancillary::Control;
 use libc::{iovec, msghdr};
 use socket2::SockAddr;
-use std::{mem, ptr};
+use std::{mem, os::fd::OwnedFd, ptr};
 
 /// Address, ancillary data and the message that points to them. It stays in its box, and is used again and again.
 pub(in crate::net) struct Header {
@@ -11,6 +11,8 @@ pub(in crate::net) struct Header {
     piece: iovec,
     pub(in crate::net) address: Option<SockAddr>,
     pub(in crate::net) control: Control,
+    /// What the ancillary data names, which has to be open until it is sent.
+    pub(super) descriptors: Vec<OwnedFd>,
 }
 
 impl Header {
@@ -21,6 +23,7 @@ impl Header {
             piece: iovec { iov_base: ptr::null_mut(), iov_len: 0 },
             address: None,
             control: Control::default(),
+            descriptors: Vec::new(),
         }
     }
 

@@ -11,8 +11,10 @@
 use crate::{
     ancillary,
     error::Result,
+    lowlevel::checkpoint_if_cancelled,
     message::ReceivedMessage,
     receiving::{Keeper, Receive},
+    reserved::Reserved,
     runtime::{Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon},
 };
 use anyio_driver::{
@@ -115,15 +117,22 @@ impl<I: Interpreter> DatagramReceiving<I> {
         self.operation.get().is_some()
     }
 
-    /// Whether descriptors may come with messages.
-    pub(in crate::net) fn takes_rights(&self) -> bool {
-        self.room.borrow().rights
-    }
-
-    /// Lets descriptors come with messages from the next operation on. There must be none in flight.
-    pub(in crate::net) fn take_rights(&self, layout: MessageLayout) {
-        assert!(self.operation.get().is_none(), "an operation in flight has its room");
-        *self.room.borrow_mut() = Rc::new(Room::new(layout, true));
+    /// Lets descriptors come with messages from the next operation on. What is in flight without room for them is stopped
+    /// first, unless it has brought something: then that comes before.
+    ///
+    /// # Errors
+    /// If another task is receiving, or the scope is cancelled.
+    pub(in crate::net) async fn take_rights(&self, layout: MessageLayout) -> Result<()> {
+        if self.room.borrow().rights {
+            return Ok(());
+        }
+        let _reserved = Reserved::of(&self.busy, Self::DOING)?;
+        checkpoint_if_cancelled().await?;
+        self.pause().await;
+        if self.operation.get().is_none() {
+            *self.room.borrow_mut() = Rc::new(Room::new(layout, true));
+        }
+        Ok(())
     }
 
     fn begin_single(&self, core: &Core, room: &Room) -> Op {
@@ -194,14 +203,34 @@ impl<I: Interpreter> DatagramReceiving<I> {
     }
 
     /// Stops the operation in flight and waits for its end, or until it has brought something.
-    pub(in crate::net) async fn pause(&self) {
+    async fn pause(&self) {
         poll_fn(|cx| {
             Core::with(|core| match self.operation.get() {
                 Some(wait) if !core.waits().has_next(wait) => self.poll_end(core, cx),
+                // It has ended without having brought anything.
+                Some(wait) if core.waits().outcome(wait).is_some_and(|outcome| outcome.result < 0) => {
+                    match core.waits().has_queued(wait) {
+                        true => Poll::Ready(()),
+                        false => {
+                            core.waits().remove(wait);
+                            self.operation.set(None);
+                            self.forget_single();
+                            Poll::Ready(())
+                        }
+                    }
+                }
                 _ => Poll::Ready(()),
             })
         })
         .await;
+    }
+
+    /// Keeps what a single receive was made with that has brought nothing.
+    fn forget_single(&self) {
+        if let Some(mut single) = self.single.take() {
+            single.chunk = None;
+            self.spare.set(Some(single));
+        }
     }
 
     /// Asks for the operation's end.

@@ -10,7 +10,8 @@ use crate::{
     runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
 };
 use anyio_driver::{Held, IoBuf, Op};
-use std::{cell::RefCell, ops::Range};
+use socket2::SockAddr;
+use std::{cell::RefCell, ops::Range, os::fd::OwnedFd};
 
 /// The side of a socket that takes datagrams. Several can be sent at the same time: none is ever sent in part.
 pub(in crate::net) struct Sender {
@@ -44,11 +45,38 @@ impl Sender {
         let descriptor = self.descriptor.clone();
         let (answer, data, mut header) = Operation::new(SendMessage { descriptor, data, part, header }).await;
         header.control.clear();
+        header.descriptors.clear();
         let mut headers = self.headers.borrow_mut();
         if headers.len() < KEPT {
             headers.push(header);
         }
         (answer, data)
+    }
+
+    /// Sends a part of a buffer with descriptors, which are closed afterwards.
+    pub(in crate::net) async fn send_owning<B: IoBuf>(
+        &self,
+        data: Held<B>,
+        part: Range<usize>,
+        descriptors: Vec<OwnedFd>,
+    ) -> (Answer, Held<B>) {
+        self.send_owning_to(data, part, descriptors, None).await
+    }
+
+    /// The same to an address.
+    pub(in crate::net) async fn send_owning_to<B: IoBuf>(
+        &self,
+        data: Held<B>,
+        part: Range<usize>,
+        descriptors: Vec<OwnedFd>,
+        to: Option<SockAddr>,
+    ) -> (Answer, Held<B>) {
+        self.send_part(data, part, |header| {
+            header.address = to;
+            header.control.push_descriptors(&descriptors);
+            header.descriptors = descriptors;
+        })
+        .await
     }
 
     /// Sends a whole buffer as one message.

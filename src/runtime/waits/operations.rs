@@ -219,9 +219,14 @@ impl Waits {
         }
     }
 
+    /// Whether a kept operation has brought results that were not taken, beside the last.
+    pub(crate) fn has_queued(&self, key: WaitKey) -> bool {
+        self.slot(key).link.next != NONE
+    }
+
     /// Whether a kept operation has brought something that was not taken.
     pub(crate) fn has_next(&self, key: WaitKey) -> bool {
-        self.slot(key).link.next != NONE || self.outcome(key).is_some()
+        self.has_queued(key) || self.outcome(key).is_some()
     }
 
     fn take_queued(&self, key: WaitKey) -> Outcome {
