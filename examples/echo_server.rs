@@ -5,11 +5,15 @@
 //! Ctrl-C ends it: the main task of each core is cancelled, and with it the connections.
 
 use anyio::{
-    Backend, Builder, Core, Error, Result,
+    Backend, Builder, Core, Result,
     net::{TcpListenerOptions, TcpStream},
 };
 use clap::Parser;
-use std::num::NonZeroUsize;
+use output::say;
+use std::{num::NonZeroUsize, process::ExitCode};
+
+#[path = "shared/output.rs"]
+mod output;
 
 /// Sends back whatever comes.
 #[derive(Debug, Parser)]
@@ -28,36 +32,28 @@ struct Arguments {
     backend: Option<Backend>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    output::quietly(serve_on_cores(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
+}
+
+fn serve_on_cores(arguments: &Arguments) -> anyhow::Result<()> {
     let builder = arguments.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
-    builder.run_on_cores(arguments.cores.get(), async |core: &Core| serve(core, &arguments).await)?;
+    builder.run_on_cores(arguments.cores.get(), async |core: &Core| serve(core, arguments).await)?;
     Ok(())
 }
 
 async fn serve(core: &Core, arguments: &Arguments) -> anyhow::Result<()> {
     let address = (&*arguments.host, arguments.port);
     let listener = TcpListenerOptions::new().reuse_port(core.count() > 1).bind(address).await?;
-    println!("core {} echoes on {}", core.index(), listener.local_addr()?);
+    say!("core {} echoes on {}", core.index(), listener.local_addr()?)?;
     listener.serve(echo).await?;
     Ok(())
 }
 
-/// Sends everything back. A connection that breaks is no reason to end the server.
+/// Sends everything back. A connection that breaks is no reason to end the server: its error ends here.
 async fn echo(stream: TcpStream) -> Result<()> {
-    let echoed = async {
-        while let Some(chunk) = stream.receive().await? {
-            stream.send(chunk).await?;
-        }
-        stream.close().await
+    while let Some(chunk) = stream.receive().await? {
+        stream.send(chunk).await?;
     }
-    .await;
-    match echoed {
-        Err(error @ Error::Cancelled(_)) => Err(error),
-        Err(error) => {
-            eprintln!("a connection ended early: {error}");
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
+    stream.close().await
 }

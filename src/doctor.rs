@@ -15,6 +15,8 @@ use crate::runtime::{
 };
 use std::{fmt, io};
 
+pub use crate::runtime::backend::{BackendReport, Feature};
+
 #[cfg(target_os = "linux")]
 #[path = "doctor/linux.rs"]
 mod host;
@@ -48,28 +50,6 @@ pub struct Setting {
     pub name: &'static str,
     /// What it is, with the unit, in words.
     pub value: String,
-}
-
-/// What there is for one back end.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct BackendReport {
-    /// Why it cannot be used, if it cannot.
-    pub refusal: Option<io::Error>,
-    /// Each part that is or could be in use. Empty if nothing could be set up to ask.
-    pub features: Vec<Feature>,
-}
-
-/// One part of a back end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Feature {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether it is in use.
-    pub in_use: bool,
-    /// What it is good for, or why it is not in use and what happens instead.
-    pub note: String,
 }
 
 /// Which back end runs, and why.
@@ -124,23 +104,6 @@ impl fmt::Display for HostReport {
             Ok(choice) => write!(f, "choice: {choice}"),
             Err(error) => write!(f, "choice: none, because {error}"),
         }
-    }
-}
-
-impl fmt::Display for BackendReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.refusal {
-            Some(error) => write!(f, "no ({error})")?,
-            None => f.write_str("yes")?,
-        }
-        self.features.iter().try_for_each(|feature| write!(f, "\n    {feature}"))
-    }
-}
-
-impl fmt::Display for Feature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = if self.in_use { "yes" } else { "no " };
-        write!(f, "{mark} {}: {}", self.name, self.note)
     }
 }
 

@@ -1,16 +1,20 @@
 //! What can go wrong.
 
 mod cancel_aware;
+mod chain;
+mod connection;
 mod failure;
 mod group;
 pub(crate) mod ok;
 
-pub(crate) use cancel_aware::is_cancellation;
+pub(crate) use cancel_aware::{AsError, is_cancellation};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
+pub(crate) use chain::Chain;
+pub(crate) use connection::concerns_one_connection;
 pub use failure::Failure;
 pub use group::ErrorGroup;
 
-use crate::process::ProcessFailed;
+use crate::system::completed::ProcessFailed;
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.

@@ -19,6 +19,3 @@ pub use outcome::Outcome;
 pub use race::race;
 pub use start::Started;
 pub use task_group::{TaskGroup, task_group};
-
-pub(crate) use child::describe;
-pub(crate) use core::ReadyQueue;

@@ -8,7 +8,9 @@ pub mod doctor;
 mod error;
 pub mod from_thread;
 pub mod fs;
+pub mod functools;
 mod group;
+pub mod itertools;
 pub mod lowlevel;
 mod message;
 pub mod net;
@@ -19,11 +21,13 @@ pub mod process;
 mod readme;
 mod receiving;
 mod reserved;
+mod running;
 mod runtime;
 mod scope;
 pub mod signal;
 pub mod streams;
 pub mod sync;
+mod system;
 pub mod tempfile;
 pub mod testing;
 mod time;
@@ -39,7 +43,8 @@ pub use group::{
     task_group,
 };
 pub use path::{Path, WalkFolders, WalkedFolder};
-pub use runtime::{Backend, Builder, Clock, CpuCore as Core, current_backend, run, run_on_cores};
+pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
+pub use runtime::{Backend, Clock};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,
     fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,

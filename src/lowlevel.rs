@@ -8,7 +8,7 @@ use crate::{
     error::{Cancelled, Error, Result},
     runtime::{Core, RemoteScope, RunId, Scope, inbox},
 };
-use anyio_driver::Driver;
+use anyio_driver::{Chunk, Driver};
 use std::{
     any::Any,
     future::poll_fn,
@@ -77,6 +77,28 @@ pub async fn cancel_shielded_checkpoint() {
 /// Outside of a run.
 pub fn is_cancelled() -> bool {
     Core::with(|core| core.scope_is_effective())
+}
+
+/// An empty [`Chunk`] of the run's pool, for streams that are not the system's: to be filled by
+/// [`Chunk::extend_from_slice`], or as the buffer of some other receive, and given out by their
+/// [`receive`](crate::streams::ByteReceiveStream::receive). It has room for 16 KiB, unless the pool's buffers were set to
+/// another size.
+///
+/// # Panics
+/// Outside of a run.
+///
+/// ```
+/// # anyio::run(async || {
+/// let mut chunk = anyio::lowlevel::take_chunk();
+/// assert!(chunk.is_empty() && chunk.spare_capacity() > 0);
+/// chunk.extend_from_slice(b"decoded").unwrap();
+/// chunk.advance(2);
+/// chunk.truncate(3);
+/// assert_eq!(chunk, "cod");
+/// # }).unwrap();
+/// ```
+pub fn take_chunk() -> Chunk {
+    Core::with(|core| core.driver().pool().take())
 }
 
 pub(crate) fn current_scope_remote() -> RemoteScope {

@@ -8,7 +8,6 @@
 
 mod child;
 mod command;
-mod completed;
 mod handle;
 mod reaper;
 mod run;
@@ -19,11 +18,10 @@ mod streams;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod watch;
 
+pub use crate::system::completed::{CompletedProcess, ProcessFailed};
 pub use command::{Command, IntoCommand};
-pub use completed::{CompletedProcess, ProcessFailed};
 pub use handle::Process;
 pub use run::{open, run, with};
-pub(crate) use running::Processes;
 pub use std::process::{ExitStatus, Output};
 pub use stdio::Stdio;
 pub use streams::{ChildStderr, ChildStdin, ChildStdout};

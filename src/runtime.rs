@@ -2,21 +2,16 @@
 
 mod autojump;
 pub(crate) mod backend;
-mod builder;
 pub(crate) mod clock;
+mod companions;
 mod core;
-mod cores;
 mod deadlock;
 mod descriptor;
 pub(crate) mod inbox;
 mod operation;
 mod orphans;
-#[cfg(target_os = "linux")]
-mod pinning;
-#[cfg(not(target_os = "linux"))]
-#[path = "runtime/no_pinning.rs"]
-mod pinning;
 mod queue;
+mod ready_queue;
 mod run_id;
 mod scope;
 mod task_info;
@@ -29,24 +24,23 @@ mod watched;
 mod wheel;
 
 pub use backend::Backend;
-pub use builder::{Builder, current_backend, run};
 pub use clock::Clock;
-pub use cores::{Core as CpuCore, run_on_cores};
 pub use deadlock::Deadlock;
 pub use scope::{CancelReason, ReasonKind, RemoteScope, Scope};
 pub use task_info::{TaskId, TaskInfo, TaskKind};
 pub use wait_reason::WaitReason;
 
 pub(crate) use self::core::Core;
+pub(crate) use companions::{Companion, announce};
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
 pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
+pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;
 pub(crate) use scope::Deadline;
-pub(crate) use tasks::ReadyList;
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
-pub(crate) use waker::{StoredWaker, TaskKey, Wakee};
+pub(crate) use waker::{StoredWaker, TaskKey};
 pub(crate) use watched::{Direction, Place, Watch};
 
 /// No wait slot.

@@ -9,12 +9,11 @@
 mod dispatch;
 mod handler;
 mod interrupt;
-mod kind;
 mod listener;
+mod received;
 mod receiver;
 
-pub use kind::Signal;
+pub use crate::system::signal::Signal;
 pub use receiver::{SignalReceiver, receiver};
 
-pub(crate) use dispatch::Dispatch;
 pub(crate) use interrupt::InterruptHandling;

@@ -15,8 +15,9 @@ mod multi_listener;
 mod object;
 pub mod objects;
 mod repeated;
-pub(crate) mod serving;
+mod serving;
 mod shared;
+mod split;
 mod stapled;
 mod text;
 mod unreliable;
@@ -35,7 +36,9 @@ pub use lines::Lines;
 pub use listener::Listener;
 pub use multi_listener::MultiListener;
 pub use object::{ObjectReceiveStream, ObjectSendStream, ObjectStream};
-pub use stapled::{StapledByteStream, StapledObjectStream};
+pub use serving::{Connections, Server, ServerStatistics};
+pub use split::Split;
+pub use stapled::{StapledByteSendHalf, StapledByteStream, StapledObjectStream};
 pub use text::{TextErrors, TextStream};
 pub use unreliable::{
     Unreliable, UnreliableObjectReceiveStream, UnreliableObjectSendStream, UnreliableObjectStream,

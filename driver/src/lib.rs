@@ -21,6 +21,7 @@
 
 mod buffer;
 mod completion;
+mod interruption;
 mod message;
 mod operation;
 mod pool;
@@ -30,6 +31,8 @@ mod prefetch;
 #[path = "no_prefetch.rs"]
 mod prefetch;
 #[doc(hidden)]
+pub mod synchronization;
+#[doc(hidden)]
 pub mod testing;
 mod token;
 mod traits;
@@ -38,6 +41,7 @@ pub mod workers;
 
 pub use buffer::{Held, IoBuf, IoBufMut, Slice};
 pub use completion::{BufferId, Completion, CompletionFlags};
+pub use interruption::is_interruption;
 pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};

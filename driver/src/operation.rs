@@ -189,6 +189,10 @@ operations! {
         offset: Option<u64>,
     }
     /// Opens a file; the result is its descriptor. Drivers add `O_CLOEXEC`.
+    ///
+    /// Whether the opening of a named pipe waits for who opens the other end is the driver's choice. Where it does not
+    /// wait, the answer is that of an opening with `O_NONBLOCK`: a reader's descriptor, and `ENXIO` for a writer without
+    /// a reader. Either way the descriptor is in the mode that was asked for.
     Open "open" {
         /// The folder from which a relative path counts, or `AT_FDCWD`.
         directory: RawFd,

@@ -39,6 +39,9 @@ impl<E: Deref<Target = dyn StdError + Send + Sync>> CancelAware<ViaDeref> for E 
     }
 }
 
+/// How an error of some type becomes a trait object.
+pub(crate) type AsError<E> = fn(&E) -> &(dyn StdError + 'static);
+
 /// Whether an error is, or carries, a cancellation.
 pub(crate) fn is_cancellation(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);

@@ -4,7 +4,7 @@ use super::{
     portal::BlockingPortal,
     running::{RunningPortal, start_blocking_portal},
 };
-use crate::runtime::Builder;
+use crate::running::Builder;
 use std::{
     fmt, io,
     ops::Deref,

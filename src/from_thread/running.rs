@@ -3,7 +3,7 @@
 use super::portal::{BlockingPortal, blocking_portal};
 use crate::{
     error::{Error, ErrorGroup, Result},
-    runtime::Builder,
+    running::Builder,
 };
 use std::{
     io,

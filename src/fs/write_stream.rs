@@ -242,6 +242,18 @@ impl ByteSendStream for FileWriteStream {
         self.note(result);
         (self.report(), data)
     }
+
+    /// Sends all bytes, as [`send_buf`](Self::send_buf) does, but for what has no positions.
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        if self.position.is_some() {
+            let (result, data) = self.send_buf(data).await;
+            return (result.map(|()| data.length()), data);
+        }
+        if let Err(error) = self.make_room().await {
+            return (Err(error), data);
+        }
+        self.file.send_some(data).await
+    }
 }
 
 impl Attributes for FileWriteStream {

@@ -19,7 +19,7 @@ use super::{
     outcome::{Outcome, Settled},
     task_group::Errors,
 };
-use crate::runtime::{Core, Deadline, Scope, TaskKey, WaitQueue};
+use crate::runtime::{Core, Deadline, Described, Scope, TaskKey, WaitQueue};
 use std::{
     alloc::Layout,
     any::Any,
@@ -213,18 +213,11 @@ pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
     }
 }
 
-/// What is to be told of a child.
-pub(crate) struct Described {
-    pub(crate) name: Option<String>,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) scope: *const Scope,
-}
-
 /// Tells about a child.
 ///
 /// # Safety
 /// `child` is what the table of tasks was given for a child that lives.
-pub(crate) unsafe fn describe(child: *const ()) -> Described {
+pub(super) unsafe fn describe(child: *const ()) -> Described {
     // SAFETY: a child that is in the table is alive; it was entered by the pointer from its allocation.
     let header = unsafe { &*child.cast::<ChildHeader>() };
     let name = header.name();

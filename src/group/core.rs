@@ -1,56 +1,8 @@
 //! The part of a group that does not depend on its error type.
 
-use super::child::ChildHeader;
-use crate::runtime::{Core, Deadline, ReadyList, ReasonKind, RunId, Scope, StoredWaker, Wakee};
-use std::{
-    any::Any,
-    cell::{Cell, RefCell},
-    panic::Location,
-    ptr,
-    task::Waker,
-};
-
-/// Which of a group's tasks are ready, and who is to be woken for it.
-pub(crate) struct ReadyQueue {
-    pub(crate) urgent: ReadyList,
-    pub(crate) charged: ReadyList,
-    polling: Cell<bool>,
-    host: RefCell<StoredWaker>,
-}
-
-impl ReadyQueue {
-    const fn new() -> Self {
-        Self {
-            urgent: ReadyList::new(),
-            charged: ReadyList::new(),
-            polling: Cell::new(false),
-            host: RefCell::new(StoredWaker::NONE),
-        }
-    }
-
-    /// Whether the group is being polled, and looks into its lists before it is done.
-    #[inline]
-    pub(crate) fn is_polling(&self) -> bool {
-        self.polling.get()
-    }
-
-    pub(super) fn set_polling(&self, polling: bool) {
-        self.polling.set(polling);
-    }
-
-    /// Who polls the group.
-    #[inline]
-    pub(crate) fn host(&self) -> Wakee {
-        self.host.borrow().wakee()
-    }
-
-    pub(super) fn set_host(&self, waker: &Waker) {
-        // A waker may be anyone's: it is cloned and dropped outside of the borrow.
-        let mut host = self.host.replace(StoredWaker::NONE);
-        host.update(waker);
-        self.host.replace(host);
-    }
-}
+use super::child::{ChildHeader, describe};
+use crate::runtime::{Core, Deadline, ReadyQueue, ReasonKind, RunId, Scope};
+use std::{any::Any, cell::Cell, panic::Location, ptr};
 
 /// A group without its errors.
 pub(super) struct GroupCore {
@@ -66,7 +18,7 @@ pub(super) struct GroupCore {
 impl GroupCore {
     pub(super) fn new() -> Self {
         Self {
-            ready: ReadyQueue::new(),
+            ready: ReadyQueue::new(describe),
             scope: Scope::new_node(Deadline::NEVER, false),
             children: Cell::new(ptr::null()),
             live: Cell::new(0),

@@ -154,16 +154,24 @@ macro_rules! stream {
         }
 
         impl ByteSendStream for $stream {
+            async fn send(&mut self, data: impl IoBuf) -> Result<()> {
+                self.socket.send(data).await
+            }
+
             async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
                 self.socket.send_buf(data).await
+            }
+
+            async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+                self.socket.send_some(data).await
+            }
+
+            async fn send_eof(&mut self) -> Result<()> {
+                self.socket.send_eof().await
             }
         }
 
         impl ByteStream for $stream {
-            async fn send_eof(&mut self) -> Result<()> {
-                self.socket.send_eof().await
-            }
-
             async fn close(self) -> Result<()> {
                 self.socket.close().await
             }
@@ -217,8 +225,36 @@ macro_rules! stream {
         }
 
         impl ByteSendStream for $send_half {
+            async fn send(&mut self, data: impl IoBuf) -> Result<()> {
+                self.0.send(data).await
+            }
+
             async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
                 self.0.send_buf(data).await
+            }
+
+            async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+                self.0.send_some(data).await
+            }
+
+            async fn send_eof(&mut self) -> Result<()> {
+                self.0.send_eof().await
+            }
+        }
+
+        impl Split for $stream {
+            type Receive = $receive_half;
+            type Send = $send_half;
+
+            fn split(self) -> ($receive_half, $send_half) {
+                self.split()
+            }
+
+            fn reunite(
+                receive: $receive_half,
+                send: $send_half,
+            ) -> std::result::Result<Self, ($receive_half, $send_half)> {
+                receive.reunite(send)
             }
         }
 

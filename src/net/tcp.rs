@@ -16,7 +16,7 @@ use crate::{
     lowlevel::checkpoint_if_cancelled,
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -292,8 +292,10 @@ impl TcpListener {
     /// Accepts for ever, and calls the handler for each connection, each in a task of its own. Goes on after connections
     /// that were aborted, and waits when descriptors or memory run out.
     ///
-    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. A handler for which
-    /// the end of a connection is no failure handles its errors itself.
+    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. An error that
+    /// [concerns one connection](Error::concerns_one_connection) alone, such as a reset, ends that connection and nothing
+    /// else, and is logged. [`Server`] says more, and has options: a limit of connections, what to do about other errors
+    /// and panics, a group for the connections.
     ///
     /// ```no_run
     /// use anyio::net::{TcpListener, TcpStream};
@@ -312,7 +314,7 @@ impl TcpListener {
     /// ```
     ///
     /// # Errors
-    /// Those of the handlers, and an error of the listener that makes it useless.
+    /// Other errors of the handlers, and an error of the listener that makes it useless.
     ///
     /// # Cancel safety
     /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
@@ -323,7 +325,7 @@ impl TcpListener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serving::serve(async || self.accept().await, handler).await
+        Server::new().serve(self, handler).await
     }
 
     /// Closes the listener and waits until that is done.

@@ -15,7 +15,7 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, serving,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -198,7 +198,7 @@ impl UnixListenerOptions {
         let path = path.as_ref().to_path_buf();
         let options = self.clone();
         let shown = path.clone();
-        let socket = crate::to_thread::run_sync(move || options.bind_to(&path)).await?;
+        let socket = crate::to_thread::for_files(move || options.bind_to(&path)).await?;
         let socket = socket.map_err(|error| Error::of_operation(error, "listen on", shown.display()))?;
         Ok(UnixListener { accepting: Accepting::new(Descriptor::new(socket.into())) })
     }
@@ -271,7 +271,8 @@ impl UnixListener {
     /// [`TcpListener::serve`](super::TcpListener::serve) does.
     ///
     /// # Errors
-    /// Those of the handlers, and an error of the listener that makes it useless.
+    /// Errors of the handlers that do not concern their connection alone, and an error of the listener that makes it
+    /// useless.
     ///
     /// # Cancel safety
     /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
@@ -282,7 +283,7 @@ impl UnixListener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serving::serve(async || self.accept().await, handler).await
+        Server::new().serve(self, handler).await
     }
 
     /// Closes the listener and waits until that is done. Its file stays.

@@ -27,18 +27,28 @@ impl Sending {
 
     /// Sends all bytes of a buffer and gives it back.
     pub(crate) async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
+        let (result, data) = self.write(data, true).await;
+        (result.map(drop), data)
+    }
+
+    /// Sends some bytes of a buffer and gives it back with their number.
+    pub(crate) async fn send_some<B: IoBuf>(&self, data: B) -> (Result<usize>, B) {
+        self.write(data, false).await
+    }
+
+    async fn write<B: IoBuf>(&self, data: B, whole: bool) -> (Result<usize>, B) {
         let _reserved = match Reserved::of(&self.busy, "sending to this stream") {
             Ok(reserved) => reserved,
             Err(error) => return (Err(error), data),
         };
         if data.length() == 0 {
-            return (nothing_to_do().await, data);
+            return (nothing_to_do().await.map(|()| 0), data);
         }
-        let write = Write { descriptor: self.descriptor.clone(), data: Held::new(data), written: 0 };
+        let write = Write { descriptor: self.descriptor.clone(), data: Held::new(data), written: 0, whole };
         let (answer, data) = Operation::new(write).await;
         let result = match answer {
             Ok(0) => Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())),
-            Ok(_) => Ok(()),
+            Ok(count) => Ok(count as usize),
             Err(refusal) => Err(refusal.on_stream("write")),
         };
         (result, data)
@@ -68,11 +78,12 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// Writes a buffer.
+/// Writes a buffer: all of it, or what there is room for.
 struct Write<B> {
     descriptor: Descriptor,
     data: Held<B>,
     written: usize,
+    whole: bool,
 }
 
 // SAFETY: the descriptor is counted, and a held buffer stays where it is.
@@ -93,7 +104,7 @@ unsafe impl<B: IoBuf> Payload for Write<B> {
 
     fn goes_on(&mut self, count: u32) -> bool {
         self.written += count as usize;
-        count > 0 && self.written < self.data.get().length()
+        self.whole && count > 0 && self.written < self.data.get().length()
     }
 
     fn finish(self, answer: Answer) -> (Answer, B) {

@@ -1,21 +1,21 @@
 //! A child of this process: waiting for it, sending it signals, and reaping it.
 //!
 //! # Contract
-//! The number of a child means that child until it is reaped, which is done here and nowhere else: tasks wait without
+//! The number of a child means that child until it is reaped, which is done by [`Child::reap`] and nowhere else: tasks wait without
 //! reaping (`WNOWAIT`), and who finds that the child has ended reaps it and notes its status. Signals are sent only while
 //! no status is noted, so they never reach a process that has the number later; the same holds for its process group,
 //! whose number the child holds as its leader. A child that was not reaped when its owner goes is given to the
 //! [reaper](super::reaper).
 
-use super::reaper;
+use super::{reaper, running::Processes};
 use crate::{
     error::{Error, Result},
     runtime::{Answer, Core, Operation, Payload, Refusal, WaitReason},
     signal::Signal,
 };
 use anyio_driver::Op;
-use libc::{c_int, pid_t, siginfo_t};
-use std::{cell::Cell, io, mem, os::unix::process::ExitStatusExt, process::ExitStatus};
+use libc::{pid_t, siginfo_t};
+use std::{cell::Cell, io, mem, process::ExitStatus};
 
 /// A child process that was started here.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn new(core: &Core, pid: u32, leads_group: bool, kill_on_drop: bool) -> Self {
-        core.processes().add(pid as pid_t);
+        Processes::of(core).add(pid as pid_t);
         Self { pid: pid as pid_t, leads_group, status: Cell::new(None), kill_on_drop }
     }
 
@@ -46,7 +46,7 @@ impl Child {
     /// Reaps the child if it has ended.
     pub(super) fn reap(&self) -> Result<Option<ExitStatus>> {
         if self.status.get().is_none() {
-            self.status.set(reap(self.pid).map_err(|error| self.error(error))?);
+            self.status.set(reaper::reap(self.pid).map_err(|error| self.error(error))?);
             if self.status.get().is_some() {
                 self.forget();
             }
@@ -117,7 +117,7 @@ impl Child {
 
     /// Has the run no longer count the child among its own.
     fn forget(&self) {
-        Core::try_with(|core| core.processes().remove(self.pid));
+        Core::try_with(|core| Processes::of(core).remove(self.pid));
     }
 
     fn error(&self, error: io::Error) -> Error {
@@ -141,22 +141,6 @@ impl Drop for Child {
             Ok(Some(_)) => {}
             Ok(None) => reaper::adopt(self.pid),
             Err(error) => log::warn!("a process that was dropped could not be waited for: {error}"),
-        }
-    }
-}
-
-/// Reaps a child if it has ended.
-pub(super) fn reap(pid: pid_t) -> io::Result<Option<ExitStatus>> {
-    let mut status: c_int = 0;
-    loop {
-        // SAFETY: the status is this function's own.
-        match unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } {
-            0 => return Ok(None),
-            ended if ended == pid => return Ok(Some(ExitStatus::from_raw(status))),
-            _ => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => {}
-                error => return Err(error),
-            },
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     scope::{move_on_after, shield},
     signal::Signal,
 };
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{process::ExitStatus, time::Duration};
 
 /// How long a killed process may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ impl Process {
     /// How the process has ended: its exit code, or the negative number of the signal that killed it. `None` until it has
     /// (or if its status was taken away).
     pub fn returncode(&self) -> Option<i32> {
-        self.try_wait().ok().flatten().map(returncode)
+        self.try_wait().ok().flatten().map(crate::system::completed::returncode)
     }
 
     /// Asks the process to end, by `SIGTERM`. Does nothing if it has ended.
@@ -163,9 +163,4 @@ impl Process {
         })
         .await;
     }
-}
-
-/// The exit code, or the negative number of the signal.
-pub(super) fn returncode(status: ExitStatus) -> i32 {
-    status.code().or(status.signal().map(|signal| -signal)).unwrap_or(status.into_raw())
 }

@@ -1,13 +1,18 @@
 //! The children of a run that were not reaped.
 
+use crate::runtime::{Companion, Core};
 use libc::pid_t;
-use std::{cell::RefCell, mem};
+use std::{cell::RefCell, mem, rc::Rc};
 
 /// Which children a run has started and not reaped yet. A virtual clock waits for those that have not ended.
 #[derive(Debug, Default)]
-pub(crate) struct Processes(RefCell<Vec<pid_t>>);
+pub(super) struct Processes(RefCell<Vec<pid_t>>);
 
 impl Processes {
+    pub(super) fn of(core: &Core) -> Rc<Self> {
+        core.companions().of_kind()
+    }
+
     pub(super) fn add(&self, pid: pid_t) {
         self.0.borrow_mut().push(pid);
     }
@@ -16,9 +21,11 @@ impl Processes {
     pub(super) fn remove(&self, pid: pid_t) {
         self.0.borrow_mut().retain(|&known| known != pid);
     }
+}
 
-    /// Whether any has not ended.
-    pub(crate) fn any_is_running(&self) -> bool {
+impl Companion for Processes {
+    /// Nothing tells the end of a process for which no task waits.
+    fn awaits_an_end(&self) -> bool {
         self.0.borrow().iter().any(|&pid| is_running(pid))
     }
 }

@@ -73,6 +73,10 @@ impl ByteSendStream for ChildStdin {
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
         self.0.send_buf(data).await
     }
+
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        self.0.send_some(data).await
+    }
 }
 
 /// Knows its [`RawDescriptor`].

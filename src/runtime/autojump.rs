@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often to look whether child processes have ended.
-const PROCESS_INTERVAL: Duration = Duration::from_millis(2);
+/// How often to look whether that has ended of whose end nothing may tell.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What may come from outside of the run for a task that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Core {
 
     #[cold]
     fn wait_without_timers(&self, outside: Outside) -> io::Result<()> {
-        if outside == Outside::WillAnswer || self.signals().has_receivers() {
+        if outside == Outside::WillAnswer || self.companions().are_listening() {
             return self.comes_within(Duration::MAX).map(drop);
         }
         let tasks = TaskInfo::of_all(self);
@@ -63,17 +63,16 @@ impl Core {
         Err(io::Error::new(io::ErrorKind::Deadlock, Deadlock::new(tasks, certain)))
     }
 
-    /// Waits until something comes from outside, or the last child process has ended. False if it has not within so much
+    /// Waits until something comes from outside, or the last of what companions await has ended. False if it has not within so much
     /// real time.
     fn comes_within(&self, limit: Duration) -> io::Result<bool> {
         if limit.is_zero() {
             return Ok(false);
         }
         let end = Instant::now().checked_add(limit);
-        let with_processes = self.processes().any_is_running();
+        let with_ends = self.companions().await_an_end();
         loop {
-            // Nothing tells the end of a process for which no task waits.
-            let look = with_processes.then(|| Instant::now() + PROCESS_INTERVAL);
+            let look = with_ends.then(|| Instant::now() + LOOK_INTERVAL);
             let until = [end, look].into_iter().flatten().min();
             if self.turn_driver(until.map_or(Wait::Forever, Wait::Until), false)? || self.has_work() {
                 return Ok(true);
@@ -81,14 +80,14 @@ impl Core {
             if end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(false);
             }
-            if with_processes && !self.processes().any_is_running() {
+            if with_ends && !self.companions().await_an_end() {
                 return Ok(true);
             }
         }
     }
 
     fn outside(&self) -> Outside {
-        if self.clock().has_jobs() || self.processes().any_is_running() {
+        if self.clock().has_jobs() || self.companions().await_an_end() {
             return Outside::WillAnswer;
         }
         if self.driver().in_flight() == 0 {

@@ -11,14 +11,18 @@ use std::{
 };
 
 pub(crate) mod choice;
+mod options;
 pub(crate) mod poll;
+mod report;
 #[cfg(not(target_os = "linux"))]
 #[path = "backend/no_uring.rs"]
 pub(crate) mod uring;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
 
-pub(crate) use choice::{Options, open};
+pub(crate) use choice::open;
+pub(crate) use options::Options;
+pub use report::{BackendReport, Feature};
 use uring::UringDriver;
 
 /// What does the I/O.

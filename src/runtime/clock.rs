@@ -60,7 +60,7 @@ pub(crate) struct RunClock {
 }
 
 impl RunClock {
-    pub(super) fn new(clock: Clock, autojump_threshold: Duration, deadlock_timeout: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, autojump_threshold: Duration, deadlock_timeout: Duration) -> Self {
         let at = match clock {
             Clock::Monotonic => None,
             Clock::Virtual => Some(Instant::now()),

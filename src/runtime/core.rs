@@ -15,6 +15,7 @@ use self::scopes::Remotes;
 use super::{
     backend::AnyDriver,
     clock::RunClock,
+    companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
     queue::WaitQueue,
@@ -26,11 +27,7 @@ use super::{
     waker::TaskKey,
     watched::Watched,
 };
-use crate::{
-    message::{ReceivedMessage, WITH_RIGHTS},
-    process::Processes,
-    signal,
-};
+use crate::message::{ReceivedMessage, WITH_RIGHTS};
 use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver};
 use std::{
     any::Any,
@@ -72,9 +69,8 @@ pub(crate) struct Core {
     tasks: Tasks,
     orphans: Orphans,
     variables: Variables,
+    companions: Companions,
     watched: Watched,
-    signals: signal::Dispatch,
-    processes: Processes,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -112,9 +108,8 @@ impl Core {
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
             variables: Variables::default(),
+            companions: Companions::default(),
             watched: Watched::default(),
-            signals: signal::Dispatch::default(),
-            processes: Processes::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -215,18 +210,13 @@ impl Core {
         &self.variables
     }
 
+    pub(crate) fn companions(&self) -> &Companions {
+        &self.companions
+    }
+
     /// Who waits for the readiness of which descriptor.
     pub(crate) fn watched(&self) -> &Watched {
         &self.watched
-    }
-
-    pub(crate) fn signals(&self) -> &signal::Dispatch {
-        &self.signals
-    }
-
-    /// The children of this run that were not reaped.
-    pub(crate) fn processes(&self) -> &Processes {
-        &self.processes
     }
 
     pub(crate) fn lease(&self) -> &Lease {

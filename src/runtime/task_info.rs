@@ -2,10 +2,10 @@
 
 use super::{
     Core, Scope,
+    ready_queue::ReadyQueue,
     wait_reason::WaitReason,
     waker::{TaskKey, Wakee},
 };
-use crate::group::{self, ReadyQueue};
 use std::{collections::HashMap, fmt, panic::Location, ptr};
 
 /// Names a task, as long as it lives, within its run.
@@ -114,7 +114,8 @@ impl Found {
             waits: Vec::new(),
         };
         // SAFETY: the task lives, and so does its group.
-        match unsafe { group.as_ref() }.map(ReadyQueue::host) {
+        let group = unsafe { group.as_ref() };
+        match group.map(ReadyQueue::host) {
             None => info.kind = TaskKind::Main,
             Some(Wakee::Task(host)) if host.executor() == core.id() => {
                 info.parent = Some(TaskId(host));
@@ -122,9 +123,9 @@ impl Found {
             }
             Some(_) => {}
         }
-        if !child.is_null() {
-            // SAFETY: the task lives, and is that child.
-            let described = unsafe { group::describe(child) };
+        if let Some(group) = group.filter(|_| !child.is_null()) {
+            // SAFETY: the task lives, and is that child of that group.
+            let described = unsafe { group.describe(child) };
             info.name = described.name;
             info.location = Some(described.location);
             self.scopes.insert(described.scope, self.tasks.len());

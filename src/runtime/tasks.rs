@@ -15,10 +15,10 @@
 
 use super::{
     Core,
+    ready_queue::ReadyQueue,
     waker::{TaskKey, Wakee},
     wheel::NONE,
 };
-use crate::group::ReadyQueue;
 use anyio_driver::prefetch;
 use std::{
     cell::{Cell, UnsafeCell},

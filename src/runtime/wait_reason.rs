@@ -51,6 +51,8 @@ pub enum WaitReason {
     AllTasksBlocked,
     /// A connection to accept.
     Accept,
+    /// That one of a [`Server`](crate::streams::Server)'s connections ends, so that there is room for another.
+    ConnectionEnd,
     /// A connection to be made.
     Connect,
     /// Bytes from a socket or pipe.
@@ -125,6 +127,7 @@ impl fmt::Display for WaitReason {
             Self::TaskGroup => "a task group",
             Self::AllTasksBlocked => "all others to wait",
             Self::Accept => "a connection to accept",
+            Self::ConnectionEnd => "a connection to end",
             Self::Connect => "a connection to be made",
             Self::Receive => "bytes to receive",
             Self::Send => "bytes to be sent",

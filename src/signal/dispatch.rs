@@ -3,53 +3,21 @@
 use super::{
     handler,
     listener::{Listener, Purpose},
-    receiver::Received,
+    received::Received,
 };
-use crate::runtime::{ReasonKind, RemoteScope};
-use std::{
-    cell::{Cell, RefCell},
-    fmt, io,
-    rc::Rc,
-    sync::Arc,
-};
+use crate::runtime::{Companion, Core, ReasonKind};
+use std::{cell::RefCell, fmt, io, rc::Rc, sync::Arc};
 
 /// The listeners of one executor.
 #[derive(Default)]
-pub(crate) struct Dispatch {
-    seen: Cell<u64>,
+pub(super) struct Dispatch {
     receivers: RefCell<Vec<Rc<Received>>>,
-    run: RefCell<Option<(Arc<Listener>, RemoteScope)>>,
+    run: RefCell<Option<Arc<Listener>>>,
 }
 
 impl Dispatch {
-    /// Whether a signal has come, for any executor, since this was last asked.
-    #[inline]
-    pub(crate) fn has_news(&self) -> bool {
-        let news = handler::news();
-        self.seen.replace(news) != news
-    }
-
-    /// Tells this executor's receivers, and its run, what has come for them.
-    pub(crate) fn dispatch(&self) {
-        for receiver in self.receivers.borrow().iter() {
-            receiver.notify();
-        }
-        if let Some((listener, scope)) = &*self.run.borrow()
-            && listener.has_arrivals()
-        {
-            // It stays noted, so that the next signal is known to be the second. Cancelling again changes nothing.
-            scope.cancel_for(ReasonKind::Interrupt, None);
-        }
-    }
-
-    /// Whether some receiver is open.
-    pub(crate) fn has_receivers(&self) -> bool {
-        !self.receivers.borrow().is_empty()
-    }
-
-    /// Whether a signal would cancel the run.
-    pub(crate) fn has_run(&self) -> bool {
-        self.run.borrow().is_some()
+    pub(super) fn of(core: &Core) -> Rc<Self> {
+        core.companions().of_kind()
     }
 
     pub(super) fn add(&self, receiver: Rc<Received>) {
@@ -60,20 +28,38 @@ impl Dispatch {
         self.receivers.borrow_mut().retain(|known| !Rc::ptr_eq(known, receiver));
     }
 
-    /// From now on these signals cancel the scope, unless they have another effect than the default one.
-    pub(super) fn begin_run(&self, listener: Listener, scope: RemoteScope) -> io::Result<()> {
+    /// From now on these signals cancel the run, unless they have another effect than the default one.
+    pub(super) fn begin_run(&self, listener: Listener) -> io::Result<()> {
         debug_assert_eq!(listener.purpose, Purpose::Run);
         let listener = Arc::new(listener);
         if handler::register_if_default(&listener)? {
-            *self.run.borrow_mut() = Some((listener, scope));
+            *self.run.borrow_mut() = Some(listener);
         }
         Ok(())
     }
 
     pub(super) fn end_run(&self) {
-        if let Some((listener, _)) = self.run.take() {
+        if let Some(listener) = self.run.take() {
             handler::deregister(&listener);
         }
+    }
+}
+
+impl Companion for Dispatch {
+    /// Tells this executor's receivers, and its run, what has come for them.
+    fn hear(&self, core: &Core) {
+        let receivers = self.receivers.borrow().clone();
+        let mut untold = receivers.iter();
+        core.finish_despite_panics(|| untold.by_ref().for_each(|receiver| receiver.notify()));
+        if self.run.borrow().as_ref().is_some_and(|listener| listener.has_arrivals()) {
+            // It stays noted, so that the next signal is known to be the second. Cancelling again changes nothing.
+            core.cancel_run(ReasonKind::Interrupt);
+        }
+    }
+
+    /// Whether some receiver is open.
+    fn is_listening(&self) -> bool {
+        !self.receivers.borrow().is_empty()
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     Signal,
     listener::{Listener, Purpose},
 };
+use crate::runtime::announce;
 use libc::{c_int, sigaction};
 use std::{
     io, mem, ptr,
@@ -32,17 +33,8 @@ static HANDLERS: AtomicUsize = AtomicUsize::new(0);
 /// The number of the last arrival.
 static ARRIVALS: AtomicU64 = AtomicU64::new(0);
 
-/// Changes after arrivals were noted, for executors to see that there is something to look for.
-static NEWS: AtomicU64 = AtomicU64::new(0);
-
 /// The signals that have the handler, with what they did before.
 static INSTALLED: Mutex<Vec<(Signal, sigaction)>> = Mutex::new(Vec::new());
-
-/// A number that is another one after a signal has come.
-#[inline]
-pub(super) fn news() -> u64 {
-    NEWS.load(Ordering::Acquire)
-}
 
 /// Tells a listener about its signals from now on.
 ///
@@ -205,7 +197,7 @@ fn tell(listeners: &[Arc<Listener>], signal: c_int) {
         }
         return;
     }
-    NEWS.fetch_add(1, Ordering::AcqRel);
+    announce();
     for listener in all_of(purpose) {
         listener.wake();
     }

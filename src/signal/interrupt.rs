@@ -2,11 +2,12 @@
 
 use super::{
     Signal,
+    dispatch::Dispatch,
     listener::{Listener, Purpose},
 };
-use crate::runtime::{Core, RemoteScope};
+use crate::runtime::Core;
 use anyio_driver::Driver;
-use std::io;
+use std::{io, rc::Rc};
 
 /// Whether the first `SIGINT` cancels a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,25 +30,29 @@ impl InterruptHandling {
         }
     }
 
-    /// From now on the first `SIGINT` cancels the scope, until the guard is dropped.
+    /// From now on the first `SIGINT` cancels the run, until the guard is dropped.
     ///
     /// # Errors
     /// If the system refuses.
-    pub(crate) fn begin(self, core: &Core, root: impl FnOnce() -> RemoteScope) -> io::Result<Guard<'_>> {
+    pub(crate) fn begin(self, core: &Core) -> io::Result<Guard> {
         if self.decided_here() == Self::On {
             let listener = Listener::new(Purpose::Run, &[Signal::SIGINT], core.driver().unparker());
-            core.signals().begin_run(listener, root())?;
+            let dispatch = Dispatch::of(core);
+            dispatch.begin_run(listener)?;
+            return Ok(Guard(Some(dispatch)));
         }
-        Ok(Guard(core))
+        Ok(Guard(None))
     }
 }
 
 /// Ends the handling of `SIGINT` when dropped.
-pub(crate) struct Guard<'a>(&'a Core);
+pub(crate) struct Guard(Option<Rc<Dispatch>>);
 
-impl Drop for Guard<'_> {
+impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.signals().end_run();
+        if let Some(dispatch) = &self.0 {
+            dispatch.end_run();
+        }
     }
 }
 

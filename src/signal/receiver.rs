@@ -1,8 +1,11 @@
 //! A stream of signals.
 
 use super::{
-    Signal, handler,
+    Signal,
+    dispatch::Dispatch,
+    handler,
     listener::{Listener, Purpose},
+    received::Received,
 };
 use crate::{
     error::{Cancelled, Error, Result},
@@ -21,22 +24,6 @@ pub struct SignalReceiver {
     received: Rc<Received>,
     run: RunId,
     _thread: PhantomData<*const ()>,
-}
-
-/// What a receiver shares with its executor.
-#[derive(Debug)]
-pub(super) struct Received {
-    listener: Arc<Listener>,
-    waiting: WaitQueue,
-}
-
-impl Received {
-    /// Wakes who waits, if there is something to receive.
-    pub(super) fn notify(&self) {
-        if self.listener.has_arrivals() {
-            self.waiting.notify_all();
-        }
-    }
 }
 
 /// Opens a stream of these signals; repeated ones count once. As long as it is open they do nothing else.
@@ -76,7 +63,7 @@ pub fn receiver(signals: &[Signal]) -> io::Result<SignalReceiver> {
         let listener = Arc::new(Listener::new(Purpose::Receiver, signals, unparker));
         handler::register(&listener)?;
         let received = Rc::new(Received { listener, waiting: WaitQueue::new() });
-        core.signals().add(received.clone());
+        Dispatch::of(core).add(received.clone());
         Ok(SignalReceiver { received, run: core.run(), _thread: PhantomData })
     })
 }
@@ -144,7 +131,7 @@ impl Attributes for SignalReceiver {}
 impl Drop for SignalReceiver {
     fn drop(&mut self) {
         handler::deregister(&self.received.listener);
-        Core::try_with(|core| core.signals().remove(&self.received));
+        Core::try_with(|core| Dispatch::of(core).remove(&self.received));
     }
 }
 

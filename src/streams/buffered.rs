@@ -1,7 +1,7 @@
 //! Receiving in other pieces than those that come.
 
 use super::{
-    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Lines,
+    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split,
     byte_buffer::ByteBuffer,
 };
 use crate::{
@@ -203,23 +203,6 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
             Error::of_stream(io::Error::new(io::ErrorKind::InvalidData, error), "receive a line")
         })
     }
-
-    /// The lines, each as from [`receive_line`](Self::receive_line).
-    ///
-    /// ```
-    /// use anyio::{Result, fs::FileReadStream, streams::{BufferedByteStream, ObjectReceiveStream}};
-    ///
-    /// # anyio::run(async || -> Result<()> {
-    /// let file = FileReadStream::open("/proc/self/status").await?;
-    /// let mut lines = BufferedByteStream::new(file).lines(65_536);
-    /// while let Some(line) = lines.receive().await? {
-    ///     assert!(line.contains(':'));
-    /// }
-    /// # Ok(()) }).unwrap();
-    /// ```
-    pub fn lines(self, max_bytes: usize) -> Lines<S> {
-        Lines::new(self, max_bytes)
-    }
 }
 
 impl<S: ByteReceiveStream> ByteReceiveStream for BufferedByteStream<S> {
@@ -255,13 +238,36 @@ impl<S: ByteSendStream> ByteSendStream for BufferedByteStream<S> {
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
         self.stream.send_buf(data).await
     }
-}
 
-impl<S: ByteStream> ByteStream for BufferedByteStream<S> {
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        self.stream.send_some(data).await
+    }
+
     async fn send_eof(&mut self) -> Result<()> {
         self.stream.send_eof().await
     }
+}
 
+/// The receiving half keeps the buffer.
+impl<S: Split> Split for BufferedByteStream<S> {
+    type Receive = BufferedByteStream<S::Receive>;
+    type Send = S::Send;
+
+    fn split(self) -> (Self::Receive, Self::Send) {
+        let (receive, send) = self.stream.split();
+        (BufferedByteStream { stream: receive, buffer: self.buffer }, send)
+    }
+
+    fn reunite(receive: Self::Receive, send: Self::Send) -> Result<Self, (Self::Receive, Self::Send)> {
+        let BufferedByteStream { stream, buffer } = receive;
+        match S::reunite(stream, send) {
+            Ok(stream) => Ok(Self { stream, buffer }),
+            Err((stream, send)) => Err((BufferedByteStream { stream, buffer }, send)),
+        }
+    }
+}
+
+impl<S: ByteStream> ByteStream for BufferedByteStream<S> {
     async fn close(self) -> Result<()> {
         self.stream.close().await
     }

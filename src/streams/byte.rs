@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use std::io;
 
 /// Where bytes come from.
 #[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
@@ -74,6 +75,7 @@ pub trait ByteSendStream {
     ///
     /// # Cancel safety
     /// When the scope is cancelled half-way, or the future is dropped, a part of the bytes may have been sent.
+    /// [`send_some`](Self::send_some) tells which.
     async fn send(&mut self, data: impl IoBuf) -> Result<()> {
         self.send_buf(data).await.0
     }
@@ -85,21 +87,60 @@ pub trait ByteSendStream {
     ///
     /// # Cancel safety
     /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
-    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B);
-}
+    async fn send_buf<B: IoBuf>(&mut self, mut data: B) -> (Result<()>, B) {
+        let (length, mut sent) = (data.length(), 0);
+        loop {
+            let (result, rest) = self.send_some(data.slice(sent..)).await;
+            data = rest.into_inner();
+            match result {
+                Ok(0) if sent < length => {
+                    return (Err(Error::BrokenResource(io::ErrorKind::WriteZero.into())), data);
+                }
+                Ok(count) => sent = length.min(sent + count),
+                Err(error) => return (Err(error), data),
+            }
+            if sent == length {
+                return (Ok(()), data);
+            }
+        }
+    }
 
-/// Bytes in both directions.
-#[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
-pub trait ByteStream: ByteReceiveStream + ByteSendStream {
-    /// Says that nothing more will be sent. Receiving goes on.
+    /// Sends some bytes of a buffer, as many as there is room for, at least one (unless there is none), and gives the
+    /// buffer back with their number. Whoever must know what was sent when a scope is cancelled sends like this, in a loop.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), and then no byte was sent; the buffer comes back all the same.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled, either the number comes out or nothing was sent. When the future is dropped, the buffer
+    /// is lost and some bytes may have been sent.
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B);
+
+    /// Says that nothing more will be sent. If the stream also receives, that goes on. Does nothing the second time.
+    ///
+    /// What ends by being closed or dropped, as a pipe does, need not have another way, and by default there is none.
     ///
     /// # Errors
     /// [`Error::BrokenResource`] if the link was lost, [`Error::Unsupported`] if this kind of stream cannot do it.
     ///
     /// # Cancel safety
     /// Nothing is lost; it may be called again.
-    async fn send_eof(&mut self) -> Result<()>;
+    async fn send_eof(&mut self) -> Result<()> {
+        Err(Error::Unsupported("an end of a stream that can only be closed"))
+    }
+}
 
+/// Says that nothing more will be sent by a stream that is closed right afterwards, which alone says it for some kinds.
+pub(super) async fn end(stream: &mut impl ByteSendStream) -> Result<()> {
+    match stream.send_eof().await {
+        Err(Error::Unsupported(_)) => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Bytes in both directions.
+#[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
+pub trait ByteStream: ByteReceiveStream + ByteSendStream {
     /// Closes the stream and waits until that is done.
     ///
     /// # Errors
@@ -125,7 +166,19 @@ impl<S: ByteReceiveStream + ?Sized> ByteReceiveStream for &mut S {
 }
 
 impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
+    async fn send(&mut self, data: impl IoBuf) -> Result<()> {
+        (**self).send(data).await
+    }
+
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
         (**self).send_buf(data).await
+    }
+
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        (**self).send_some(data).await
+    }
+
+    async fn send_eof(&mut self) -> Result<()> {
+        (**self).send_eof().await
     }
 }

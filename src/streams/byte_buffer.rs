@@ -4,8 +4,8 @@
 //! [`take_into`](ByteBuffer::take_into) fills memory that a buffer owns: no more than its capacity, and then says how
 //! much of it is filled, as [`IoBufMut`] asks.
 
-use crate::runtime::Core;
-use anyio_driver::{Chunk, Driver, IoBufMut};
+use crate::lowlevel::take_chunk;
+use anyio_driver::{Chunk, IoBufMut};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Bytes that were received and not yet asked for.
@@ -38,7 +38,7 @@ impl ByteBuffer {
 
     /// Takes as many bytes as are there, fit into a chunk and were asked for.
     pub(crate) fn take_chunk(&mut self, max_bytes: usize) -> Chunk {
-        let mut chunk = Core::with(|core| core.driver().pool().take());
+        let mut chunk = take_chunk();
         let count = self.bytes.len().min(max_bytes).min(chunk.spare_capacity());
         chunk.extend_from_slice(&self.bytes[..count]).expect("no more than there is room for");
         self.bytes.advance(count);

@@ -1,14 +1,14 @@
 //! What every listener can do.
 
-use super::serving;
+use super::{Connections, Server};
 use crate::error::{CancelAware, Error, ErrorGroup, Result};
-use std::convert::Infallible;
+use std::{convert::Infallible, future::Future};
 
 /// Where streams come from: a socket that listens, or what wraps one.
 ///
 /// What wraps another listener to prepare its streams, for example by a handshake, prepares them in
-/// [`accept`](Self::accept) one after the other, and better also has a [`serve`](Self::serve) of its own, which does that
-/// in the task of each stream.
+/// [`accept`](Self::accept) one after the other, and better also has a [`serve_in`](Self::serve_in) of its own, which does
+/// that in the task of each stream.
 ///
 /// ```
 /// use anyio::{Result, net::{TcpListener, TcpStream}, streams::{BufferedByteStream, Listener}};
@@ -42,7 +42,9 @@ pub trait Listener {
     /// Waits for a stream.
     ///
     /// # Errors
-    /// What the system says; some errors concern one connection only and leave the listener usable.
+    /// What the system says; some errors concern one connection only and leave the listener usable, and those whose
+    /// [`concerns_one_connection`](Error::concerns_one_connection) is true do not end serving. [`Error::ClosedResource`]
+    /// and [`Error::EndOfStream`] are the exception: they say of the listener itself that nothing more will come.
     /// [`Error::BusyResource`] if another task is accepting, [`Error::Cancelled`] if the scope is cancelled.
     ///
     /// # Cancel safety
@@ -52,11 +54,12 @@ pub trait Listener {
     /// Accepts for ever, and calls the handler for each stream, each in a task of its own. Goes on after connections that
     /// were aborted, and waits when descriptors or memory run out.
     ///
-    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. A handler for which
-    /// the end of a stream is no failure handles its errors itself.
+    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. An error that
+    /// [concerns one connection](Error::concerns_one_connection) alone, such as a reset, ends that connection and nothing
+    /// else, and is logged. [`Server`] says more, and has options.
     ///
     /// # Errors
-    /// Those of the handlers, and an error of the listener that makes it useless.
+    /// Other errors of the handlers, and an error of the listener that makes it useless.
     ///
     /// # Cancel safety
     /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
@@ -67,7 +70,72 @@ pub trait Listener {
     where
         E: CancelAware<Via> + From<Error>,
     {
-        serving::serve(async || self.accept().await, handler).await
+        Server::new().serve(self, handler).await
+    }
+
+    /// Accepts for ever, and starts the task of each stream where a [`Server`] wants it: what [`Server::serve`] and
+    /// [`Server::serve_in`] call. A listener that wraps another passes the connections on to that one's `serve_in`, with a
+    /// handler that prepares the stream first. Others leave this as it is.
+    ///
+    /// ```
+    /// use anyio::{
+    ///     Error, Result, fail_after, net::{TcpListener, TcpStream}, streams::{Connections, Listener},
+    /// };
+    /// use std::{convert::Infallible, future::Future, time::Duration};
+    ///
+    /// /// Accepts streams that have said a password.
+    /// struct Guarded(TcpListener);
+    ///
+    /// async fn guard(stream: TcpStream) -> Result<TcpStream> {
+    ///     let said = fail_after(Duration::from_secs(5), stream.receive()).await?;
+    ///     if said.is_some_and(|said| said == "sesame") { Ok(stream) } else { Err(Error::EndOfStream) }
+    /// }
+    ///
+    /// impl Listener for Guarded {
+    ///     type Stream = TcpStream;
+    ///
+    ///     async fn accept(&self) -> Result<TcpStream> {
+    ///         guard(self.0.accept().await?).await
+    ///     }
+    ///
+    ///     async fn serve_in<'scope, E, F>(
+    ///         &self,
+    ///         connections: Connections<'scope, '_, E>,
+    ///         handler: impl Fn(TcpStream) -> F + Clone + 'scope,
+    ///     ) -> Result<Infallible>
+    ///     where
+    ///         E: From<Error> + 'scope,
+    ///         F: Future<Output = Result<(), E>> + 'scope,
+    ///     {
+    ///         let guarded = move |stream| {
+    ///             let handler = handler.clone();
+    ///             async move { handler(guard(stream).await?).await }
+    ///         };
+    ///         self.0.serve_in(connections, guarded).await
+    ///     }
+    ///
+    ///     async fn close(self) -> Result<()> {
+    ///         self.0.close().await
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// An error of the listener that makes it useless, or the cancellation.
+    ///
+    /// # Cancel safety
+    /// Connections that were accepted go on, others stay in the listener.
+    async fn serve_in<'scope, E, F>(
+        &self,
+        connections: Connections<'scope, '_, E>,
+        handler: impl Fn(Self::Stream) -> F + Clone + 'scope,
+    ) -> Result<Infallible>
+    where
+        Self::Stream: 'scope,
+        E: From<Error> + 'scope,
+        F: Future<Output = Result<(), E>> + 'scope,
+    {
+        connections.accept_from(async || self.accept().await, handler).await
     }
 
     /// Closes the listener and waits until that is done.

@@ -1,11 +1,17 @@
 //! Several listeners as one.
 
-use super::{Attribute, AttributeRequest, Attributes, Listener, extra};
+use super::{Attribute, AttributeRequest, Attributes, Connections, Listener, extra};
 use crate::{
-    error::{CancelAware, Error, ErrorGroup, Result},
+    error::{Error, Result},
     group::task_group,
+    time::sleep_forever,
 };
-use std::{cell::Cell, convert::Infallible, future::poll_fn, task::Poll};
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::{Future, poll_fn},
+    task::Poll,
+};
 
 /// Several listeners as one. For listeners of different kinds see [`BoxedListener`](super::BoxedListener).
 ///
@@ -64,7 +70,7 @@ impl<L: Listener> Listener for MultiListener<L> {
     /// Those of the listeners. With none it waits until the scope is cancelled.
     async fn accept(&self) -> Result<L::Stream> {
         if self.listeners.is_empty() {
-            return Err(crate::time::sleep_forever().await.into());
+            return Err(sleep_forever().await.into());
         }
         let (before, after) = self.listeners.split_at(self.first.get());
         let mut accepting: Vec<_> =
@@ -83,30 +89,28 @@ impl<L: Listener> Listener for MultiListener<L> {
     }
 
     /// Serves on all listeners at the same time. If one fails for good, all end.
-    async fn serve<E, Via>(
+    async fn serve_in<'scope, E, F>(
         &self,
-        handler: impl AsyncFn(L::Stream) -> Result<(), E>,
-    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+        connections: Connections<'scope, '_, E>,
+        handler: impl Fn(L::Stream) -> F + Clone + 'scope,
+    ) -> Result<Infallible>
     where
-        E: CancelAware<Via> + From<Error>,
+        L::Stream: 'scope,
+        E: From<Error> + 'scope,
+        F: Future<Output = Result<(), E>> + 'scope,
     {
-        let handler = &handler;
-        task_group(async |tg| -> Result<Infallible, E> {
+        let ended = task_group(async |tg| -> Result<Infallible> {
             for listener in &self.listeners {
-                tg.start_soon(async move {
-                    let Err(group) = listener.serve(handler).await else { return Ok(()) };
-                    let mut errors = group.into_iter();
-                    let first = errors.next().expect("a group is never empty");
-                    // A child has one error.
-                    for error in errors {
-                        tg.start_soon(async move { Err::<(), E>(error) });
-                    }
-                    Err(first)
-                });
+                tg.start_soon(listener.serve_in(connections.clone(), handler.clone()));
             }
-            Err(Error::from(crate::time::sleep_forever().await).into())
+            Err(sleep_forever().await.into())
         })
-        .await
+        .await;
+        match ended {
+            Ok(Some(never)) => match never {},
+            Ok(None) => unreachable!("nobody else cancels this group"),
+            Err(group) => Err(group.into_single().unwrap_or_else(Error::from)),
+        }
     }
 
     /// Closes one listener after the other and gives the first error.

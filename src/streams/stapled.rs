@@ -2,7 +2,7 @@
 
 use super::{
     AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, ObjectReceiveStream,
-    ObjectSendStream,
+    ObjectSendStream, Split, byte,
 };
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -11,20 +11,26 @@ use anyio_driver::{Chunk, IoBuf, IoBufMut};
 /// process.
 #[derive(Debug)]
 pub struct StapledByteStream<S, R> {
-    /// `None` after the end was sent.
-    send_stream: Option<S>,
+    send_half: StapledByteSendHalf<S>,
     receive_stream: R,
 }
+
+/// The sending half of a [`StapledByteStream`].
+#[derive(Debug)]
+pub struct StapledByteSendHalf<S>(
+    /// `None` after the end was sent.
+    Option<S>,
+);
 
 impl<S, R> StapledByteStream<S, R> {
     /// Staples two streams together.
     pub fn new(send_stream: S, receive_stream: R) -> Self {
-        Self { send_stream: Some(send_stream), receive_stream }
+        Self { send_half: StapledByteSendHalf(Some(send_stream)), receive_stream }
     }
 
     /// Where bytes go; `None` after the end was sent.
     pub fn send_stream(&self) -> Option<&S> {
-        self.send_stream.as_ref()
+        self.send_half.0.as_ref()
     }
 
     /// Where bytes come from.
@@ -34,7 +40,7 @@ impl<S, R> StapledByteStream<S, R> {
 
     /// Both; the first is `None` after the end was sent.
     pub fn into_parts(self) -> (Option<S>, R) {
-        (self.send_stream, self.receive_stream)
+        (self.send_half.0, self.receive_stream)
     }
 }
 
@@ -53,26 +59,79 @@ impl<S, R: ByteReceiveStream> ByteReceiveStream for StapledByteStream<S, R> {
     }
 }
 
-impl<S: ByteSendStream, R> ByteSendStream for StapledByteStream<S, R> {
+/// Once the end was sent, what bytes went to is closed.
+impl<S: ByteSendStream> ByteSendStream for StapledByteSendHalf<S> {
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
-        match &mut self.send_stream {
+        match &mut self.0 {
             Some(stream) => stream.send_buf(data).await,
             None => (Err(Error::ClosedResource), data),
         }
     }
-}
 
-/// A half that only sends says that nothing more will come by being closed, which is what dropping it does.
-impl<S: ByteSendStream, R: ByteReceiveStream> ByteStream for StapledByteStream<S, R> {
-    async fn send_eof(&mut self) -> Result<()> {
-        self.send_stream = None;
-        Ok(())
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        match &mut self.0 {
+            Some(stream) => stream.send_some(data).await,
+            None => (Err(Error::ClosedResource), data),
+        }
     }
 
-    async fn close(self) -> Result<()> {
-        drop(self.send_stream);
-        drop(self.receive_stream);
+    async fn send_eof(&mut self) -> Result<()> {
+        if let Some(stream) = &mut self.0 {
+            byte::end(stream).await?;
+            self.0 = None;
+        }
         Ok(())
+    }
+}
+
+impl<S: ByteSendStream, R> ByteSendStream for StapledByteStream<S, R> {
+    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+        self.send_half.send_buf(data).await
+    }
+
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        self.send_half.send_some(data).await
+    }
+
+    async fn send_eof(&mut self) -> Result<()> {
+        self.send_half.send_eof().await
+    }
+}
+
+/// What only sends says that nothing more will come by its own [`send_eof`](ByteSendStream::send_eof), or else by being
+/// closed, which is what dropping it does.
+impl<S: ByteSendStream, R: ByteReceiveStream> ByteStream for StapledByteStream<S, R> {
+    async fn close(mut self) -> Result<()> {
+        self.send_eof().await
+    }
+}
+
+impl<S, R> Split for StapledByteStream<S, R>
+where
+    S: ByteSendStream + Attributes + 'static,
+    R: ByteReceiveStream + Attributes + 'static,
+{
+    type Receive = R;
+    type Send = StapledByteSendHalf<S>;
+
+    fn split(self) -> (R, StapledByteSendHalf<S>) {
+        (self.receive_stream, self.send_half)
+    }
+
+    /// Any two halves will do.
+    fn reunite(
+        receive_stream: R,
+        send_half: StapledByteSendHalf<S>,
+    ) -> Result<Self, (R, StapledByteSendHalf<S>)> {
+        Ok(Self { send_half, receive_stream })
+    }
+}
+
+impl<S: Attributes> Attributes for StapledByteSendHalf<S> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        if let Some(stream) = &self.0 {
+            stream.provide(request);
+        }
     }
 }
 
@@ -80,9 +139,7 @@ impl<S: ByteSendStream, R: ByteReceiveStream> ByteStream for StapledByteStream<S
 impl<S: Attributes, R: Attributes> Attributes for StapledByteStream<S, R> {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         self.receive_stream.provide(request);
-        if let Some(stream) = &self.send_stream {
-            stream.provide(request);
-        }
+        self.send_half.provide(request);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::{
     lowlevel::RunStatistics,
-    runtime::{Backend, Builder, Deadlock},
+    running::Builder,
+    runtime::{Backend, Deadlock},
 };
 use anyio_driver::testing::{SELECTION, selects};
 use std::{env, fmt::Debug, io};

@@ -4,17 +4,13 @@ use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
     streams::{
-        Attributes, ByteBuffer, ByteReceiveStream, ByteSendStream, ByteStream,
+        Attributes, ByteBuffer, ByteReceiveStream, ByteSendStream, ByteStream, Split,
         memory::{ReceiveStream, SendStream, channel},
     },
     sync::{Event, ResourceGuard},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::{
-    cell::{Cell, RefCell},
-    io,
-    rc::Rc,
-};
+use std::{cell::RefCell, io, rc::Rc};
 
 /// One end of a connection within the run that holds nothing: a send ends when all its bytes were received at the other
 /// end, and not before. Made by [`lockstep_stream_pair`].
@@ -23,10 +19,25 @@ use std::{
 /// ever on this stream; on a [virtual clock](crate::Clock::Virtual) it is reported.
 #[derive(Debug)]
 pub struct LockstepByteStream {
-    sender: SendStream<Offered>,
+    receive: LockstepByteReceiveHalf,
+    send: LockstepByteSendHalf,
+}
+
+/// The receiving half of a [`LockstepByteStream`].
+#[derive(Debug)]
+pub struct LockstepByteReceiveHalf {
     receiver: ReceiveStream<Offered>,
     taking: Option<Offered>,
+    /// The same in both halves.
+    stream: Rc<()>,
+}
+
+/// The sending half of a [`LockstepByteStream`]. Dropping it tells the other end that nothing more will be sent.
+#[derive(Debug)]
+pub struct LockstepByteSendHalf {
+    sender: SendStream<Offered>,
     sending: ResourceGuard,
+    stream: Rc<()>,
 }
 
 /// Two ends of a connection within the run on which each send waits until its bytes were received.
@@ -64,16 +75,14 @@ pub fn lockstep_stream_pair() -> (LockstepByteStream, LockstepByteStream) {
 struct Offer {
     bytes: RefCell<ByteBuffer>,
     over: Event,
-    refused: Cell<bool>,
 }
 
-/// The receiver's side of an offer. It is over when this is dropped: accepted if no bytes are left, else refused.
+/// The receiver's side of an offer. It is over when this is dropped; what is left by then is refused.
 #[derive(Debug)]
 struct Offered(Rc<Offer>);
 
 impl Drop for Offered {
     fn drop(&mut self) {
-        self.0.refused.set(!self.0.bytes.borrow().is_empty());
         self.0.over.set();
     }
 }
@@ -97,9 +106,15 @@ impl Drop for Offering {
 
 impl LockstepByteStream {
     fn new(sender: SendStream<Offered>, receiver: ReceiveStream<Offered>) -> Self {
-        Self { sender, receiver, taking: None, sending: ResourceGuard::new("sending") }
+        let stream = Rc::new(());
+        Self {
+            receive: LockstepByteReceiveHalf { receiver, taking: None, stream: stream.clone() },
+            send: LockstepByteSendHalf { sender, sending: ResourceGuard::new("sending"), stream },
+        }
     }
+}
 
+impl LockstepByteReceiveHalf {
     /// Waits for bytes. `None` at the end.
     async fn offered(&mut self) -> Result<Option<&RefCell<ByteBuffer>>> {
         // Also what is there already is received at a checkpoint.
@@ -121,7 +136,7 @@ impl LockstepByteStream {
     }
 }
 
-impl ByteReceiveStream for LockstepByteStream {
+impl ByteReceiveStream for LockstepByteReceiveHalf {
     async fn receive(&mut self) -> Result<Option<Chunk>> {
         self.receive_at_most(usize::MAX).await
     }
@@ -144,36 +159,43 @@ impl ByteReceiveStream for LockstepByteStream {
     }
 }
 
-impl ByteSendStream for LockstepByteStream {
-    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+impl ByteSendStream for LockstepByteSendHalf {
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         let result = async {
             let _sending = self.sending.enter()?;
             if data.length() == 0 {
-                return Ok(checkpoint_if_cancelled().await?);
+                return Ok(checkpoint_if_cancelled().await.map(|()| 0)?);
             }
             let offering = Offering::new(data.bytes());
             self.sender.send(Offered(offering.0.clone())).await?;
-            offering.0.over.wait().await?;
-            if offering.0.refused.get() {
-                let cause = io::Error::other("the other end is gone and has not received all");
-                return Err(Error::BrokenResource(cause));
+            let waited = offering.0.over.wait().await;
+            let taken = data.length() - offering.0.bytes.borrow().bytes().len();
+            match waited {
+                Err(cancelled) if taken == 0 => Err(cancelled.into()),
+                Ok(()) if taken == 0 => Err(Error::BrokenResource(io::Error::other(
+                    "the other end is gone and has not received all",
+                ))),
+                _ => Ok(taken),
             }
-            Ok(())
         }
         .await;
         (result, data)
     }
-}
 
-impl ByteStream for LockstepByteStream {
     async fn send_eof(&mut self) -> Result<()> {
         self.sender.close();
         Ok(())
     }
+}
 
+super::whole_stream!(LockstepByteStream, LockstepByteReceiveHalf, LockstepByteSendHalf);
+
+impl ByteStream for LockstepByteStream {
     async fn close(self) -> Result<()> {
         Ok(())
     }
 }
 
 impl Attributes for LockstepByteStream {}
+impl Attributes for LockstepByteReceiveHalf {}
+impl Attributes for LockstepByteSendHalf {}

@@ -3,13 +3,14 @@
 use crate::{
     error::Result,
     streams::{
-        Attributes, ByteBuffer, ByteReceiveStream, ByteSendStream, ByteStream,
+        Attributes, ByteBuffer, ByteReceiveStream, ByteSendStream, ByteStream, Split,
         memory::{ReceiveStream, SendStream, unbounded},
     },
     sync::ResourceGuard,
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use bytes::Bytes;
+use std::rc::Rc;
 
 /// One end of a connection within the run: what is sent into it is received from the other end. Made by
 /// [`memory_stream_pair`].
@@ -18,10 +19,25 @@ use bytes::Bytes;
 /// receiver asks for less.
 #[derive(Debug)]
 pub struct MemoryByteStream {
-    sender: SendStream<Bytes>,
+    receive: MemoryByteReceiveHalf,
+    send: MemoryByteSendHalf,
+}
+
+/// The receiving half of a [`MemoryByteStream`].
+#[derive(Debug)]
+pub struct MemoryByteReceiveHalf {
     receiver: ReceiveStream<Bytes>,
     rest: ByteBuffer,
+    /// The same in both halves.
+    stream: Rc<()>,
+}
+
+/// The sending half of a [`MemoryByteStream`]. Dropping it tells the other end that nothing more will be sent.
+#[derive(Debug)]
+pub struct MemoryByteSendHalf {
+    sender: SendStream<Bytes>,
     sending: ResourceGuard,
+    stream: Rc<()>,
 }
 
 /// Two ends of a connection within the run.
@@ -43,9 +59,15 @@ pub fn memory_stream_pair() -> (MemoryByteStream, MemoryByteStream) {
 
 impl MemoryByteStream {
     fn new(sender: SendStream<Bytes>, receiver: ReceiveStream<Bytes>) -> Self {
-        Self { sender, receiver, rest: ByteBuffer::default(), sending: ResourceGuard::new("sending") }
+        let stream = Rc::new(());
+        Self {
+            receive: MemoryByteReceiveHalf { receiver, rest: ByteBuffer::default(), stream: stream.clone() },
+            send: MemoryByteSendHalf { sender, sending: ResourceGuard::new("sending"), stream },
+        }
     }
+}
 
+impl MemoryByteReceiveHalf {
     /// Receives what is there, if there is none waits for a piece. False at the end.
     async fn fill(&mut self) -> Result<bool> {
         // Also what is there already is received at a checkpoint.
@@ -60,7 +82,7 @@ impl MemoryByteStream {
     }
 }
 
-impl ByteReceiveStream for MemoryByteStream {
+impl ByteReceiveStream for MemoryByteReceiveHalf {
     async fn receive(&mut self) -> Result<Option<Chunk>> {
         self.receive_at_most(usize::MAX).await
     }
@@ -79,29 +101,33 @@ impl ByteReceiveStream for MemoryByteStream {
     }
 }
 
-impl ByteSendStream for MemoryByteStream {
-    async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
+impl ByteSendStream for MemoryByteSendHalf {
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         let result = async {
             let _sending = self.sending.enter()?;
             if data.length() == 0 {
-                return Ok(crate::lowlevel::checkpoint_if_cancelled().await?);
+                return Ok(crate::lowlevel::checkpoint_if_cancelled().await.map(|()| 0)?);
             }
-            self.sender.send(Bytes::copy_from_slice(data.bytes())).await
+            self.sender.send(Bytes::copy_from_slice(data.bytes())).await.map(|()| data.length())
         }
         .await;
         (result, data)
     }
-}
 
-impl ByteStream for MemoryByteStream {
     async fn send_eof(&mut self) -> Result<()> {
         self.sender.close();
         Ok(())
     }
+}
 
+super::whole_stream!(MemoryByteStream, MemoryByteReceiveHalf, MemoryByteSendHalf);
+
+impl ByteStream for MemoryByteStream {
     async fn close(self) -> Result<()> {
         Ok(())
     }
 }
 
 impl Attributes for MemoryByteStream {}
+impl Attributes for MemoryByteReceiveHalf {}
+impl Attributes for MemoryByteSendHalf {}

@@ -58,6 +58,7 @@ impl<T: Send + 'static> Call<T> {
     /// Gives the function to the pool; the loan is given back when it has ended.
     pub(super) fn start(
         core: &Core,
+        pool: &WorkerPool,
         function: impl FnOnce() -> T + Send + 'static,
         loan: Loan,
     ) -> io::Result<Self> {
@@ -75,7 +76,7 @@ impl<T: Send + 'static> Call<T> {
             };
             worker.deliver(result, run, number);
         });
-        let job = WorkerPool::shared().submit(job).map_err(|refused| refused.error)?;
+        let job = pool.submit(job).map_err(|refused| refused.error)?;
         let under_way = Some(JobUnderWay::new(core, JobKind::Awaited));
         Ok(Self { exchange, job, wait: None, loan: Some(loan), run, under_way, asked: None })
     }

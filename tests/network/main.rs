@@ -5,6 +5,7 @@ mod listeners;
 mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod serving;
 mod slow_readers;
 mod tcp;
 #[cfg(feature = "tokio-io")]

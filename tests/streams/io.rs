@@ -6,9 +6,11 @@ use anyio::{
         ByteReceiveStream, ByteSendStream, StapledByteStream,
         io::{ByteIo, ByteReader, ByteWriter, ReadStream, WriteStream},
     },
-    testing::memory_stream_pair,
+    task_group,
+    testing::{lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked},
 };
 use futures_util::{AsyncReadExt, AsyncWriteExt, FutureExt, io::Cursor};
+use std::io::IoSlice;
 
 #[anyio::test]
 async fn bytes_written_are_read_at_the_other_end_and_so_is_the_end() -> Result<()> {
@@ -84,5 +86,62 @@ async fn readers_and_writers_of_others_are_streams() -> Result<()> {
     let mut sink = sink.unwrap();
     sink.close().await?;
     assert_eq!(sink.into_inner().into_inner(), b"written");
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_is_written_from_several_buffers_is_sent_as_one_piece() -> Result<()> {
+    let (one, mut other) = memory_stream_pair();
+    let (unused, _peer) = memory_stream_pair();
+    let mut writer = ByteIo::new(unused, one);
+    let large = vec![b'x'; 100_000];
+    let slices = [IoSlice::new(b"head "), IoSlice::new(b""), IoSlice::new(&large)];
+    let count = writer.write_vectored(&slices).await?;
+    assert_eq!(count, 65_536, "so much is taken over at once");
+    let small = [IoSlice::new(b"ta"), IoSlice::new(b"il")];
+    assert_eq!(writer.write_vectored(&small).await?, 4);
+    writer.flush().await?;
+    let mut received = Vec::new();
+    while received.len() < count + 4 {
+        let chunk = other.receive().await?.unwrap();
+        assert!(received.len() < count || chunk == "tail", "a piece came out in several");
+        received.extend_from_slice(&chunk);
+    }
+    assert!(received.starts_with(b"head xxx") && received.ends_with(b"xxxtail"));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_cancelled_flush_loses_nothing_of_what_was_written() -> Result<()> {
+    let (one, mut other) = lockstep_stream_pair();
+    let mut writer = ByteWriter::new(one);
+    writer.write_all(b"abcdef").await?;
+    task_group(async |tg| -> Result<()> {
+        let flushing = tg.start_soon(async { Ok::<_, Error>(writer.flush().await?) });
+        wait_all_tasks_blocked().await?;
+        assert_eq!(other.receive_at_most(2).await?.unwrap(), "ab");
+        flushing.cancel();
+        assert!(flushing.await.is_err());
+        Ok(())
+    })
+    .await?;
+    let scope = CancelScope::new();
+    scope.cancel();
+    let refused = scope.run(async || Ok::<_, Error>(writer.write_all(b"not taken over").await?)).await?;
+    assert!(refused.is_none());
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            writer.write_all(b"gh").await?;
+            writer.close().await?;
+            Ok::<_, Error>(())
+        });
+        let mut rest = Vec::new();
+        while let Some(chunk) = other.receive().await? {
+            rest.extend_from_slice(&chunk);
+        }
+        assert_eq!(rest, b"cdefgh");
+        Ok(())
+    })
+    .await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::{
     retries::Retries,
     unpark::EventUnpark,
 };
-use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
+use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption};
 use io_uring::cqueue;
 use std::{os::fd::FromRawFd, os::fd::OwnedFd, sync::Arc, time::Instant};
 
@@ -60,9 +60,9 @@ impl Tracker {
         if cqueue::sock_nonempty(entry.flags()) {
             flags |= CompletionFlags::MORE_DATA;
         }
-        // A worker thread of the kernel that was interrupted for the sake of a cancel has done nothing.
-        if result == -libc::EINTR && operation.cancel_asked {
-            result = -libc::ECANCELED;
+        // A worker thread of the kernel that was interrupted, mostly for the sake of a cancel, has done nothing.
+        if result < 0 && is_interruption(result) {
+            result = if operation.cancel_asked { -libc::ECANCELED } else { -libc::EINTR };
         }
         completions.push(Completion { token, result, buffer, flags });
     }

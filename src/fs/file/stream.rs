@@ -4,15 +4,15 @@ use super::File;
 use crate::{
     error::{Error, Result},
     fs::attribute,
-    runtime::Core,
+    lowlevel::take_chunk,
     streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream},
 };
-use anyio_driver::{Chunk, Driver, IoBuf, IoBufMut};
+use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use std::os::fd::AsRawFd;
 
 impl File {
     async fn receive_chunk(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
-        let chunk = Core::with(|core| core.driver().pool().take());
+        let chunk = take_chunk();
         let room = chunk.spare_capacity().min(max_bytes);
         let (result, chunk) = self.read(chunk.room(0, room)).await;
         Ok((result? > 0).then(|| chunk.into_inner()))
@@ -40,6 +40,11 @@ impl ByteSendStream for File {
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
         let (result, data) = self.write_all(data).await;
         (result.map_err(|failed| Error::of_lost_link(failed.error)), data)
+    }
+
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        let (result, data) = self.write(data).await;
+        (result.map_err(Error::of_lost_link), data)
     }
 }
 

@@ -88,7 +88,7 @@ async fn keep_attributes(from: &Path, to: &Path, keep: Keep) -> Result<()> {
         return Ok(());
     }
     let (source, target) = (from.as_path().to_owned(), to.as_path().to_owned());
-    let copied = to_thread::run_sync(move || copy_attributes(&source, &target)).await?;
+    let copied = to_thread::for_files(move || copy_attributes(&source, &target)).await?;
     copied.map_err(|error| to.failed(error, "set the attributes of"))
 }
 

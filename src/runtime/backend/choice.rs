@@ -1,37 +1,13 @@
 //! Which driver to open, and opening it.
 
-use super::{AnyDriver, Backend, poll, uring};
+use super::{AnyDriver, Backend, Options, poll, uring};
 use std::{
     env, io, mem,
-    num::NonZeroUsize,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 /// The environment variable that names the back end of runs which name none.
 pub(crate) const VARIABLE: &str = "ANYIO_BACKEND";
-
-/// What users can set, for whichever driver it is.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    pub(crate) ring_entries: u32,
-    pub(crate) receive_buffers: u16,
-    pub(crate) receive_buffer_size: usize,
-    pub(crate) spin: Option<Duration>,
-    pub(crate) worker_threads: Option<NonZeroUsize>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            ring_entries: 1024,
-            receive_buffers: 256,
-            receive_buffer_size: 16 * 1024,
-            spin: None,
-            worker_threads: None,
-        }
-    }
-}
 
 /// The back end that the environment names, if it names one.
 ///

@@ -1,7 +1,6 @@
 //! Hosts without io_uring.
 
-use super::choice::Options;
-use crate::doctor::BackendReport;
+use super::{BackendReport, Options};
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
 };

@@ -1,7 +1,6 @@
 //! The driver on readiness.
 
-use super::choice::Options;
-use crate::doctor::{BackendReport, Feature};
+use super::{BackendReport, Feature, Options};
 use anyio_driver::{Driver, OpKind};
 use anyio_fallback::PollDriver;
 use std::io;

@@ -3,8 +3,7 @@
 //! # Contract
 //! The only operation that is submitted here names neither memory nor descriptors.
 
-use super::choice::Options;
-use crate::doctor::{BackendReport, Feature};
+use super::{BackendReport, Feature, Options};
 use anyio_driver::{Driver, Op, OpKind, Token, Wait};
 use anyio_uring::Report;
 use std::{

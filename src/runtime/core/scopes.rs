@@ -67,9 +67,24 @@ impl Core {
         }
     }
 
-    /// Whether other threads may have handles of scopes, other than that of the run's own for Ctrl-C.
+    /// Makes an entered scope that of the whole run, which companions may cancel.
+    pub(crate) fn set_own_scope(&self, scope: &Scope) {
+        let number = scope.number(self);
+        self.remotes.borrow_mut().own = Some(number);
+    }
+
+    /// Cancels all of the run.
+    pub(crate) fn cancel_run(&self, kind: ReasonKind) {
+        let own = self.remotes.borrow().own;
+        if let Some(own) = own {
+            self.cancel_remote(own, kind, None, Location::caller());
+        }
+    }
+
+    /// Whether other threads may have handles of scopes.
     pub(in crate::runtime) fn has_remote_scopes(&self) -> bool {
-        self.remotes.borrow().scopes.len() > usize::from(self.signals.has_run())
+        let remotes = self.remotes.borrow();
+        remotes.scopes.keys().any(|&id| Some(id) != remotes.own)
     }
 
     /// Cancels the scope of this number, if its body is still under way.
@@ -92,6 +107,8 @@ impl Core {
 #[derive(Default)]
 pub(super) struct Remotes {
     last: Option<NonZeroU64>,
+    /// That of the whole run.
+    own: Option<NonZeroU64>,
     scopes: HashMap<NonZeroU64, *const Scope>,
 }
 

@@ -99,8 +99,10 @@ impl Core {
             });
         }
         let mut news = !completions.is_empty();
-        if self.signals.has_news() {
-            self.signals.dispatch();
+        if self.companions.have_news() {
+            let companions = self.companions.all();
+            let mut unheard = companions.iter();
+            self.finish_despite_panics(|| unheard.by_ref().for_each(|companion| companion.hear(self)));
             news = true;
         }
         if inbox.has_messages() {
@@ -146,7 +148,7 @@ impl Core {
     /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
     /// and panic, but what else has happened must be told all the same. The first panic ends the run.
     #[inline]
-    fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
+    pub(crate) fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
         while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut dispatch)) {
             let first = self.panic.take();
             self.panic.set(Some(first.unwrap_or(payload)));

@@ -2,7 +2,7 @@
 
 use super::{CancelReason, Deadline, Flags, ReasonKind, RemoteScope, Scope};
 use crate::runtime::Core;
-use std::{panic::Location, time::Instant};
+use std::{num::NonZeroU64, panic::Location, time::Instant};
 
 impl Scope {
     /// Cancels the scope: every wait in it ends, every checkpoint in it gives [`Cancelled`](crate::Cancelled). Does nothing if it was
@@ -43,8 +43,6 @@ impl Scope {
     }
 
     /// When the scope cancels itself, if it does. A time span counts from when the body first waits; asking fixes it.
-    ///
-    /// Moments more than 146 years from now are never.
     pub fn deadline(&self) -> Option<Instant> {
         self.fixed_deadline()
     }
@@ -102,14 +100,17 @@ impl Scope {
             self.is_entered(),
             "a scope can be cancelled from other threads only while its body is under way"
         );
-        Core::with(|core| {
-            let id = self.remote.get().unwrap_or_else(|| {
-                // SAFETY: an entered node stays where it is, and `leave` and `drop` forget the number.
-                let id = unsafe { core.register_remote(self) };
-                self.remote.set(Some(id));
-                id
-            });
-            RemoteScope::new(core.id(), core.run(), id)
+        Core::with(|core| RemoteScope::new(core.id(), core.run(), self.number(core)))
+    }
+
+    /// The number under which an entered scope can be named.
+    pub(in crate::runtime) fn number(&self, core: &Core) -> NonZeroU64 {
+        debug_assert!(self.is_entered());
+        self.remote.get().unwrap_or_else(|| {
+            // SAFETY: an entered node stays where it is, and `leave` and `drop` forget the number.
+            let number = unsafe { core.register_remote(self) };
+            self.remote.set(Some(number));
+            number
         })
     }
 }

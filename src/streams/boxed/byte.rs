@@ -6,17 +6,18 @@ use super::{
 };
 use crate::{
     error::Result,
-    streams::{Attributes, ByteReceiveStream, ByteSendStream, ByteStream},
+    streams::{Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use std::any::Any;
 
-trait AnyReceiveStream: Attributes {
+trait AnyReceiveStream: Attributes + Any {
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
 }
 
-impl<S: ByteReceiveStream + Attributes> AnyReceiveStream for S {
+impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>> {
         Box::pin(ByteReceiveStream::receive(self))
     }
@@ -30,24 +31,35 @@ impl<S: ByteReceiveStream + Attributes> AnyReceiveStream for S {
     }
 }
 
-trait AnySendStream: Attributes {
+trait AnySendStream: Attributes + Any {
     fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)>;
+    fn send_some(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<usize>, AnyBuf)>;
+    fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>>;
 }
 
-impl<S: ByteSendStream + Attributes> AnySendStream for S {
+impl<S: ByteSendStream + Attributes + 'static> AnySendStream for S {
     fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)> {
         Box::pin(ByteSendStream::send_buf(self, data))
+    }
+
+    fn send_some(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<usize>, AnyBuf)> {
+        Box::pin(ByteSendStream::send_some(self, data))
+    }
+
+    fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>> {
+        Box::pin(ByteSendStream::send_eof(self))
     }
 }
 
 trait AnyStream: AnyReceiveStream + AnySendStream {
-    fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>>;
+    fn split(self: Box<Self>) -> (BoxedByteReceiveStream, BoxedByteSendStream);
     fn close(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
-impl<S: ByteStream + Attributes + 'static> AnyStream for S {
-    fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>> {
-        Box::pin(ByteStream::send_eof(self))
+impl<S: Split + Attributes + 'static> AnyStream for S {
+    fn split(self: Box<Self>) -> (BoxedByteReceiveStream, BoxedByteSendStream) {
+        let (receive, send) = Split::split(*self);
+        (BoxedByteReceiveStream(Box::new(receive), Some(reunite::<S>)), BoxedByteSendStream::new(send))
     }
 
     fn close(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
@@ -55,14 +67,41 @@ impl<S: ByteStream + Attributes + 'static> AnyStream for S {
     }
 }
 
+type Halves = (BoxedByteReceiveStream, BoxedByteSendStream);
+type Reunite = fn(BoxedByteReceiveStream, BoxedByteSendStream) -> Result<BoxedByteStream, Halves>;
+
+/// Puts two halves together again that may be of a stream of the type `S`.
+fn reunite<S: Split + Attributes + 'static>(
+    receive: BoxedByteReceiveStream,
+    send: BoxedByteSendStream,
+) -> Result<BoxedByteStream, Halves> {
+    if !(&*send.0 as &dyn Any).is::<S::Send>() {
+        return Err((receive, send));
+    }
+    let BoxedByteReceiveStream(receive, reunite) = receive;
+    match (receive as Box<dyn Any>).downcast() {
+        Ok(receive) => {
+            let send = (send.0 as Box<dyn Any>).downcast().expect("its type was looked at");
+            S::reunite(*receive, *send).map(BoxedByteStream::new).map_err(|(receive, send)| {
+                (BoxedByteReceiveStream(Box::new(receive), reunite), BoxedByteSendStream::new(send))
+            })
+        }
+        Err(_) => unreachable!("only the receiving half of such a stream has this function"),
+    }
+}
+
 /// A stream that bytes come from, whatever its type. Each call allocates its future, and a box for a buffer that it is
 /// lent.
-pub struct BoxedByteReceiveStream(Box<dyn AnyReceiveStream>);
+pub struct BoxedByteReceiveStream(
+    Box<dyn AnyReceiveStream>,
+    /// How it becomes a whole stream again, if it is a half of one.
+    Option<Reunite>,
+);
 
 impl BoxedByteReceiveStream {
     /// Forgets the type of a stream.
     pub fn new(stream: impl ByteReceiveStream + Attributes + 'static) -> Self {
-        Self(Box::new(stream))
+        Self(Box::new(stream), None)
     }
 }
 
@@ -104,7 +143,7 @@ pub struct BoxedByteStream(Box<dyn AnyStream>);
 
 impl BoxedByteStream {
     /// Forgets the type of a stream.
-    pub fn new(stream: impl ByteStream + Attributes + 'static) -> Self {
+    pub fn new(stream: impl Split + Attributes + 'static) -> Self {
         Self(Box::new(stream))
     }
 }
@@ -137,6 +176,15 @@ macro_rules! sending {
                 let (result, data) = self.0.send_buf(AnyBuf::new(data)).await;
                 (result, data.into_inner())
             }
+
+            async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+                let (result, data) = self.0.send_some(AnyBuf::new(data)).await;
+                (result, data.into_inner())
+            }
+
+            async fn send_eof(&mut self) -> Result<()> {
+                self.0.send_eof().await
+            }
         }
     )*};
 }
@@ -144,12 +192,25 @@ macro_rules! sending {
 sending!(BoxedByteSendStream, BoxedByteStream);
 
 impl ByteStream for BoxedByteStream {
-    async fn send_eof(&mut self) -> Result<()> {
-        self.0.send_eof().await
-    }
-
     async fn close(self) -> Result<()> {
         self.0.close().await
+    }
+}
+
+/// The halves are boxes around those of the stream within.
+impl Split for BoxedByteStream {
+    type Receive = BoxedByteReceiveStream;
+    type Send = BoxedByteSendStream;
+
+    fn split(self) -> Halves {
+        self.0.split()
+    }
+
+    fn reunite(receive: BoxedByteReceiveStream, send: BoxedByteSendStream) -> Result<Self, Halves> {
+        match receive.1 {
+            Some(reunite) => reunite(receive, send),
+            None => Err((receive, send)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{BoxedByteStream, BoxedFuture};
 use crate::{
     error::Result,
-    streams::{Attributes, ByteStream, Connectable},
+    streams::{Attributes, Connectable, Split},
 };
 use std::fmt;
 
@@ -44,7 +44,7 @@ impl BoxedConnectable<BoxedByteStream> {
     /// Forgets the type of something to connect to, and that of its streams.
     pub fn of_byte_streams<S>(connectable: impl Connectable<Stream = S> + 'static) -> Self
     where
-        S: ByteStream + Attributes + 'static,
+        S: Split + Attributes + 'static,
     {
         Self::new(Boxing(connectable))
     }
@@ -53,7 +53,7 @@ impl BoxedConnectable<BoxedByteStream> {
 /// Boxes the streams of what it wraps.
 struct Boxing<C>(C);
 
-impl<C: Connectable<Stream: ByteStream + Attributes + 'static>> Connectable for Boxing<C> {
+impl<C: Connectable<Stream: Split + Attributes + 'static>> Connectable for Boxing<C> {
     type Stream = BoxedByteStream;
 
     async fn connect(&self) -> Result<BoxedByteStream> {

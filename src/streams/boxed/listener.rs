@@ -2,19 +2,29 @@
 
 use super::{BoxedByteStream, BoxedFuture};
 use crate::{
-    error::{CancelAware, Cancelled, Error, ErrorGroup, Result},
-    streams::{AttributeRequest, Attributes, ByteStream, Listener},
+    error::{Error, Result},
+    streams::{AttributeRequest, Attributes, Connections, Listener, Split},
 };
-use std::{cell::RefCell, convert::Infallible, error::Error as StdError, fmt};
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io,
+    rc::Rc,
+};
 
-/// A handler whose type is not known.
-type AnyHandler<'a, S> = &'a dyn Fn(S) -> BoxedFuture<'a, Result<(), Failed>>;
-
-type Served = Result<Option<Infallible>, ErrorGroup<Failed>>;
+/// What starts a handler whose type is not known.
+type AnyHandler<'scope, S> = Rc<dyn Fn(S) -> BoxedFuture<'scope, Result<(), Failed>> + 'scope>;
 
 trait AnyListener<S>: Attributes {
     fn accept(&self) -> BoxedFuture<'_, Result<S>>;
-    fn serve<'a>(&'a self, handler: AnyHandler<'a, S>) -> BoxedFuture<'a, Served>;
+    fn serve_in<'a, 'scope: 'a>(
+        &'a self,
+        connections: Connections<'scope, 'scope, Failed>,
+        handler: AnyHandler<'scope, S>,
+    ) -> BoxedFuture<'a, Result<Infallible>>
+    where
+        S: 'scope;
     fn close(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
@@ -23,8 +33,15 @@ impl<L: Listener + Attributes + 'static> AnyListener<L::Stream> for L {
         Box::pin(Listener::accept(self))
     }
 
-    fn serve<'a>(&'a self, handler: AnyHandler<'a, L::Stream>) -> BoxedFuture<'a, Served> {
-        Box::pin(Listener::serve(self, async move |stream| handler(stream).await))
+    fn serve_in<'a, 'scope: 'a>(
+        &'a self,
+        connections: Connections<'scope, 'scope, Failed>,
+        handler: AnyHandler<'scope, L::Stream>,
+    ) -> BoxedFuture<'a, Result<Infallible>>
+    where
+        L::Stream: 'scope,
+    {
+        Box::pin(Listener::serve_in(self, connections, move |stream| handler(stream)))
     }
 
     fn close(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
@@ -63,7 +80,7 @@ impl BoxedListener<BoxedByteStream> {
     /// Forgets the type of a listener, and that of its streams.
     pub fn of_byte_streams<S>(listener: impl Listener<Stream = S> + Attributes + 'static) -> Self
     where
-        S: ByteStream + Attributes + 'static,
+        S: Split + Attributes + 'static,
     {
         Self::new(Boxing(listener))
     }
@@ -72,21 +89,23 @@ impl BoxedListener<BoxedByteStream> {
 /// Boxes the streams of what it wraps.
 struct Boxing<L>(L);
 
-impl<L: Listener<Stream: ByteStream + Attributes + 'static>> Listener for Boxing<L> {
+impl<L: Listener<Stream: Split + Attributes + 'static>> Listener for Boxing<L> {
     type Stream = BoxedByteStream;
 
     async fn accept(&self) -> Result<BoxedByteStream> {
         self.0.accept().await.map(BoxedByteStream::new)
     }
 
-    async fn serve<E, Via>(
+    async fn serve_in<'scope, E, F>(
         &self,
-        handler: impl AsyncFn(BoxedByteStream) -> Result<(), E>,
-    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+        connections: Connections<'scope, '_, E>,
+        handler: impl Fn(BoxedByteStream) -> F + Clone + 'scope,
+    ) -> Result<Infallible>
     where
-        E: CancelAware<Via> + From<Error>,
+        E: From<Error> + 'scope,
+        F: Future<Output = Result<(), E>> + 'scope,
     {
-        self.0.serve(async |stream| handler(BoxedByteStream::new(stream)).await).await
+        self.0.serve_in(connections, move |stream| handler(BoxedByteStream::new(stream))).await
     }
 
     async fn close(self) -> Result<()> {
@@ -108,35 +127,32 @@ impl<S: 'static> Listener for BoxedListener<S> {
     }
 
     /// As that of the listener inside.
-    async fn serve<E, Via>(
+    async fn serve_in<'scope, E, F>(
         &self,
-        handler: impl AsyncFn(S) -> Result<(), E>,
-    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+        connections: Connections<'scope, '_, E>,
+        handler: impl Fn(S) -> F + Clone + 'scope,
+    ) -> Result<Infallible>
     where
-        E: CancelAware<Via> + From<Error>,
+        E: From<Error> + 'scope,
+        F: Future<Output = Result<(), E>> + 'scope,
     {
-        // The errors of handlers stay here, and numbers travel in their place.
-        let errors = RefCell::new(Vec::new());
-        let (handler, kept) = (&handler, &errors);
-        let call = |stream| -> BoxedFuture<'_, Result<(), Failed>> {
+        let failed = Rc::new(Cell::new(None));
+        let places = connections.clone();
+        let (left, found) = (failed.clone(), failed);
+        let handler: AnyHandler<'scope, S> = Rc::new(move |stream| {
+            let (handling, left) = (handler(stream), left.clone());
             Box::pin(async move {
-                handler(stream).await.map_err(|error| {
-                    let cancelled = error.is_cancelled().then(Cancelled::new);
-                    let mut kept = kept.borrow_mut();
-                    kept.push(Some(error));
-                    Failed::Handler { number: kept.len() - 1, cancelled }
+                handling.await.map_err(|error| {
+                    left.set(Some(error));
+                    Failed::Handler
                 })
             })
-        };
-        let served = self.0.serve(&call).await;
-        served.map_err(|group| {
-            group.map(|failed| match failed {
-                Failed::Listener(error) => error.into(),
-                Failed::Handler { number, .. } => {
-                    errors.borrow_mut()[number].take().expect("each error is told once")
-                }
-            })
-        })
+        });
+        let inside = connections.started_by(move |connection| {
+            let found = found.clone();
+            places.start(|| restore(connection, found));
+        });
+        self.0.serve_in(inside, handler).await
     }
 
     async fn close(self) -> Result<()> {
@@ -146,15 +162,10 @@ impl<S: 'static> Listener for BoxedListener<S> {
 
 super::boxed!([S] BoxedListener);
 
-/// What failed while serving.
-#[derive(Debug)]
+/// What ended a connection, without the error of its handler, whose type is not known.
 enum Failed {
     Listener(Error),
-    /// A handler, with the error of this number.
-    Handler {
-        number: usize,
-        cancelled: Option<Cancelled>,
-    },
+    Handler,
 }
 
 impl From<Error> for Failed {
@@ -163,20 +174,26 @@ impl From<Error> for Failed {
     }
 }
 
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listener(error) => error.fmt(f),
-            Self::Handler { .. } => f.write_str("a handler failed"),
-        }
-    }
-}
-
-impl StdError for Failed {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Listener(error) => Some(error),
-            Self::Handler { cancelled, .. } => cancelled.as_ref().map(|cancelled| cancelled as _),
-        }
-    }
+/// Runs a connection, and puts the error of its handler back, which the handler leaves in `left`.
+async fn restore<E: From<Error>>(
+    mut connection: BoxedFuture<'_, Result<(), Failed>>,
+    left: Rc<Cell<Option<E>>>,
+) -> Result<(), E> {
+    // What listeners do between the error of a handler and the end of its connection may take time, and others fail
+    // meanwhile. So each connection keeps what was left during its own polls.
+    let mut own = None;
+    let result = poll_fn(|cx| {
+        let of_others = left.replace(own.take());
+        let polled = connection.as_mut().poll(cx);
+        own = left.replace(of_others);
+        polled
+    })
+    .await;
+    result.map_err(|failed| match failed {
+        Failed::Listener(error) => error.into(),
+        Failed::Handler => own.unwrap_or_else(|| {
+            let text = "a listener gave the error of one handler to the connection of another";
+            Error::Io(io::Error::other(text)).into()
+        }),
+    })
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    lowlevel::take_chunk,
     runtime::Core,
     scope::foreign,
     streams::{Attributes, ByteReceiveStream},
@@ -56,7 +57,7 @@ impl<R: AsyncRead + Unpin> ByteReceiveStream for ReadStream<R> {
         if count == 0 {
             return Ok(None);
         }
-        let mut chunk = Core::with(|core| core.driver().pool().take());
+        let mut chunk = take_chunk();
         chunk.extend_from_slice(&self.memory[..count]).expect("no more than one buffer was read");
         Ok(Some(chunk))
     }

@@ -28,15 +28,35 @@ impl<W> WriteStream<W> {
 }
 
 impl<W: AsyncWrite + Unpin> WriteStream<W> {
-    async fn write_all(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let failed = |error| Error::of_stream(error, "write");
-        while !bytes.is_empty() {
-            let write = poll_fn(|cx| Pin::new(&mut self.writer).poll_write(cx, bytes));
-            match foreign(write).await?.map_err(failed)? {
-                0 => return Err(failed(io::ErrorKind::WriteZero.into())),
-                count => bytes = &bytes[count..],
-            }
+    /// Writes some bytes, but none if there are none.
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
         }
+        let write = poll_fn(|cx| Pin::new(&mut self.writer).poll_write(cx, bytes));
+        match foreign(write).await?.map_err(failed)? {
+            0 => Err(failed(io::ErrorKind::WriteZero.into())),
+            count => Ok(count),
+        }
+    }
+
+    async fn write_all(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            bytes = &bytes[self.write(bytes).await?..];
+        }
+        self.flush().await
+    }
+
+    async fn write_some(&mut self, bytes: &[u8]) -> Result<usize> {
+        let count = self.write(bytes).await?;
+        match self.flush().await {
+            // What was written is flushed with what follows.
+            Err(Error::Cancelled(_)) if count > 0 => Ok(count),
+            flushed => flushed.map(|()| count),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
         foreign(poll_fn(|cx| Pin::new(&mut self.writer).poll_flush(cx))).await?.map_err(failed)
     }
 
@@ -53,9 +73,21 @@ impl<W: AsyncWrite + Unpin> WriteStream<W> {
     }
 }
 
+fn failed(error: io::Error) -> Error {
+    Error::of_stream(error, "write")
+}
+
 impl<W: AsyncWrite + Unpin> ByteSendStream for WriteStream<W> {
     async fn send_buf<B: IoBuf>(&mut self, data: B) -> (Result<()>, B) {
         (self.write_all(data.bytes()).await, data)
+    }
+
+    async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
+        (self.write_some(data.bytes()).await, data)
+    }
+
+    async fn send_eof(&mut self) -> Result<()> {
+        self.close().await
     }
 }
 

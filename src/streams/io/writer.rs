@@ -1,12 +1,14 @@
 //! Writing to a stream of bytes.
 
 use crate::{
-    error::Result,
-    streams::{ByteSendStream, repeated::Repeated, shared::Shared},
+    error::{Error, Result},
+    streams::{ByteSendStream, byte, repeated::Repeated, shared::Shared},
 };
+use anyio_driver::IoBuf;
 use futures_io::AsyncWrite;
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -17,12 +19,13 @@ const PIECE: usize = 64 * 1024;
 /// Makes a stream of bytes something to write to. Writes allocate nothing once the first ones have.
 ///
 /// A write takes bytes over and begins to send them; the next write, or a flush, waits until they are sent, and gives the
-/// error if they cannot be. So flush before dropping this, or the last piece may be lost. Closing flushes and drops the
-/// stream, which for one half of a connection sends the end.
+/// error if they cannot be. So flush before dropping this, or the last piece may be lost. What is written from several
+/// buffers at once is put together into one piece. Closing flushes, [sends the end](ByteSendStream::send_eof) and drops
+/// the stream.
 ///
 /// # Cancel safety
-/// Sending that has begun goes on at the next write or flush if that is dropped. If it is cancelled, a part of the bytes
-/// may have been sent, as with the stream itself, and the stream goes on behind them.
+/// No byte is lost when a write or a flush is cancelled or dropped: what was taken over and not sent goes out with the next
+/// one. If closing is cancelled once all bytes are sent, the stream is dropped all the same.
 pub struct ByteWriter<W> {
     /// `None` when closed.
     open: Option<Open<W>>,
@@ -30,21 +33,71 @@ pub struct ByteWriter<W> {
 
 struct Open<W> {
     // Dropped before the stream.
-    sending: Repeated<Vec<u8>, (Result<()>, Vec<u8>)>,
+    sending: Repeated<Command, (Result<usize>, Vec<u8>)>,
+    is_ending: bool,
     stream: Shared<W>,
-    /// Kept for the next piece.
-    memory: Vec<u8>,
+    /// What was taken over, unless it is being sent. The memory is kept for the next piece.
+    piece: Vec<u8>,
+    /// How much of the piece was sent.
+    sent: usize,
+}
+
+enum Command {
+    /// Send a piece from there on.
+    Send(Vec<u8>, usize),
+    End,
 }
 
 impl<W> Open<W> {
-    /// Waits until what was taken over is sent.
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.sending.is_running() {
-            return Poll::Ready(Ok(()));
+    /// Takes bytes over and begins to send them.
+    fn poll_take<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_sent(cx))?;
+        self.piece.clear();
+        self.sent = 0;
+        for slice in slices {
+            let count = slice.len().min(PIECE - self.piece.len());
+            self.piece.extend_from_slice(&slice[..count]);
+            if self.piece.len() == PIECE {
+                break;
+            }
         }
-        let (result, memory) = ready!(self.sending.poll(cx));
-        self.memory = memory;
-        Poll::Ready(result.map_err(io::Error::from))
+        let count = self.piece.len();
+        match self.poll_sent(cx) {
+            // If a part was sent, the rest goes out later; else nothing was taken over.
+            Poll::Ready(Err(Error::Cancelled(_))) if self.sent > 0 => Poll::Ready(Ok(count)),
+            Poll::Ready(Err(error)) => {
+                self.sent = count;
+                Poll::Ready(Err(error.into()))
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(count)),
+        }
+    }
+
+    /// Waits until what was taken over is sent.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            if !self.sending.is_running() {
+                if self.sent == self.piece.len() {
+                    return Poll::Ready(Ok(()));
+                }
+                self.sending.begin(Command::Send(std::mem::take(&mut self.piece), self.sent));
+            }
+            let (result, piece) = ready!(self.sending.poll(cx));
+            self.piece = piece;
+            match result {
+                Ok(count) => self.sent = self.piece.len().min(self.sent + count),
+                Err(error) => {
+                    if !matches!(error, Error::Cancelled(_)) {
+                        self.sent = self.piece.len();
+                    }
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
     }
 }
 
@@ -52,12 +105,12 @@ impl<W> Open<W> {
 impl<W> Unpin for ByteWriter<W> {}
 
 impl<W> ByteWriter<W> {
-    /// The stream, unless it is sending or was closed. After a flush it is not sending.
+    /// The stream, unless it was closed, or has something to send. After a flush it has not.
     pub fn into_inner(self) -> Option<W> {
-        let Open { sending, stream, .. } = self.open?;
-        let is_sending = sending.is_running();
+        let Open { sending, stream, piece, sent, .. } = self.open?;
+        let is_idle = !sending.is_running() && sent == piece.len();
         drop(sending);
-        (!is_sending).then(|| stream.into_inner())
+        is_idle.then(|| stream.into_inner())
     }
 }
 
@@ -66,41 +119,52 @@ impl<W: ByteSendStream + 'static> ByteWriter<W> {
     pub fn new(stream: W) -> Self {
         let stream = Shared::new(stream);
         let share = stream.share();
-        let sending = Repeated::new(move |piece| {
-            share.share().with(async |stream: &mut W| stream.send_buf(piece).await)
+        let sending = Repeated::new(move |command| {
+            share.share().with(async |stream: &mut W| match command {
+                Command::Send(piece, from) => {
+                    let (result, rest) = stream.send_some(piece.slice(from..)).await;
+                    (result, rest.into_inner())
+                }
+                Command::End => (byte::end(stream).await.map(|()| 0), Vec::new()),
+            })
         });
-        Self { open: Some(Open { sending, stream, memory: Vec::new() }) }
+        Self { open: Some(Open { sending, is_ending: false, stream, piece: Vec::new(), sent: 0 }) }
+    }
+
+    /// What can be written to, unless it was closed.
+    fn writable(&mut self) -> io::Result<&mut Open<W>> {
+        self.open.as_mut().filter(|open| !open.is_ending).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
 impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(open) = &mut self.open else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
-        ready!(open.poll_sent(cx))?;
-        if bytes.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        let count = bytes.len().min(PIECE);
-        let mut piece = std::mem::take(&mut open.memory);
-        piece.clear();
-        piece.extend_from_slice(&bytes[..count]);
-        open.sending.begin(piece);
-        match open.poll_sent(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(count)),
-        }
+        self.writable()?.poll_take(cx, [bytes])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writable()?.poll_take(cx, slices.iter().map(|slice| &**slice))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.open.as_mut().map_or(Poll::Ready(Ok(())), |open| open.poll_sent(cx))
+        let Some(open) = &mut self.open else { return Poll::Ready(Ok(())) };
+        open.poll_sent(cx).map_err(io::Error::from)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().poll_flush(cx))?;
+        let Some(open) = &mut self.open else { return Poll::Ready(Ok(())) };
+        if !open.is_ending {
+            ready!(open.poll_sent(cx))?;
+            open.sending.begin(Command::End);
+            open.is_ending = true;
+        }
+        let ended = ready!(open.poll_sent(cx));
         self.open = None;
-        Poll::Ready(Ok(()))
+        Poll::Ready(ended.map_err(io::Error::from))
     }
 }
 

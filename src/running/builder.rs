@@ -1,13 +1,9 @@
 //! Running a program.
 
-use super::{
-    backend::{self, Backend},
-    clock::{Clock, RunClock},
-    core::Core,
-    scope::{Deadline, Scope},
-    waker::TaskKey,
+use crate::{
+    runtime::{Backend, Clock, Core, Deadline, Scope, TaskKey, backend, clock::RunClock},
+    signal::InterruptHandling,
 };
-use crate::signal::InterruptHandling;
 use anyio_driver::Driver;
 use std::{
     any::Any,
@@ -256,7 +252,8 @@ fn drive_main<T>(
     let scope = pin!(Scope::new_node(Deadline::NEVER, false));
     // SAFETY: the scope is pinned to this frame; a root needs no parent.
     unsafe { scope.enter(core, None) };
-    let _interrupt = interrupt.begin(core, || scope.remote())?;
+    core.set_own_scope(&scope);
+    let _interrupt = interrupt.begin(core)?;
     // SAFETY: a main task has no group.
     let task = unsafe { core.tasks().insert(ptr::null(), ptr::null(), 0) };
     let ended = {

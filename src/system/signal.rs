@@ -97,7 +97,7 @@ impl Signal {
 
     /// Whether it makes sense to catch the signal: the system keeps two for itself, and a handler that returns after
     /// a fault of the processor would be called again for ever.
-    pub(super) fn can_be_received(self) -> bool {
+    pub(crate) fn can_be_received(self) -> bool {
         !matches!(
             self.0,
             libc::SIGKILL | libc::SIGSTOP | libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL

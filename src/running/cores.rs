@@ -3,11 +3,11 @@
 use super::{
     builder::Builder,
     pinning::{pin_to, processors},
-    scope::{ReasonKind, RemoteScope},
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup},
     lowlevel,
+    runtime::{ReasonKind, RemoteScope},
 };
 use std::{
     io,

@@ -1,12 +1,11 @@
 //! A process that has ended.
 
-use super::handle::returncode;
-use crate::signal::Signal;
+use super::signal::Signal;
 use std::{
     error::Error as StdError, ffi::OsString, fmt, os::unix::process::ExitStatusExt, process::ExitStatus,
 };
 
-/// How a process has ended, and what it wrote. Given by [`run`](super::run()).
+/// How a process has ended, and what it wrote. Given by [`run`](crate::process::run()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletedProcess {
     /// The program and its arguments.
@@ -70,3 +69,8 @@ impl fmt::Display for ProcessFailed {
 }
 
 impl StdError for ProcessFailed {}
+
+/// The exit code, or the negative number of the signal.
+pub(crate) fn returncode(status: ExitStatus) -> i32 {
+    status.code().or(status.signal().map(|signal| -signal)).unwrap_or(status.into_raw())
+}
