@@ -61,11 +61,16 @@ pub(crate) fn pieces(control: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = control;
     std::iter::from_fn(move || {
         let header = header(rest)?;
-        let length = header.cmsg_len as usize;
-        let data = rest.get(DATA..length)?;
+        let data = rest.get(DATA..length_of(&header))?;
         rest = rest.get(space(data.len())..).unwrap_or_default();
         Some(Piece { level: header.cmsg_level, kind: header.cmsg_type, data })
     })
+}
+
+/// How long a piece is, its header included.
+#[allow(clippy::unnecessary_cast, reason = "the types of lengths differ between systems")]
+fn length_of(header: &cmsghdr) -> usize {
+    header.cmsg_len as usize
 }
 
 fn header(bytes: &[u8]) -> Option<cmsghdr> {

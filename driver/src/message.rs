@@ -39,6 +39,7 @@ pub struct MessageLayout {
 
 impl MessageLayout {
     /// The room that this message asks for.
+    #[allow(clippy::unnecessary_cast, reason = "the types of lengths differ between systems")]
     pub fn of(message: &msghdr) -> Self {
         Self { name: message.msg_namelen as usize, control: message.msg_controllen as usize }
     }

@@ -143,6 +143,7 @@ impl Message {
         boxed
     }
 
+    #[allow(clippy::unnecessary_cast, reason = "the types of lengths differ between systems")]
     fn take_descriptors(&mut self) -> Vec<OwnedFd> {
         let length = (self.message.msg_controllen as usize).min(self.control.len() * size_of::<u64>());
         // SAFETY: so much was allocated and zeroed. The kernel has put ancillary data there, or nothing; only this value

@@ -145,7 +145,8 @@ async fn one_task_receives_while_others_send_together() -> Result<()> {
     task_group(async |tg| -> Result<()> {
         tg.start_soon(async {
             for _ in 0..64 {
-                seen.borrow_mut()[server.receive().await?.data[0] as usize] = true;
+                let number = server.receive().await?.data[0];
+                seen.borrow_mut()[usize::from(number)] = true;
             }
             Ok(())
         });

@@ -102,9 +102,9 @@ pub(super) unsafe fn receive_many(
     for (mut chunk, slot) in prepared.drain(..count).zip(slots) {
         let header = &slot.msg_hdr;
         let head = MessageHead {
-            name_length: header.msg_namelen as u32,
+            name_length: header.msg_namelen,
             control_length: header.msg_controllen as u32,
-            payload_length: slot.msg_len as u32,
+            payload_length: slot.msg_len,
             flags: header.msg_flags as u32,
         };
         let length = layout.payload_offset() + slot.msg_len as usize;

@@ -407,7 +407,7 @@ impl Single {
     fn finish(&mut self, count: u32) -> Option<ReceivedMessage> {
         let mut chunk = self.chunk.take()?;
         let head = MessageHead {
-            name_length: self.message.msg_namelen as u32,
+            name_length: self.message.msg_namelen,
             control_length: self.message.msg_controllen as u32,
             payload_length: count,
             flags: self.message.msg_flags as u32,

@@ -17,6 +17,7 @@ use std::{cell::RefCell, ops::Range, os::fd::OwnedFd};
 pub(in crate::net) struct Sender {
     descriptor: Descriptor,
     /// Headers that are not in use.
+    #[expect(clippy::vec_box, reason = "a header stays where it is, as it points to itself")]
     headers: RefCell<Vec<Box<Header>>>,
 }
 

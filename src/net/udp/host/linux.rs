@@ -43,7 +43,7 @@ pub(in crate::net::udp) fn belongings(control: &[u8]) -> Belongings {
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 if let Some(information) = copy::<in6_pktinfo>(&piece) {
                     found.to = Some(Ipv6Addr::from(information.ipi6_addr.s6_addr).into());
-                    found.interface = Some(information.ipi6_ifindex as u32);
+                    found.interface = Some(information.ipi6_ifindex);
                 }
             }
             _ => {}
