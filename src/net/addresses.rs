@@ -1,12 +1,14 @@
 //! Addresses, and names for them.
 
+use super::resolver::resolve;
 use crate::error::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Something that leads to one or more socket addresses: an address, an IP address with a port, or a host name with a port,
 /// as a tuple or as text. An address of a link may name the interface, by number or name: `[fe80::1%eth0]:80`.
 ///
-/// Names are looked up by the operating system, on a worker thread.
+/// Names are looked up by the run's [`Resolver`](super::Resolver): the operating system's on a worker thread, if it has no
+/// other.
 pub trait ToSocketAddrs {
     #[doc(hidden)]
     fn candidates(&self) -> Candidates;
@@ -29,15 +31,7 @@ impl Candidates {
     pub(super) async fn resolved(self) -> Result<Self> {
         match self {
             Self::Addresses(_) => Ok(self),
-            Self::Name(host, port) => {
-                let name = host.clone();
-                let found = crate::to_thread::for_names(move || {
-                    std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)).map(Iterator::collect)
-                })
-                .abandon_on_cancel()
-                .await?;
-                found.map(Self::Addresses).map_err(|error| Error::of_operation(error, "look up", name))
-            }
+            Self::Name(host, port) => resolve(&host, port).await.map(Self::Addresses),
             Self::Invalid(text) => {
                 let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "an address is HOST:PORT");
                 Err(Error::of_operation(error, "look up", format_args!("{text:?}")))

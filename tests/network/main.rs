@@ -2,6 +2,7 @@
 
 mod fairness;
 mod listeners;
+mod names;
 mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
