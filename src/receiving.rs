@@ -236,7 +236,7 @@ impl<S: Source> Receiving<S> {
                 }
                 match core.waits().outcome(wait) {
                     Some(outcome) if outcome.result == -libc::ECANCELED => {
-                        core.waits().remove(wait);
+                        let _last = core.waits().remove(wait);
                         self.operation.set(None);
                         self.buffer.take();
                         Poll::Ready(())

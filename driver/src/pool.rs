@@ -20,7 +20,7 @@ use crate::message::MESSAGE_BUFFER_SIZE;
 use std::{
     alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error},
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
     ptr::NonNull,
     rc::Rc,
 };
@@ -70,24 +70,71 @@ pub struct PoolStatistics {
 }
 
 impl BufferPool {
-    /// A pool of buffers of `size` bytes, `provided` of which lie in one block and have the numbers from 0 on.
+    /// The size of the largest buffers that a pool can have, in bytes: what the kernel receives at a time.
+    pub const LARGEST: usize = 0x7fff_f000;
+
+    /// A pool of buffers of `size` bytes, without any yet.
     ///
     /// # Panics
-    /// If `size` is 0 or more than `u32::MAX`.
-    pub fn new(size: usize, provided: u16) -> Self {
-        Self::with_front(size, 0, provided)
+    /// If `size` is 0 or more than [`LARGEST`](Self::LARGEST).
+    pub fn new(size: usize) -> Self {
+        assert!(Self::is_possible(size), "a buffer of {size} bytes is not possible");
+        Self::with_block(size, 0, 0, None)
     }
 
-    /// A pool for messages: its buffers have room for the longest one and all that belongs to it, they begin as zeroes,
-    /// and the parts of one may have several owners ([`Chunk::split_to`]).
-    pub fn for_messages(provided: u16) -> Self {
-        Self::with_front(MESSAGE_BUFFER_SIZE, FRONT, provided)
+    /// A pool of buffers of `size` bytes, `provided` of which lie in one block and have the numbers from 0 on. There is
+    /// memory for one buffer more.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `size` is 0 or more than [`LARGEST`](Self::LARGEST); `OutOfMemory` if there is no such block
+    /// or buffer to be had.
+    pub fn try_new(size: usize, provided: u16) -> io::Result<Self> {
+        if !Self::is_possible(size) {
+            let text = format!("a receive buffer has between 1 and {} bytes, not {size}", Self::LARGEST);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Self::try_with_front(size, 0, provided)
     }
 
-    fn with_front(size: usize, front: usize, provided: u16) -> Self {
-        assert!(size > 0 && u32::try_from(size).is_ok(), "a buffer of {size} bytes is not possible");
+    /// A pool for messages, without any buffers yet: they will have room for the longest one and all that belongs to it,
+    /// begin as zeroes, and the parts of one may have several owners ([`Chunk::split_to`]).
+    pub fn for_messages() -> Self {
+        Self::with_block(MESSAGE_BUFFER_SIZE, FRONT, 0, None)
+    }
+
+    /// A pool for messages, so many of whose buffers lie in one block.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if there is no such block to be had.
+    pub fn try_for_messages(provided: u16) -> io::Result<Self> {
+        Self::try_with_front(MESSAGE_BUFFER_SIZE, FRONT, provided)
+    }
+
+    fn try_with_front(size: usize, front: usize, provided: u16) -> io::Result<Self> {
+        let no_memory = |count: u16| {
+            let text = format!("there is no memory for {count} receive buffers of {size} bytes");
+            move || io::Error::new(io::ErrorKind::OutOfMemory, text)
+        };
         let stride = size + front;
-        let block = (provided > 0).then(|| allocate(Self::layout(stride * usize::from(provided)), front > 0));
+        let block = match provided {
+            0 => None,
+            count => {
+                let layout = Layout::from_size_align(stride.saturating_mul(count.into()), ALIGNMENT).ok();
+                let block = layout.and_then(|layout| try_allocate(layout, front > 0));
+                Some(block.ok_or_else(no_memory(count))?)
+            }
+        };
+        let pool = Self::with_block(size, front, provided, block);
+        let single = pool.0.try_allocate_one().ok_or_else(no_memory(1))?;
+        pool.0.free.borrow_mut().push(single);
+        Ok(pool)
+    }
+
+    fn is_possible(size: usize) -> bool {
+        (1..=Self::LARGEST).contains(&size)
+    }
+
+    fn with_block(size: usize, front: usize, provided: u16, block: Option<NonNull<u8>>) -> Self {
         Self(Rc::new(Inner {
             size,
             front,
@@ -100,7 +147,7 @@ impl BufferPool {
     }
 
     fn layout(size: usize) -> Layout {
-        // The size is a buffer's, or that of at most 65,535 of them; both are far below what a layout allows.
+        // The size is a buffer's, or that of a block that was allocated.
         Layout::from_size_align(size, ALIGNMENT).expect("buffers do not fill the address space")
     }
 
@@ -240,9 +287,13 @@ impl Inner {
     }
 
     fn allocate_one(&self) -> NonNull<u8> {
-        let memory = allocate(BufferPool::layout(self.stride()), self.front > 0);
+        self.try_allocate_one().unwrap_or_else(|| handle_alloc_error(BufferPool::layout(self.stride())))
+    }
+
+    fn try_allocate_one(&self) -> Option<NonNull<u8>> {
+        let memory = try_allocate(BufferPool::layout(self.stride()), self.front > 0)?;
         // SAFETY: so much was allocated in front of the buffer.
-        unsafe { memory.add(self.front) }
+        Some(unsafe { memory.add(self.front) })
     }
 
     /// # Safety
@@ -274,10 +325,9 @@ impl fmt::Debug for BufferPool {
     }
 }
 
-fn allocate(layout: Layout, zeroed: bool) -> NonNull<u8> {
+fn try_allocate(layout: Layout, zeroed: bool) -> Option<NonNull<u8>> {
     // SAFETY: no layout here is empty: sizes are checked when the pool is made.
-    let memory = unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } };
-    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+    NonNull::new(unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } })
 }
 
 #[cfg(test)]
@@ -287,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_most_recently_dropped_buffer_is_taken_first() {
-        let pool = BufferPool::new(64, 0);
+        let pool = BufferPool::new(64);
         let (first, second) = (pool.take(), pool.take());
         let second_pointer = second.as_ptr();
         drop(first);
@@ -297,8 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn sizes_that_are_not_possible_are_refused() {
+        for (size, provided, kind) in [
+            (0, 0, io::ErrorKind::InvalidInput),
+            (BufferPool::LARGEST + 1, 0, io::ErrorKind::InvalidInput),
+            (usize::MAX, 2, io::ErrorKind::InvalidInput),
+            (BufferPool::LARGEST, u16::MAX, io::ErrorKind::OutOfMemory),
+        ] {
+            assert_eq!(BufferPool::try_new(size, provided).unwrap_err().kind(), kind, "{size} × {provided}");
+        }
+    }
+
+    #[test]
     fn a_provided_buffer_goes_back_by_number() {
-        let pool = BufferPool::new(64, 4);
+        let pool = BufferPool::try_new(64, 4).unwrap();
         // SAFETY: nobody else has buffer 3, and no byte of it counts as filled.
         let chunk = unsafe { pool.take_provided(3, 0) };
         assert_eq!(chunk.as_ptr(), pool.provided_pointer(3).as_ptr().cast_const());
@@ -312,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_chunk_outlives_every_other_handle_to_its_pool() {
-        let pool = BufferPool::new(64, 1);
+        let pool = BufferPool::try_new(64, 1).unwrap();
         let mut chunk = pool.take();
         drop(pool);
         chunk.extend_from_slice(b"still here").unwrap();
@@ -321,7 +383,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_message_have_owners_of_their_own_and_no_room() {
-        let pool = BufferPool::for_messages(0);
+        let pool = BufferPool::for_messages();
         let mut rest = pool.take();
         assert!(rest.capacity() > crate::LONGEST_MESSAGE);
         rest.extend_from_slice(b"onetwothree").unwrap();
@@ -343,7 +405,7 @@ mod tests {
 
     #[test]
     fn provided_buffers_of_messages_go_back_when_their_last_part_goes() {
-        let pool = BufferPool::for_messages(2);
+        let pool = BufferPool::try_for_messages(2).unwrap();
         // SAFETY: nobody else has buffer 1, and its memory is zeroed.
         let mut rest = unsafe { pool.take_provided(1, 9) };
         let first = rest.split_to(4);
@@ -358,7 +420,7 @@ mod tests {
 
     #[test]
     fn buffers_beyond_the_number_kept_are_freed() {
-        let pool = BufferPool::new(64, 0);
+        let pool = BufferPool::new(64);
         drop((0..KEPT + 10).map(|_| pool.take()).collect::<Vec<_>>());
         assert_eq!(pool.statistics().free, KEPT);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Core, WaitKey, WaitState},
+    runtime::{Core, StoredWaker, WaitKey, WaitState},
 };
 use std::{
     cell::Cell,
@@ -63,13 +63,11 @@ impl<'a, K: Keeper> Receive<'a, K> {
     }
 
     /// The future is no longer the one that waits.
-    fn unhook(&mut self, core: &Core) {
-        if let Phase::Waiting(wait) = self.phase
-            && core.waits().is_current(wait)
-        {
-            drop(core.waits().unhook(wait));
+    fn unhook(&mut self, core: &Core) -> StoredWaker {
+        match std::mem::replace(&mut self.phase, Phase::Begun) {
+            Phase::Waiting(wait) if core.waits().is_current(wait) => core.waits().unhook(wait),
+            _ => StoredWaker::NONE,
         }
-        self.phase = Phase::Begun;
     }
 }
 
@@ -104,7 +102,7 @@ impl<K: Keeper> Future for Receive<'_, K> {
             }
             loop {
                 if let Some(ready) = receiving.take_ready(core) {
-                    this.unhook(core);
+                    let _last = this.unhook(core);
                     this.end();
                     return Poll::Ready(ready);
                 }
@@ -118,14 +116,14 @@ impl<K: Keeper> Future for Receive<'_, K> {
                         wait
                     }
                 };
-                core.waits().set_waker(wait, cx.waker());
                 this.phase = Phase::Waiting(wait);
+                core.waits().set_waker(wait, cx.waker());
                 let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
                 if !cancelled {
                     return Poll::Pending;
                 }
                 // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
-                this.unhook(core);
+                let _last = this.unhook(core);
                 if let Err(cancelled) = core.check_cancelled() {
                     this.end();
                     return Poll::Ready(Err(cancelled.into()));
@@ -139,7 +137,7 @@ impl<K: Keeper> Drop for Receive<'_, K> {
     #[inline]
     fn drop(&mut self) {
         if matches!(self.phase, Phase::Begun | Phase::Waiting(_)) {
-            Core::try_with(|core| self.unhook(core));
+            let _last = Core::try_with(|core| self.unhook(core));
             self.receiving.busy().set(false);
         }
     }

@@ -54,13 +54,13 @@ pub(crate) struct BufferRing {
 
 impl BufferRing {
     /// A pool without a ring; nothing can be received into it by the kernel's choice.
-    pub(crate) fn without_ring(size: usize) -> Self {
-        Self::of_pool(BufferPool::new(size, 0), GROUP)
+    pub(crate) fn without_ring(pool: BufferPool) -> Self {
+        Self::of_pool(pool, GROUP)
     }
 
     /// A pool for messages without a ring.
     pub(crate) fn messages_without_ring() -> Self {
-        Self::of_pool(BufferPool::for_messages(0), MESSAGE_GROUP)
+        Self::of_pool(BufferPool::for_messages(), MESSAGE_GROUP)
     }
 
     fn of_pool(pool: BufferPool, group: u16) -> Self {
@@ -68,14 +68,22 @@ impl BufferRing {
         Self { pool, entries: None, group, begun: 0, filled }
     }
 
-    /// A pool whose `count` provided buffers are all in a ring that is registered with `ring`.
+    /// A pool with so many provided buffers as `wanted`, or as fit into a ring.
+    ///
+    /// # Errors
+    /// As for [`BufferPool::try_new`].
+    pub(crate) fn pool_for(size: usize, wanted: u16) -> io::Result<BufferPool> {
+        BufferPool::try_new(size, wanted.min(MOST))
+    }
+
+    /// Puts all provided buffers of a pool into a ring that is registered with `ring`.
     ///
     /// # Errors
     /// What the kernel says to the registration.
-    pub(crate) fn register(ring: &IoUring, size: usize, count: u16) -> io::Result<Self> {
-        let count = count.min(MOST);
+    pub(crate) fn register(ring: &IoUring, pool: BufferPool) -> io::Result<Self> {
+        let count = pool.provided();
         let entries = Entries::register(ring, GROUP, count)?;
-        let mut buffers = Self::of_pool(BufferPool::new(size, count), GROUP);
+        let mut buffers = Self::of_pool(pool, GROUP);
         buffers.entries = Some(entries);
         buffers.begin(count);
         Ok(buffers)
@@ -84,10 +92,11 @@ impl BufferRing {
     /// A pool for messages with a ring of its own, in which only some of its buffers are yet.
     ///
     /// # Errors
-    /// What the kernel says to the registration.
+    /// What the kernel says to the registration, or that there is no memory for so many buffers.
     pub(crate) fn register_messages(ring: &IoUring) -> io::Result<Self> {
+        let pool = BufferPool::try_for_messages(MOST_MESSAGES)?;
         let entries = Entries::register(ring, MESSAGE_GROUP, MOST_MESSAGES)?;
-        let mut buffers = Self::of_pool(BufferPool::for_messages(MOST_MESSAGES), MESSAGE_GROUP);
+        let mut buffers = Self::of_pool(pool, MESSAGE_GROUP);
         buffers.entries = Some(entries);
         buffers.begin(FEW_MESSAGES);
         Ok(buffers)
@@ -245,11 +254,12 @@ mod tests {
 
     fn two_buffers(ring: &io::Result<IoUring>) -> BufferRing {
         // Without a kernel that knows such rings, one that nobody takes buffers from will do.
-        let registered = ring.as_ref().ok().and_then(|ring| BufferRing::register(ring, 64, 2).ok());
+        let pool = || BufferPool::try_new(64, 2).unwrap();
+        let registered = ring.as_ref().ok().and_then(|ring| BufferRing::register(ring, pool()).ok());
         registered.unwrap_or_else(|| {
             let mut entries = Entries::new(2);
             entries.tail = 2;
-            BufferRing { entries: Some(entries), ..BufferRing::of_pool(BufferPool::new(64, 2), GROUP) }
+            BufferRing { entries: Some(entries), ..BufferRing::of_pool(pool(), GROUP) }
         })
     }
 

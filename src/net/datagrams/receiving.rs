@@ -212,7 +212,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
                     match core.waits().has_queued(wait) {
                         true => Poll::Ready(()),
                         false => {
-                            core.waits().remove(wait);
+                            let _last = core.waits().remove(wait);
                             self.operation.set(None);
                             self.forget_single();
                             Poll::Ready(())
