@@ -28,7 +28,7 @@ pub(crate) struct MessageBuffers {
 impl MessageBuffers {
     /// The pool, which is made when it is first asked for.
     pub(crate) fn pool(&self) -> &BufferPool {
-        self.pool.get_or_init(|| BufferPool::for_messages())
+        self.pool.get_or_init(BufferPool::for_messages)
     }
 
     /// How many are in the hands of operations and chunks. Those that are prepared are in nobody's.
