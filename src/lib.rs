@@ -33,7 +33,10 @@ mod users;
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use anyio_macros::{main, test};
 pub use error::ok::Ok;
-pub use error::{CancelAware, Cancelled, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref, ViaError};
+pub use error::{
+    CancelAware, Cancelled, ConnectionFailed, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref,
+    ViaError,
+};
 pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,

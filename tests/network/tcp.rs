@@ -449,11 +449,30 @@ async fn the_next_address_is_tried_when_one_does_not_answer() -> Result<()> {
 
 #[anyio::test]
 async fn all_addresses_that_fail_are_told_of() -> Result<()> {
-    let error = TcpStream::connect(vec![refusing(), refusing(), refusing()]).await.unwrap_err();
+    let addresses = vec![refusing(), refusing(), refusing()];
+    let error = TcpStream::connect(&addresses).await.unwrap_err();
     let Error::ConnectionFailed(errors) = &error else { panic!("{error:?}") };
     assert_eq!(errors.len(), 3);
     assert!(errors.iter().all(|error| error.kind() == io::ErrorKind::ConnectionRefused));
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    let text = error.to_string();
+    for (address, error) in addresses.iter().zip(errors.iter()) {
+        assert!(error.to_string().starts_with(&format!("connect {address}: ")), "{error}");
+        assert!(text.contains(&address.to_string()), "{text}");
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn an_error_of_connecting_to_a_name_tells_the_name_and_the_addresses() -> Result<()> {
+    let port = refusing().port();
+    let error = TcpStream::connect(("localhost", port)).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&format!("localhost:{port}")), "{text}");
+    assert!(text.contains(&format!("127.0.0.1:{port}")) || text.contains(&format!("[::1]:{port}")), "{text}");
+    if let Error::ConnectionFailed(failed) = &error {
+        assert_eq!(failed.target(), format!("localhost:{port}"));
+    }
     Ok(())
 }
 
