@@ -78,7 +78,8 @@ pub enum Error {
     AlreadyAcquired,
     /// The resource was closed on this side.
     ClosedResource,
-    /// No more data will come where some was needed.
+    /// No more data will come where some was needed. Streams of this crate give `Ok(None)` at their end; this is for
+    /// programs to which that is a failure, and for [listeners](crate::streams::Listener) that give nothing more.
     EndOfStream,
     /// The stream ended in the midst of what was asked for.
     IncompleteRead,

@@ -45,7 +45,7 @@ pub use path::{Path, WalkFolders, WalkedFolder};
 pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use runtime::{Backend, Clock};
 pub use scope::{
-    CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,
-    fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
+    CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_cancel_reason,
+    current_effective_deadline, fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
 };
 pub use time::{Sleep, current_time, sleep, sleep_forever, sleep_until};

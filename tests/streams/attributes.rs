@@ -69,7 +69,10 @@ async fn adapters_know_what_their_streams_know() -> Result<()> {
     let (receive, send) = connect().await?.split();
     let both = BoxedByteStream::new(StapledByteStream::new(send, receive));
     assert_eq!(ByteIo::new(connect().await?, both).extra::<RemotePort>(), Some(address.port()));
-    assert_eq!(ObjectItems::new(TextStream::new(connect().await?)).extra::<RemotePort>(), Some(address.port()));
+    assert_eq!(
+        ObjectItems::new(TextStream::new(connect().await?)).extra::<RemotePort>(),
+        Some(address.port())
+    );
     let sink = ObjectSink::<_, String>::new(TextStream::new(connect().await?));
     assert_eq!(sink.extra::<RemotePort>(), Some(address.port()));
     assert_eq!(memory::channel::<u8>(1).1.into_stream().extra::<RemotePort>(), None);
