@@ -21,6 +21,7 @@ mod cached;
 pub(crate) mod checkpoint;
 mod contents;
 mod copy;
+mod direct;
 mod fifo;
 mod file;
 mod glob;

@@ -30,6 +30,8 @@ mod prefetch;
 #[path = "no_prefetch.rs"]
 mod prefetch;
 #[doc(hidden)]
+pub mod synchronization;
+#[doc(hidden)]
 pub mod testing;
 mod token;
 mod traits;

@@ -30,9 +30,6 @@ const RETRY: Duration = Duration::from_millis(2);
 /// are still in the processor's cache when the caller gets to them.
 const SLICE: usize = 32 * 1024;
 
-/// The least that a receive counts for in this, however few bytes it brought: it has taken a buffer of its own.
-pub(crate) const LEAST: usize = 1024;
-
 /// Does operations on readiness and worker threads.
 ///
 /// Dropping it while operations are in flight leaves those that worker threads have begun running: their memory

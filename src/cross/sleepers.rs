@@ -5,12 +5,10 @@
 //! list afterwards. Full fences lie in between, so at least one of them sees the other and no wake-up is lost. Whoever was
 //! taken off the list and then does not use the change wakes the next.
 
+use anyio_driver::synchronization::{AtomicUsize, Mutex, MutexGuard, fence};
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering, fence},
-    },
+    sync::{PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -64,7 +62,7 @@ impl Sleepers {
 
     /// Wakes all. Called after the change was made.
     pub(super) fn wake_all(&self) {
-        fence(Ordering::SeqCst);
+        // The lock is taken in any case, so it orders what the fences order elsewhere.
         let woken = {
             let mut list = self.list();
             self.count.store(0, Ordering::SeqCst);
@@ -142,3 +140,6 @@ impl Drop for Sleeper<'_> {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod interleavings;
