@@ -156,6 +156,7 @@ impl Work {
                 | Op::SendMessage { .. }
                 | Op::Accept { .. }
                 | Op::Connect { .. }
+                | Op::ReceiveMessages { .. }
                 | Op::Poll { .. } => -libc::EOPNOTSUPP,
             }
         }

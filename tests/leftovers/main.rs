@@ -6,6 +6,7 @@ mod closing;
 mod dropped_futures;
 mod many_processes;
 mod outliving;
+mod passed_descriptors;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod teardown;

@@ -9,10 +9,10 @@
 use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
-    entry::{entry_of, opens, works_on_file},
+    entry::{entry_of, works_on_file},
     fork::ProcessGeneration,
     kind,
-    operations::{Cancel, Operations, Traits},
+    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, LINKED, OPENS, Operations},
     probe::Support,
     queue::Queue,
     retries::Retries,
@@ -110,6 +110,7 @@ impl UringDriver {
                 operations: Operations::default(),
                 retries: Retries::default(),
                 buffers,
+                message_buffers: None,
                 unpark: Arc::new(unpark),
                 unpark_armed: false,
                 called: false,
@@ -138,6 +139,20 @@ impl UringDriver {
     /// How many completions came of operations the driver does not know (any more). Always 0 unless there is a bug.
     pub fn stale_completions(&self) -> u64 {
         self.tracker.statistics.stale_completions
+    }
+
+    /// The buffers for messages, which are set up when they are first asked for. Without a ring, if the kernel does not
+    /// know such or refuses.
+    #[inline]
+    fn message_buffers(&mut self) -> &mut BufferRing {
+        let Self { tracker, ring, support, .. } = self;
+        tracker.message_buffers.get_or_insert_with(|| {
+            let registered = support.multishot_receive.then(|| BufferRing::register_messages(ring.io()));
+            match registered {
+                Some(Ok(buffers)) => buffers,
+                _ => BufferRing::messages_without_ring(),
+            }
+        })
     }
 
     /// Queues an entry whose success nobody waits for.
@@ -193,16 +208,24 @@ impl Driver for UringDriver {
         if !self.support.kind(op.kind()) {
             return self.refuse(token);
         }
-        let traits = Traits { linked: self.links && works_on_file(op.kind()), opens: opens(op.kind()) };
-        let entry = entry_of(op).user_data(token.to_bits());
-        if traits.linked {
-            let number = self.queue.push(entry.flags(Flags::IO_HARDLINK));
-            let release = token.with_kind(kind::RELEASED).to_bits();
-            self.queue.push(opcode::Nop::new().build().user_data(release));
-            return self.tracker.operations.start(token, number, traits);
+        let marks = match op {
+            Op::Accept { .. } | Op::Open { .. } => OPENS,
+            Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
+            Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
+            Op::ReceiveMessages { .. } => return self.refuse(token),
+            _ if self.links && works_on_file(op.kind()) => LINKED,
+            _ => 0,
+        };
+        let mut entry = entry_of(op).user_data(token.to_bits());
+        if marks == LINKED {
+            entry = entry.flags(Flags::IO_HARDLINK);
         }
         let number = self.queue.push(entry);
-        self.tracker.operations.start(token, number, traits);
+        if marks == LINKED {
+            let release = token.with_kind(kind::RELEASED).to_bits();
+            self.queue.push(opcode::Nop::new().build().user_data(release));
+        }
+        self.tracker.operations.start(token, number, marks);
     }
 
     fn cancel(&mut self, token: Token) {
@@ -261,11 +284,22 @@ impl Driver for UringDriver {
 
     #[inline]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
-        self.tracker.buffers.take(buffer, length)
+        match &mut self.tracker.message_buffers {
+            Some(messages) if buffer.is_message() => messages.take(buffer.0 as u16, length),
+            _ => self.tracker.buffers.take(buffer.0 as u16, length),
+        }
     }
 
     fn pool(&self) -> &BufferPool {
         self.tracker.buffers.pool()
+    }
+
+    fn message_pool(&mut self) -> &BufferPool {
+        self.message_buffers().pool()
+    }
+
+    fn message_buffers_in_use(&self) -> usize {
+        self.tracker.message_buffers.as_ref().map_or(0, |messages| messages.pool().statistics().in_use)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -288,8 +322,11 @@ impl Drop for UringDriver {
             return;
         }
         let left = self.finish();
-        if left > 0 || self.tracker.buffers.unregister(self.ring.io()).is_err() {
-            self.tracker.buffers.leak();
+        let rings = [Some(&mut self.tracker.buffers), self.tracker.message_buffers.as_mut()];
+        for buffers in rings.into_iter().flatten() {
+            if left > 0 || buffers.unregister(self.ring.io()).is_err() {
+                buffers.leak();
+            }
         }
     }
 }

@@ -17,23 +17,28 @@ struct Slot {
     generation: u32,
     /// How often the kernel has said that it did not find it.
     failures: u8,
-    marks: u8,
+    marks: u16,
 }
 
 /// The operation is in flight.
-const ACTIVE: u8 = 1;
+const ACTIVE: u16 = 1;
 /// Its completion was made by the driver and waits for the next turn.
-const ANSWERED: u8 = 2;
+const ANSWERED: u16 = 2;
 /// It has been asked for it to be cancelled.
-const CANCEL_ASKED: u8 = 4;
-/// The kernel tells by an entry behind it when it has let go of its file.
-const LINKED: u8 = 8;
+const CANCEL_ASKED: u16 = 4;
 /// The kernel has completed it, with the result in place of the number, and has yet to let go of its file.
-const HELD: u8 = 16;
+const HELD: u16 = 8;
 /// The kernel has let go of the file.
-const RELEASED: u8 = 32;
+const RELEASED: u16 = 16;
+/// An entry of kind [`RELEASED`](crate::kind::RELEASED) follows its own: the kernel tells by it when it has let go of the
+/// file.
+pub(crate) const LINKED: u16 = 32;
 /// Its success brings a descriptor.
-const OPENS: u8 = 64;
+pub(crate) const OPENS: u16 = 64;
+/// The kernel chooses its buffers.
+pub(crate) const CHOOSES: u16 = 128;
+/// The kernel chooses its buffers from those for messages.
+pub(crate) const CHOOSES_MESSAGES: u16 = 256;
 
 /// What is to be done about a request to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,32 +56,19 @@ pub(crate) enum Cancel {
 pub(crate) struct Known {
     /// Whether it had been asked for it to be cancelled.
     pub(crate) cancel_asked: bool,
+    /// [`CHOOSES`], [`CHOOSES_MESSAGES`] or neither.
+    pub(crate) choice: u16,
     /// Whether its result waits until the kernel has let go of its file.
     pub(crate) held: bool,
     /// Whether a success brings a descriptor.
     pub(crate) opens: bool,
 }
 
-/// What is special about an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Traits {
-    /// An entry of kind [`RELEASED`](crate::kind::RELEASED) follows its own.
-    pub(crate) linked: bool,
-    /// Its success brings a descriptor.
-    pub(crate) opens: bool,
-}
-
 impl Operations {
-    /// Notes an operation whose entry has this number.
+    /// Notes an operation whose entry has this number, and what is special about it.
     #[inline]
-    pub(crate) fn start(&mut self, token: Token, number: u64, traits: Traits) {
-        let mut marks = ACTIVE;
-        if traits.linked {
-            marks |= LINKED;
-        }
-        if traits.opens {
-            marks |= OPENS;
-        }
+    pub(crate) fn start(&mut self, token: Token, number: u64, marks: u16) {
+        let marks = ACTIVE | marks;
         self.insert(token, Slot { number, generation: token.generation(), failures: 0, marks });
     }
 
@@ -150,6 +142,7 @@ impl Operations {
         let slot = self.alive(token).filter(|slot| slot.marks & (ANSWERED | HELD) == 0)?;
         let mut known = Known {
             cancel_asked: slot.marks & CANCEL_ASKED != 0,
+            choice: slot.marks & (CHOOSES | CHOOSES_MESSAGES),
             held: false,
             opens: slot.marks & OPENS != 0,
         };
@@ -204,12 +197,12 @@ mod tests {
 
     fn with(number: u64) -> Operations {
         let mut operations = Operations::default();
-        operations.start(TOKEN, number, Traits::default());
+        operations.start(TOKEN, number, 0);
         operations
     }
 
-    const CANCELLED: Known = Known { cancel_asked: true, held: false, opens: false };
-    const COMPLETED: Known = Known { cancel_asked: false, held: false, opens: false };
+    const CANCELLED: Known = Known { cancel_asked: true, choice: 0, held: false, opens: false };
+    const COMPLETED: Known = Known { cancel_asked: false, ..CANCELLED };
 
     #[test]
     fn a_queued_operation_is_taken_back_once() {
@@ -264,7 +257,7 @@ mod tests {
 
     fn linked(number: u64) -> Operations {
         let mut operations = Operations::default();
-        operations.start(TOKEN, number, Traits { linked: true, opens: false });
+        operations.start(TOKEN, number, LINKED);
         operations
     }
 

@@ -7,6 +7,8 @@ pub struct Statistics {
     pub stale_completions: u64,
     /// Requests to cancel that were repeated because the kernel had not found an operation that was alive.
     pub cancel_retries: u64,
+    /// Receives that ended because the kernel had no buffer to choose.
+    pub buffer_shortages: u64,
     /// Calls of `io_uring_enter`.
     pub enters: u64,
 }

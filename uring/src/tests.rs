@@ -1,6 +1,6 @@
 //! What can't be brought about from outside: old kernels, and answers that are rare.
 
-use crate::{Options, UringDriver, operations::Traits, setup::STEPS};
+use crate::{Options, UringDriver, setup::STEPS};
 use anyio_driver::{Completion, CompletionFlags, Driver, Op, Token, Wait};
 use io_uring::{opcode, types::Fd};
 use std::{
@@ -60,7 +60,7 @@ fn answer(driver: &UringDriver, token: Token, result: i32) -> bool {
     let ring = Fd(driver.ring.io().as_raw_fd());
     let message = opcode::MsgRingData::new(ring, result, token.to_bits(), None).build();
     let own = Token::new(0, 0);
-    sender.tracker.operations.start(own, 0, Traits::default());
+    sender.tracker.operations.start(own, 0, 0);
     sender.queue.push(message.user_data(own.to_bits()));
     // Older kernels refuse.
     next(&mut sender).result >= 0
@@ -117,7 +117,7 @@ fn an_interrupted_operation_counts_as_cancelled_only_if_that_was_asked_for() {
     {
         let mut driver = UringDriver::new(&Options::default()).unwrap();
         let token = Token::new(0, 0);
-        driver.tracker.operations.start(token, 0, Traits::default());
+        driver.tracker.operations.start(token, 0, 0);
         if asked {
             driver.tracker.operations.cancel(token, 1);
         }

@@ -15,7 +15,8 @@ impl Waits {
     pub(in crate::runtime) fn outside(&self) -> Outside {
         let mut outside = Outside::Silent;
         for slot in self.slots() {
-            let operation = matches!(slot.kind, WaitKind::Operation | WaitKind::Kept);
+            let operation =
+                matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages);
             if operation && slot.is_awaited() {
                 if slot.marks.contains(Marks::CANCEL_ASKED) || slot.reason.ends_by_itself() {
                     return Outside::WillAnswer;
@@ -32,7 +33,11 @@ impl Waits {
         for slot in self.slots().iter() {
             let wait = match slot.kind {
                 WaitKind::Free | WaitKind::Deadline | WaitKind::Orphan | WaitKind::Queued => false,
-                WaitKind::Operation | WaitKind::Kept | WaitKind::Hook | WaitKind::Timer => true,
+                WaitKind::Operation
+                | WaitKind::Kept
+                | WaitKind::KeptMessages
+                | WaitKind::Hook
+                | WaitKind::Timer => true,
             };
             if wait && slot.is_awaited() {
                 // SAFETY: a linked slot's scope is alive: see the contract of the slots.
