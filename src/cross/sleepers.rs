@@ -106,11 +106,11 @@ impl<'a> Sleeper<'a> {
     /// Enters the list at its end, or keeps the place there.
     fn enter(&mut self, waker: &Waker) {
         let mut list = self.sleepers.list();
-        if let Some(number) = self.number
-            && let Ok(place) = list.wakers.binary_search_by_key(&number, |(number, _)| *number)
-        {
-            list.wakers[place].1.clone_from(waker);
-            return;
+        if let Some(number) = self.number {
+            if let Ok(place) = list.wakers.binary_search_by_key(&number, |(number, _)| *number) {
+                list.wakers[place].1.clone_from(waker);
+                return;
+            }
         }
         list.last += 1;
         let number = list.last;

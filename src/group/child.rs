@@ -317,10 +317,10 @@ where
         // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value.
         unsafe {
             let stage = &mut *child.cast::<Self>().as_ref().stage.get();
-            if matches!(stage, Stage::Finished(_))
-                && let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over)
-            {
-                *value.cast::<Option<T>>() = Some(taken);
+            if matches!(stage, Stage::Finished(_)) {
+                if let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over) {
+                    *value.cast::<Option<T>>() = Some(taken);
+                }
             }
         }
     }

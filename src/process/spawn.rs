@@ -23,6 +23,7 @@ use std::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
+    path::Path,
     process, ptr,
 };
 
@@ -51,7 +52,7 @@ pub(super) fn spawn(
 ) -> Result<Process> {
     // Outside of a run nothing could be done with it.
     Core::with(|_| ());
-    let failed = |error| Error::of_operation(error, "start", command.program.display());
+    let failed = |error| Error::of_operation(error, "start", Path::new(&command.program).display());
     let (input, output, error) = (input(), output(), output());
     let stdin = command.stdin.as_ref().unwrap_or(&input);
     let stdout = command.stdout.as_ref().unwrap_or(&output);
@@ -185,9 +186,8 @@ impl Settings {
 fn user_id(user: &Account) -> Result<libc::uid_t> {
     match user {
         Account::Number(number) => Ok(*number),
-        Account::Name(name) => {
-            users::user_id(name).map_err(|error| Error::of_operation(error, "find the user", name.display()))
-        }
+        Account::Name(name) => users::user_id(name)
+            .map_err(|error| Error::of_operation(error, "find the user", Path::new(name).display())),
     }
 }
 
@@ -195,7 +195,7 @@ fn group_id(group: &Account) -> Result<libc::gid_t> {
     match group {
         Account::Number(number) => Ok(*number),
         Account::Name(name) => users::group_id(name)
-            .map_err(|error| Error::of_operation(error, "find the group", name.display())),
+            .map_err(|error| Error::of_operation(error, "find the group", Path::new(name).display())),
     }
 }
 

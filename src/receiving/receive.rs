@@ -44,10 +44,10 @@ impl<'a, S: Source> Receive<'a, S> {
 
     /// The future is no longer the one that waits.
     fn unhook(&mut self, core: &Core) {
-        if let Phase::Waiting(wait) = self.phase
-            && core.waits().is_current(wait)
-        {
-            drop(core.waits().unhook(wait));
+        if let Phase::Waiting(wait) = self.phase {
+            if core.waits().is_current(wait) {
+                drop(core.waits().unhook(wait));
+            }
         }
         self.phase = Phase::Begun;
     }

@@ -252,13 +252,11 @@ impl File {
 
     /// The cursor's position, or `None` for what has none.
     pub(in crate::fs) fn position(&mut self) -> Option<u64> {
-        if let Cursor::AtSystems = self.cursor
-            && self.path.is_some()
-            && self.regular.get()
-            && !self.appends()
-        {
-            // Nobody has moved the system's cursor since it was opened.
-            self.cursor = Cursor::At(0);
+        if let Cursor::AtSystems = self.cursor {
+            if self.path.is_some() && self.regular.get() && !self.appends() {
+                // Nobody has moved the system's cursor since it was opened.
+                self.cursor = Cursor::At(0);
+            }
         }
         if let Cursor::AtSystems = self.cursor {
             // SAFETY: takes numbers only. To be told the position waits for nothing.
