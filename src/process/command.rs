@@ -81,7 +81,8 @@ pub(super) struct Ending {
 }
 
 impl Command {
-    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash.
+    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash. A script without a
+    /// `#!` is read by `/bin/sh` where the C library has it so, as all but a few do, whatever else is set.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),

@@ -55,7 +55,7 @@ pub async fn run(command: impl IntoCommand) -> Result<CompletedProcess> {
         return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidInput, text)));
     }
     let input = || if command.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
-    let process = spawn::spawn(command, input, Stdio::piped)?;
+    let process = spawn::start(command, input, Stdio::piped).await?;
     let arguments = command.arguments().map(OsString::from).collect();
     let completed = complete(process, command.input.clone(), arguments).await?;
     if command.check { Ok(completed.check_returncode()?) } else { Ok(completed) }
@@ -71,7 +71,7 @@ pub async fn run(command: impl IntoCommand) -> Result<CompletedProcess> {
 /// A process that was started comes out.
 pub async fn open(command: impl IntoCommand) -> Result<Process> {
     checkpoint_if_cancelled().await?;
-    spawn::spawn(command.into_command().borrow_mut(), Stdio::piped, Stdio::piped)
+    spawn::start(command.into_command().borrow_mut(), Stdio::piped, Stdio::piped).await
 }
 
 /// Starts a process, runs a body with it, and waits for its end. Streams that the command does not set are those of this
@@ -108,7 +108,8 @@ where
     E: From<Error>,
 {
     checkpoint_if_cancelled().await.map_err(Error::from)?;
-    let mut process = command.into_command().borrow_mut().spawn()?;
+    let mut process =
+        spawn::start(command.into_command().borrow_mut(), Stdio::inherit, Stdio::inherit).await?;
     match body(&mut process).await {
         Ok(value) => Ok((value, process.close().await?)),
         Err(error) => {
@@ -129,7 +130,7 @@ impl Command {
     /// As for [`with`](super::with): the process is ended before the cancellation goes on.
     pub async fn status(&mut self) -> Result<ExitStatus> {
         checkpoint_if_cancelled().await?;
-        wait_in_scope(self.spawn()?).await
+        wait_in_scope(spawn::start(self, Stdio::inherit, Stdio::inherit).await?).await
     }
 
     /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
@@ -142,7 +143,7 @@ impl Command {
     /// As for [`with`](super::with): the process is ended before the cancellation goes on.
     pub async fn output(&mut self) -> Result<Output> {
         checkpoint_if_cancelled().await?;
-        let process = spawn::spawn(self, Stdio::null, Stdio::piped)?;
+        let process = spawn::start(self, Stdio::null, Stdio::piped).await?;
         let CompletedProcess { status, stdout, stderr, .. } = complete(process, None, Vec::new()).await?;
         Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
     }

@@ -71,7 +71,7 @@ impl Stdio {
         Ok(match &self.0 {
             Kind::Piped => {
                 let (reader, writer) = pipe::pipe()?;
-                (writer.try_clone()?.into(), writer.into(), Some(reader.into()))
+                (writer.try_clone()?.into(), writer.into(), Some(reader))
             }
             Kind::Inherit => {
                 let own = io::stdout().as_fd().try_clone_to_owned()?;

@@ -1,6 +1,7 @@
 //! Running a program.
 
 use crate::{
+    net::{MakeResolver, Resolver},
     runtime::{Backend, Clock, Core, Deadline, Scope, TaskKey, backend, clock::RunClock},
     signal::InterruptHandling,
 };
@@ -56,6 +57,7 @@ pub struct Builder {
     clock: Clock,
     autojump_threshold: Duration,
     deadlock_timeout: Duration,
+    resolver: Option<MakeResolver>,
 }
 
 impl Builder {
@@ -70,6 +72,7 @@ impl Builder {
             clock: Clock::Monotonic,
             autojump_threshold: Duration::from_millis(10),
             deadlock_timeout: Duration::from_secs(10),
+            resolver: None,
         }
     }
 
@@ -182,6 +185,15 @@ impl Builder {
         self
     }
 
+    /// Who looks up names in place of the operating system. Called once at the beginning of each run, on its thread.
+    ///
+    /// See [`net::Resolver`](crate::net::Resolver), with an example.
+    #[must_use]
+    pub fn resolver<R: Resolver + 'static>(mut self, make: impl Fn() -> R + Send + Sync + 'static) -> Self {
+        self.resolver = Some(MakeResolver::new(make));
+        self
+    }
+
     /// The same for runs that the calling thread lets other threads do.
     pub(super) fn decide_interrupt_here(self) -> Self {
         Self { interrupt: self.interrupt.decided_here(), ..self }
@@ -211,8 +223,13 @@ impl Builder {
         let core = Core::new(driver, clock)?;
         let _entered = core.enter()?;
         // Whatever panics, what is in flight has to be awaited.
-        let ended = catch_unwind(AssertUnwindSafe(|| drive_main(&core, self.interrupt, main)))
-            .unwrap_or_else(|payload| Ok(Err(payload)));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(resolver) = &self.resolver {
+                resolver.install();
+            }
+            drive_main(&core, self.interrupt, main)
+        }))
+        .unwrap_or_else(|payload| Ok(Err(payload)));
         let torn_down = catch_unwind(AssertUnwindSafe(|| core.variables().clear()));
         teardown(&core, self.teardown_limit);
         let value = ended?.unwrap_or_else(|payload| resume_unwind(payload));

@@ -1,7 +1,10 @@
 //! Sockets and listeners, and readers that are slow.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
 mod fairness;
 mod listeners;
+mod names;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod serving;
