@@ -5,9 +5,11 @@
 //! group lies still meanwhile: see [`child`](super::child).
 
 use super::{blocks, status::TaskStatus};
-use crate::runtime::{Core, Deadline, Described, ReadyQueue, ReasonKind, RunId, Scope, TaskKey, WaitQueue};
+use crate::runtime::{
+    Core, Deadline, Described, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope, TaskKey,
+    WaitQueue,
+};
 use std::{
-    any::Any,
     cell::Cell,
     panic::Location,
     ptr::{self, NonNull},
@@ -22,7 +24,7 @@ pub(super) struct GroupCore {
     pub(super) live: Cell<usize>,
     pub(super) closed: Cell<bool>,
     pub(super) run: Cell<Option<RunId>>,
-    panic: Cell<Option<Box<dyn Any + Send>>>,
+    pub(super) panic: FirstPanic,
 }
 
 impl GroupCore {
@@ -34,7 +36,7 @@ impl GroupCore {
             live: Cell::new(0),
             closed: Cell::new(false),
             run: Cell::new(None),
-            panic: Cell::new(None),
+            panic: FirstPanic::new(),
         }
     }
 
@@ -44,14 +46,9 @@ impl GroupCore {
     }
 
     /// Keeps a panic for the parent, if it is the first, and cancels what is left.
-    pub(super) fn panicked(&self, payload: Box<dyn Any + Send>) {
-        let first = self.panic.take();
-        self.panic.set(Some(first.unwrap_or(payload)));
-        self.fail();
-    }
-
-    pub(super) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        self.panic.take()
+    pub(super) fn panicked(&self, payload: PanicPayload) {
+        self.panic.keep(payload);
+        self.panic.catch(|| self.fail());
     }
 
     /// Whether the group was begun in the run of this executor.
@@ -99,20 +96,14 @@ impl ChildHeader {
         unsafe { &*self.group }
     }
 
-    /// Takes the child out of its group and tells those who wait for its end.
-    pub(super) fn end(&self, core: &Core) {
-        if let Some(task) = self.task.take() {
-            if self.group().belongs_to(core) {
-                core.tasks().remove(task);
-            }
-            self.unlist();
-        }
-        self.joiners.notify_all();
-    }
-
-    pub(super) fn unlist(&self) {
-        self.task.set(None);
+    /// Takes the child off the list of its group, and out of the table of tasks as long as there is one.
+    #[inline]
+    pub(super) fn leave_group(&self, core: Option<&Core>) {
+        let Some(task) = self.task.take() else { return };
         let group = self.group();
+        if let Some(core) = core.filter(|core| group.belongs_to(core)) {
+            core.tasks().remove(task);
+        }
         let (previous, next) = (self.previous.get(), self.next.get());
         // SAFETY: neighbours on the list are alive.
         match unsafe { previous.as_ref() } {

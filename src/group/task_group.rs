@@ -12,14 +12,7 @@ use crate::{
     error::{CancelAware, ErrorGroup},
     runtime::{Core, Scope},
 };
-use std::{
-    cell::RefCell,
-    fmt,
-    future::Future,
-    marker::PhantomData,
-    panic::{Location, resume_unwind},
-    pin::pin,
-};
+use std::{cell::RefCell, fmt, future::Future, marker::PhantomData, panic::Location, pin::pin};
 
 /// Where a task group's children are started. Lent to the body of [`task_group`].
 ///
@@ -95,9 +88,12 @@ where
     };
     drop(children);
     let concluded = conclude(&group.core, &group.errors, result);
-    group.core.scope.leave_anywhere();
-    if let Some(payload) = group.core.take_panic() {
-        resume_unwind(payload);
+    let panics = &group.core.panic;
+    panics.catch(|| group.core.scope.leave_anywhere());
+    if panics.is_some() {
+        panics.drop_each([concluded]);
+        panics.resume();
+        unreachable!("a panic goes on");
     }
     concluded
 }
@@ -126,9 +122,7 @@ struct Children<'a>(&'a GroupCore);
 
 impl Drop for Children<'_> {
     fn drop(&mut self) {
-        if let Some(payload) = self.0.abandon_children().filter(|_| !std::thread::panicking()) {
-            resume_unwind(payload);
-        }
+        self.0.abandon_children().resume();
     }
 }
 
@@ -177,7 +171,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
                 self.core.belongs_to(core),
                 "a task group was used in another run than the one it began in"
             );
-            spawn(Some(core))
+            core.change(|core| spawn(Some(core)))
         })
     }
 
