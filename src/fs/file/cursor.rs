@@ -211,9 +211,8 @@ impl File {
         let mut finished = Vec::with_capacity(buffers.len());
         let mut left = buffers.into_iter();
         let (mut begin, mut result) = (0, Ok(()));
-        while result.is_ok()
-            && let Some(buffer) = left.next()
-        {
+        while result.is_ok() {
+            let Some(buffer) = left.next() else { break };
             let end = begin + buffer.length();
             if end <= written {
                 finished.push(buffer);
