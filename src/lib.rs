@@ -40,7 +40,9 @@ pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,
 };
-pub use path::{Path, WalkFolders, WalkedFolder};
+pub use path::{
+    Copying, MkdirOptions, Newlines, Path, PathInfo, TextFormat, TouchOptions, WalkFolders, WalkedFolder,
+};
 pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use runtime::{Backend, Clock};
 pub use scope::{

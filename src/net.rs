@@ -6,7 +6,12 @@ pub mod attribute;
 mod connectable;
 mod connecting;
 mod credentials;
+mod getaddrinfo;
+mod getnameinfo;
+mod idna;
 mod listening;
+mod name_service;
+mod resolver;
 mod sending;
 mod socket;
 mod stream_methods;
@@ -16,5 +21,11 @@ mod unix;
 pub use addresses::ToSocketAddrs;
 pub use connectable::{TcpConnectable, UnixConnectable};
 pub use credentials::PeerCredentials;
+pub use getaddrinfo::{
+    AddressFamily, AddressInfo, AddressInfoFlags, GetAddressInfo, SocketType, getaddrinfo,
+};
+pub use getnameinfo::{NameInfoFlags, getnameinfo};
+pub(crate) use resolver::MakeResolver;
+pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
 pub use tcp::{TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};

@@ -30,9 +30,6 @@ const RETRY: Duration = Duration::from_millis(2);
 /// are still in the processor's cache when the caller gets to them.
 const SLICE: usize = 32 * 1024;
 
-/// The least that a receive counts for in this, however few bytes it brought: it has taken a buffer of its own.
-pub(crate) const LEAST: usize = 1024;
-
 /// Does operations on readiness and worker threads.
 ///
 /// Dropping it while operations are in flight leaves those that worker threads have begun running: their memory
@@ -52,14 +49,12 @@ impl PollDriver {
     /// A driver on this host's means of readiness.
     ///
     /// # Errors
-    /// When the process has no descriptors left.
-    ///
-    /// # Panics
-    /// If the buffer size is 0 or more than `u32::MAX`.
+    /// When the process has no descriptors left, and as for [`BufferPool::try_new`].
     pub fn new(options: Options) -> io::Result<Self> {
+        let pool = BufferPool::try_new(options.buffer_size, 0)?;
         let (selector, waker, events) = Selector::new()?;
         let files = options.threads.map_or_else(|| blocking::shared_pool().clone(), WorkerPool::new);
-        let buffers = Buffers { pool: BufferPool::new(options.buffer_size, 0), parked: Parked::default() };
+        let buffers = Buffers { pool, parked: Parked::default() };
         Ok(Self {
             inner: Readiness {
                 selector,

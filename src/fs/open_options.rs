@@ -1,7 +1,9 @@
 //! How a file is to be opened.
 
 use super::{
-    File, fifo,
+    File,
+    direct::DIRECT,
+    fifo,
     operations::{OnPath, c_path},
     thread,
 };
@@ -11,11 +13,6 @@ use crate::{
 };
 use libc::c_int;
 use std::{ffi::CString, io, os::unix::fs::OpenOptionsExt, path::Path};
-
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
-const DIRECT: Option<c_int> = Some(libc::O_DIRECT);
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
-const DIRECT: Option<c_int> = None;
 
 /// How a file is to be opened, like [`std::fs::OpenOptions`].
 ///
@@ -42,6 +39,46 @@ pub struct OpenOptions {
     direct: bool,
     mode: u32,
     custom_flags: c_int,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    ///
+    /// # Cancel safety
+    /// As for [`OpenOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().read(true).open(path).await
+    }
+
+    /// Opens a file for writing: makes it if it is not there, empties it if it is.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    ///
+    /// # Cancel safety
+    /// As for [`OpenOptions::open`].
+    pub async fn create(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
+    }
+
+    /// Makes a file, which must not be there before, for reading and writing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    ///
+    /// # Cancel safety
+    /// As for [`OpenOptions::open`].
+    pub async fn create_new(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path).await
+    }
+
+    /// All the ways of opening a file.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
 }
 
 impl OpenOptions {
@@ -219,9 +256,4 @@ impl Default for OpenOptions {
 
 fn contradiction() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "these options cannot be combined")
-}
-
-/// Whether a file opened with these flags goes past the page cache.
-pub(super) fn is_direct(flags: c_int) -> bool {
-    DIRECT.is_some_and(|direct| flags & direct != 0)
 }

@@ -1,12 +1,11 @@
 //! What process to start, and how.
 
-use super::{CompletedProcess, Process, Stdio, run, spawn};
-use crate::{error::Result, signal::Signal};
+use super::Stdio;
+use crate::signal::Signal;
 use std::{
     ffi::{OsStr, OsString},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{ExitStatus, Output},
     time::Duration,
 };
 
@@ -82,7 +81,8 @@ pub(super) struct Ending {
 }
 
 impl Command {
-    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash.
+    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash. A script without a
+    /// `#!` is read by `/bin/sh` where the C library has it so, as all but a few do, whatever else is set.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -310,50 +310,6 @@ impl Command {
     pub fn check(&mut self, check: bool) -> &mut Self {
         self.check = check;
         self
-    }
-
-    /// Starts the process. Streams that are not set are those of this process.
-    ///
-    /// This thread is busy while the system starts the process,
-    /// often for about a millisecond.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, the working folder is not there, or
-    /// the system refuses something else.
-    ///
-    /// # Panics
-    /// Outside of a run.
-    pub fn spawn(&mut self) -> Result<Process> {
-        spawn::spawn(self, Stdio::inherit, Stdio::inherit)
-    }
-
-    /// Starts the process and waits for it to end. Streams that are not set are those of this process.
-    ///
-    /// # Errors
-    /// As for [`spawn`](Self::spawn), and [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled. A status
-    /// other than success is no error.
-    ///
-    /// # Cancel safety
-    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
-    pub async fn status(&mut self) -> Result<ExitStatus> {
-        crate::lowlevel::checkpoint_if_cancelled().await?;
-        run::wait_in_scope(self.spawn()?).await
-    }
-
-    /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
-    /// input that is not set is empty.
-    ///
-    /// # Errors
-    /// As for [`status`](Self::status).
-    ///
-    /// # Cancel safety
-    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
-    pub async fn output(&mut self) -> Result<Output> {
-        crate::lowlevel::checkpoint_if_cancelled().await?;
-        let process = spawn::spawn(self, Stdio::null, Stdio::piped)?;
-        let CompletedProcess { status, stdout, stderr, .. } =
-            run::complete(process, None, Vec::new()).await?;
-        Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
     }
 }
 

@@ -102,3 +102,14 @@ impl<R, W: super::ByteSendStream + 'static> futures_io::AsyncWrite for ByteIo<R,
         Pin::new(&mut self.writer).poll_close(cx)
     }
 }
+
+/// A count that code of others has given, if it can be true: their traits are safe, so nothing may rely on it.
+///
+/// # Errors
+/// If there was no room for so many bytes.
+fn plausible(count: usize, room: usize, what: &str) -> io::Result<usize> {
+    if count <= room {
+        return Ok(count);
+    }
+    Err(io::Error::other(format!("{count} bytes were {what}, so it is said, where there were {room}")))
+}

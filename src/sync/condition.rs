@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Cancelled,
-    runtime::{WaitQueue, WaitReason},
+    runtime::{Core, WaitQueue, WaitReason},
 };
 use std::{
     cell::Cell,
@@ -130,11 +130,13 @@ impl Condition {
     /// If tasks wait with the guard of another lock.
     pub fn notify<T>(&self, guard: &LockGuard<'_, T>, count: usize) {
         self.check(ptr::from_ref(LockGuard::lock(guard)).cast());
-        for _ in 0..count {
-            if !self.waiting.notify_one() {
-                break;
+        Core::change_anywhere(|| {
+            for _ in 0..count {
+                if !self.waiting.notify_one() {
+                    break;
+                }
             }
-        }
+        });
     }
 
     /// Wakes all tasks that wait.

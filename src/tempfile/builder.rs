@@ -1,6 +1,5 @@
 //! How temporary files are to be made.
 
-use super::{NamedTemporaryFile, SpooledTemporaryFile, TemporaryDirectory, TemporaryFile};
 use crate::{
     Path,
     error::{Error, Result},
@@ -8,17 +7,17 @@ use crate::{
 };
 use std::{
     ffi::OsString,
-    fs::{self, Permissions},
+    fs::Permissions,
     io,
     os::unix::fs::PermissionsExt,
     path::{self, PathBuf},
 };
 
 /// Temporary files and folders are their maker's alone, whatever the process's mask takes or leaves.
-const FILE_MODE: u32 = 0o600;
-const FOLDER_MODE: u32 = 0o700;
+pub(super) const FILE_MODE: u32 = 0o600;
+pub(super) const FOLDER_MODE: u32 = 0o700;
 
-fn owners(mode: u32) -> Permissions {
+pub(super) fn owners(mode: u32) -> Permissions {
     Permissions::from_mode(mode)
 }
 
@@ -67,63 +66,7 @@ impl Builder {
         self
     }
 
-    /// Makes a file without a name.
-    ///
-    /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
-    ///
-    /// # Cancel safety
-    /// A file that was made is given. If the future is dropped, so is the file.
-    pub async fn file(self) -> Result<TemporaryFile> {
-        let file = self.make(|_, directory| {
-            let file = ::tempfile::tempfile_in(directory)?;
-            file.set_permissions(owners(FILE_MODE))?;
-            Ok(file)
-        });
-        let file = file.await?;
-        Ok(TemporaryFile::new_of(file))
-    }
-
-    /// Makes a file with a name.
-    ///
-    /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
-    ///
-    /// # Cancel safety
-    /// A file that was made is given. If the future is dropped, the file is removed.
-    pub async fn named_file(self) -> Result<NamedTemporaryFile> {
-        let file = self.make(|names, directory| {
-            let file = names.permissions(owners(FILE_MODE)).tempfile_in(directory)?;
-            file.as_file().set_permissions(owners(FILE_MODE))?;
-            Ok(file)
-        });
-        let file = file.await?;
-        Ok(NamedTemporaryFile::new_of(file))
-    }
-
-    /// Makes a folder.
-    ///
-    /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
-    ///
-    /// # Cancel safety
-    /// A folder that was made is given. If the future is dropped, the folder is removed.
-    pub async fn folder(self) -> Result<TemporaryDirectory> {
-        let folder = self.make(|names, directory| {
-            let folder = names.permissions(owners(FOLDER_MODE)).tempdir_in(directory)?;
-            fs::set_permissions(folder.path(), owners(FOLDER_MODE))?;
-            Ok(folder)
-        });
-        let folder = folder.await?;
-        Ok(TemporaryDirectory::new_of(folder))
-    }
-
-    /// A file that stays in memory until it is longer than `max_size` bytes.
-    pub fn spooled_file(self, max_size: usize) -> SpooledTemporaryFile {
-        SpooledTemporaryFile::new_of(self, max_size)
-    }
-
-    async fn make<T: Send + 'static>(
+    pub(super) async fn make<T: Send + 'static>(
         self,
         make: impl FnOnce(&mut ::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {

@@ -1,6 +1,9 @@
 //! Folders.
 
-use super::Builder;
+use super::{
+    Builder,
+    builder::{FOLDER_MODE, owners},
+};
 use crate::{
     Path,
     error::{Error, Result},
@@ -26,6 +29,25 @@ use ::tempfile::TempDir;
 pub struct TemporaryDirectory {
     folder: TempDir,
     path: Path,
+}
+
+impl Builder {
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A folder that was made is given. If the future is dropped, the folder is removed.
+    pub async fn folder(self) -> Result<TemporaryDirectory> {
+        let folder = self.make(|names, directory| {
+            let folder = names.permissions(owners(FOLDER_MODE)).tempdir_in(directory)?;
+            std::fs::set_permissions(folder.path(), owners(FOLDER_MODE))?;
+            Ok(folder)
+        });
+        let folder = folder.await?;
+        Ok(TemporaryDirectory::new_of(folder))
+    }
 }
 
 impl TemporaryDirectory {

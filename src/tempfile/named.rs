@@ -1,6 +1,9 @@
 //! Files with names.
 
-use super::Builder;
+use super::{
+    Builder,
+    builder::{FILE_MODE, owners},
+};
 use crate::{
     Path,
     error::{Error, Result},
@@ -22,6 +25,25 @@ pub struct NamedTemporaryFile {
     file: File,
     name: TempPath,
     path: Path,
+}
+
+impl Builder {
+    /// Makes a file with a name.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A file that was made is given. If the future is dropped, the file is removed.
+    pub async fn named_file(self) -> Result<NamedTemporaryFile> {
+        let file = self.make(|names, directory| {
+            let file = names.permissions(owners(FILE_MODE)).tempfile_in(directory)?;
+            file.as_file().set_permissions(owners(FILE_MODE))?;
+            Ok(file)
+        });
+        let file = file.await?;
+        Ok(NamedTemporaryFile::new_of(file))
+    }
 }
 
 impl NamedTemporaryFile {

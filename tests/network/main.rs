@@ -2,6 +2,7 @@
 
 mod fairness;
 mod listeners;
+mod names;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod serving;

@@ -424,6 +424,27 @@ async fn a_name_is_looked_up() -> Result<()> {
     Ok(())
 }
 
+/// Where the host has no address of a link there is nothing to connect to.
+#[anyio::test]
+async fn an_address_of_a_link_names_its_interface_by_number_and_by_name() -> Result<()> {
+    let interfaces = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let Some(line) = interfaces.lines().find(|line| line.starts_with("fe80")) else { return Ok(()) };
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let address = std::net::Ipv6Addr::from(u128::from_str_radix(fields[0], 16).unwrap());
+    let number = u32::from_str_radix(fields[1], 16).unwrap();
+    let listener = TcpListener::bind(std::net::SocketAddrV6::new(address, 0, 0, number)).await?;
+    let port = listener.local_addr()?.port();
+    for zone in [fields[5], &number.to_string()] {
+        let bracketed = TcpStream::connect(format!("[{address}%{zone}]:{port}")).await?;
+        let apart = TcpStream::connect((format!("{address}%{zone}"), port)).await?;
+        for client in [bracketed, apart] {
+            let std::net::SocketAddr::V6(peer) = client.peer_addr()? else { panic!("another family") };
+            assert_eq!((*peer.ip(), peer.scope_id()), (address, number));
+        }
+    }
+    Ok(())
+}
+
 #[anyio::test]
 async fn the_next_address_is_tried_as_soon_as_one_has_failed() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

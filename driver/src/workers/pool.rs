@@ -1,6 +1,5 @@
 //! The pool of threads.
 
-use super::JobHandle;
 use crate::synchronization::{Condvar, Mutex, MutexGuard, thread};
 use std::{
     collections::BTreeMap,
@@ -26,7 +25,7 @@ pub struct WorkerPool(Arc<Handle>);
 /// What the handles share; its end is the pool's.
 struct Handle(Arc<Inner>);
 
-pub(super) struct Inner {
+struct Inner {
     state: Mutex<State>,
 }
 
@@ -47,6 +46,27 @@ struct State {
 /// Where an idle thread waits. Whoever takes it off the list of idle ones notifies it.
 #[derive(Default)]
 struct Seat(Condvar);
+
+/// Names a job that was submitted to a [`WorkerPool`]. Dropping it changes nothing.
+pub struct JobHandle {
+    pool: Arc<Inner>,
+    number: u64,
+}
+
+impl JobHandle {
+    /// Takes the job out of the queue and drops it, if no thread has taken it yet. Says whether it did: after
+    /// `true` the job has not run and never will.
+    pub fn try_remove(&self) -> bool {
+        // The job is dropped here, after the pool's lock has been given back.
+        self.pool.take_back(self.number).is_some()
+    }
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JobHandle").field(&self.number).finish()
+    }
+}
 
 /// A job for which no thread could be started.
 pub struct Refused {
@@ -94,7 +114,7 @@ impl WorkerPool {
         {
             return Err(Refused { error, job });
         }
-        Ok(JobHandle::new(Arc::clone(inner), number))
+        Ok(JobHandle { pool: Arc::clone(inner), number })
     }
 
     /// Sets the greatest number of threads. Threads beyond it end when they have no work.
@@ -157,7 +177,7 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn take_back(&self, number: u64) -> Option<Job> {
+    fn take_back(&self, number: u64) -> Option<Job> {
         self.lock().queue.remove(&number)
     }
 

@@ -1,10 +1,9 @@
 //! Completing operations, by success, failure or withdrawal.
 
-use super::Readiness;
+use super::{LEAST, Readiness};
 use crate::{
     attempt::{Answer, withdrawn},
     descriptors::{Class, Descriptor},
-    driver::LEAST,
     operations::{Place, Side},
 };
 use anyio_driver::{Op, Token};

@@ -20,11 +20,15 @@ pub struct Items<T> {
     waiting: Waiting<Receiving<T, ReceiveStream<T>>>,
 }
 
-impl<T> Items<T> {
-    pub(super) fn new(stream: ReceiveStream<T>) -> Self {
-        Self { waiting: Waiting::new(Receiving::new(stream)) }
+impl<T> ReceiveStream<T> {
+    /// The items as a [`futures_core::Stream`], for the combinators of other crates. In a plain loop
+    /// `while let Some(item) = receiver.receive().await?` does the same.
+    pub fn into_stream(self) -> Items<T> {
+        Items { waiting: Waiting::new(Receiving::new(self)) }
     }
+}
 
+impl<T> Items<T> {
     /// The handle from which the items come.
     pub fn get_ref(&self) -> &ReceiveStream<T> {
         self.waiting.grant().stream()
