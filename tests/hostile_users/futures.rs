@@ -228,7 +228,8 @@ async fn scoped(w: Rc<World>, depth: usize) -> Ended {
     if w.below(2) == 0 {
         scope = scope.with_timeout(short(&w));
     }
-    if w.below(4) == 0 {
+    // From then on nobody would cancel it.
+    if w.below(4) == 0 && !w.calm.get() {
         scope = scope.shielded();
     }
     w.scopes.borrow_mut().push(scope.clone());

@@ -6,6 +6,7 @@
 //! what users have thrown, or where its documentation says so.
 
 mod futures;
+mod groups;
 mod mischief;
 #[path = "../peers/mod.rs"]
 mod peers;
@@ -24,7 +25,7 @@ use anyio::{Backend, testing::test_backends};
 use std::{env, str::FromStr};
 
 /// How many programs an ordinary run of the tests tries on each back end.
-const PROGRAMS: u64 = 300;
+const PROGRAMS: u64 = 150;
 
 /// The environment's value of this name.
 fn number<T: FromStr>(name: &str) -> Option<T> {

@@ -7,7 +7,7 @@ use crate::{
 };
 use anyio::{Builder, lowlevel, net::UnixStream, testing};
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::Read,
     rc::Rc,
     task::{Context, Waker},
@@ -53,7 +53,7 @@ pub(crate) fn act(world: &Rc<World>) {
         3 | 4 => drop(world.take_any()),
         5 | 6 if inside => world.begin(),
         7 => {
-            let event = if world.below(2) == 0 { world.event.take() } else { world.event.borrow().clone() };
+            let event = one_of(world, &world.event);
             event.set();
         }
         8 => {
@@ -112,13 +112,12 @@ pub(crate) fn act(world: &Rc<World>) {
             }
         }
         20 => {
-            let promise =
-                if world.below(2) == 0 { world.promise.take() } else { world.promise.borrow().clone() };
+            let promise = one_of(world, &world.promise);
             match world.below(3) {
                 0 => promise.cancel(),
                 _ => drop(promise.set(Value::new())),
             }
-            let cell = if world.below(2) == 0 { world.cell.take() } else { world.cell.borrow().clone() };
+            let cell = one_of(world, &world.cell);
             if world.below(2) == 0 {
                 drop(cell.set(Value::new()));
             }
@@ -245,10 +244,13 @@ fn sockets(world: &World) {
 fn cross(world: &World) {
     match world.below(6) {
         0 => {
-            let event = world.cross_event.take();
+            let event = one_of(world, &world.cross_event);
             event.set();
         }
-        1 => world.cross_event.borrow().clone().set(),
+        1 => {
+            let event = world.cross_event.borrow().clone();
+            event.set();
+        }
         2 => world.notifier.notify(),
         3 => world.notifier.notify_all(),
         4 => {
@@ -265,4 +267,10 @@ fn cross(world: &World) {
 /// A time that some sleeps last.
 pub(crate) fn short(world: &World) -> Duration {
     Duration::from_micros([0, 100, 1_000, 2_500][world.below(4)])
+}
+
+/// What is in the cell, which may be given something new. Nothing is called under the borrow.
+fn one_of<T: Clone + Default>(world: &World, cell: &RefCell<T>) -> T {
+    let new = if world.below(2) == 0 { T::default() } else { cell.borrow().clone() };
+    cell.replace(new)
 }

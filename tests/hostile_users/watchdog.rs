@@ -8,7 +8,7 @@ use std::{
     panic::{self, PanicHookInfo},
     process, ptr,
     sync::{
-        Mutex, Once, PoisonError,
+        Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -20,16 +20,21 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 type Watched = Option<(u64, Backend, Instant)>;
 
+/// The panic before this one: when two at a time end the process, the first is of interest.
+static LAST: Mutex<String> = Mutex::new(String::new());
+
 static WATCHED: Mutex<Watched> = Mutex::new(None);
 
 /// What the runtime's documentation says it panics with.
-const DOCUMENTED: [&str; 8] = [
+const DOCUMENTED: [&str; 9] = [
     "in another run than the one it began in",
     "in another run than the one it began to wait in",
     "no anyio runtime on this thread",
     "a scope runs one body at a time",
     "only while its body is under way",
     "a condition was used with two locks",
+    // What belongs to a task, as a token of a limiter, polled by a waker outside of every task.
+    "a future is always polled within some task",
     "ended without calling Started::set",
     // Of the language: after a panic.
     "resumed after panicking",
@@ -105,7 +110,16 @@ fn look(info: &PanicHookInfo<'_>) {
         return;
     }
     let text = info.payload_as_str().unwrap_or("no text");
+    if text.contains("in a destructor during cleanup") || text.contains("cannot unwind") {
+        // The process ends with it.
+        eprintln!("{info}\n{}\nbefore: {}", Backtrace::capture(), last());
+    }
+    *last() = format!("{info}\n{}", Backtrace::capture());
     if !DOCUMENTED.iter().any(|known| text.contains(known)) {
         fault(format!("a panic: {info}\n{}", Backtrace::capture()));
     }
+}
+
+fn last() -> MutexGuard<'static, String> {
+    LAST.lock().unwrap_or_else(PoisonError::into_inner)
 }

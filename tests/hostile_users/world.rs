@@ -238,10 +238,8 @@ impl World {
         match self.below(8) {
             0 => Waker::noop().clone(),
             1 => {
-                let wakers = self.wakers.borrow();
-                let index = self.below(wakers.len().max(1));
-                // Not a hostile one: those are not cloned under the borrow.
-                wakers.get(index).cloned().unwrap_or_else(wakers::hostile)
+                let waker = self.wakers.borrow_mut().pop();
+                waker.unwrap_or_else(wakers::hostile)
             }
             _ => wakers::hostile(),
         }
