@@ -1,7 +1,7 @@
 //! Files and folders.
 //!
 //! What the kernel's ring (or the poll back end) can do on files is done there; the rest is done by worker threads
-//! ([`to_thread`](crate::to_thread)). On Linux short reads of what is in the page cache, which wait for nothing, are done at
+//! ([`to_thread`]). On Linux short reads of what is in the page cache, which wait for nothing, are done at
 //! once. Names and meanings are those of [`std::fs`]. Buffers are owned by the operation
 //! while the kernel uses them and come back with the result.
 //!

@@ -61,6 +61,14 @@ impl<R: super::ByteReceiveStream + 'static, W: super::ByteSendStream + 'static> 
     }
 }
 
+/// Those of both streams; of those that both know, that of the one that is read from.
+impl<R: super::Attributes, W: super::Attributes> super::Attributes for ByteIo<R, W> {
+    fn provide(&self, request: &mut super::AttributeRequest<'_>) {
+        self.reader.provide(request);
+        self.writer.provide(request);
+    }
+}
+
 impl<R: super::ByteReceiveStream + 'static, W> futures_io::AsyncBufRead for ByteIo<R, W> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         self.get_mut().reader.poll_fill(cx)

@@ -125,6 +125,7 @@ fn a_file_is_touched_with_its_mode_and_only_if_it_may_be_there() {
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
         (&top / "inner").mkdir().await?;
         link.symlink_to("inner").await?;
+        assert!(pipe.is_fifo().await? && !file.is_fifo().await?);
         for path in [&file, &pipe, &link] {
             fs::set_times(path.canonicalize().await?, None, Some(SystemTime::UNIX_EPOCH)).await?;
             path.touch().await?;
@@ -269,6 +270,33 @@ fn the_limiter_of_files_is_another_than_that_of_functions_and_can_be_changed() {
         functions.set_total_tokens(7);
         assert_eq!((files.total_tokens(), functions.total_tokens()), (1, 7));
         assert_eq!(fs::canonicalize(folder.join("")).await?, folder.join("").canonicalize()?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_search_below_ignores_case_and_follows_links_where_that_is_asked_for() {
+    on_each_backend(async |folder| {
+        let top = Path::from(folder.join("top"));
+        (&top / "inner").create_dir_all().await?;
+        blocking::create_dir(folder.join("outside")).unwrap();
+        blocking::write(folder.join("outside/c.TXT"), "").unwrap();
+        (&top / "a.txt").touch().await?;
+        (&top / "inner" / "b.TXT").touch().await?;
+        (&top / "inner" / "out").symlink_to("../../outside").await?;
+        (&top / "inner" / "up").symlink_to("..").await?;
+        let found = async |sensitive, follow| {
+            let mut search = top.rglob("*.txt")?.case_sensitive(sensitive).follow_links(follow);
+            let mut names = BTreeSet::new();
+            while let Some(path) = search.next().await? {
+                assert!(names.insert(Path::from(path).relative_to(&top)?.as_posix()));
+            }
+            anyio::Ok(Vec::from_iter(names))
+        };
+        assert_eq!(found(true, false).await?, ["a.txt"]);
+        assert_eq!(found(false, false).await?, ["a.txt", "inner/b.TXT"]);
+        assert_eq!(found(true, true).await?, ["a.txt"]);
+        assert_eq!(found(false, true).await?, ["a.txt", "inner/b.TXT", "inner/out/c.TXT"]);
         Ok(())
     });
 }

@@ -3,6 +3,7 @@
 mod fairness;
 mod listeners;
 mod names;
+mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod serving;
@@ -10,4 +11,6 @@ mod slow_readers;
 mod tcp;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
+mod udp;
 mod unix;
+mod unix_datagram;

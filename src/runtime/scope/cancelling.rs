@@ -28,6 +28,20 @@ impl Scope {
         }
     }
 
+    /// Why a checkpoint in this scope gives [`Cancelled`], if it does: the reason of the nearest scope that was cancelled.
+    pub(crate) fn effective_reason(&self) -> Option<CancelReason> {
+        let mut node = self;
+        loop {
+            if node.has(Flags::CANCELLED) {
+                return node.reason();
+            }
+            if node.has(Flags::SHIELDED) {
+                return None;
+            }
+            node = node.parent()?;
+        }
+    }
+
     /// Whether a cancellation from further out reaches into this scope.
     pub(crate) fn is_cancelled_from_outside(&self) -> bool {
         !self.has(Flags::SHIELDED) && self.parent().is_some_and(Scope::is_effective)
