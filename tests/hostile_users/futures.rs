@@ -6,7 +6,7 @@ use crate::{
     world::{Local, Running, World},
 };
 use anyio::{
-    CancelScope, Error, Started, TaskGroup, amap, as_completed, fail_after, fs, gather, lowlevel,
+    CancelScope, Cancelled, Error, Started, TaskGroup, amap, as_completed, fail_after, fs, gather, lowlevel,
     move_on_after,
     net::{TcpListener, TcpStream, UnixStream},
     race, shield, sleep, sleep_forever,
@@ -343,7 +343,7 @@ async fn lock(w: Rc<World>, depth: usize) -> Ended {
 
 async fn condition(w: Rc<World>) -> Ended {
     let guard = w.lock.acquire().await?;
-    let guard = w.condition.wait(guard).await?;
+    let guard = w.condition.wait(guard).await.map_err(Cancelled::from)?;
     guard.check();
     w.condition.notify(&guard, 1);
     drop(guard);
