@@ -150,7 +150,11 @@ async fn group(w: Rc<World>, depth: usize) -> Ended {
                     }));
                     if world.below(2) == 0 {
                         // Dropped after one poll.
-                        poll_fn(|cx| Poll::Ready(drop(started.as_mut().poll(cx)))).await;
+                        poll_fn(|cx| {
+                            drop(started.as_mut().poll(cx));
+                            Poll::Ready(())
+                        })
+                        .await;
                     } else {
                         let (value, _handle) = started.await?;
                         value.check();

@@ -149,7 +149,10 @@ async fn step(world: &Rc<World>) {
             if world.below(3) == 0 {
                 let mut running = Some(running);
                 poll_fn(|cx| {
-                    Poll::Ready(running.take().into_iter().for_each(|it| world.poll(it, cx.waker())))
+                    if let Some(running) = running.take() {
+                        world.poll(running, cx.waker());
+                    }
+                    Poll::Ready(())
                 })
                 .await;
             } else {

@@ -61,6 +61,9 @@ impl Habits {
 
 pub(crate) type Local = Pin<Box<dyn Future<Output = Result<(), Evil>>>>;
 
+type Ends<T> = (SendStream<T>, ReceiveStream<T>);
+type SomeEnds<T> = (Option<SendStream<T>>, Option<ReceiveStream<T>>);
+
 /// A future that is under way.
 pub(crate) struct Running {
     pub(crate) future: Local,
@@ -140,12 +143,12 @@ pub(crate) struct World {
     pub(crate) promise: RefCell<Rc<Promise<Value>>>,
     pub(crate) cell: RefCell<Rc<OnceCell<Value>>>,
     /// A channel that stays open, by its numbers.
-    pub(crate) items: (SendStream<(u64, Value)>, ReceiveStream<(u64, Value)>),
+    pub(crate) items: Ends<(u64, Value)>,
     pub(crate) next_item: Cell<u64>,
     pub(crate) sent_items: RefCell<Vec<u64>>,
     pub(crate) received_items: RefCell<Vec<u64>>,
     /// A channel whose ends come and go.
-    pub(crate) wild: RefCell<(Option<SendStream<Value>>, Option<ReceiveStream<Value>>)>,
+    pub(crate) wild: RefCell<SomeEnds<Value>>,
     pub(crate) broadcast: RefCell<Option<BroadcastSender<Value>>>,
     pub(crate) listeners: RefCell<Vec<BroadcastReceiver<Value>>>,
     pub(crate) watch: RefCell<Option<(WatchSender<Value>, WatchReceiver<Value>)>>,
