@@ -148,7 +148,7 @@ impl Operations {
         };
         if slot.marks & (LINKED | RELEASED) == LINKED {
             slot.marks |= HELD;
-            slot.number = u64::from(result.cast_unsigned());
+            slot.number = u64::from(result as u32);
             known.held = true;
         } else if is_final {
             slot.marks = 0;
@@ -168,7 +168,7 @@ impl Operations {
             return Ok(None);
         }
         let known = Known { cancel_asked: slot.marks & CANCEL_ASKED != 0, ..Known::default() };
-        let result = (slot.number as u32).cast_signed();
+        let result = slot.number as i32;
         slot.marks = 0;
         self.in_flight -= 1;
         Ok(Some((result, known)))
