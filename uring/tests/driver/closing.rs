@@ -73,7 +73,6 @@ fn a_driver_that_goes_closes_what_nobody_has_taken() {
     let mut harness = Harness::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    harness.submit(Op::Accept { fd: listener.as_raw_fd() });
     let open = |harness: &mut Harness| {
         harness.submit(Op::Open {
             directory: libc::AT_FDCWD,
@@ -86,6 +85,7 @@ fn a_driver_that_goes_closes_what_nobody_has_taken() {
     assert!(harness.next(token).brought().is_some_and(is_open), "it is said to be a descriptor");
     assert_eq!(opened(&path), 1);
     open(&mut harness);
+    harness.submit(Op::Accept { fd: listener.as_raw_fd() });
     // Hands everything to the kernel and leaves what comes of it with the driver.
     let idle = harness.submit(Op::Poll { fd: listener.as_raw_fd(), events: 0 });
     harness.driver.withdraw(idle, &mut Vec::new());
