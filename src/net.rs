@@ -9,6 +9,7 @@ mod credentials;
 mod getaddrinfo;
 mod getnameinfo;
 mod idna;
+mod inherited;
 mod listening;
 mod name_service;
 mod resolver;
@@ -19,12 +20,14 @@ mod tcp;
 mod unix;
 
 pub use addresses::ToSocketAddrs;
-pub use connectable::{TcpConnectable, UnixConnectable};
+pub use connectable::{AsConnectable, TcpConnectable, UnixConnectable, as_connectable};
 pub use credentials::PeerCredentials;
 pub use getaddrinfo::{
     AddressFamily, AddressInfo, AddressInfoFlags, GetAddressInfo, SocketType, getaddrinfo,
 };
 pub use getnameinfo::{NameInfoFlags, getnameinfo};
+pub use inherited::{InheritedListener, InheritedSocket, listeners_from_environment};
+use listening::may_listen;
 pub(crate) use resolver::MakeResolver;
 pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
 pub use tcp::{TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};

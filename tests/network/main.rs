@@ -1,6 +1,7 @@
 //! Sockets and listeners, and readers that are slow.
 
 mod fairness;
+mod inherited;
 mod listeners;
 mod names;
 #[path = "../peers/mod.rs"]
