@@ -37,11 +37,11 @@ fn examine(arguments: &Arguments) -> io::Result<ExitCode> {
         Ok(Ok(Some(backend))) => say!("trial: {backend} works")?,
         Ok(Ok(None)) => unreachable!("a run has a back end"),
         Ok(Err(error)) => {
-            say!("trial: failed: {error:#}")?;
+            say!("trial: failed: {error}")?;
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => {
-            say!("trial: could not begin: {error:#}")?;
+            say!("trial: could not begin: {error}")?;
             return Ok(ExitCode::FAILURE);
         }
     }

@@ -76,6 +76,11 @@ where
     run_for(Purpose::Program, function)
 }
 
+/// What limits how many threads this run uses for files and folders.
+pub(crate) fn limiter_for_files() -> Rc<CapacityLimiter> {
+    Purpose::Files.limiter()
+}
+
 /// Has a thread do something with files or folders.
 pub(crate) fn for_files<F, T>(function: F) -> RunSync<F, T>
 where

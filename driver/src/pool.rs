@@ -18,7 +18,7 @@ pub use chunk::Chunk;
 use std::{
     alloc::{Layout, alloc, dealloc, handle_alloc_error},
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
     ptr::NonNull,
     rc::Rc,
 };
@@ -54,13 +54,51 @@ pub struct PoolStatistics {
 }
 
 impl BufferPool {
-    /// A pool of buffers of `size` bytes, `provided` of which lie in one block and have the numbers from 0 on.
+    /// The size of the largest buffers that a pool can have, in bytes: what the kernel receives at a time.
+    pub const LARGEST: usize = 0x7fff_f000;
+
+    /// A pool of buffers of `size` bytes, without any yet.
     ///
     /// # Panics
-    /// If `size` is 0 or more than `u32::MAX`.
-    pub fn new(size: usize, provided: u16) -> Self {
-        assert!(size > 0 && u32::try_from(size).is_ok(), "a buffer of {size} bytes is not possible");
-        let block = (provided > 0).then(|| allocate(Self::layout(size * usize::from(provided))));
+    /// If `size` is 0 or more than [`LARGEST`](Self::LARGEST).
+    pub fn new(size: usize) -> Self {
+        assert!(Self::is_possible(size), "a buffer of {size} bytes is not possible");
+        Self::with_block(size, 0, None)
+    }
+
+    /// A pool of buffers of `size` bytes, `provided` of which lie in one block and have the numbers from 0 on. There is
+    /// memory for one buffer more.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `size` is 0 or more than [`LARGEST`](Self::LARGEST); `OutOfMemory` if there is no such block
+    /// or buffer to be had.
+    pub fn try_new(size: usize, provided: u16) -> io::Result<Self> {
+        if !Self::is_possible(size) {
+            let text = format!("a receive buffer has between 1 and {} bytes, not {size}", Self::LARGEST);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let no_memory = |count: u16| {
+            let text = format!("there is no memory for {count} receive buffers of {size} bytes");
+            move || io::Error::new(io::ErrorKind::OutOfMemory, text)
+        };
+        let block = match provided {
+            0 => None,
+            count => {
+                let layout = Layout::from_size_align(size.saturating_mul(count.into()), ALIGNMENT).ok();
+                Some(layout.and_then(try_allocate).ok_or_else(no_memory(count))?)
+            }
+        };
+        let pool = Self::with_block(size, provided, block);
+        let single = try_allocate(Self::layout(size)).ok_or_else(no_memory(1))?;
+        pool.0.free.borrow_mut().push(single);
+        Ok(pool)
+    }
+
+    fn is_possible(size: usize) -> bool {
+        (1..=Self::LARGEST).contains(&size)
+    }
+
+    fn with_block(size: usize, provided: u16, block: Option<NonNull<u8>>) -> Self {
         Self(Rc::new(Inner {
             size,
             provided,
@@ -72,7 +110,7 @@ impl BufferPool {
     }
 
     fn layout(size: usize) -> Layout {
-        // The size is a buffer's, or that of at most 65,535 of them; both are far below what a layout allows.
+        // The size is a buffer's, or that of a block that was allocated.
         Layout::from_size_align(size, ALIGNMENT).expect("buffers do not fill the address space")
     }
 
@@ -183,8 +221,12 @@ impl fmt::Debug for BufferPool {
 }
 
 fn allocate(layout: Layout) -> NonNull<u8> {
+    try_allocate(layout).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+fn try_allocate(layout: Layout) -> Option<NonNull<u8>> {
     // SAFETY: no layout here is empty: sizes are checked when the pool is made.
-    NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+    NonNull::new(unsafe { alloc(layout) })
 }
 
 #[cfg(test)]
@@ -193,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_most_recently_dropped_buffer_is_taken_first() {
-        let pool = BufferPool::new(64, 0);
+        let pool = BufferPool::new(64);
         let (first, second) = (pool.take(), pool.take());
         let second_pointer = second.as_ptr();
         drop(first);
@@ -203,8 +245,20 @@ mod tests {
     }
 
     #[test]
+    fn sizes_that_are_not_possible_are_refused() {
+        for (size, provided, kind) in [
+            (0, 0, io::ErrorKind::InvalidInput),
+            (BufferPool::LARGEST + 1, 0, io::ErrorKind::InvalidInput),
+            (usize::MAX, 2, io::ErrorKind::InvalidInput),
+            (BufferPool::LARGEST, u16::MAX, io::ErrorKind::OutOfMemory),
+        ] {
+            assert_eq!(BufferPool::try_new(size, provided).unwrap_err().kind(), kind, "{size} × {provided}");
+        }
+    }
+
+    #[test]
     fn a_provided_buffer_goes_back_by_number() {
-        let pool = BufferPool::new(64, 4);
+        let pool = BufferPool::try_new(64, 4).unwrap();
         // SAFETY: nobody else has buffer 3, and no byte of it counts as filled.
         let chunk = unsafe { pool.take_provided(3, 0) };
         assert_eq!(chunk.as_ptr(), pool.provided_pointer(3).as_ptr().cast_const());
@@ -218,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_chunk_outlives_every_other_handle_to_its_pool() {
-        let pool = BufferPool::new(64, 1);
+        let pool = BufferPool::try_new(64, 1).unwrap();
         let mut chunk = pool.take();
         drop(pool);
         chunk.extend_from_slice(b"still here").unwrap();
@@ -227,7 +281,7 @@ mod tests {
 
     #[test]
     fn buffers_beyond_the_number_kept_are_freed() {
-        let pool = BufferPool::new(64, 0);
+        let pool = BufferPool::new(64);
         drop((0..KEPT + 10).map(|_| pool.take()).collect::<Vec<_>>());
         assert_eq!(pool.statistics().free, KEPT);
     }

@@ -83,7 +83,7 @@ impl Server<'_> {
     async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<()> {
         // A connection that breaks or dawdles, or for which something of this server's goes wrong, ends alone.
         let server = streams::Server::new().catch_panics(true).on_error(|error: Error| {
-            let _ = writeln!(io::stderr(), "a connection failed: {error:#}");
+            let _ = writeln!(io::stderr(), "a connection failed: {error}");
             Ok(())
         });
         let handler = async |stream: TcpStream| {

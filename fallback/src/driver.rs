@@ -49,14 +49,12 @@ impl PollDriver {
     /// A driver on this host's means of readiness.
     ///
     /// # Errors
-    /// When the process has no descriptors left.
-    ///
-    /// # Panics
-    /// If the buffer size is 0 or more than `u32::MAX`.
+    /// When the process has no descriptors left, and as for [`BufferPool::try_new`].
     pub fn new(options: Options) -> io::Result<Self> {
+        let pool = BufferPool::try_new(options.buffer_size, 0)?;
         let (selector, waker, events) = Selector::new()?;
         let files = options.threads.map_or_else(|| blocking::shared_pool().clone(), WorkerPool::new);
-        let buffers = Buffers { pool: BufferPool::new(options.buffer_size, 0), parked: Parked::default() };
+        let buffers = Buffers { pool, parked: Parked::default() };
         Ok(Self {
             inner: Readiness {
                 selector,

@@ -2,7 +2,10 @@
 
 use super::resolver::resolve;
 use crate::error::{Error, Result};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+};
 
 /// Something that leads to one or more socket addresses: an address, an IP address with a port, or a host name with a port,
 /// as a tuple or as text. An address of a link may name the interface, by number or name: `[fe80::1%eth0]:80`.
@@ -21,6 +24,22 @@ pub enum Candidates {
     Addresses(Vec<SocketAddr>),
     Name(String, u16),
     Invalid(String),
+}
+
+/// As it is told in errors.
+impl fmt::Display for Candidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(addresses) => {
+                for (number, address) in addresses.iter().enumerate() {
+                    write!(f, "{}{address}", if number == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Name(host, port) => write!(f, "{host}:{port}"),
+            Self::Invalid(text) => write!(f, "{text:?}"),
+        }
+    }
 }
 
 impl Candidates {

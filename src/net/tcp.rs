@@ -57,14 +57,16 @@ impl TcpStream {
     /// attempt gets a quarter of a second before the next begins beside it (RFC 8305).
     ///
     /// # Errors
-    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several. What
+    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several; both name what
+    /// was to be connected to and the addresses that were tried. What
     /// the resolver says of a name. [`Error::Cancelled`] if the scope is cancelled.
     ///
     /// # Cancel safety
     /// Attempts are cancelled, and what connects late is closed.
     pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
-        let candidates = address.candidates().resolved().await?;
-        Ok(Self::from_descriptor(connect_any(candidates).await?))
+        let candidates = address.candidates();
+        let target = candidates.to_string();
+        Ok(Self::from_descriptor(connect_any(candidates.resolved().await?, &target).await?))
     }
 
     fn from_descriptor(descriptor: Descriptor) -> Self {

@@ -3,7 +3,7 @@
 use super::{RECEIVING, Receiving, Source};
 use crate::{
     error::{Error, Result},
-    runtime::{Core, WaitKey, WaitState},
+    runtime::{Core, StoredWaker, WaitKey, WaitState},
 };
 use anyio_driver::Chunk;
 use std::{
@@ -43,13 +43,11 @@ impl<'a, S: Source> Receive<'a, S> {
     }
 
     /// The future is no longer the one that waits.
-    fn unhook(&mut self, core: &Core) {
-        if let Phase::Waiting(wait) = self.phase
-            && core.waits().is_current(wait)
-        {
-            drop(core.waits().unhook(wait));
+    fn unhook(&mut self, core: &Core) -> StoredWaker {
+        match std::mem::replace(&mut self.phase, Phase::Begun) {
+            Phase::Waiting(wait) if core.waits().is_current(wait) => core.waits().unhook(wait),
+            _ => StoredWaker::NONE,
         }
-        self.phase = Phase::Begun;
     }
 }
 
@@ -84,7 +82,7 @@ impl<S: Source> Future for Receive<'_, S> {
             }
             loop {
                 if let Some(ready) = receiving.take_ready(core) {
-                    this.unhook(core);
+                    let _last = this.unhook(core);
                     this.end();
                     return Poll::Ready(ready);
                 }
@@ -98,14 +96,14 @@ impl<S: Source> Future for Receive<'_, S> {
                         wait
                     }
                 };
-                core.waits().set_waker(wait, cx.waker());
                 this.phase = Phase::Waiting(wait);
+                core.waits().set_waker(wait, cx.waker());
                 let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
                 if !cancelled {
                     return Poll::Pending;
                 }
                 // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
-                this.unhook(core);
+                let _last = this.unhook(core);
                 if let Err(cancelled) = core.check_cancelled() {
                     this.end();
                     return Poll::Ready(Err(cancelled.into()));
@@ -119,7 +117,7 @@ impl<S: Source> Drop for Receive<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if matches!(self.phase, Phase::Begun | Phase::Waiting(_)) {
-            Core::try_with(|core| self.unhook(core));
+            let _last = Core::try_with(|core| self.unhook(core));
             self.receiving.busy.set(false);
         }
     }

@@ -99,7 +99,8 @@ impl Builder {
         self
     }
 
-    /// The size of a receive buffer in bytes, and so the most that one `receive` gives. 16 KiB by default.
+    /// The size of a receive buffer in bytes, and so the most that one `receive` gives: from 1 to 2,147,479,552 (2 GiB
+    /// less 4 KiB). 16 KiB by default. Runs with other sizes, or for which there is not enough memory, fail to begin.
     #[must_use]
     pub fn receive_buffer_size(mut self, bytes: usize) -> Self {
         self.options.receive_buffer_size = bytes;
@@ -230,11 +231,13 @@ impl Builder {
             drive_main(&core, self.interrupt, main)
         }))
         .unwrap_or_else(|payload| Ok(Err(payload)));
-        let torn_down = catch_unwind(AssertUnwindSafe(|| core.variables().clear()));
+        core.release_what_is_kept();
         teardown(&core, self.teardown_limit);
         let value = ended?.unwrap_or_else(|payload| resume_unwind(payload));
-        if let Some(payload) = torn_down.err().or_else(|| core.take_panic()) {
-            resume_unwind(payload);
+        if core.panic().is_some() {
+            core.panic().drop_each([value]);
+            core.panic().resume();
+            unreachable!("nothing else panics here");
         }
         Ok((value, look(&core)))
     }
@@ -286,7 +289,7 @@ fn drive_main<T>(
             if let Err(error) = core.turn(None) {
                 break error;
             }
-            if let Some(payload) = core.take_panic() {
+            if let Some(payload) = core.panic().take() {
                 core.tasks().remove(task);
                 return Ok(Err(payload));
             }
@@ -302,13 +305,11 @@ fn poll_main<T>(
     task: TaskKey,
     main: Pin<&mut impl Future<Output = T>>,
 ) -> Option<Ended<T>> {
-    let outer = core.begin_task(task);
     let waker = task.waker();
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _current = core.enter_scope(scope);
+        let _current = (core.begin_task(task), core.enter_scope(scope));
         main.poll(&mut Context::from_waker(&waker))
     }));
-    core.end_task(outer);
     match polled {
         Ok(Poll::Pending) => None,
         Ok(Poll::Ready(value)) => Some(Ok(value)),
@@ -334,7 +335,7 @@ fn teardown(core: &Core, limit: Duration) {
         }
         limit = deadline;
     }
-    drop(core.lease().close());
+    core.panic().drop_each(core.lease().close());
     let in_flight = core.driver().in_flight();
     if in_flight > 0 {
         let leaked = core.orphans().give_up(core.run());

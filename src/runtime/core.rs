@@ -3,8 +3,8 @@
 //! # Contract
 //! `CURRENT` points to the executor of this thread from the beginning of its run to the end of its teardown, while
 //! the executor lies unmoved on the heap. References to it are only lent to closures on this thread, so none
-//! outlives it. Everything in it is for this thread alone and uses cells; what may run code of users (waking foreign
-//! wakers, disposing of results) is called with no borrow open.
+//! outlives it. Everything in it is for this thread alone and uses cells; code of users runs with no borrow open and every
+//! state whole (see `runtime/aftermath.rs`).
 
 mod polling;
 mod scopes;
@@ -13,11 +13,13 @@ mod waking;
 
 use self::scopes::Remotes;
 use super::{
+    aftermath::Aftermath,
     backend::AnyDriver,
     clock::RunClock,
     companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
+    panics::FirstPanic,
     queue::WaitQueue,
     run_id::RunId,
     scope::Scope,
@@ -29,12 +31,10 @@ use super::{
 };
 use anyio_driver::{Capabilities, Completion, Driver};
 use std::{
-    any::Any,
     cell::{Cell, Ref, RefCell, RefMut},
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
-    task::Waker,
     time::Instant,
 };
 
@@ -77,13 +77,12 @@ pub(crate) struct Core {
     budget: Cell<u32>,
     immediate: Cell<u32>,
     streams: Cell<usize>,
-    deferring: Cell<bool>,
-    deferred: RefCell<Vec<Waker>>,
+    aftermath: Aftermath,
     remotes: RefCell<Remotes>,
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
-    panic: Cell<Option<Box<dyn Any + Send>>>,
+    panic: FirstPanic,
     idle: WaitQueue,
 }
 
@@ -115,13 +114,12 @@ impl Core {
             budget: Cell::new(BUDGET),
             immediate: Cell::new(IMMEDIATE),
             streams: Cell::new(0),
-            deferring: Cell::new(false),
-            deferred: RefCell::default(),
+            aftermath: Aftermath::new(),
             remotes: RefCell::default(),
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
-            panic: Cell::new(None),
+            panic: FirstPanic::new(),
             idle: WaitQueue::new(),
         }))
     }
@@ -216,6 +214,10 @@ impl Core {
         &self.watched
     }
 
+    pub(in crate::runtime) fn aftermath(&self) -> &Aftermath {
+        &self.aftermath
+    }
+
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
@@ -260,6 +262,8 @@ impl Drop for Core {
         if self.driver.get_mut().in_flight() > 0 {
             self.orphans.give_up(self.run);
         }
+        // What came too late for the end of the run. Whoever panics here finds nobody to hear of it.
+        FirstPanic::new().drop_each(self.waits.take_wakers());
     }
 }
 

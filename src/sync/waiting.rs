@@ -118,12 +118,16 @@ impl<G: Grant> Future for Waiting<G> {
 
 impl<G: Grant> Drop for Waiting<G> {
     fn drop(&mut self) {
-        let waited = self.waiter.is_waiting();
-        if self.waiter.withdraw(self.grant.queue()) {
-            self.grant.pass_on(self.waiter.answer());
-        } else if waited {
-            self.grant.left();
+        if !self.waiter.is_waiting() {
+            return;
         }
+        Core::change_anywhere(|| {
+            if self.waiter.withdraw(self.grant.queue()) {
+                self.grant.pass_on(self.waiter.answer());
+            } else {
+                self.grant.left();
+            }
+        });
     }
 }
 

@@ -30,7 +30,7 @@ impl Builder {
     /// Makes a file without a name.
     ///
     /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
+    /// A cancellation. [`Error::Io`](crate::Error::Io) if it cannot be made.
     ///
     /// # Cancel safety
     /// A file that was made is given. If the future is dropped, so is the file.

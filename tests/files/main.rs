@@ -1,5 +1,6 @@
 //! Files, folders, paths and temporary files, on both back ends.
 
+mod choices;
 mod fifo;
 mod file;
 mod folder;

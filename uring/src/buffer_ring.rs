@@ -40,16 +40,24 @@ pub(crate) struct BufferRing {
 
 impl BufferRing {
     /// A pool without a ring; nothing can be received into it by the kernel's choice.
-    pub(crate) fn without_ring(size: usize) -> Self {
-        Self { pool: BufferPool::new(size, 0), entries: None, filled: Vec::new() }
+    pub(crate) fn without_ring(pool: BufferPool) -> Self {
+        Self { pool, entries: None, filled: Vec::new() }
     }
 
-    /// A pool whose `count` provided buffers are all in a ring that is registered with `ring`.
+    /// A pool with so many provided buffers as `wanted`, or as fit into a ring.
+    ///
+    /// # Errors
+    /// As for [`BufferPool::try_new`].
+    pub(crate) fn pool_for(size: usize, wanted: u16) -> io::Result<BufferPool> {
+        BufferPool::try_new(size, wanted.min(MOST))
+    }
+
+    /// Puts all provided buffers of a pool into a ring that is registered with `ring`.
     ///
     /// # Errors
     /// What the kernel says to the registration.
-    pub(crate) fn register(ring: &IoUring, size: usize, count: u16) -> io::Result<Self> {
-        let count = count.min(MOST);
+    pub(crate) fn register(ring: &IoUring, pool: BufferPool) -> io::Result<Self> {
+        let count = pool.provided();
         let mut entries = Entries::new(count.next_power_of_two());
         // SAFETY: the memory has room for that many entries, and it is freed only after it was unregistered.
         unsafe {
@@ -60,8 +68,6 @@ impl BufferRing {
                 0,
             )?;
         }
-        let pool = BufferPool::new(size, count);
-
         for number in 0..count {
             entries.push(&pool, number);
         }
@@ -183,11 +189,12 @@ mod tests {
 
     fn two_buffers(ring: &io::Result<IoUring>) -> BufferRing {
         // Without a kernel that knows such rings, one that nobody takes buffers from will do.
-        let registered = ring.as_ref().ok().and_then(|ring| BufferRing::register(ring, 64, 2).ok());
+        let pool = || BufferPool::try_new(64, 2).unwrap();
+        let registered = ring.as_ref().ok().and_then(|ring| BufferRing::register(ring, pool()).ok());
         registered.unwrap_or_else(|| {
             let mut entries = Entries::new(2);
             entries.tail = 2;
-            BufferRing { pool: BufferPool::new(64, 2), entries: Some(entries), filled: vec![0; 2] }
+            BufferRing { pool: pool(), entries: Some(entries), filled: vec![0; 2] }
         })
     }
 

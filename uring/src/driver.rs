@@ -76,13 +76,20 @@ impl UringDriver {
         let unpark = EventUnpark::new(setup.io.as_raw_fd(), process)
             .map_err(|error| SetupError::from_resource("making an eventfd", error))?;
         let size = options.buffer_size;
+        let no_buffers = |error| SetupError::from_resource("making receive buffers", error);
         let buffers = match options.buffers {
             0 => None,
             // A kernel that does not know buffer rings refuses, and all else works.
-            count => BufferRing::register(&setup.io, size, count).ok(),
+            count => {
+                let pool = BufferRing::pool_for(size, count).map_err(no_buffers)?;
+                BufferRing::register(&setup.io, pool).ok()
+            }
         };
         let support = Support::new(&setup, buffers.is_some());
-        let buffers = buffers.unwrap_or_else(|| BufferRing::without_ring(size));
+        let buffers = match buffers {
+            Some(buffers) => buffers,
+            None => BufferRing::without_ring(BufferRing::pool_for(size, 0).map_err(no_buffers)?),
+        };
         let registration = Registration::new(&setup.io);
         let report = Report::new(&setup, &support, registration.is_some(), buffers.pool());
         let ring = Ring::new(setup.io, registration, process);

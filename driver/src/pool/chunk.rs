@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn bytes_are_appended_advanced_over_and_truncated() {
-        let mut chunk = BufferPool::new(8, 0).take();
+        let mut chunk = BufferPool::new(8).take();
         assert_eq!(chunk.extend_from_slice(b"0123456789"), Err(&b"89"[..]));
         chunk.advance(2);
         chunk.truncate(3);
@@ -170,6 +170,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "cannot advance 1 bytes in a chunk of 0")]
     fn advancing_beyond_the_end_is_refused() {
-        BufferPool::new(8, 0).take().advance(1);
+        BufferPool::new(8).take().advance(1);
     }
 }

@@ -39,6 +39,14 @@ impl Path {
         fs::set_permissions(self, Permissions::from_mode(mode)).await
     }
 
+    /// Sets the permissions, as mode bits, of the path itself, and not of what a link leads to.
+    ///
+    /// # Errors
+    /// As for [`fs::set_permissions_nofollow`].
+    pub async fn lchmod(&self, mode: u32) -> Result<()> {
+        fs::set_permissions_nofollow(self, Permissions::from_mode(mode)).await
+    }
+
     /// Sets owner and group, as numbers; `None` leaves one as it is. Links are followed.
     ///
     /// # Errors

@@ -161,5 +161,9 @@ mod tests {
             assert_eq!(Deadline::at(late), deadline);
             assert_eq!((deadline.when(), deadline.is_moment()), (When::At(late), true));
         }
+        if let Some(early) = base().checked_sub(span) {
+            let deadline = Deadline::at(early);
+            assert_eq!((deadline.when(), deadline.is_moment()), (When::At(early), true));
+        }
     }
 }

@@ -37,9 +37,10 @@ impl Waits {
         self.slot(key).marks.contains(Marks::CANCEL_ASKED)
     }
 
-    /// Remembers that the driver is being asked to cancel. Tells whether that is new.
+    /// Remembers that the driver is being asked to cancel. Tells whether that is new, and there is something to cancel.
     pub(crate) fn ask_cancel(&self, key: WaitKey) -> bool {
-        self.slot(key).marks.add(Marks::CANCEL_ASKED)
+        let slot = self.slot(key);
+        slot.state != WaitState::Done && slot.marks.add(Marks::CANCEL_ASKED)
     }
 
     /// Asks for every operation to be cancelled that the driver has not answered and was not asked to cancel.
@@ -69,7 +70,8 @@ impl Waits {
         }
     }
 
-    /// Makes an operation that a stream keeps waitable again after its waiter was cancelled.
+    /// Makes an operation that a stream keeps waitable again after its waiter was cancelled. Gives the waker that it held,
+    /// to be dropped when everything else is done.
     pub(crate) fn unhook(&self, key: WaitKey) -> StoredWaker {
         self.unlink(key);
         let slot = self.slot(key);
@@ -90,6 +92,7 @@ impl Waits {
     #[inline]
     pub(crate) fn take_outcome(&self, key: WaitKey) -> Option<Outcome> {
         let outcome = self.outcome(key)?;
+        // Whoever waited was woken by it.
         drop(self.free_slot(key.index()));
         Some(outcome)
     }
@@ -136,14 +139,15 @@ impl Waits {
         self.is_current(key).then_some(key)
     }
 
-    /// Turns an operation into an orphan, to be disposed of by the disposer of this index.
-    pub(crate) fn orphan(&self, key: WaitKey, disposer: u32) {
+    /// Turns an operation into an orphan, to be disposed of by the disposer of this index. Gives the waker that it held, to
+    /// be dropped when everything else is done.
+    pub(crate) fn orphan(&self, key: WaitKey, disposer: u32) -> StoredWaker {
         self.unlink(key);
         let slot = self.slot(key);
         slot.kind = WaitKind::Orphan;
         slot.state = WaitState::Waiting;
         slot.outcome.result = disposer as i32;
-        drop(slot.waker.take());
+        slot.waker.take()
     }
 
     /// What disposes of this operation's results, if it is an orphan.

@@ -156,7 +156,8 @@ impl Links for Vec<Slot> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Packed {
     pub(super) result: i32,
-    /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is.
+    /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is; or the queue in
+    /// which a hook stands.
     extra: u32,
 }
 
@@ -166,6 +167,17 @@ impl Packed {
         let Completion { result, buffer, flags, .. } = *completion;
         debug_assert!(buffer.0 < 1 << 24, "buffers have numbers below 2²⁴");
         Self { result, extra: buffer.0 << 8 | u32::from(flags.bits()) }
+    }
+
+    /// The number of the queue in which a hook stands.
+    #[inline]
+    pub(super) fn queue(self) -> u32 {
+        self.extra
+    }
+
+    #[inline]
+    pub(super) fn set_queue(&mut self, queue: u32) {
+        self.extra = queue;
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! A stream out of something to read from.
 
+use super::plausible;
 use crate::{
     error::{Error, Result},
     lowlevel::take_chunk,
@@ -42,7 +43,8 @@ impl<R: AsyncRead + Unpin> ReadStream<R> {
         self.memory.resize(size, 0);
         let memory = &mut self.memory[..max_bytes.min(size)];
         let read = foreign(poll_fn(|cx| Pin::new(&mut self.reader).poll_read(cx, memory))).await?;
-        read.map_err(|error| Error::of_stream(error, "read"))
+        let count = read.and_then(|count| plausible(count, memory.len(), "read"));
+        count.map_err(|error| Error::of_stream(error, "read"))
     }
 }
 
@@ -69,9 +71,11 @@ impl<R: AsyncRead + Unpin> ByteReceiveStream for ReadStream<R> {
         }
         let result = self.read(room).await;
         if let Ok(count) = result {
-            // SAFETY: no more was read than there is room for, and nobody else uses the memory of the buffer.
+            let bytes = &self.memory[..count];
+            assert!(count <= room, "no more is read than there is room for");
+            // SAFETY: there is room for so many bytes, and nobody else uses the memory of the buffer.
             unsafe {
-                buffer.pointer_mut().copy_from_nonoverlapping(self.memory.as_ptr(), count);
+                buffer.pointer_mut().copy_from_nonoverlapping(bytes.as_ptr(), count);
                 buffer.set_filled(count);
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    streams::{ByteSendStream, byte, repeated::Repeated, shared::Shared},
+    streams::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared},
 };
 use anyio_driver::IoBuf;
 use futures_io::AsyncWrite;
@@ -165,6 +165,15 @@ impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
         let ended = ready!(open.poll_sent(cx));
         self.open = None;
         Poll::Ready(ended.map_err(io::Error::from))
+    }
+}
+
+/// Those of the stream. They are not known while a send is in flight, which a flush waits for, and when this is closed.
+impl<W: Attributes> Attributes for ByteWriter<W> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        if let Some(open) = &self.open {
+            open.stream.provide(request);
+        }
     }
 }
 

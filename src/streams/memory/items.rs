@@ -1,7 +1,12 @@
 //! Receiving as a `futures_core::Stream`.
 
 use super::receive::{ReceiveStream, Receiving};
-use crate::{error::Result, runtime::Core, sync::waiting::Waiting};
+use crate::{
+    error::Result,
+    runtime::Core,
+    streams::{AttributeRequest, Attributes},
+    sync::waiting::Waiting,
+};
 use futures_core::Stream;
 use std::{
     fmt,
@@ -43,6 +48,12 @@ impl<T> Stream for Items<T> {
             Ok(received) => received.transpose(),
             Err(cancelled) => Some(Err(cancelled.into())),
         })
+    }
+}
+
+impl<T> Attributes for Items<T> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.get_ref().provide(request);
     }
 }
 

@@ -55,7 +55,7 @@ async fn a_race_awaits_the_losers() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(clock = "virtual")]
 async fn values_come_as_they_are_completed() -> Result<()> {
     let naps = [2u64, 1, 3].map(|n| async move {
         sleep(Duration::from_millis(n * 2)).await?;
