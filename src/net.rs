@@ -30,5 +30,5 @@ pub use inherited::{InheritedListener, InheritedSocket, listeners_from_environme
 use listening::may_listen;
 pub(crate) use resolver::MakeResolver;
 pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
-pub use tcp::{TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
+pub use tcp::{TcpConnectOptions, TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};

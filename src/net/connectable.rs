@@ -1,6 +1,6 @@
 //! Addresses to connect to.
 
-use super::{TcpStream, ToSocketAddrs, UnixStream};
+use super::{TcpConnectOptions, TcpStream, ToSocketAddrs, UnixStream};
 use crate::{error::Result, streams::Connectable};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -9,17 +9,27 @@ use std::{
 
 /// A TCP address, or a name for some, to [connect](Connectable) to. A name is looked up anew each time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TcpConnectable<A>(A);
+pub struct TcpConnectable<A> {
+    address: A,
+    options: TcpConnectOptions,
+}
 
 impl<A: ToSocketAddrs> TcpConnectable<A> {
     /// To connect to this address, as [`TcpStream::connect`] does.
     pub fn new(address: A) -> Self {
-        Self(address)
+        Self { address, options: TcpConnectOptions::new() }
+    }
+
+    /// To connect in this way.
+    #[must_use]
+    pub fn options(mut self, options: TcpConnectOptions) -> Self {
+        self.options = options;
+        self
     }
 
     /// The address.
     pub fn address(&self) -> &A {
-        &self.0
+        &self.address
     }
 }
 
@@ -27,7 +37,7 @@ impl<A: ToSocketAddrs> Connectable for TcpConnectable<A> {
     type Stream = TcpStream;
 
     async fn connect(&self) -> Result<TcpStream> {
-        TcpStream::connect(&self.0).await
+        self.options.connect(&self.address).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sockets and listeners, and readers that are slow.
 
+mod connecting;
 mod fairness;
 mod inherited;
 mod listeners;
