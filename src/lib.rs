@@ -2,6 +2,7 @@
 
 #![warn(missing_debug_implementations)]
 
+mod ancillary;
 pub mod cross;
 pub mod doctor;
 mod error;
@@ -11,6 +12,7 @@ pub mod functools;
 mod group;
 pub mod itertools;
 pub mod lowlevel;
+mod message;
 pub mod net;
 mod path;
 mod pipe;

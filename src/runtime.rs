@@ -51,3 +51,6 @@ pub(crate) const NO_WAIT: u32 = wheel::NONE;
 
 /// So many results of one operation may wait for their stream before the operation is stopped.
 pub(crate) const MAX_QUEUED_RESULTS: usize = 8;
+
+/// The same of messages, which come in bursts of many small ones.
+pub(crate) const MAX_QUEUED_MESSAGES: usize = 128;

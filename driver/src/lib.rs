@@ -22,6 +22,7 @@
 mod buffer;
 mod completion;
 mod interruption;
+mod message;
 mod operation;
 mod pool;
 #[cfg(target_arch = "x86_64")]
@@ -41,6 +42,7 @@ pub mod workers;
 pub use buffer::{Held, IoBuf, IoBufMut, Slice};
 pub use completion::{BufferId, Completion, CompletionFlags};
 pub use interruption::is_interruption;
+pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;

@@ -148,6 +148,7 @@ impl Work {
                 | Op::SendMessage { .. }
                 | Op::Accept { .. }
                 | Op::Connect { .. }
+                | Op::ReceiveMessages { .. }
                 | Op::Poll { .. } => -libc::EOPNOTSUPP,
             }
         }

@@ -35,6 +35,10 @@ impl Socket {
         SockRef::from(&self.descriptor)
     }
 
+    pub(super) fn receiving(&self) -> &Receiving<FromSocket> {
+        &self.receiving
+    }
+
     pub(super) fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }

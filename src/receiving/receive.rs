@@ -1,12 +1,11 @@
-//! Waiting for bytes.
+//! Waiting for what a kept operation brings.
 
-use super::{RECEIVING, Receiving, Source};
 use crate::{
     error::{Error, Result},
     runtime::{Core, StoredWaker, WaitKey, WaitState},
 };
-use anyio_driver::Chunk;
 use std::{
+    cell::Cell,
     future::Future,
     marker::PhantomData,
     pin::Pin,
@@ -23,22 +22,43 @@ enum Phase {
     Over,
 }
 
-/// Receives some bytes. Only takes its waiter off when it is dropped.
-pub(crate) struct Receive<'a, S: Source> {
-    receiving: &'a Receiving<S>,
+/// What keeps a receive in flight for whoever waits for it.
+pub(crate) trait Keeper {
+    /// What it brings.
+    type Item;
+
+    /// What it does, for whoever wants it to do the same at the same time.
+    const DOING: &'static str;
+
+    /// Whether a task is receiving.
+    fn busy(&self) -> &Cell<bool>;
+
+    /// What has come and was not given out yet.
+    fn take_ready(&self, core: &Core) -> Option<Result<Self::Item>>;
+
+    /// The operation in flight.
+    fn in_flight(&self) -> Option<WaitKey>;
+
+    /// Begins one. Tells whether it has its answer already.
+    fn begin(&self, core: &Core) -> (WaitKey, bool);
+}
+
+/// Receives. Only takes its waiter off when it is dropped.
+pub(crate) struct Receive<'a, K: Keeper> {
+    receiving: &'a K,
     phase: Phase,
     _thread: PhantomData<*const ()>,
 }
 
-impl<'a, S: Source> Receive<'a, S> {
+impl<'a, K: Keeper> Receive<'a, K> {
     #[inline]
-    pub(super) fn new(receiving: &'a Receiving<S>) -> Self {
+    pub(crate) fn new(receiving: &'a K) -> Self {
         Self { receiving, phase: Phase::New, _thread: PhantomData }
     }
 
     /// The future is over, and another may receive.
     fn end(&mut self) {
-        self.receiving.busy.set(false);
+        self.receiving.busy().set(false);
         self.phase = Phase::Over;
     }
 
@@ -51,8 +71,8 @@ impl<'a, S: Source> Receive<'a, S> {
     }
 }
 
-impl<S: Source> Future for Receive<'_, S> {
-    type Output = Result<Option<Chunk>>;
+impl<K: Keeper> Future for Receive<'_, K> {
+    type Output = Result<K::Item>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -61,8 +81,8 @@ impl<S: Source> Future for Receive<'_, S> {
             let receiving = this.receiving;
             match this.phase {
                 Phase::New => {
-                    if receiving.busy.replace(true) {
-                        return Poll::Ready(Err(Error::BusyResource(RECEIVING)));
+                    if receiving.busy().replace(true) {
+                        return Poll::Ready(Err(Error::BusyResource(K::DOING)));
                     }
                     this.phase = Phase::Begun;
                 }
@@ -86,8 +106,8 @@ impl<S: Source> Future for Receive<'_, S> {
                     this.end();
                     return Poll::Ready(ready);
                 }
-                let wait = match receiving.operation.get() {
-                    Some((wait, _)) => wait,
+                let wait = match receiving.in_flight() {
+                    Some(wait) => wait,
                     None => {
                         let (wait, answered) = receiving.begin(core);
                         if answered && core.poll_immediate(cx).is_ready() {
@@ -113,12 +133,12 @@ impl<S: Source> Future for Receive<'_, S> {
     }
 }
 
-impl<S: Source> Drop for Receive<'_, S> {
+impl<K: Keeper> Drop for Receive<'_, K> {
     #[inline]
     fn drop(&mut self) {
         if matches!(self.phase, Phase::Begun | Phase::Waiting(_)) {
             let _last = Core::try_with(|core| self.unhook(core));
-            self.receiving.busy.set(false);
+            self.receiving.busy().set(false);
         }
     }
 }

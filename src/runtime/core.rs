@@ -29,7 +29,8 @@ use super::{
     waker::TaskKey,
     watched::Watched,
 };
-use anyio_driver::{Capabilities, Completion, Driver};
+use crate::message::{ReceivedMessage, WITH_RIGHTS};
+use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver};
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
     io,
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
+    buffer_shortages: Cell<u64>,
     panic: FirstPanic,
     idle: WaitQueue,
 }
@@ -119,6 +121,7 @@ impl Core {
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
+            buffer_shortages: Cell::new(0),
             panic: FirstPanic::new(),
             idle: WaitQueue::new(),
         }))
@@ -248,6 +251,16 @@ impl Core {
         &self.idle
     }
 
+    /// Notes that a receive has ended because the driver had no buffer to choose.
+    pub(crate) fn note_buffer_shortage(&self) {
+        self.buffer_shortages.set(self.buffer_shortages.get() + 1);
+    }
+
+    /// How often a receive has ended because the driver had no buffer to choose.
+    pub(crate) fn buffer_shortages(&self) -> u64 {
+        self.buffer_shortages.get()
+    }
+
     /// How many completions came for nobody.
     pub(crate) fn stale_completions(&self) -> u64 {
         self.stale.get()
@@ -259,6 +272,13 @@ impl Drop for Core {
         self.waits.detach_everything();
         // SAFETY: the kernel has made these descriptors for listeners that can no longer take them.
         self.waits.take_accepted(|number| drop(unsafe { OwnedFd::from_raw_fd(number as RawFd) }));
+        let driver = self.driver.get_mut();
+        self.waits.take_rights(|outcome| {
+            if outcome.buffer.is_message() && outcome.flags.contains(CompletionFlags::BUFFER) {
+                let chunk = driver.take_buffer(outcome.buffer, outcome.result as usize);
+                drop(ReceivedMessage::new(chunk, WITH_RIGHTS, true));
+            }
+        });
         if self.driver.get_mut().in_flight() > 0 {
             self.orphans.give_up(self.run);
         }

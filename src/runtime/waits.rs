@@ -136,7 +136,7 @@ impl Waits {
     pub(crate) fn remove(&self, key: WaitKey) -> StoredWaker {
         let slot = self.slot(key);
         debug_assert!(
-            slot.kind != WaitKind::Kept || slot.link.tick == 0,
+            !matches!(slot.kind, WaitKind::Kept | WaitKind::KeptMessages) || slot.link.tick == 0,
             "results of an operation were lost"
         );
         if matches!(slot.kind, WaitKind::Timer | WaitKind::Deadline) && slot.state == WaitState::Waiting {

@@ -5,6 +5,7 @@ mod fairness;
 mod inherited;
 mod listeners;
 mod names;
+mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod serving;
@@ -12,4 +13,6 @@ mod slow_readers;
 mod tcp;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
+mod udp;
 mod unix;
+mod unix_datagram;

@@ -116,7 +116,7 @@ fn an_interrupted_operation_counts_as_cancelled_only_if_that_was_asked_for() {
     {
         let mut driver = UringDriver::new(&Options::default()).unwrap();
         let token = Token::new(0, 0);
-        driver.tracker.operations.start(token, 0, false);
+        driver.tracker.operations.start(token, 0, 0);
         if asked {
             driver.tracker.operations.cancel(token, 1);
         }

@@ -2,7 +2,7 @@
 
 use super::{BUDGET, Core, MainReady};
 use crate::runtime::{
-    MAX_QUEUED_RESULTS, WaitKey,
+    WaitKey,
     inbox::Message,
     panics::FirstPanic,
     waits::{Delivery, Expired},
@@ -183,8 +183,8 @@ impl Core {
         if let Some(disposer) = self.waits.disposer(wait) {
             return self.orphans.dispose_one_of_many(self, disposer, completion);
         }
-        let (count, waker) = self.waits.push_result(wait, completion);
-        if count >= MAX_QUEUED_RESULTS && self.waits.ask_cancel(wait) {
+        let (is_full, waker) = self.waits.push_result(wait, completion);
+        if is_full && self.waits.ask_cancel(wait) {
             self.cancel_operation(completion.token);
         }
         self.wake_stored(waker);

@@ -5,7 +5,7 @@ use super::{
     slot::{Marks, Packed},
 };
 use crate::runtime::{
-    WaitReason,
+    MAX_QUEUED_MESSAGES, MAX_QUEUED_RESULTS, WaitReason,
     waker::{StoredWaker, TaskKey},
     wheel::NONE,
 };
@@ -49,7 +49,11 @@ impl Waits {
             let waiting = slot.state != WaitState::Done;
             let operation = matches!(
                 slot.kind,
-                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Orphan
+                WaitKind::Operation
+                    | WaitKind::Kept
+                    | WaitKind::KeptMessages
+                    | WaitKind::KeptAccept
+                    | WaitKind::Orphan
             );
             if operation && waiting && slot.marks.add(Marks::CANCEL_ASKED) {
                 cancel(Token::new(index as u32, slot.generation));
@@ -66,6 +70,33 @@ impl Waits {
                     u32::try_from(std::mem::replace(&mut slot.outcome.result, -libc::ECANCELED))
             {
                 give(descriptor);
+            }
+        }
+    }
+
+    /// Notes that the messages which an operation brings may carry descriptors.
+    pub(crate) fn set_rights(&self, key: WaitKey) {
+        self.slot(key).marks.insert(Marks::RIGHTS);
+    }
+
+    /// Gives the messages that may carry descriptors and were not taken by their sockets, once.
+    pub(crate) fn take_rights(&self, mut give: impl FnMut(Outcome)) {
+        for index in 0..self.slots().len() as u32 {
+            let slot = &mut self.slots()[index as usize];
+            if slot.kind != WaitKind::KeptMessages || !slot.marks.contains(Marks::RIGHTS) {
+                continue;
+            }
+            slot.marks.remove(Marks::RIGHTS);
+            let key = WaitKey::new(Token::new(index, slot.generation), self.run);
+            loop {
+                match self.take_next(key) {
+                    Next::Nothing => break,
+                    Next::Result(outcome) => give(outcome),
+                    Next::Last(outcome) => {
+                        give(outcome);
+                        break;
+                    }
+                }
             }
         }
     }
@@ -109,7 +140,7 @@ impl Waits {
             return Delivery::Stale;
         };
         match slot.kind {
-            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept => {
+            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept => {
                 slot.state = WaitState::Done;
                 slot.outcome = Packed::new(completion);
                 Delivery::Wake(slot.waker.take())
@@ -159,8 +190,9 @@ impl Waits {
     // ---- results that wait for their stream: in the operation's link `next` is the first of them, `previous` the
     // last, and the tick their number ----
 
-    /// Appends a result of a kept operation that goes on. Tells how many are there now, and who is to be woken.
-    pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (usize, StoredWaker) {
+    /// Appends a result of a kept operation that goes on. Tells whether there are as many now as there may be, and who is
+    /// to be woken.
+    pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (bool, StoredWaker) {
         let result = self.insert(WaitKind::Queued, WaitReason::Receive);
         self.slot(result).outcome = Packed::new(completion);
         let link = &mut self.slot(key).link;
@@ -171,7 +203,12 @@ impl Waits {
             Some(last) => last.link.next = result.index(),
             None => self.slot(key).link.next = result.index(),
         }
-        (count, self.slot(key).waker.take())
+        let slot = self.slot(key);
+        let most = match slot.kind {
+            WaitKind::KeptMessages => MAX_QUEUED_MESSAGES,
+            _ => MAX_QUEUED_RESULTS,
+        };
+        (count >= most, slot.waker.take())
     }
 
     /// Takes what a kept operation has brought: results first, then the last, with which it ends.
@@ -184,6 +221,16 @@ impl Waits {
             Some(outcome) => Next::Last(outcome),
             None => Next::Nothing,
         }
+    }
+
+    /// Whether a kept operation has brought results that were not taken, beside the last.
+    pub(crate) fn has_queued(&self, key: WaitKey) -> bool {
+        self.slot(key).link.next != NONE
+    }
+
+    /// Whether a kept operation has brought something that was not taken.
+    pub(crate) fn has_next(&self, key: WaitKey) -> bool {
+        self.has_queued(key) || self.outcome(key).is_some()
     }
 
     fn take_queued(&self, key: WaitKey) -> Outcome {

@@ -53,6 +53,9 @@ pub(crate) enum WaitKind {
     Operation,
     /// An operation that belongs to a stream or listener: the waiter is woken, the operation goes on.
     Kept,
+    /// The same, and it brings messages, each of which may be many times as fast as those of streams, and may carry
+    /// descriptors.
+    KeptMessages,
     /// The same, and its success brings a descriptor.
     KeptAccept,
     /// Something that is not the driver's: the waiter is woken.
@@ -86,6 +89,8 @@ bitflags::bitflags! {
         const CANCEL_ASKED = 1;
         /// The hook stands in a queue.
         const QUEUED = 2;
+        /// The messages that it brings may carry descriptors.
+        const RIGHTS = 4;
     }
 }
 
