@@ -178,6 +178,8 @@ where
 
 impl<F, T, E> Drop for Drive<'_, F, T, E> {
     fn drop(&mut self) {
+        // The body is dropped next, maybe after the run; no child can start from there.
+        self.group.closed.set(true);
         if let Some(task) = self.task.take() {
             remove_task(self.group, task);
         }

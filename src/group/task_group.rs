@@ -13,7 +13,12 @@ use crate::{
     runtime::{Core, Scope},
 };
 use std::{
-    cell::RefCell, error::Error as StdError, fmt, future::Future, marker::PhantomData, panic::Location,
+    cell::RefCell,
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    panic::{Location, resume_unwind},
     pin::pin,
 };
 
@@ -109,10 +114,10 @@ where
     let concluded = conclude(&group.core, &group.errors, result);
     let panics = &group.core.panic;
     panics.catch(|| group.core.scope.leave_anywhere());
-    if panics.is_some() {
-        panics.drop_each([concluded]);
-        panics.resume();
-        unreachable!("a panic goes on");
+    if let Some(payload) = panics.take() {
+        panics.catch(|| drop(concluded));
+        // Also where another is on its way: this is no destructor, and whoever polls within one can catch it.
+        resume_unwind(payload);
     }
     concluded
 }
