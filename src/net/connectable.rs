@@ -77,13 +77,13 @@ pub trait AsConnectable {
     type Connectable: Connectable;
 
     /// What it stands for.
-    fn as_connectable(self) -> Self::Connectable;
+    fn into_connectable(self) -> Self::Connectable;
 }
 
 impl<C: Connectable> AsConnectable for C {
     type Connectable = C;
 
-    fn as_connectable(self) -> C {
+    fn into_connectable(self) -> C {
         self
     }
 }
@@ -94,7 +94,7 @@ macro_rules! short_forms {
         impl AsConnectable for $type {
             type Connectable = $connectable;
 
-            fn as_connectable(self) -> $connectable {
+            fn into_connectable(self) -> $connectable {
                 $make(self)
             }
         }
@@ -126,5 +126,5 @@ short_forms! {
 /// # Ok(()) }).unwrap();
 /// ```
 pub fn as_connectable<A: AsConnectable>(remote: A) -> A::Connectable {
-    remote.as_connectable()
+    remote.into_connectable()
 }
