@@ -1,9 +1,9 @@
 //! Polling a group: its body, and those of its children that are ready.
 
 use super::{
-    child::{self, ChildHeader},
-    core::GroupCore,
-    task_group::Errors,
+    child,
+    core::{ChildHeader, GroupCore},
+    errors::Errors,
 };
 use crate::runtime::{Core, FirstPanic, TaskKey};
 use std::{
