@@ -24,6 +24,7 @@ mod udp;
 mod unix;
 mod unix_address;
 mod unix_datagram;
+mod unix_path;
 
 pub use addresses::ToSocketAddrs;
 pub use connectable::{AsConnectable, TcpConnectable, UnixConnectable, as_connectable};

@@ -299,3 +299,36 @@ async fn closing_after_a_cancelled_receive_and_a_cancelled_send_works() -> Resul
     assert!(received > 0);
     Ok(())
 }
+
+#[anyio::test]
+async fn a_path_that_the_system_would_understand_otherwise_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let _listener = UnixListener::bind(folder.path().join("c")).await?;
+    for path in ["", "a\0b", "c\0d"] {
+        let path = if path.is_empty() { PathBuf::new() } else { folder.path().join(path) };
+        let invalid = |error: Error| error.kind() == io::ErrorKind::InvalidInput;
+        assert!(UnixListener::bind(&path).await.is_err_and(invalid), "{path:?}");
+        assert!(UnixListenerOptions::new().mode(0o600).bind(&path).await.is_err_and(invalid), "{path:?}");
+        assert!(UnixStream::connect(&path).await.is_err_and(invalid), "{path:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path())?.count(), 1);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_listener_that_cannot_be_made_leaves_the_one_before_alone() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let living = UnixListener::bind(&path).await?;
+    let refused = UnixListenerOptions::new().keep_living(true).bind(&path).await;
+    assert!(refused.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse));
+    // Who has asked whether it lives.
+    assert_eq!(living.accept().await?.receive().await?, None);
+    let client = UnixStream::connect(&path).await?;
+    living.accept().await?.send("first").await?;
+    assert_eq!(client.receive().await?.unwrap(), "first");
+    living.close().await?;
+    UnixListenerOptions::new().keep_living(true).bind(&path).await?.close().await?;
+    assert_eq!(fs::read_dir(folder.path())?.count(), 1, "nothing else is left");
+    Ok(())
+}

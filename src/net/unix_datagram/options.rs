@@ -3,12 +3,12 @@
 use super::{ConnectedUnixDatagram, UnixDatagram};
 use crate::{
     error::{Error, Result},
+    net::unix_path::{self, FileOptions},
     runtime::Descriptor,
 };
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -97,7 +97,7 @@ impl UnixDatagramOptions {
         let (options, shown) = (self.clone(), path.clone());
         let socket = crate::to_thread::run_sync(move || {
             let socket = options.socket(options.local_path.as_deref())?;
-            socket.connect(&SockAddr::unix(&path)?)?;
+            socket.connect(&unix_path::address(&path)?)?;
             Ok(socket)
         });
         let socket = socket
@@ -115,14 +115,12 @@ impl UnixDatagramOptions {
             socket.set_send_buffer_size(bytes)?;
         }
         let Some(path) = path else { return Ok(socket) };
-        let has_file = path.as_os_str().as_encoded_bytes().first().is_some_and(|&byte| byte != 0);
-        if has_file && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
-            fs::remove_file(path)?;
+        if path.as_os_str().is_empty() {
+            // The system is to choose a name.
+            socket.bind(&SockAddr::unix(path)?)?;
+            return Ok(socket);
         }
-        socket.bind(&SockAddr::unix(path)?)?;
-        if let Some(mode) = self.mode.filter(|_| has_file) {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        }
+        unix_path::bind(&socket, path, FileOptions { mode: self.mode, keep_living: false })?;
         Ok(socket)
     }
 }
