@@ -23,8 +23,8 @@ mod tcp;
 mod udp;
 mod unix;
 mod unix_address;
+mod unix_binding;
 mod unix_datagram;
-mod unix_path;
 
 pub use addresses::ToSocketAddrs;
 pub use connectable::{AsConnectable, TcpConnectable, UnixConnectable, as_connectable};

@@ -9,8 +9,8 @@ use super::{
     socket::Socket,
     stream_methods::stream,
     take_over::{Role, take_over},
-    unix_address::path_of,
-    unix_path::{self, FileOptions},
+    unix_address::{of_path, path_of},
+    unix_binding::Binding,
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
@@ -48,7 +48,7 @@ impl UnixStream {
     pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |error| Error::of_operation(error, "connect", path.display());
-        let address = unix_path::address(path).map_err(failed)?;
+        let address = of_path(path).map_err(failed)?;
         let socket = connecting::socket(Domain::UNIX).map_err(failed)?;
         match connecting::connect(socket, address).await {
             Ok(descriptor) => Ok(Self { socket: Socket::new(descriptor) }),
@@ -164,13 +164,13 @@ impl Attributes for UnixStream {
 #[derive(Debug, Clone)]
 pub struct UnixListenerOptions {
     backlog: i32,
-    file: FileOptions,
+    binding: Binding,
 }
 
 impl UnixListenerOptions {
     /// A backlog of 65,536 (the system has a limit of its own), and the permissions that the process's mask gives.
     pub fn new() -> Self {
-        Self { backlog: 65_536, file: FileOptions::default() }
+        Self { backlog: 65_536, binding: Binding::default() }
     }
 
     /// How many connections may wait to be accepted.
@@ -183,24 +183,25 @@ impl UnixListenerOptions {
     /// The permissions of the socket's file, such as `0o600`.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
-        self.file.mode = Some(mode);
+        self.binding.mode = Some(mode);
         self
     }
 
-    /// Whether a socket of the same path that is in use is left alone, and `bind` fails with `AddrInUse`. Who has it open
-    /// is found out by connecting to it: a listener sees a connection that ends at once. False by default.
+    /// Whether a socket that somebody has open keeps its path, which is an error (`AddrInUse`) then. That is found out by
+    /// connecting to it, so who listens there sees a connection that is closed at once. By default it loses its path.
     #[must_use]
-    pub fn keep_living(mut self, on: bool) -> Self {
-        self.file.keep_living = on;
+    pub fn refuse_living(mut self, on: bool) -> Self {
+        self.binding.refuse_living = on;
         self
     }
 
-    /// Makes a listener. A socket of that path is replaced, also one that another listener has (unless
-    /// [`keep_living`](Self::keep_living) says otherwise), but only if this listener can be made; any other kind of file is
-    /// not. The file stays when the listener is closed. On Linux a path that begins with a zero byte is an abstract name.
+    /// Makes a listener. A socket that has that path is replaced, unless something fails: then it keeps its path. Any other
+    /// kind of file is not touched. The file stays when the listener is closed. On Linux a path that begins with a zero byte
+    /// is an abstract name, for which there is no file.
     ///
     /// # Errors
-    /// What the system says. `InvalidInput` if the path is empty, has a zero byte or is too long.
+    /// What the system says. [`Error::Io`] of the kind `InvalidInput` for a path that is empty or too long, or has a zero byte
+    /// in it.
     pub async fn bind(&self, path: impl AsRef<Path>) -> Result<UnixListener> {
         let path = path.as_ref().to_path_buf();
         let options = self.clone();
@@ -211,9 +212,11 @@ impl UnixListenerOptions {
     }
 
     fn bind_to(&self, path: &Path) -> io::Result<socket2::Socket> {
+        if path.as_os_str().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "nobody could connect to an empty path"));
+        }
         let socket = connecting::socket(Domain::UNIX)?;
-        unix_path::bind(&socket, path, self.file)?;
-        socket.listen(self.backlog)?;
+        self.binding.bind(&socket, path, |socket| socket.listen(self.backlog))?;
         Ok(socket)
     }
 }
