@@ -1,14 +1,9 @@
 //! Connecting.
 
-use crate::{
-    error::{ConnectionFailed, Error, ErrorGroup, Failure, Result},
-    group::task_group,
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
-    scope::move_on_after,
-};
+use crate::runtime::{Answer, Descriptor, Operation, Payload, WaitReason};
 use anyio_driver::Op;
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::{cell::RefCell, io, net::SocketAddr};
+use std::io;
 
 struct Connect {
     descriptor: Descriptor,
