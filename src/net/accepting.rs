@@ -35,10 +35,10 @@ impl Accepting {
             Core::with(|core| {
                 let waits = core.waits();
                 loop {
-                    if hook.0.is_none()
-                        && let Err(cancelled) = core.check_cancelled()
-                    {
-                        return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                    if hook.0.is_none() {
+                        if let Err(cancelled) = core.check_cancelled() {
+                            return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                        }
                     }
                     let wait = self.operation.get().unwrap_or_else(|| self.begin(core));
                     if let Some(outcome) = waits.outcome(wait) {
