@@ -2,7 +2,9 @@
 
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
+mod connecting;
 mod fairness;
+mod inherited;
 mod listeners;
 mod names;
 mod passing;
