@@ -126,3 +126,31 @@ impl UnixDatagramOptions {
         Ok(socket)
     }
 }
+
+impl UnixDatagram {
+    /// Makes a socket of this path with the default options.
+    ///
+    /// # Errors
+    /// As for [`UnixDatagramOptions::bind`].
+    pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
+        UnixDatagramOptions::new().bind(path).await
+    }
+
+    /// Makes a socket without a name, which can send and not be answered.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn unbound() -> Result<Self> {
+        UnixDatagramOptions::new().unbound()
+    }
+}
+
+impl ConnectedUnixDatagram {
+    /// Makes a socket for the peer of this path with the default options. It has no name, so the peer cannot answer.
+    ///
+    /// # Errors
+    /// As for [`UnixDatagramOptions::connect`].
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
+        UnixDatagramOptions::new().connect(path).await
+    }
+}

@@ -1,7 +1,7 @@
 //! The sockets.
 
 use super::{
-    UnixDatagramOptions, UnixPacket,
+    UnixPacket,
     packet::{self, LAYOUT, UnixInterpreter},
 };
 use crate::{
@@ -165,22 +165,6 @@ pub struct UnixDatagram(Socket);
 impl UnixDatagram {
     const IS_CONNECTED: bool = false;
 
-    /// Makes a socket of this path with the default options.
-    ///
-    /// # Errors
-    /// As for [`UnixDatagramOptions::bind`].
-    pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
-        UnixDatagramOptions::new().bind(path).await
-    }
-
-    /// Makes a socket without a name, which can send and not be answered.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn unbound() -> Result<Self> {
-        UnixDatagramOptions::new().unbound()
-    }
-
     /// Takes over a socket.
     ///
     /// # Errors
@@ -248,14 +232,6 @@ pub struct ConnectedUnixDatagram(Socket);
 
 impl ConnectedUnixDatagram {
     const IS_CONNECTED: bool = true;
-
-    /// Makes a socket for the peer of this path with the default options. It has no name, so the peer cannot answer.
-    ///
-    /// # Errors
-    /// As for [`UnixDatagramOptions::connect`].
-    pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
-        UnixDatagramOptions::new().connect(path).await
-    }
 
     /// Two sockets that are connected to each other.
     ///
