@@ -185,7 +185,7 @@ impl UnixDatagram {
     /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
     /// have been sent.
     pub async fn send_to(&self, data: impl IoBuf, path: impl AsRef<Path>) -> Result<()> {
-        self.0.send(data, Some(SockAddr::unix(path))).await.0
+        self.0.send(data, Some(unix_address::of_path(path))).await.0
     }
 
     /// Sends a datagram to whoever has sent one.
@@ -213,7 +213,7 @@ impl UnixDatagram {
         descriptors: &[impl AsFd],
         path: impl AsRef<Path>,
     ) -> Result<()> {
-        self.0.send_fds(data, descriptors, Some(SockAddr::unix(path))).await
+        self.0.send_fds(data, descriptors, Some(unix_address::of_path(path))).await
     }
 }
 
