@@ -21,6 +21,13 @@ impl<S> Shared<S> {
         method(&mut *self.0.borrow_mut()).await
     }
 
+    /// Lets a function look at the stream, unless a method of it is under way.
+    pub(super) fn look_at(&self, look: impl FnOnce(&S)) {
+        if let Ok(stream) = self.0.try_borrow() {
+            look(&stream);
+        }
+    }
+
     /// The stream. All other shares have been dropped.
     pub(super) fn into_inner(self) -> S {
         Rc::into_inner(self.0).expect("no operation is left").into_inner()

@@ -7,6 +7,7 @@ mod peers;
 mod serving;
 mod slow_readers;
 mod tcp;
+mod tls;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 mod unix;

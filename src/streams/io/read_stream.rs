@@ -69,11 +69,7 @@ impl<R: AsyncRead + Unpin> ByteReceiveStream for ReadStream<R> {
         }
         let result = self.read(room).await;
         if let Ok(count) = result {
-            // SAFETY: no more was read than there is room for, and nobody else uses the memory of the buffer.
-            unsafe {
-                buffer.pointer_mut().copy_from_nonoverlapping(self.memory.as_ptr(), count);
-                buffer.set_filled(count);
-            }
+            buffer.fill_from(&self.memory[..count]);
         }
         (result, buffer)
     }
