@@ -108,11 +108,15 @@ impl<S: Split> Session<S> {
                 (connection.is_handshaking(), is_server && version == Some(ProtocolVersion::TLSv1_3))
             });
             if !is_handshaking && leaves_tickets {
-                // Nobody waits for the tickets.
-                self.begin_flush().await;
+                // Nobody waits for the tickets, so they go out with what is sent first. A client that only sends, and closes
+                // with tickets unread, would lose what is under way: the system takes that for a connection broken off.
                 return Ok(());
             }
-            self.flush().await?;
+            if !self.has_ciphertext()
+                && let Err(error) = self.flush().await
+            {
+                return Err(self.reason_of(error).await);
+            }
             if !is_handshaking {
                 return Ok(());
             }
@@ -121,6 +125,27 @@ impl<S: Split> Session<S> {
                 return Err(Error::BrokenResource(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
             }
         }
+    }
+
+    fn has_ciphertext(&self) -> bool {
+        let ciphertext = self.incoming.ciphertext.take();
+        let has = ciphertext.as_ref().is_some_and(|chunk| !chunk.is_empty());
+        self.incoming.ciphertext.set(ciphertext);
+        has
+    }
+
+    /// Why a peer has gone, if it has said so before; else the error with which this side found out.
+    async fn reason_of(&self, error: Error) -> Error {
+        if matches!(error, Error::BrokenResource(_)) {
+            loop {
+                match self.advance().await {
+                    Ok(true) => {}
+                    Err(reason @ (Error::Tls(_) | Error::Cancelled(_))) => return reason,
+                    Ok(false) | Err(_) => break,
+                }
+            }
+        }
+        error
     }
 
     /// Receives decrypted bytes and lets a function take them. `None` at the end.
@@ -134,14 +159,13 @@ impl<S: Split> Session<S> {
             if !is_empty(&mut connection) {
                 return Ok(Some(take(&mut connection.reader())));
             }
-            let has_answer = connection.wants_write();
             drop(connection);
             if self.incoming.closed.get() {
                 return Ok(None);
             }
             self.check_failure()?;
-            if (has_answer || std::mem::take(&mut is_first)) && !self.outgoing.busy.get() {
-                self.begin_flush().await;
+            if std::mem::take(&mut is_first) && !self.outgoing.busy.get() {
+                self.go_on_sending().await;
             }
             if !self.advance().await? {
                 return self.judge_end().map(|()| None);
@@ -314,16 +338,16 @@ impl<S: Split> Session<S> {
         }
     }
 
-    /// Begins to send what there is to send; the next call goes on with it. Not while another task is sending.
-    async fn begin_flush(&self) {
+    /// Goes on with what an earlier call has left, without waiting. Not while another task is sending.
+    async fn go_on_sending(&self) {
         poll_fn(|cx| {
-            while !self.outgoing.torn.get() && self.fill_sender() {
-                match self.outgoing.sender.borrow_mut().poll_sent(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Pending | Poll::Ready(Err(Error::Cancelled(_))) => break,
-                    // Who sends next is told; who receives gets what has come before.
-                    Poll::Ready(Err(_)) => self.outgoing.torn.set(true),
-                }
+            let mut sender = self.outgoing.sender.borrow_mut();
+            if !sender.is_idle()
+                && let Poll::Ready(Err(error)) = sender.poll_sent(cx)
+                && !matches!(error, Error::Cancelled(_))
+            {
+                // Who sends next is told; who receives gets what has come before.
+                self.outgoing.torn.set(true);
             }
             Poll::Ready(())
         })

@@ -5,10 +5,10 @@ use super::{
     connection, shake_hands, wrapped,
 };
 use anyio::{
-    Error, Result,
+    Error, Result, move_on_after,
     net::attribute::{LocalPort, RemotePort},
     streams::{
-        Attributes, ByteReceiveStream, ByteSendStream,
+        Attributes, ByteReceiveStream, ByteSendStream, Split,
         tls::{TlsOptions, TlsStream, attribute},
     },
     task_group,
@@ -18,7 +18,10 @@ use rustls::{
     HandshakeKind, KeyLog, ProtocolVersion,
     version::{TLS12, TLS13},
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 #[anyio::test]
 async fn attributes_tell_what_was_agreed_on_and_what_lies_below() -> Result<()> {
@@ -175,49 +178,42 @@ async fn unwrapping_gives_the_stream_back_and_what_came_behind() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(clock = "virtual")]
 async fn what_follows_the_last_word_in_one_piece_is_given_back() -> Result<()> {
-    let ((client, mut to_client), (server, mut to_server)) = (memory_stream_pair(), memory_stream_pair());
+    let ((client, to_client), (server, to_server)) = (memory_stream_pair(), memory_stream_pair());
     let (client_options, server_options) = authority::options();
-    task_group(async |tg| -> Result<()> {
-        let client = tg.start_soon(async { TlsStream::wrap(client, &client_options).await });
-        let server = tg.start_soon(async { TlsStream::wrap(server, &server_options).await });
-        // In between, until the handshake and the last words are through.
-        let (client, server) = {
-            let relaying = relay(&mut to_client, &mut to_server);
-            let shaking = async { Ok::<_, Error>((client.await?, server.await?)) };
-            match futures_util::future::select(Box::pin(relaying), Box::pin(shaking)).await {
-                futures_util::future::Either::Left((never, _)) => return never,
-                futures_util::future::Either::Right((both, _)) => both?,
-            }
-        };
-        server.send_eof().await?;
-        let mut last = to_server.receive().await?.unwrap().to_vec();
-        while let Ok(more) = anyio::move_on_after(std::time::Duration::ZERO, to_server.receive()).await {
-            let Some(Some(more)) = more else { break };
-            last.extend_from_slice(&more);
-        }
-        last.extend_from_slice(b"and in the clear");
-        to_client.send(last).await?;
-        let (_stream, rest) = client.unwrap().await.map_err(|(error, _)| error)?;
-        assert_eq!(rest.unwrap(), "and in the clear");
-        drop(server);
-        Ok(())
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (to_client.split(), to_server.split());
+    let (client, server) = task_group(async |tg| -> Result<_> {
+        let passing = [
+            tg.start_soon(async { pass(&mut from_client, &mut to_server).await }),
+            tg.start_soon(async { pass(&mut from_server, &mut to_client).await }),
+        ];
+        let (client, server) = futures_util::join!(
+            TlsStream::wrap(client, &client_options),
+            TlsStream::wrap(server, &server_options)
+        );
+        passing.iter().for_each(|task| task.cancel());
+        Ok((client?, server?))
     })
-    .await?;
+    .await?
+    .expect("the group was not cancelled");
+    server.send_eof().await?;
+    let mut last = Vec::new();
+    while let Some(piece) = move_on_after(Duration::from_secs(1), from_server.receive()).await?.flatten() {
+        last.extend_from_slice(&piece);
+    }
+    last.extend_from_slice(b"and in the clear");
+    to_client.send(last).await?;
+    let (_stream, rest) = client.unwrap().await.map_err(|(error, _)| error)?;
+    assert_eq!(rest.unwrap(), "and in the clear");
     Ok(())
 }
 
-/// Passes on what comes from both sides, for ever.
-async fn relay<S: ByteReceiveStream + ByteSendStream>(one: &mut S, other: &mut S) -> Result<()> {
-    loop {
-        while let Some(Some(piece)) = anyio::move_on_after(std::time::Duration::ZERO, one.receive()).await? {
-            other.send(piece).await?;
-        }
-        while let Some(Some(piece)) = anyio::move_on_after(std::time::Duration::ZERO, other.receive()).await?
-        {
-            one.send(piece).await?;
-        }
-        anyio::lowlevel::checkpoint().await?;
+/// Passes on what comes, for ever.
+async fn pass(from: &mut impl ByteReceiveStream, to: &mut impl ByteSendStream) -> Result<()> {
+    while let Some(piece) = from.receive().await? {
+        to.send(piece).await?;
     }
+    Ok(())
 }
