@@ -12,13 +12,16 @@ use anyio::{
     task_group,
 };
 use clap::Parser;
+use output::say;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    io::Write,
     process::ExitCode,
     time::{Duration, Instant},
 };
+
+#[path = "shared/output.rs"]
+mod output;
 
 /// Runs commands at the same time and prints their output as it comes, each line with the number of its command.
 #[derive(Debug, Parser)]
@@ -52,7 +55,10 @@ enum Outcome {
 
 #[anyio::main]
 async fn main() -> Result<ExitCode> {
-    let options = Options::parse();
+    output::quietly(run_all(&Options::parse()).await)
+}
+
+async fn run_all(options: &Options) -> Result<ExitCode> {
     let waiting: RefCell<VecDeque<_>> = RefCell::new(options.commands.iter().enumerate().collect());
     let failures = Cell::new(0);
     let ended = task_group(async |tg| -> Result<()> {
@@ -60,7 +66,7 @@ async fn main() -> Result<ExitCode> {
             tg.start_soon(async {
                 loop {
                     let Some((number, line)) = waiting.borrow_mut().pop_front() else { return Ok(()) };
-                    if !run_one(&options, number, line).await? {
+                    if !run_one(options, number, line).await? {
                         failures.set(failures.get() + 1);
                         if options.fail_fast {
                             tg.cancel();
@@ -74,13 +80,13 @@ async fn main() -> Result<ExitCode> {
     })
     .await?;
     let all_ended = ended.is_some() && waiting.borrow().is_empty();
-    println!("{} of {} commands failed", failures.get(), options.commands.len());
+    say!("{} of {} commands failed", failures.get(), options.commands.len())?;
     Ok(if all_ended && failures.get() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs one command; tells whether it succeeded in time.
 async fn run_one(options: &Options, number: usize, line: &str) -> Result<bool> {
-    println!("[{number}] $ {line}");
+    say!("[{number}] $ {line}")?;
     let began = Instant::now();
     let mut command = Command::shell(line);
     command
@@ -95,8 +101,8 @@ async fn run_one(options: &Options, number: usize, line: &str) -> Result<bool> {
     };
     let seconds = began.elapsed().as_secs_f64();
     match outcome {
-        Outcome::Ended(status) => println!("[{number}] {status} after {seconds:.2} s"),
-        Outcome::TimedOut => println!("[{number}] ended after {seconds:.2} s, since its time was over"),
+        Outcome::Ended(status) => say!("[{number}] {status} after {seconds:.2} s")?,
+        Outcome::TimedOut => say!("[{number}] ended after {seconds:.2} s, since its time was over")?,
     }
     Ok(matches!(outcome, Outcome::Ended(status) if status.success()))
 }
@@ -141,7 +147,8 @@ async fn print_lines(mut stream: impl ByteReceiveStream, number: usize, mark: ch
 }
 
 fn print_line(line: &[u8], number: usize, mark: char) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    write!(out, "[{number}]{mark} ")?;
-    Ok(out.write_all(line)?)
+    Ok(output::write(|output| {
+        write!(output, "[{number}]{mark} ")?;
+        output.write_all(line)
+    })?)
 }

@@ -11,6 +11,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     cell::{Cell, RefCell},
+    io::{self, Write as _},
     num::NonZeroUsize,
     path::PathBuf,
 };
@@ -106,7 +107,8 @@ async fn copy_one(from: &Path, to: &Path, kind: fs::FileType) -> anyhow::Result<
     } else if kind.is_file() {
         fs::copy(from, to).await?
     } else {
-        eprintln!("{} is a {kind:?} and is left out", from.display());
+        // Nobody may be reading that.
+        let _ = writeln!(io::stderr(), "{} is a {kind:?} and is left out", from.display());
         return Ok(0);
     };
     let metadata = from.lstat().await?;

@@ -5,7 +5,11 @@
 
 use anyio::{Backend, Builder, Error, Result, fail_after, net::UnixStream};
 use clap::Parser;
-use std::{process::ExitCode, time::Duration};
+use output::say;
+use std::{io, process::ExitCode, time::Duration};
+
+#[path = "shared/output.rs"]
+mod output;
 
 /// Prints what this host offers, which back end anyio would choose and why, and tries it. Fails if the trial does.
 #[derive(Debug, Parser)]
@@ -15,9 +19,12 @@ struct Arguments {
     backend: Option<Backend>,
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    println!("{}", anyio::doctor::examine());
+fn main() -> io::Result<ExitCode> {
+    output::quietly(examine(&Arguments::parse()))
+}
+
+fn examine(arguments: &Arguments) -> io::Result<ExitCode> {
+    say!("{}", anyio::doctor::examine())?;
     let builder = match arguments.backend {
         Some(backend) => Builder::new().backend(backend),
         None => Builder::new(),
@@ -27,18 +34,18 @@ fn main() -> ExitCode {
         Ok(anyio::current_backend())
     });
     match tried {
-        Ok(Ok(Some(backend))) => println!("trial: {backend} works"),
+        Ok(Ok(Some(backend))) => say!("trial: {backend} works")?,
         Ok(Ok(None)) => unreachable!("a run has a back end"),
         Ok(Err(error)) => {
-            println!("trial: failed: {error}");
-            return ExitCode::FAILURE;
+            say!("trial: failed: {error}")?;
+            return Ok(ExitCode::FAILURE);
         }
         Err(error) => {
-            println!("trial: could not begin: {error}");
-            return ExitCode::FAILURE;
+            say!("trial: could not begin: {error}")?;
+            return Ok(ExitCode::FAILURE);
         }
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Sends something through a pair of sockets and sleeps a little.

@@ -9,7 +9,11 @@ use anyio::{
     net::{TcpListenerOptions, TcpStream},
 };
 use clap::Parser;
-use std::num::NonZeroUsize;
+use output::say;
+use std::{num::NonZeroUsize, process::ExitCode};
+
+#[path = "shared/output.rs"]
+mod output;
 
 /// Sends back whatever comes.
 #[derive(Debug, Parser)]
@@ -28,17 +32,20 @@ struct Arguments {
     backend: Option<Backend>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    output::quietly(serve_on_cores(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
+}
+
+fn serve_on_cores(arguments: &Arguments) -> anyhow::Result<()> {
     let builder = arguments.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
-    builder.run_on_cores(arguments.cores.get(), async |core: &Core| serve(core, &arguments).await)?;
+    builder.run_on_cores(arguments.cores.get(), async |core: &Core| serve(core, arguments).await)?;
     Ok(())
 }
 
 async fn serve(core: &Core, arguments: &Arguments) -> anyhow::Result<()> {
     let address = (&*arguments.host, arguments.port);
     let listener = TcpListenerOptions::new().reuse_port(core.count() > 1).bind(address).await?;
-    println!("core {} echoes on {}", core.index(), listener.local_addr()?);
+    say!("core {} echoes on {}", core.index(), listener.local_addr()?)?;
     listener.serve(echo).await?;
     Ok(())
 }

@@ -7,7 +7,11 @@ use anyio::{
     net::TcpStream, race, shield, sleep, sleep_forever, task_group, using,
 };
 use clap::Parser;
-use std::{cell::Cell, net::SocketAddr, time::Duration};
+use output::say;
+use std::{cell::Cell, net::SocketAddr, process::ExitCode, time::Duration};
+
+#[path = "shared/output.rs"]
+mod output;
 
 /// Shows, step by step, what task groups and cancel scopes do.
 #[derive(Debug, Parser)]
@@ -17,10 +21,14 @@ const MOMENT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[anyio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     Arguments::parse();
+    output::quietly(tour().await.map(|()| ExitCode::SUCCESS))
+}
+
+async fn tour() -> anyhow::Result<()> {
     borrowing().await?;
-    errors().await;
+    errors().await?;
     deadlines().await?;
     starting().await?;
     cleaning_up().await?;
@@ -31,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Children borrow what was there before their group: they have all ended when the group has.
 async fn borrowing() -> Result<()> {
-    step("children borrow local variables");
+    step("children borrow local variables")?;
     let words = vec![String::from("structured"), String::from("concurrency")];
     let letters = Cell::new(0);
     task_group(async |tg| -> Result<()> {
@@ -40,24 +48,24 @@ async fn borrowing() -> Result<()> {
             tg.start_soon(async move {
                 sleep(MOMENT).await?;
                 letters.set(letters.get() + word.len());
-                println!("counted {word:?}");
+                say!("counted {word:?}")?;
                 anyio::Ok(())
             });
         }
         Ok(())
     })
     .await?;
-    println!("{} letters, and no child is left", letters.get());
+    say!("{} letters, and no child is left", letters.get())?;
     Ok(())
 }
 
 /// When a child fails the others are cancelled and awaited, and the errors come out of the group.
-async fn errors() {
-    step("one child fails, the others are cancelled");
+async fn errors() -> Result<()> {
+    step("one child fails, the others are cancelled")?;
     let ended = task_group(async |tg| -> Result<()> {
         tg.start_soon(async {
             let cancelled = sleep(LONG).await;
-            println!("the sleeper ends with: {}", cancelled.unwrap_err());
+            say!("the sleeper ends with: {}", cancelled.unwrap_err())?;
             anyio::Ok(())
         });
         tg.start_soon(async {
@@ -70,29 +78,30 @@ async fn errors() {
     let rest = ended.map(drop).or_else(|errors: ErrorGroup<Error>| {
         errors.handle(|error| match error {
             Error::Io(error) | Error::BrokenResource(error) => {
-                println!("dealt with: {error}");
+                say!("dealt with: {error}")?;
                 Ok(())
             }
             other => Err(other),
         })
     });
-    println!("left after that: {rest:?}");
+    say!("left after that: {rest:?}")?;
+    Ok(())
 }
 
 /// A scope with a deadline reaches whatever runs inside it, however deep.
 async fn deadlines() -> Result<()> {
-    step("deadlines");
+    step("deadlines")?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = move_on_after(MOMENT, listener.accept()).await?;
-    println!("nobody connected in time: {}", client.is_none());
+    say!("nobody connected in time: {}", client.is_none())?;
     let failed: Result<TcpStream> = fail_after(MOMENT, listener.accept()).await;
-    println!("the same as an error: {}", failed.unwrap_err());
+    say!("the same as an error: {}", failed.unwrap_err())?;
     let inner_first = move_on_after(LONG, async {
         let inner = move_on_after(MOMENT, sleep_for_ever()).await?;
         anyio::Ok(inner.is_none())
     })
     .await?;
-    println!("the inner deadline passed and the outer did not: {inner_first:?}");
+    say!("the inner deadline passed and the outer did not: {inner_first:?}")?;
     Ok(())
 }
 
@@ -102,18 +111,18 @@ async fn sleep_for_ever() -> Result<()> {
 
 /// `start` waits until a child says that it is ready.
 async fn starting() -> Result<()> {
-    step("a child that is started in two steps");
+    step("a child that is started in two steps")?;
     task_group(async |tg| -> Result<()> {
         let (address, server) = tg.start(greeter).await?;
-        println!("the server is ready on its port: {}", address.port() != 0);
+        say!("the server is ready on its port: {}", address.port() != 0)?;
         let client = TcpStream::connect(address).await?;
         let greeting = client.receive().await?.ok_or(Error::EndOfStream)?;
-        println!("it says {:?}", String::from_utf8_lossy(&greeting));
+        say!("it says {:?}", String::from_utf8_lossy(&greeting))?;
         server.cancel();
         Ok(())
     })
     .await?;
-    println!("the server was cancelled, and the group ended well");
+    say!("the server was cancelled, and the group ended well")?;
     Ok(())
 }
 
@@ -131,17 +140,17 @@ async fn greeter(ready: Started<SocketAddr>) -> Result<()> {
 
 /// Cleanup is shielded: it may wait although everything around it is cancelled.
 async fn cleaning_up() -> Result<()> {
-    step("cleanup in spite of a cancellation");
+    step("cleanup in spite of a cancellation")?;
     move_on_after(MOMENT, async {
         using(
             "a table",
             async |table: &mut &str| -> Result<()> {
-                println!("working at {table}");
+                say!("working at {table}")?;
                 sleep_for_ever().await
             },
             async |table| {
                 sleep(MOMENT).await?;
-                println!("cleared {table}, which took a moment");
+                say!("cleared {table}, which took a moment")?;
                 Ok(())
             },
         )
@@ -150,9 +159,9 @@ async fn cleaning_up() -> Result<()> {
     .await?;
     move_on_after(MOMENT, async {
         shield(sleep(2 * MOMENT)).await?;
-        println!("slept through its deadline behind a shield");
+        say!("slept through its deadline behind a shield")?;
         sleep(MOMENT).await?;
-        println!("this is never printed");
+        say!("this is never printed")?;
         anyio::Ok(())
     })
     .await?;
@@ -161,7 +170,7 @@ async fn cleaning_up() -> Result<()> {
 
 /// The first decides; the others are cancelled, and have ended when the race is over.
 async fn racing() -> Result<()> {
-    step("a race");
+    step("a race")?;
     let running = Cell::new(0);
     let running = &running;
     let runners = [50, 1, 80].map(|times| async move {
@@ -171,23 +180,23 @@ async fn racing() -> Result<()> {
         ran?;
         anyio::Ok(times)
     });
-    println!("won by {}, still running: {}", race(runners).await?, running.get());
+    say!("won by {}, still running: {}", race(runners).await?, running.get())?;
     Ok(())
 }
 
 /// Values in the order of the futures, and children started by children.
 async fn gathering() -> Result<()> {
-    step("many results");
+    step("many results")?;
     let squares = gather((1..=5).map(|n| async move {
         sleep(MOMENT / n).await?;
         anyio::Ok(n * n)
     }))
     .await?;
-    println!("squares: {squares:?}");
+    say!("squares: {squares:?}")?;
     let leaves = Cell::new(0);
     let leaves_in = &leaves;
     task_group(async move |tg| -> Result<()> { grow(tg, leaves_in, 4) }).await?;
-    println!("a tree of tasks has {} leaves", leaves.get());
+    say!("a tree of tasks has {} leaves", leaves.get())?;
     Ok(())
 }
 
@@ -210,6 +219,6 @@ fn grow<'scope>(
     Ok(())
 }
 
-fn step(title: &str) {
-    println!("\n== {title}");
+fn step(title: &str) -> Result<()> {
+    Ok(say!("\n== {title}")?)
 }

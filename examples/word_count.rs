@@ -6,12 +6,17 @@
 
 use anyio::{IoBufMut, Path, fs::File, task_group};
 use clap::Parser;
+use output::say;
 use std::{
     cell::{Cell, RefCell},
     num::NonZeroUsize,
     ops::AddAssign,
     path::PathBuf,
+    process::ExitCode,
 };
+
+#[path = "shared/output.rs"]
+mod output;
 
 /// Counts lines, words and bytes.
 #[derive(Debug, Parser)]
@@ -46,13 +51,16 @@ impl AddAssign for Counts {
 }
 
 impl Counts {
-    fn show(&self, name: impl std::fmt::Display) {
-        println!("{:>8} {:>8} {:>10} {name}", self.lines, self.words, self.bytes);
+    fn show(&self, name: impl std::fmt::Display) -> std::io::Result<()> {
+        say!("{:>8} {:>8} {:>10} {name}", self.lines, self.words, self.bytes)
     }
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    output::quietly(count_all(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
+}
+
+fn count_all(arguments: &Arguments) -> anyhow::Result<()> {
     anyio::Builder::new().run(async || {
         let files = RefCell::new(find(&arguments.paths).await?.into_iter());
         let total = Cell::new(Counts::default());
@@ -69,7 +77,7 @@ fn main() -> anyhow::Result<()> {
                         sum += counts;
                         total_in.set(sum);
                         if !only_total {
-                            counts.show(path.display());
+                            counts.show(path.display())?;
                         }
                     }
                 });
@@ -77,7 +85,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         })
         .await?;
-        total.get().show("total");
+        total.get().show("total")?;
         Ok(())
     })?
 }

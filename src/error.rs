@@ -3,8 +3,10 @@
 mod cancel_aware;
 mod chain;
 mod connection;
+mod connection_failed;
 mod failure;
 mod group;
+mod inside;
 #[cfg(not(feature = "tls-core"))]
 mod no_tls;
 pub(crate) mod ok;
@@ -15,8 +17,10 @@ pub(crate) use cancel_aware::{AsError, is_cancellation};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
 pub(crate) use chain::Chain;
 pub(crate) use connection::concerns_one_connection;
+pub use connection_failed::ConnectionFailed;
 pub use failure::Failure;
 pub use group::ErrorGroup;
+pub(crate) use inside::is_looked_into;
 #[cfg(not(feature = "tls-core"))]
 pub use no_tls::TlsError;
 #[cfg(feature = "tls-core")]
@@ -82,7 +86,8 @@ pub enum Error {
     AlreadyAcquired,
     /// The resource was closed on this side.
     ClosedResource,
-    /// No more data will come where some was needed.
+    /// No more data will come where some was needed. Streams of this crate give `Ok(None)` at their end; this is for
+    /// programs to which that is a failure, and for [listeners](crate::streams::Listener) that give nothing more.
     EndOfStream,
     /// The stream ended in the midst of what was asked for.
     IncompleteRead,
@@ -93,8 +98,8 @@ pub enum Error {
     },
     /// The operation cannot be done at once and was asked not to wait.
     WouldBlock,
-    /// All attempts to connect failed; one error for each address that was tried.
-    ConnectionFailed(Box<ErrorGroup<io::Error>>),
+    /// All attempts to connect failed.
+    ConnectionFailed(Box<ConnectionFailed>),
     /// What was called needs a run on this thread, or a thread that works for one, and there is none.
     NoRun,
     /// The run that was to do something is over.
@@ -135,8 +140,8 @@ impl Error {
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
-            Self::ConnectionFailed(group) => {
-                group.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
+            Self::ConnectionFailed(failed) => {
+                failed.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
             }
             Self::ProcessFailed(_) | Self::Group(_) => io::ErrorKind::Other,
         }
@@ -192,7 +197,7 @@ impl fmt::Display for Error {
                 write!(f, "the delimiter did not come within {max_bytes} bytes")
             }
             Self::WouldBlock => f.write_str("cannot be done without waiting"),
-            Self::ConnectionFailed(group) => write!(f, "all attempts to connect failed: {group}"),
+            Self::ConnectionFailed(failed) => failed.fmt(f),
             Self::NoRun => f.write_str("no run on this thread, and none that this thread works for"),
             Self::RunFinished => f.write_str("the run is over"),
             Self::Unsupported(what) => write!(f, "{what} is not supported by this host or back end"),
@@ -205,13 +210,10 @@ impl fmt::Display for Error {
 }
 
 impl StdError for Error {
+    /// What the text has not said yet: not what is inside, which it tells of, but the source of that.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Cancelled(cancelled) => Some(cancelled),
-            Self::BrokenResource(error) | Self::Io(error) => Some(error),
-            Self::ConnectionFailed(group) => group.source(),
-            Self::ProcessFailed(failed) => Some(failed),
-            Self::Tls(error) => Some(error),
+            Self::BrokenResource(error) | Self::Io(error) => error.source(),
             Self::Group(group) => group.source(),
             _ => None,
         }
@@ -234,6 +236,32 @@ impl From<ErrorGroup<Error>> for Error {
     /// A group that only passes a cancellation on becomes that cancellation.
     fn from(group: ErrorGroup<Error>) -> Self {
         if group.is_cancelled() { Self::Cancelled(Cancelled::new()) } else { Self::Group(Box::new(group)) }
+    }
+}
+
+impl From<ErrorGroup<io::Error>> for Error {
+    fn from(group: ErrorGroup<io::Error>) -> Self {
+        group.map(Self::from).into()
+    }
+}
+
+impl From<ErrorGroup<Error>> for io::Error {
+    /// As that of an [`Error`]; the only error of a group becomes itself.
+    fn from(group: ErrorGroup<Error>) -> Self {
+        match group.is_cancelled() {
+            true => Cancelled::new().into(),
+            false => group.into_single().unwrap_or_else(|group| Error::Group(Box::new(group))).into(),
+        }
+    }
+}
+
+impl From<ErrorGroup<io::Error>> for io::Error {
+    /// As that of an [`Error`]; the only error of a group becomes itself.
+    fn from(group: ErrorGroup<io::Error>) -> Self {
+        match group.is_cancelled() {
+            true => Cancelled::new().into(),
+            false => group.into_single().unwrap_or_else(|group| Error::from(group).into()),
+        }
     }
 }
 
@@ -296,6 +324,58 @@ mod tests {
             let (text, kind, raw) = (error.to_string(), error.kind(), error.raw_os_error());
             let back = Error::from(io::Error::from(error));
             assert_eq!((back.to_string(), back.kind(), back.raw_os_error()), (text, kind, raw));
+        }
+    }
+
+    /// Each text of a chain once, and none within another.
+    fn assert_told_once(error: &(dyn StdError + 'static)) {
+        let mut texts = vec![error.to_string()];
+        let mut next = error.source();
+        while let Some(error) = next {
+            texts.push(error.to_string());
+            next = error.source();
+        }
+        for (place, text) in texts.iter().enumerate() {
+            assert!(!text.is_empty());
+            let elsewhere = texts.iter().enumerate().filter(|&(other, _)| other != place);
+            assert!(elsewhere.clone().all(|(_, other)| !other.contains(&**text)), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_with_its_chain_says_everything_once() {
+        let refused = || io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let of_file = || Error::of_operation(refused(), "open", "/nowhere");
+        let of_stream = || Error::of_stream(io::Error::from_raw_os_error(libc::ECONNRESET), "receive");
+        let with_source = || io::Error::other(anyhow::anyhow!("inner").context("outer"));
+        let several = || ErrorGroup::new([of_file(), of_stream(), Error::TimedOut]).unwrap();
+        let errors: [Box<dyn StdError + Send + Sync>; 14] = [
+            Box::new(Error::from(Cancelled::new())),
+            Box::new(of_file()),
+            Box::new(of_stream()),
+            Box::new(Error::Io(refused())),
+            Box::new(Error::Io(with_source())),
+            Box::new(Error::of_operation(with_source(), "open", "/nowhere")),
+            Box::new(io::Error::from(of_file())),
+            Box::new(io::Error::from(of_stream())),
+            Box::new(Error::from(several())),
+            Box::new(several()),
+            Box::new(ErrorGroup::new([Error::from(Cancelled::new())]).unwrap()),
+            Box::new(ErrorGroup::new([io::Error::from(of_file())]).unwrap()),
+            Box::new(Error::ConnectionFailed(Box::new(ConnectionFailed::new(
+                "host:80".to_owned(),
+                ErrorGroup::new([refused(), io::ErrorKind::TimedOut.into()]).unwrap(),
+            )))),
+            Box::new(crate::fs::WriteAllError { written: 5, error: of_file() }),
+        ];
+        for error in errors {
+            assert_told_once(&*error);
+            let text = error.to_string();
+            let printed = format!("{:#}", anyhow::Error::from_boxed(error));
+            assert!(printed.starts_with(&text), "{printed}");
+            for told in ["refused", "reset", "/nowhere", "inner", "outer"] {
+                assert!(printed.matches(told).count() <= 1, "{printed}");
+            }
         }
     }
 

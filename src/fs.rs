@@ -1,7 +1,7 @@
 //! Files and folders.
 //!
 //! What the kernel's ring (or the poll back end) can do on files is done there; the rest is done by worker threads
-//! ([`to_thread`](crate::to_thread)). On Linux short reads of what is in the page cache, which wait for nothing, are done at
+//! ([`to_thread`]). On Linux short reads of what is in the page cache, which wait for nothing, are done at
 //! once. Names and meanings are those of [`std::fs`]. Buffers are owned by the operation
 //! while the kernel uses them and come back with the result.
 //!
@@ -21,12 +21,15 @@ mod cached;
 pub(crate) mod checkpoint;
 mod contents;
 mod copy;
+mod direct;
+mod fifo;
 mod file;
 mod glob;
 mod metadata;
 mod names;
 mod open_options;
 mod operations;
+mod permissions;
 mod read_dir;
 mod read_stream;
 mod thread;
@@ -34,6 +37,9 @@ mod times;
 mod walk;
 mod write_all_error;
 mod write_stream;
+
+use crate::{sync::CapacityLimiter, to_thread};
+use std::rc::Rc;
 
 pub use aligned_buffer::AlignedBuffer;
 pub use attributes::{get_xattr, list_xattrs, remove_xattr, set_xattr};
@@ -45,8 +51,8 @@ pub use metadata::{FileType, Metadata};
 pub(crate) use names::create_dir_with_mode;
 pub use names::{
     canonicalize, chown, create_dir, create_dir_all, exists, exists as try_exists, hard_link, lchown,
-    metadata, read_link, remove_dir, remove_dir_all, remove_file, rename, set_permissions, set_times,
-    symlink, symlink_metadata,
+    metadata, read_link, remove_dir, remove_dir_all, remove_file, rename, set_permissions,
+    set_permissions_nofollow, set_times, symlink, symlink_metadata,
 };
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
@@ -55,3 +61,20 @@ pub use std::fs::Permissions;
 pub use walk::{Walk, WalkEntry, walk};
 pub use write_all_error::WriteAllError;
 pub use write_stream::FileWriteStream;
+
+/// What limits how many threads this run uses at a time for what the ring (or the poll back end) cannot do on files and
+/// folders: 40 at first. Functions of the program in threads have [another](to_thread::current_default_thread_limiter).
+///
+/// ```
+/// use anyio::{Result, fs};
+///
+/// # anyio::run(async || -> Result<()> {
+/// fs::current_thread_limiter().set_total_tokens(4);
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Panics
+/// Outside of a run.
+pub fn current_thread_limiter() -> Rc<CapacityLimiter> {
+    to_thread::limiter_for_files()
+}

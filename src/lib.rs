@@ -2,13 +2,17 @@
 
 #![warn(missing_debug_implementations)]
 
+mod ancillary;
 pub mod cross;
 pub mod doctor;
 mod error;
 pub mod from_thread;
 pub mod fs;
+pub mod functools;
 mod group;
+pub mod itertools;
 pub mod lowlevel;
+mod message;
 pub mod net;
 mod path;
 mod pipe;
@@ -33,16 +37,21 @@ mod users;
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use anyio_macros::{main, test};
 pub use error::ok::Ok;
-pub use error::{CancelAware, Cancelled, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref, ViaError};
+pub use error::{
+    CancelAware, Cancelled, ConnectionFailed, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref,
+    ViaError,
+};
 pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,
 };
-pub use path::{Path, WalkFolders, WalkedFolder};
+pub use path::{
+    Copying, MkdirOptions, Newlines, Path, PathInfo, TextFormat, TouchOptions, WalkFolders, WalkedFolder,
+};
 pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use runtime::{Backend, Clock};
 pub use scope::{
-    CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_effective_deadline,
-    fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
+    CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_cancel_reason,
+    current_effective_deadline, fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
 };
 pub use time::{Sleep, current_time, sleep, sleep_forever, sleep_until};

@@ -258,6 +258,9 @@ pub struct RunStatistics {
     pub orphaned_operations: usize,
     /// Receive buffers in the hands of operations and chunks.
     pub buffers_in_use: usize,
+    /// How often receives were stopped because the kernel had no buffer left to choose. They go on with buffers of their own,
+    /// and for datagrams there are more buffers afterwards; often means that more should be given to the run.
+    pub buffer_shortages: u64,
     /// Completions for which nobody waited. Not 0 means that the driver broke its contract.
     pub stale_completions: u64,
 }
@@ -277,7 +280,8 @@ impl RunStatistics {
             waits: core.waits().used(),
             operations_in_flight: core.driver().in_flight(),
             orphaned_operations: core.orphans().count(),
-            buffers_in_use: core.driver().pool().statistics().in_use,
+            buffers_in_use: core.driver().pool().statistics().in_use + core.driver().message_buffers_in_use(),
+            buffer_shortages: core.buffer_shortages(),
             stale_completions: core.stale_completions(),
         }
     }

@@ -6,15 +6,35 @@ pub mod attribute;
 mod connectable;
 mod connecting;
 mod credentials;
+mod datagrams;
+mod getaddrinfo;
+mod getnameinfo;
+pub(crate) mod idna;
 mod listening;
+mod name_service;
+mod passing;
+mod resolver;
 mod sending;
 mod socket;
 mod stream_methods;
+mod take_over;
 mod tcp;
+mod udp;
 mod unix;
+mod unix_address;
+mod unix_datagram;
 
 pub use addresses::ToSocketAddrs;
 pub use connectable::{TcpConnectable, UnixConnectable};
 pub use credentials::PeerCredentials;
+pub use getaddrinfo::{
+    AddressFamily, AddressInfo, AddressInfoFlags, GetAddressInfo, SocketType, getaddrinfo,
+};
+pub use getnameinfo::{NameInfoFlags, getnameinfo};
+pub use passing::ReceivedDescriptors;
+pub(crate) use resolver::MakeResolver;
+pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
 pub use tcp::{TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
+pub use udp::{ConnectedUdpSocket, Datagram, Ecn, Interface, SendOptions, UdpSocket, UdpSocketOptions};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};
+pub use unix_datagram::{ConnectedUnixDatagram, UnixDatagram, UnixDatagramOptions, UnixPacket};

@@ -2,13 +2,19 @@
 
 mod disk;
 mod folders;
+mod info;
 mod parts;
+mod text;
 mod uri;
 
+pub use disk::{Copying, MkdirOptions, TouchOptions};
 pub use folders::{WalkFolders, WalkedFolder};
+pub use info::PathInfo;
+pub use text::{Newlines, TextFormat};
 
 use std::{
     borrow::Borrow,
+    cmp::Ordering,
     convert::Infallible,
     ffi::{OsStr, OsString},
     fmt,
@@ -152,6 +158,18 @@ impl PartialEq<path::Path> for Path {
     }
 }
 
+impl PartialOrd<path::Path> for Path {
+    fn partial_cmp(&self, other: &path::Path) -> Option<Ordering> {
+        self.as_path().partial_cmp(other)
+    }
+}
+
+impl PartialOrd<PathBuf> for Path {
+    fn partial_cmp(&self, other: &PathBuf) -> Option<Ordering> {
+        self.0.partial_cmp(other)
+    }
+}
+
 impl PartialEq<PathBuf> for Path {
     fn eq(&self, other: &PathBuf) -> bool {
         self.0 == *other
@@ -194,6 +212,31 @@ impl<P: AsRef<path::Path>> Div<P> for Path {
         self
     }
 }
+
+/// Joins what is no path of this kind with one that is.
+macro_rules! joined_from_the_left {
+    ($($type:ty),*) => {$(
+        impl Div<Path> for $type {
+            type Output = Path;
+
+            /// Joins two paths; an absolute one replaces what is before it.
+            fn div(self, other: Path) -> Path {
+                Path::from(self) / other
+            }
+        }
+
+        impl Div<&Path> for $type {
+            type Output = Path;
+
+            /// Joins two paths; an absolute one replaces what is before it.
+            fn div(self, other: &Path) -> Path {
+                Path::from(self) / other
+            }
+        }
+    )*};
+}
+
+joined_from_the_left!(&str, String, &path::Path, PathBuf);
 
 impl<P: AsRef<path::Path>> DivAssign<P> for Path {
     fn div_assign(&mut self, other: P) {

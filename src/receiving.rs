@@ -14,17 +14,24 @@ mod into;
 mod receive;
 
 pub(crate) use into::MOST;
-pub(crate) use receive::Receive;
+pub(crate) use receive::{Keeper, Receive};
 
 use crate::{
     error::{Error, Result},
+    lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
     runtime::{
         Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
     },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op};
-use std::{cell::Cell, future::poll_fn, marker::PhantomData, os::fd::RawFd, task::Poll};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    marker::PhantomData,
+    os::fd::RawFd,
+    task::{Context, Poll},
+};
 
 const RECEIVING: &str = "receiving from this stream";
 
@@ -122,7 +129,7 @@ impl<S: Source> Receiving<S> {
 
     /// Receives some bytes, as many as come at once.
     #[inline]
-    pub(crate) fn receive(&self) -> Receive<'_, S> {
+    pub(crate) fn receive(&self) -> Receive<'_, Self> {
         Receive::new(self)
     }
 
@@ -179,7 +186,110 @@ impl<S: Source> Receiving<S> {
         Reserved::of(&self.busy, RECEIVING)
     }
 
-    /// Begins a receive. Tells whether it has its answer already.
+    /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
+    #[inline]
+    fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
+        let buffer = self.buffer.take();
+        let length = outcome.result as usize;
+        // What has come is likely to be answered.
+        self.descriptor.prefetch();
+        match (manner, buffer) {
+            _ if outcome.result <= 0 => self.accept_nothing(core, outcome, manner),
+            (Manner::Single, Some(mut buffer)) => {
+                // SAFETY: the kernel has filled so many bytes of it.
+                unsafe { buffer.set_filled(length) };
+                Some(Ok(Some(buffer)))
+            }
+            _ => Some(Ok(Some(core.driver_mut().take_buffer(outcome.buffer, length)))),
+        }
+    }
+
+    /// Makes the end of the stream or an error of an operation that has brought no bytes. `None` if it only ended.
+    #[cold]
+    fn accept_nothing(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
+        let answer = match -outcome.result {
+            0 => Ok(0),
+            // Stopped because its reader did not keep up, or interrupted.
+            libc::ECANCELED | libc::EINTR => return None,
+            libc::ENOBUFS if manner == Manner::Repeated => {
+                core.note_buffer_shortage();
+                self.starved.set(true);
+                return None;
+            }
+            number => Err(Refusal::System(number)),
+        };
+        Some(self.judge(answer).map(|_| None))
+    }
+
+    /// Stops the operation in flight and waits for its end, or until it has brought something, which then is to be taken.
+    ///
+    /// # Errors
+    /// If another task is receiving, or the scope is cancelled.
+    pub(crate) async fn pause(&self) -> Result<()> {
+        let _reserved = self.reserve()?;
+        checkpoint_if_cancelled().await?;
+        poll_fn(|cx| {
+            Core::with(|core| {
+                let Some((wait, _)) = self.operation.get() else { return Poll::Ready(()) };
+                if core.waits().has_queued(wait) {
+                    return Poll::Ready(());
+                }
+                match core.waits().outcome(wait) {
+                    Some(outcome) if outcome.result == -libc::ECANCELED => {
+                        let _last = core.waits().remove(wait);
+                        self.operation.set(None);
+                        self.buffer.take();
+                        Poll::Ready(())
+                    }
+                    Some(_) => Poll::Ready(()),
+                    None => self.poll_end(core, wait, cx),
+                }
+            })
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Asks for the operation's end.
+    fn poll_end(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<()> {
+        core.waits().set_waker(wait, cx.waker());
+        if core.waits().ask_cancel(wait) {
+            core.cancel_operation(wait.token());
+        }
+        Poll::Pending
+    }
+
+    /// Stops the operation in flight and waits for its end. What it had brought is dropped.
+    pub(crate) async fn stop(&self) {
+        poll_fn(|cx| {
+            Core::with(|core| {
+                self.rest.take();
+                while self.take_ready(core).is_some_and(|ready| matches!(ready, Ok(Some(_)))) {}
+                match self.operation.get() {
+                    Some((wait, _)) => self.poll_end(core, wait, cx),
+                    None => Poll::Ready(()),
+                }
+            })
+        })
+        .await;
+    }
+}
+
+impl<S: Source> Keeper for Receiving<S> {
+    type Item = Option<Chunk>;
+
+    const DOING: &'static str = RECEIVING;
+
+    #[inline]
+    fn busy(&self) -> &Cell<bool> {
+        &self.busy
+    }
+
+    #[inline]
+    fn in_flight(&self) -> Option<WaitKey> {
+        self.operation.get().map(|(wait, _)| wait)
+    }
+
     #[inline]
     fn begin(&self, core: &Core) -> (WaitKey, bool) {
         let capabilities = core.capabilities();
@@ -214,43 +324,8 @@ impl<S: Source> Receiving<S> {
         (wait, answered)
     }
 
-    /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
     #[inline]
-    fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
-        let buffer = self.buffer.take();
-        let length = outcome.result as usize;
-        // What has come is likely to be answered.
-        self.descriptor.prefetch();
-        match (manner, buffer) {
-            _ if outcome.result <= 0 => self.accept_nothing(outcome, manner),
-            (Manner::Single, Some(mut buffer)) => {
-                // SAFETY: the kernel has filled so many bytes of it.
-                unsafe { buffer.set_filled(length) };
-                Some(Ok(Some(buffer)))
-            }
-            _ => Some(Ok(Some(core.driver_mut().take_buffer(outcome.buffer, length)))),
-        }
-    }
-
-    /// Makes the end of the stream or an error of an operation that has brought no bytes. `None` if it only ended.
-    #[cold]
-    fn accept_nothing(&self, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
-        let answer = match -outcome.result {
-            0 => Ok(0),
-            // Stopped because its reader did not keep up, or interrupted.
-            libc::ECANCELED | libc::EINTR => return None,
-            libc::ENOBUFS if manner == Manner::Repeated => {
-                self.starved.set(true);
-                return None;
-            }
-            number => Err(Refusal::System(number)),
-        };
-        Some(self.judge(answer).map(|_| None))
-    }
-
-    /// What has come and was not given out yet.
-    #[inline]
-    fn take_ready(&self, core: &Core) -> Option<Result<Option<Chunk>>> {
+    fn take_ready(&self, core: &Core) -> Option<Result<Self::Item>> {
         if let Some(rest) = self.rest.take() {
             return Some(Ok(Some(rest)));
         }
@@ -269,23 +344,6 @@ impl<S: Source> Receiving<S> {
             return Some(Ok(None));
         }
         self.broken.get().map(|number| Err(Refusal::System(number).on_stream(S::OPERATION)))
-    }
-
-    /// Stops the operation in flight and waits for its end. What it had brought is dropped.
-    pub(crate) async fn stop(&self) {
-        poll_fn(|cx| {
-            Core::with(|core| {
-                self.rest.take();
-                while self.take_ready(core).is_some_and(|ready| matches!(ready, Ok(Some(_)))) {}
-                let Some((wait, _)) = self.operation.get() else { return Poll::Ready(()) };
-                core.waits().set_waker(wait, cx.waker());
-                if core.waits().ask_cancel(wait) {
-                    core.cancel_operation(wait.token());
-                }
-                Poll::Pending
-            })
-        })
-        .await;
     }
 }
 

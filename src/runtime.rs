@@ -1,5 +1,6 @@
 //! The executor: one thread, one driver.
 
+mod aftermath;
 mod autojump;
 pub(crate) mod backend;
 pub(crate) mod clock;
@@ -10,6 +11,7 @@ mod descriptor;
 pub(crate) mod inbox;
 mod operation;
 mod orphans;
+mod panics;
 mod queue;
 mod ready_queue;
 mod run_id;
@@ -35,6 +37,7 @@ pub(crate) use companions::{Companion, announce};
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
+pub(crate) use panics::{FirstPanic, PanicPayload};
 pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
 pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;
@@ -48,3 +51,6 @@ pub(crate) const NO_WAIT: u32 = wheel::NONE;
 
 /// So many results of one operation may wait for their stream before the operation is stopped.
 pub(crate) const MAX_QUEUED_RESULTS: usize = 8;
+
+/// The same of messages, which come in bursts of many small ones.
+pub(crate) const MAX_QUEUED_MESSAGES: usize = 128;

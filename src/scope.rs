@@ -32,3 +32,28 @@ pub fn current_effective_deadline() -> Result<Option<Instant>, crate::Cancelled>
         None => Ok(None),
     })
 }
+
+/// Why the current scope is cancelled, by itself or from further out, or `None` if it is not. So cleanup can tell a
+/// [deadline](crate::ReasonKind::Deadline) from Ctrl-C ([`Interrupt`](crate::ReasonKind::Interrupt)), which cancels the
+/// scope of the whole run.
+///
+/// ```
+/// use anyio::{ReasonKind, current_cancel_reason, move_on_after, sleep_forever};
+/// use std::time::Duration;
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// move_on_after(Duration::from_millis(1), async {
+///     assert!(current_cancel_reason().is_none());
+///     let cancelled = sleep_forever().await;
+///     assert_eq!(current_cancel_reason().unwrap().kind(), ReasonKind::Deadline);
+///     Err::<(), anyio::Error>(cancelled.into())
+/// })
+/// .await?;
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Panics
+/// Outside of a run.
+pub fn current_cancel_reason() -> Option<CancelReason> {
+    Core::with(|core| core.scope().and_then(Scope::effective_reason))
+}

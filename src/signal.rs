@@ -10,6 +10,7 @@ mod dispatch;
 mod handler;
 mod interrupt;
 mod listener;
+mod received;
 mod receiver;
 
 pub use crate::system::signal::Signal;

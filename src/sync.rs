@@ -23,7 +23,7 @@ pub(crate) mod waiting;
 
 pub use barrier::{Barrier, BarrierStatistics};
 pub use capacity_limiter::{Borrower, CapacityLimiter, CapacityLimiterStatistics, CapacityToken};
-pub use condition::{Condition, ConditionStatistics};
+pub use condition::{Condition, ConditionStatistics, WaitCancelled};
 pub use event::{Event, EventStatistics};
 pub use lock::{Lock, LockGuard, LockStatistics};
 pub use once::{Once, OnceStatistics};

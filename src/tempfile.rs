@@ -3,6 +3,8 @@
 //! All of them are removed when they are closed, and also when they are merely dropped, for example because a
 //! cancellation leads past them. Closing is the better way: it tells of errors, and the removal takes place on a worker
 //! thread, whereas a drop removes on the spot and blocks meanwhile.
+//!
+//! They are their maker's alone: files have the mode 0o600 and folders 0o700, whatever the process's mask is.
 
 mod builder;
 mod directory;

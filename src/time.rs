@@ -48,11 +48,11 @@ impl Sleep {
             Some(at) => core.waits().insert_timer(at),
             None => core.waits().insert(WaitKind::Hook, WaitReason::SleepForever),
         };
-        core.waits().set_waker(wait, cx.waker());
-        core.link_to_scope(wait);
         // From here on the moment is fixed, should the wait have to begin again.
         self.span = at.map_or(Span::Forever, Span::Until);
         self.wait = Some(wait);
+        core.link_to_scope(wait);
+        core.waits().set_waker(wait, cx.waker());
         Poll::Pending
     }
 
@@ -66,8 +66,8 @@ impl Sleep {
     }
 
     fn end(&mut self, core: &Core) {
-        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
-            core.waits().remove(wait);
+        if let Some(wait) = self.wait.take() {
+            drop(core.waits().remove_if_current(wait));
         }
     }
 }

@@ -10,29 +10,27 @@
 
 mod call;
 mod loan;
+mod purpose;
 
 use crate::{
     error::{Error, Result},
-    lowlevel::RunVar,
     runtime::Core,
     sync::CapacityLimiter,
 };
 use call::Call;
 use loan::Request;
+use purpose::Purpose;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     rc::Rc,
-    sync::LazyLock,
     task::{Context, Poll, ready},
 };
 
-static DEFAULT_LIMITER: LazyLock<RunVar<CapacityLimiter>> =
-    LazyLock::new(|| RunVar::new().with_default(|| CapacityLimiter::new(40)));
-
-/// What limits how many threads this run uses at a time, where a call has no limiter of its own: 40 at first. What the
-/// runtime itself has threads do, for example for files, is limited by it too.
+/// What limits how many threads this run uses at a time for calls that have no limiter of their own: 40 at first. What the
+/// runtime itself has threads do, for example for files and for names of hosts, has threads and limits of its own, so that
+/// the program's functions cannot keep it waiting.
 ///
 /// ```
 /// use anyio::{Result, to_thread};
@@ -45,7 +43,7 @@ static DEFAULT_LIMITER: LazyLock<RunVar<CapacityLimiter>> =
 /// # Panics
 /// Outside of a run.
 pub fn current_default_thread_limiter() -> Rc<CapacityLimiter> {
-    DEFAULT_LIMITER.get().expect("the limiter has a default")
+    Purpose::Program.limiter()
 }
 
 /// Calls a blocking function on a worker thread and gives what it gives.
@@ -75,8 +73,49 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    run_for(Purpose::Program, function)
+}
+
+/// What limits how many threads this run uses for files and folders.
+pub(crate) fn limiter_for_files() -> Rc<CapacityLimiter> {
+    Purpose::Files.limiter()
+}
+
+/// Has a thread do something with files or folders.
+pub(crate) fn for_files<F, T>(function: F) -> RunSync<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run_for(Purpose::Files, function)
+}
+
+/// Has a thread look up a name.
+pub(crate) fn for_names<F, T>(function: F) -> RunSync<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run_for(Purpose::Names, function)
+}
+
+/// Has a thread wait for other programs.
+pub(crate) fn for_waiting<F, T>(function: F) -> RunSync<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run_for(Purpose::Waiting, function)
+}
+
+fn run_for<F, T>(purpose: Purpose, function: F) -> RunSync<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     RunSync {
         state: State::Before { function: Some(function), limiter: None, request: None },
+        purpose,
         abandon: false,
     }
 }
@@ -85,6 +124,7 @@ where
 #[must_use = "the function is called when this is awaited"]
 pub struct RunSync<F, T: Send + 'static> {
     state: State<F, T>,
+    purpose: Purpose,
     abandon: bool,
 }
 
@@ -92,7 +132,7 @@ enum State<F, T: Send + 'static> {
     /// Waits for a thread to be lent.
     Before {
         function: Option<F>,
-        /// `None` for that of the run.
+        /// `None` for that of the purpose.
         limiter: Option<Rc<CapacityLimiter>>,
         request: Option<Request>,
     },
@@ -148,11 +188,11 @@ where
         Core::with(|core| {
             if let State::Before { function, limiter, request } = &mut this.state {
                 let request = request.get_or_insert_with(|| {
-                    Request::new(limiter.take().unwrap_or_else(current_default_thread_limiter))
+                    Request::new(limiter.take().unwrap_or_else(|| this.purpose.limiter()))
                 });
                 let loan = ready!(request.poll(core, cx))?;
                 let function = function.take().expect("a function is called once");
-                match Call::start(core, function, loan) {
+                match Call::start(core, this.purpose.pool(), function, loan) {
                     Ok(call) => this.state = State::Called(call),
                     Err(error) => {
                         this.state = State::Over;

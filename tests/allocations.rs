@@ -2,7 +2,10 @@
 
 mod peers;
 
-use anyio::{CancelScope, Result, net::TcpStream};
+use anyio::{
+    CancelScope, Result,
+    net::{ConnectedUdpSocket, Ecn, SendOptions, TcpStream, UdpSocket, UdpSocketOptions},
+};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -113,6 +116,56 @@ async fn receiving_into_one_buffer_again_and_again_allocates_nothing() -> Result
         result?;
         buffer = sent;
         client.receive().await?.unwrap();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    Ok(())
+}
+
+#[anyio::test]
+async fn datagrams_to_and_fro_allocate_nothing() -> Result<()> {
+    let server = UdpSocket::bind("127.0.0.1:0").await?;
+    let clients = [UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?];
+    let connected = ConnectedUdpSocket::connect(server.local_addr()?).await?;
+    let mut before = 0;
+    for round in 0..200 {
+        if round == 100 {
+            before = ALLOCATIONS.get();
+        }
+        for client in &clients {
+            client.send_to("a message of some bytes", server.local_addr()?).await?;
+        }
+        connected.send("a message of some bytes").await?;
+        for _ in 0..3 {
+            let datagram = server.receive().await?;
+            server.send_to(datagram.data, datagram.from).await?;
+        }
+        for client in &clients {
+            assert_eq!(client.receive().await?.data, "a message of some bytes");
+        }
+        assert_eq!(connected.receive().await?.data, "a message of some bytes");
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    Ok(())
+}
+
+#[anyio::test]
+async fn datagrams_that_are_sent_and_received_together_allocate_nothing() -> Result<()> {
+    let server = UdpSocketOptions::new().coalesce(true).ecn(true).bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let address = server.local_addr()?;
+    let options = SendOptions::new().segment_size(100).ecn(Ecn::Capable0);
+    let mut data = vec![7; 1_000];
+    let mut before = 0;
+    for round in 0..200 {
+        if round == 100 {
+            before = ALLOCATIONS.get();
+        }
+        let (sent, buffer) = client.send_buf_with(data, address, options).await;
+        sent?;
+        data = buffer;
+        for _ in 0..10 {
+            assert_eq!(server.receive().await?.data, [7; 100]);
+        }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
     Ok(())

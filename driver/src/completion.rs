@@ -22,6 +22,16 @@ bitflags::bitflags! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferId(pub u32);
 
+impl BufferId {
+    /// Set in the numbers of buffers that hold messages, which lie there as [`MessageLayout`](crate::MessageLayout) says.
+    pub const MESSAGE: u32 = 1 << 23;
+
+    /// Whether the buffer holds a message with all that belongs to it.
+    pub fn is_message(self) -> bool {
+        self.0 & Self::MESSAGE != 0
+    }
+}
+
 /// The answer to an operation, or one of several to an operation with many answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Completion {

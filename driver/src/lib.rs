@@ -21,6 +21,8 @@
 
 mod buffer;
 mod completion;
+mod interruption;
+mod message;
 mod operation;
 mod pool;
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +30,8 @@ mod prefetch;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_prefetch.rs"]
 mod prefetch;
+#[doc(hidden)]
+pub mod synchronization;
 #[doc(hidden)]
 pub mod testing;
 mod token;
@@ -37,6 +41,8 @@ pub mod workers;
 
 pub use buffer::{Held, IoBuf, IoBufMut, Slice};
 pub use completion::{BufferId, Completion, CompletionFlags};
+pub use interruption::is_interruption;
+pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;

@@ -95,6 +95,17 @@ operations! {
         /// `MSG_…` flags of `recvmsg(2)`. Drivers add `MSG_CMSG_CLOEXEC` where it exists.
         flags: c_int,
     }
+    /// Receives messages into buffers of [`Driver::message_pool`](crate::Driver::message_pool), each with address and
+    /// ancillary data, as [`MessageLayout`](crate::MessageLayout) says; the result is how many bytes of the buffer
+    /// count. Goes on until cancelled, an error, a lack of buffers (`ENOBUFS`), or for as long as the driver sees fit:
+    /// its last completion may carry a message, too.
+    ReceiveMessages "recvmsg" {
+        /// The socket.
+        fd: RawFd,
+        /// How much room to leave for address and ancillary data: only these two lengths are looked at. It belongs to
+        /// the operation.
+        message: *const msghdr,
+    }
     /// Sends a message with address and ancillary data.
     SendMessage "sendmsg" {
         /// The socket.
@@ -178,6 +189,10 @@ operations! {
         offset: Option<u64>,
     }
     /// Opens a file; the result is its descriptor. Drivers add `O_CLOEXEC`.
+    ///
+    /// Whether the opening of a named pipe waits for who opens the other end is the driver's choice. Where it does not
+    /// wait, the answer is that of an opening with `O_NONBLOCK`: a reader's descriptor, and `ENXIO` for a writer without
+    /// a reader. Either way the descriptor is in the mode that was asked for.
     Open "open" {
         /// The folder from which a relative path counts, or `AT_FDCWD`.
         directory: RawFd,

@@ -5,7 +5,8 @@
 //! block that lives as long as the pool: a driver may hand them to the kernel by number. The others are
 //! allocated one at a time and kept for reuse, the most recently used first, because it is the one still in the
 //! processor's cache. A [`Chunk`] owns its buffer: from [`BufferPool::take`] or [`BufferPool::take_provided`]
-//! until it is dropped nobody else touches that memory. A dropped chunk with a provided buffer puts its number on
+//! until it is dropped nobody else touches that memory. In a pool for messages a chunk may be split; then each part owns
+//! its bytes and no more, and a count in front of the buffer says how many there are. A dropped chunk with a provided buffer puts its number on
 //! the list of returned ones, which the driver empties when it next enters the kernel.
 //!
 //! The pool belongs to one thread; it counts without atomics. It lives until its last chunk is gone, so a chunk
@@ -15,10 +16,11 @@ mod chunk;
 
 pub use chunk::Chunk;
 
+use crate::message::MESSAGE_BUFFER_SIZE;
 use std::{
-    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error},
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
     ptr::NonNull,
     rc::Rc,
 };
@@ -29,12 +31,26 @@ const ALIGNMENT: usize = 4096;
 /// How many single buffers are kept for reuse; more than this are freed.
 const KEPT: usize = 256;
 
+/// What lies in front of each buffer whose parts may have several owners.
+pub(crate) const FRONT: usize = size_of::<Shares>();
+
+/// How many chunks own parts of a buffer.
+#[repr(C, align(16))]
+struct Shares {
+    count: Cell<u32>,
+    /// Whether there ever were several. It stays so until the buffer goes back, so that a chunk's room does not change
+    /// when another goes.
+    split: Cell<bool>,
+}
+
 /// A pool of equal buffers, for one thread. Cloning it gives another handle to the same pool.
 #[derive(Clone)]
 pub struct BufferPool(Rc<Inner>);
 
 struct Inner {
     size: usize,
+    /// The space in front of each buffer: none, or that of `Shares`.
+    front: usize,
     provided: u16,
     block: Option<NonNull<u8>>,
     free: RefCell<Vec<NonNull<u8>>>,
@@ -54,15 +70,74 @@ pub struct PoolStatistics {
 }
 
 impl BufferPool {
-    /// A pool of buffers of `size` bytes, `provided` of which lie in one block and have the numbers from 0 on.
+    /// The size of the largest buffers that a pool can have, in bytes: what the kernel receives at a time.
+    pub const LARGEST: usize = 0x7fff_f000;
+
+    /// A pool of buffers of `size` bytes, without any yet.
     ///
     /// # Panics
-    /// If `size` is 0 or more than `u32::MAX`.
-    pub fn new(size: usize, provided: u16) -> Self {
-        assert!(size > 0 && u32::try_from(size).is_ok(), "a buffer of {size} bytes is not possible");
-        let block = (provided > 0).then(|| allocate(Self::layout(size * usize::from(provided))));
+    /// If `size` is 0 or more than [`LARGEST`](Self::LARGEST).
+    pub fn new(size: usize) -> Self {
+        assert!(Self::is_possible(size), "a buffer of {size} bytes is not possible");
+        Self::with_block(size, 0, 0, None)
+    }
+
+    /// A pool of buffers of `size` bytes, `provided` of which lie in one block and have the numbers from 0 on. There is
+    /// memory for one buffer more.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `size` is 0 or more than [`LARGEST`](Self::LARGEST); `OutOfMemory` if there is no such block
+    /// or buffer to be had.
+    pub fn try_new(size: usize, provided: u16) -> io::Result<Self> {
+        if !Self::is_possible(size) {
+            let text = format!("a receive buffer has between 1 and {} bytes, not {size}", Self::LARGEST);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Self::try_with_front(size, 0, provided)
+    }
+
+    /// A pool for messages, without any buffers yet: they will have room for the longest one and all that belongs to it,
+    /// begin as zeroes, and the parts of one may have several owners ([`Chunk::split_to`]).
+    pub fn for_messages() -> Self {
+        Self::with_block(MESSAGE_BUFFER_SIZE, FRONT, 0, None)
+    }
+
+    /// A pool for messages, so many of whose buffers lie in one block.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if there is no such block to be had.
+    pub fn try_for_messages(provided: u16) -> io::Result<Self> {
+        Self::try_with_front(MESSAGE_BUFFER_SIZE, FRONT, provided)
+    }
+
+    fn try_with_front(size: usize, front: usize, provided: u16) -> io::Result<Self> {
+        let no_memory = |count: u16| {
+            let text = format!("there is no memory for {count} receive buffers of {size} bytes");
+            move || io::Error::new(io::ErrorKind::OutOfMemory, text)
+        };
+        let stride = size + front;
+        let block = match provided {
+            0 => None,
+            count => {
+                let layout = Layout::from_size_align(stride.saturating_mul(count.into()), ALIGNMENT).ok();
+                let block = layout.and_then(|layout| try_allocate(layout, front > 0));
+                Some(block.ok_or_else(no_memory(count))?)
+            }
+        };
+        let pool = Self::with_block(size, front, provided, block);
+        let single = pool.0.try_allocate_one().ok_or_else(no_memory(1))?;
+        pool.0.free.borrow_mut().push(single);
+        Ok(pool)
+    }
+
+    fn is_possible(size: usize) -> bool {
+        (1..=Self::LARGEST).contains(&size)
+    }
+
+    fn with_block(size: usize, front: usize, provided: u16, block: Option<NonNull<u8>>) -> Self {
         Self(Rc::new(Inner {
             size,
+            front,
             provided,
             block,
             free: RefCell::new(Vec::new()),
@@ -72,7 +147,7 @@ impl BufferPool {
     }
 
     fn layout(size: usize) -> Layout {
-        // The size is a buffer's, or that of at most 65,535 of them; both are far below what a layout allows.
+        // The size is a buffer's, or that of a block that was allocated.
         Layout::from_size_align(size, ALIGNMENT).expect("buffers do not fill the address space")
     }
 
@@ -89,8 +164,8 @@ impl BufferPool {
     /// An empty chunk with a single buffer, the most recently used one if there is any.
     #[inline]
     pub fn take(&self) -> Chunk {
-        let buffer = self.0.free.borrow_mut().pop().unwrap_or_else(|| allocate(Self::layout(self.0.size)));
-        self.0.in_use.set(self.0.in_use.get() + 1);
+        let buffer = self.0.free.borrow_mut().pop().unwrap_or_else(|| self.0.allocate_one());
+        self.begin_use(buffer);
         Chunk::new(self.clone(), buffer, 0)
     }
 
@@ -100,8 +175,8 @@ impl BufferPool {
     /// If there is no such buffer.
     pub fn provided_pointer(&self, number: u16) -> NonNull<u8> {
         let block = self.0.block.filter(|_| number < self.0.provided).expect("number of a provided buffer");
-        // SAFETY: the block has `provided` times `size` bytes and the number is below `provided`.
-        unsafe { block.add(usize::from(number) * self.0.size) }
+        // SAFETY: the block has `provided` times so many bytes and the number is below `provided`.
+        unsafe { block.add(usize::from(number) * self.0.stride() + self.0.front) }
     }
 
     /// A chunk that owns the provided buffer of this number, with its first `length` bytes as contents.
@@ -115,7 +190,7 @@ impl BufferPool {
     pub unsafe fn take_provided(&self, number: u16, length: usize) -> Chunk {
         assert!(length <= self.0.size, "a buffer of {} bytes does not hold {length}", self.0.size);
         let buffer = self.provided_pointer(number);
-        self.0.in_use.set(self.0.in_use.get() + 1);
+        self.begin_use(buffer);
         Chunk::new(self.clone(), buffer, length as u32)
     }
 
@@ -141,12 +216,57 @@ impl BufferPool {
     #[inline]
     fn number_of(&self, buffer: NonNull<u8>) -> Option<u16> {
         let offset = buffer.addr().get().checked_sub(self.0.block?.addr().get())?;
-        let number = offset / self.0.size;
+        let number = offset / self.0.stride();
         (number < usize::from(self.0.provided)).then_some(number as u16)
+    }
+
+    /// Notes that a buffer has one owner now.
+    #[inline]
+    fn begin_use(&self, buffer: NonNull<u8>) {
+        self.0.in_use.set(self.0.in_use.get() + 1);
+        if let Some(shares) = self.shares(buffer) {
+            shares.count.set(1);
+            shares.split.set(false);
+        }
+    }
+
+    /// How many own parts of a buffer, where several may.
+    #[inline]
+    fn shares(&self, buffer: NonNull<u8>) -> Option<&Shares> {
+        // SAFETY: in front of each buffer of such a pool lies this, aligned, zeroed at first, and changed only through
+        // cells on the pool's thread. It lives as long as the buffer, which the pool owns.
+        (self.0.front > 0).then(|| unsafe { buffer.sub(FRONT).cast::<Shares>().as_ref() })
+    }
+
+    /// Whether chunks of this pool can be split without a copy.
+    #[inline]
+    fn can_share(&self) -> bool {
+        self.0.front > 0
+    }
+
+    /// Notes another owner of a part of a buffer.
+    fn share(&self, buffer: NonNull<u8>) {
+        if let Some(shares) = self.shares(buffer) {
+            shares.count.set(shares.count.get() + 1);
+            shares.split.set(true);
+        }
+    }
+
+    /// Whether several chunks own, or have owned, parts of this buffer.
+    #[inline]
+    fn is_split(&self, buffer: NonNull<u8>) -> bool {
+        self.shares(buffer).is_some_and(|shares| shares.split.get())
     }
 
     #[inline]
     fn give_back(&self, buffer: NonNull<u8>) {
+        if let Some(shares) = self.shares(buffer) {
+            let left = shares.count.get() - 1;
+            shares.count.set(left);
+            if left > 0 {
+                return;
+            }
+        }
         self.0.in_use.set(self.0.in_use.get() - 1);
         if let Some(number) = self.number_of(buffer) {
             return self.0.returned.borrow_mut().push(number);
@@ -155,22 +275,45 @@ impl BufferPool {
         if free.len() < KEPT {
             free.push(buffer);
         } else {
-            // SAFETY: a single buffer was allocated with this layout and its chunk is gone.
-            unsafe { dealloc(buffer.as_ptr(), Self::layout(self.0.size)) };
+            // SAFETY: a single buffer whose chunks are gone.
+            unsafe { self.0.free_one(buffer) };
         }
+    }
+}
+
+impl Inner {
+    fn stride(&self) -> usize {
+        self.size + self.front
+    }
+
+    fn allocate_one(&self) -> NonNull<u8> {
+        self.try_allocate_one().unwrap_or_else(|| handle_alloc_error(BufferPool::layout(self.stride())))
+    }
+
+    fn try_allocate_one(&self) -> Option<NonNull<u8>> {
+        let memory = try_allocate(BufferPool::layout(self.stride()), self.front > 0)?;
+        // SAFETY: so much was allocated in front of the buffer.
+        Some(unsafe { memory.add(self.front) })
+    }
+
+    /// # Safety
+    /// The buffer came out of `allocate_one` and has no owner.
+    unsafe fn free_one(&self, buffer: NonNull<u8>) {
+        // SAFETY: it was allocated with this layout, and so much in front of it.
+        unsafe { dealloc(buffer.sub(self.front).as_ptr(), BufferPool::layout(self.stride())) };
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for buffer in self.free.get_mut().drain(..) {
-            // SAFETY: single buffers were allocated with this layout and none in the list has an owner.
-            unsafe { dealloc(buffer.as_ptr(), BufferPool::layout(self.size)) };
+        for buffer in std::mem::take(self.free.get_mut()) {
+            // SAFETY: the list has single buffers, none of which has an owner.
+            unsafe { self.free_one(buffer) };
         }
         if let Some(block) = self.block {
             // SAFETY: the block was allocated with this layout; all chunks hold the pool, so none is left.
             unsafe {
-                dealloc(block.as_ptr(), BufferPool::layout(self.size * usize::from(self.provided)));
+                dealloc(block.as_ptr(), BufferPool::layout(self.stride() * usize::from(self.provided)));
             }
         }
     }
@@ -182,18 +325,19 @@ impl fmt::Debug for BufferPool {
     }
 }
 
-fn allocate(layout: Layout) -> NonNull<u8> {
+fn try_allocate(layout: Layout, zeroed: bool) -> Option<NonNull<u8>> {
     // SAFETY: no layout here is empty: sizes are checked when the pool is made.
-    NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+    NonNull::new(unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::IoBufMut;
 
     #[test]
     fn the_most_recently_dropped_buffer_is_taken_first() {
-        let pool = BufferPool::new(64, 0);
+        let pool = BufferPool::new(64);
         let (first, second) = (pool.take(), pool.take());
         let second_pointer = second.as_ptr();
         drop(first);
@@ -203,8 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn sizes_that_are_not_possible_are_refused() {
+        for (size, provided, kind) in [
+            (0, 0, io::ErrorKind::InvalidInput),
+            (BufferPool::LARGEST + 1, 0, io::ErrorKind::InvalidInput),
+            (usize::MAX, 2, io::ErrorKind::InvalidInput),
+            (BufferPool::LARGEST, u16::MAX, io::ErrorKind::OutOfMemory),
+        ] {
+            assert_eq!(BufferPool::try_new(size, provided).unwrap_err().kind(), kind, "{size} × {provided}");
+        }
+    }
+
+    #[test]
     fn a_provided_buffer_goes_back_by_number() {
-        let pool = BufferPool::new(64, 4);
+        let pool = BufferPool::try_new(64, 4).unwrap();
         // SAFETY: nobody else has buffer 3, and no byte of it counts as filled.
         let chunk = unsafe { pool.take_provided(3, 0) };
         assert_eq!(chunk.as_ptr(), pool.provided_pointer(3).as_ptr().cast_const());
@@ -218,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_chunk_outlives_every_other_handle_to_its_pool() {
-        let pool = BufferPool::new(64, 1);
+        let pool = BufferPool::try_new(64, 1).unwrap();
         let mut chunk = pool.take();
         drop(pool);
         chunk.extend_from_slice(b"still here").unwrap();
@@ -226,8 +382,45 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_message_have_owners_of_their_own_and_no_room() {
+        let pool = BufferPool::for_messages();
+        let mut rest = pool.take();
+        assert!(rest.capacity() > crate::LONGEST_MESSAGE);
+        rest.extend_from_slice(b"onetwothree").unwrap();
+        let one = rest.split_to(3);
+        let mut two = rest.split_to(3);
+        two[0] = b'T';
+        assert_eq!((&*one, &*two, &*rest), (&b"one"[..], &b"Two"[..], &b"three"[..]));
+        assert_eq!(rest.as_ptr(), one.as_ptr().wrapping_add(6), "nothing was copied");
+        assert_eq!((two.capacity(), two.spare_capacity(), rest.capacity()), (3, 0, 5));
+        assert_eq!(two.extend_from_slice(b"x"), Err(&b"x"[..]));
+        assert_eq!(pool.statistics(), PoolStatistics { in_use: 1, free: 0, buffer_size: pool.buffer_size() });
+        drop(one);
+        drop(rest);
+        assert_eq!((two.capacity(), pool.statistics().in_use), (3, 1), "others that go leave no room behind");
+        drop(two);
+        assert_eq!(pool.statistics(), PoolStatistics { in_use: 0, free: 1, buffer_size: pool.buffer_size() });
+        assert!(pool.take().capacity() > crate::LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn provided_buffers_of_messages_go_back_when_their_last_part_goes() {
+        let pool = BufferPool::try_for_messages(2).unwrap();
+        // SAFETY: nobody else has buffer 1, and its memory is zeroed.
+        let mut rest = unsafe { pool.take_provided(1, 9) };
+        let first = rest.split_to(4);
+        drop(rest);
+        let mut returned = Vec::new();
+        pool.collect_returned(|number| returned.push(number));
+        assert!(returned.is_empty());
+        drop(first);
+        pool.collect_returned(|number| returned.push(number));
+        assert_eq!(returned, [1]);
+    }
+
+    #[test]
     fn buffers_beyond_the_number_kept_are_freed() {
-        let pool = BufferPool::new(64, 0);
+        let pool = BufferPool::new(64);
         drop((0..KEPT + 10).map(|_| pool.take()).collect::<Vec<_>>());
         assert_eq!(pool.statistics().free, KEPT);
     }

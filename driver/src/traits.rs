@@ -96,6 +96,12 @@ pub trait Driver {
     /// The pool from which this driver's receives take their buffers.
     fn pool(&self) -> &BufferPool;
 
+    /// The pool of larger buffers, from which receives of messages take theirs. It is made when first asked for.
+    fn message_pool(&mut self) -> &BufferPool;
+
+    /// How many buffers of that pool are in the hands of operations and chunks.
+    fn message_buffers_in_use(&self) -> usize;
+
     /// What this driver can do on this host.
     fn capabilities(&self) -> Capabilities;
 

@@ -8,10 +8,10 @@
 //! Queue, idle threads and counts are behind one mutex, so each decision (start a thread, wake one, end one)
 //! sees the whole state. Jobs run outside of it.
 
-mod handle;
+#[cfg(all(test, loom))]
+mod interleavings;
 mod pool;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use handle::JobHandle;
-pub use pool::{Job, Refused, WorkerPool};
+pub use pool::{Job, JobHandle, Refused, WorkerPool};

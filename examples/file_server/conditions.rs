@@ -5,6 +5,9 @@ use anyio::fs::Metadata;
 use httpdate::{fmt_http_date, parse_http_date};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The last second that HTTP can write: the end of the year 9999.
+const LAST: u64 = 253_402_300_799;
+
 /// What tells versions of a file apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Version {
@@ -15,7 +18,8 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// The version that a file is in. A moment before 1970 counts as 1970, which HTTP can write.
+    /// The version that a file is in. Moments that HTTP cannot write count as the nearest that it can: those before 1970 as
+    /// 1970, and those after the year 9999 as its end. The tag tells them apart all the same.
     pub(crate) fn of(metadata: &Metadata) -> Self {
         let since = metadata
             .modified()
@@ -24,7 +28,7 @@ impl Version {
             .unwrap_or_default();
         Self {
             tag: format!("\"{:x}-{:x}\"", since.as_nanos(), metadata.len()),
-            modified: UNIX_EPOCH + Duration::from_secs(since.as_secs()),
+            modified: UNIX_EPOCH + Duration::from_secs(since.as_secs().min(LAST)),
         }
     }
 

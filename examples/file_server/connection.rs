@@ -3,6 +3,7 @@
 use crate::{
     body,
     input::{Head, Input},
+    panics,
     request::{Method, Request},
     resource,
     response::Response,
@@ -97,7 +98,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn answer(&self, line: &[u8], request: &Request) -> Result<Next> {
-        let response = resource::answer(request, &self.server.folder).await?;
+        let response = panics::or_status(resource::answer(request, &self.server.folder)).await?;
         let next = match request {
             // The body was not received, and it may be coming or not.
             Request { expects_continue: true, .. } => Next::CloseEarly,

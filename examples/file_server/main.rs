@@ -19,6 +19,9 @@ mod input;
 mod listeners;
 mod listing;
 mod options;
+#[path = "../shared/output.rs"]
+mod output;
+mod panics;
 mod ranges;
 mod request;
 mod resource;
@@ -34,19 +37,23 @@ use anyio::{Builder, Core};
 use clap::Parser;
 use options::Options;
 use shutdown::Shutdown;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    output::quietly(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
     let root =
         options.root.canonicalize().with_context(|| format!("cannot serve {}", options.root.display()))?;
     anyhow::ensure!(root.is_dir(), "{} is not a folder", root.display());
 
     let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
-    let listeners = builder.run(async || listeners::bind(&options).await)??;
+    let listeners = builder.run(async || listeners::bind(options).await)??;
     let shutdown = Shutdown::default();
     builder.run_on_cores(listeners.count(), async |core: &Core| {
         let listener = listeners.take(core.index())?;
-        server::run(core, listener, &root, &options, &shutdown).await
+        server::run(core, listener, &root, options, &shutdown).await
     })?;
     Ok(())
 }

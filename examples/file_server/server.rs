@@ -11,17 +11,19 @@
 //! ```
 
 use crate::{
-    access_log::AccessLog, connection::Connection, folder::Folder, options::Options, shutdown::Shutdown,
+    access_log::AccessLog, connection::Connection, folder::Folder, options::Options, output::say,
+    shutdown::Shutdown,
 };
 use anyio::{
-    CancelScope, Core, Error, Result, TaskGroup, current_time,
+    CancelScope, Core, Error, Result, current_time,
     net::{TcpListener, TcpStream},
     signal::{Signal, receiver},
-    task_group,
+    streams, task_group,
 };
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    io::{self, Write as _},
     path::Path,
 };
 
@@ -56,8 +58,8 @@ pub(crate) async fn run(
     // Open from the beginning on, so that no signal finds nobody listening.
     let signals = if core.index() == 0 { Some(receiver(&[Signal::SIGINT, Signal::SIGTERM])?) } else { None };
     if let Some(signals) = &signals {
-        println!("serving {} on http://{}", root.display(), listener.local_addr()?);
-        println!("{} core(s), stopped by {}", core.count(), names(signals.signals()));
+        say!("serving {} on http://{}", root.display(), listener.local_addr()?)?;
+        say!("{} core(s), stopped by {}", core.count(), names(signals.signals()))?;
     }
     task_group(async |tg| -> Result<()> {
         tg.start_soon(server.log.write_in_background());
@@ -79,15 +81,23 @@ fn names(signals: impl Iterator<Item = Signal>) -> String {
 impl Server<'_> {
     /// Accepts connections and serves them, until stopped and all of them have ended or were cancelled.
     async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<()> {
+        // A connection that breaks or dawdles, or for which something of this server's goes wrong, ends alone.
+        let server = streams::Server::new().catch_panics(true).on_error(|error: Error| {
+            let _ = writeln!(io::stderr(), "a connection failed: {error}");
+            Ok(())
+        });
+        let handler = async |stream: TcpStream| {
+            let idle = self.count_connection();
+            Connection::new(self, stream, &idle.scope).serve().await
+        };
         task_group(async |connections| -> Result<()> {
             shutdown.serving.reaches(connections.scope());
             let accepting = CancelScope::new();
             accepting
-                .run(async || -> Result<()> {
+                .run(async || {
                     shutdown.accepting.reaches(&accepting);
-                    // The connections outlive the scope of accepting, so they get a group further out.
-                    listener.serve(async |stream| -> Result<()> { self.begin(stream, connections) }).await?;
-                    Ok(())
+                    // The connections outlive the scope of accepting, so they are in a group further out.
+                    server.serve_in(connections, &listener, &handler).await
                 })
                 .await?;
             self.stopping.set(true);
@@ -96,23 +106,6 @@ impl Server<'_> {
             listener.close().await
         })
         .await?;
-        Ok(())
-    }
-
-    fn begin<'scope>(
-        &'scope self,
-        stream: TcpStream,
-        connections: &'scope TaskGroup<'scope, '_, Error>,
-    ) -> Result<()> {
-        connections.start_soon(async move {
-            let idle = self.count_connection();
-            let ended = Connection::new(self, stream, &idle.scope).serve().await;
-            // A connection that breaks or dawdles ends alone. Only a cancellation from further out goes on.
-            match ended {
-                Err(error @ Error::Cancelled(_)) => Err(error),
-                Err(_) | Ok(()) => Ok(()),
-            }
-        });
         Ok(())
     }
 

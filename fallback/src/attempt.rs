@@ -8,11 +8,12 @@
 //! is left alone, only when `poll(2)` says so.
 
 mod connection;
-mod message;
+pub(crate) mod message;
 mod plain;
 mod poll;
 mod stream;
 
+use self::message::MessageBuffers;
 use crate::{
     descriptors::Descriptor,
     host,
@@ -82,6 +83,7 @@ impl From<i32> for Attempt {
 pub(crate) struct Buffers {
     pub(crate) pool: BufferPool,
     pub(crate) parked: Parked,
+    pub(crate) messages: MessageBuffers,
 }
 
 /// The descriptor and the direction in which an operation may have to wait; `None` for those that never do.
@@ -91,6 +93,7 @@ pub(crate) fn side(op: &Op) -> Option<(RawFd, Side)> {
         Op::Receive { fd, .. }
         | Op::ReceivePooled { fd }
         | Op::ReceiveMessage { fd, .. }
+        | Op::ReceiveMessages { fd, .. }
         | Op::Accept { fd }
         | Op::Read { fd, .. }
         | Op::ReadVectored { fd, .. } => (fd, Side::Reading),
@@ -132,6 +135,9 @@ pub(crate) unsafe fn attempt(
                 stream::send(descriptor, fd, pointer, length, flags, progress)
             }
             Op::ReceiveMessage { fd, message, flags } => message::receive(fd, message, flags),
+            Op::ReceiveMessages { fd, message } => {
+                message::receive_many(descriptor, fd, message, &mut buffers.messages)
+            }
             Op::SendMessage { fd, message, flags } => message::send(fd, message, flags),
             Op::Accept { fd } => connection::accept(descriptor, fd),
             Op::Connect { fd, address, length } => {

@@ -7,7 +7,7 @@
 //! whoever owns their memory must not free it then, but leak it.
 
 use crate::{
-    host,
+    host, opening,
     outcomes::Outcomes,
     system::{last_error, uninterrupted},
 };
@@ -103,7 +103,7 @@ impl Work {
                     at(offset, |offset| uninterrupted(|| host::pwritev(fd, pieces, count as c_int, offset)))
                 }
                 Op::Open { directory, path, flags, mode } => {
-                    host::open(directory, path, flags | libc::O_CLOEXEC, mode)
+                    opening::open(directory, path, flags | libc::O_CLOEXEC, mode)
                 }
                 Op::Synchronize { fd, data_only } => host::synchronize(fd, data_only),
                 Op::Status { directory, path, flags, status } => host::status(directory, path, flags, status),
@@ -148,6 +148,7 @@ impl Work {
                 | Op::SendMessage { .. }
                 | Op::Accept { .. }
                 | Op::Connect { .. }
+                | Op::ReceiveMessages { .. }
                 | Op::Poll { .. } => -libc::EOPNOTSUPP,
             }
         }

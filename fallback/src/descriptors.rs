@@ -46,6 +46,8 @@ pub(crate) struct Descriptor {
     pub(crate) ended: bool,
     /// Urgent data has been seen, at which receives stop short.
     pub(crate) urgent: bool,
+    /// How many messages the next receive of several asks for.
+    pub(crate) expected: u8,
     pub(crate) readers: List,
     pub(crate) writers: List,
     pub(crate) watchers: List,
@@ -61,6 +63,7 @@ impl Default for Descriptor {
             writable: true,
             ended: false,
             urgent: false,
+            expected: 2,
             readers: List::default(),
             writers: List::default(),
             watchers: List::default(),

@@ -2,7 +2,7 @@
 
 use crate::{
     Options,
-    attempt::Buffers,
+    attempt::{Buffers, message::MessageBuffers},
     blocking,
     descriptors::Descriptors,
     fork, host,
@@ -30,9 +30,6 @@ const RETRY: Duration = Duration::from_millis(2);
 /// are still in the processor's cache when the caller gets to them.
 const SLICE: usize = 32 * 1024;
 
-/// The least that a receive counts for in this, however few bytes it brought: it has taken a buffer of its own.
-pub(crate) const LEAST: usize = 1024;
-
 /// Does operations on readiness and worker threads.
 ///
 /// Dropping it while operations are in flight leaves those that worker threads have begun running: their memory
@@ -52,14 +49,12 @@ impl PollDriver {
     /// A driver on this host's means of readiness.
     ///
     /// # Errors
-    /// When the process has no descriptors left.
-    ///
-    /// # Panics
-    /// If the buffer size is 0 or more than `u32::MAX`.
+    /// When the process has no descriptors left, and as for [`BufferPool::try_new`].
     pub fn new(options: Options) -> io::Result<Self> {
+        let pool = BufferPool::try_new(options.buffer_size, 0)?;
         let (selector, waker, events) = Selector::new()?;
         let files = options.threads.map_or_else(|| blocking::shared_pool().clone(), WorkerPool::new);
-        let buffers = Buffers { pool: BufferPool::new(options.buffer_size, 0), parked: Parked::default() };
+        let buffers = Buffers { pool, parked: Parked::default(), messages: MessageBuffers::default() };
         Ok(Self {
             inner: Readiness {
                 selector,
@@ -126,6 +121,12 @@ impl Driver for PollDriver {
 
     #[inline]
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        // Of several answers the last must not overtake the others.
+        if let [.., before, last] = self.inner.done[..]
+            && before.token == last.token
+        {
+            return None;
+        }
         let answer = self.inner.done.pop_if(|last| last.token == token)?;
         self.in_flight -= 1;
         Some(answer)
@@ -148,7 +149,7 @@ impl Driver for PollDriver {
             return Err(io::Error::other("a driver does not work in the child of a fork"));
         }
         self.look(self.timeout(wait))?;
-        self.in_flight -= self.inner.done.len();
+        self.in_flight -= self.inner.done.iter().filter(|done| done.is_final()).count();
         completions.append(&mut self.inner.done);
         Ok(())
     }
@@ -164,18 +165,24 @@ impl Driver for PollDriver {
 
     #[inline]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
-        let mut chunk = self
-            .inner
-            .buffers
-            .parked
-            .take(buffer)
-            .expect("a buffer is taken once, for a completion that names it");
+        let buffers = &mut self.inner.buffers;
+        let chunk =
+            if buffer.is_message() { buffers.messages.take(buffer) } else { buffers.parked.take(buffer) };
+        let mut chunk = chunk.expect("a buffer is taken once, for a completion that names it");
         chunk.truncate(length);
         chunk
     }
 
     fn pool(&self) -> &BufferPool {
         &self.inner.buffers.pool
+    }
+
+    fn message_pool(&mut self) -> &BufferPool {
+        self.inner.buffers.messages.pool()
+    }
+
+    fn message_buffers_in_use(&self) -> usize {
+        self.inner.buffers.messages.in_use()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -30,6 +30,7 @@ mod descriptors;
 mod driver;
 mod fork;
 mod host;
+mod opening;
 mod operations;
 mod options;
 mod outcomes;

@@ -26,6 +26,9 @@ use std::{
     sync::Arc,
 };
 
+/// The least that a receive counts for in this, however few bytes it brought: it has taken a buffer of its own.
+const LEAST: usize = 1024;
+
 /// All of a driver but its events.
 pub(crate) struct Readiness {
     pub(crate) selector: Selector,

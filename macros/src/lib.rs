@@ -1,5 +1,7 @@
-//! The attributes `#[anyio::main]` and `#[anyio::test]`. Use them by way of `anyio`, which exports them.
+//! The attributes of `anyio`: `#[anyio::main]`, `#[anyio::test]`, `#[anyio::functools::lru_cache]` and
+//! `#[anyio::functools::cache]`. Use them by way of `anyio`, which exports them.
 
+mod cached_function;
 mod function;
 mod main_function;
 mod options;
@@ -87,4 +89,58 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
     test_function::expand(arguments.into(), function.into()).into()
+}
+
+/// Makes an `async fn` remember the values that it gave last, 128 unless told otherwise. Each run has a cache of its own.
+///
+/// ```
+/// use anyio::{Result, functools::lru_cache};
+///
+/// #[lru_cache(max_size = 1000, ttl_ms = 60_000)]
+/// async fn name_of(id: u32) -> Result<String> {
+///     anyio::lowlevel::checkpoint().await?;
+///     Ok(format!("user {id}"))
+/// }
+///
+/// anyio::run(async || -> Result<()> {
+///     assert_eq!(name_of(7).await?, "user 7");
+///     assert_eq!(name_of(7).await?, "user 7");
+///     assert_eq!(name_of_cache().info().hits, 1);
+///     name_of_cache().clear();
+///     Ok(())
+/// })?;
+/// # anyio::Ok(())
+/// ```
+///
+/// The function has arguments of types that own what they hold and are `Clone`, `Eq` and `Hash`, and gives a `Result` with a
+/// value that is `Clone`; its error type can be made of a cancellation. Beside it there is a function `NAME_cache`, which
+/// gives the [`Cache`](../anyio/functools/struct.Cache.html) of the current run and panics outside of one.
+///
+/// # Arguments
+/// | argument | meaning |
+/// | --- | --- |
+/// | `max_size = n` or `None` | `Cache::max_size` |
+/// | `ttl_ms = milliseconds` | `Cache::ttl` |
+/// | `always_checkpoint` | `Cache::always_checkpoint` |
+#[proc_macro_attribute]
+pub fn lru_cache(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    cached_function::expand("lru_cache", arguments.into(), function.into()).into()
+}
+
+/// Makes an `async fn` remember all values that it gave: [`macro@lru_cache`] without a limit.
+///
+/// ```
+/// use anyio::{Result, functools::cache};
+///
+/// #[cache]
+/// async fn double(number: u32) -> Result<u32> {
+///     Ok(2 * number)
+/// }
+///
+/// assert_eq!(anyio::run(async || double(21).await)?, 42);
+/// # anyio::Ok(())
+/// ```
+#[proc_macro_attribute]
+pub fn cache(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    cached_function::expand("cache", arguments.into(), function.into()).into()
 }

@@ -38,3 +38,23 @@
 //! #[anyio::main(ring_entries = "many")]
 //! async fn main() {}
 //! ```
+//!
+//! ```
+//! #[anyio::functools::lru_cache(max_size = None, always_checkpoint)]
+//! async fn number(_of: u8) -> anyio::Result<u8> { Ok(1) }
+//! ```
+//!
+//! ```compile_fail
+//! #[anyio::functools::lru_cache(size = 3)]
+//! async fn number(_of: u8) -> anyio::Result<u8> { Ok(1) }
+//! ```
+//!
+//! ```compile_fail
+//! #[anyio::functools::cache]
+//! fn number(_of: u8) -> anyio::Result<u8> { Ok(1) }
+//! ```
+//!
+//! ```compile_fail
+//! #[anyio::functools::cache]
+//! async fn number(_of: f64) -> anyio::Result<u8> { Ok(1) }
+//! ```

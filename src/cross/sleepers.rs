@@ -5,12 +5,11 @@
 //! list afterwards. Full fences lie in between, so at least one of them sees the other and no wake-up is lost. Whoever was
 //! taken off the list and then does not use the change wakes the next.
 
+use crate::runtime::FirstPanic;
+use anyio_driver::synchronization::{AtomicUsize, Mutex, MutexGuard, fence};
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering, fence},
-    },
+    sync::{PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -27,6 +26,13 @@ struct List {
     wakers: VecDeque<(u64, Waker)>,
 }
 
+impl List {
+    /// Where the sleeper of this number stands.
+    fn place(&self, number: u64) -> Option<usize> {
+        self.wakers.binary_search_by_key(&number, |(number, _)| *number).ok()
+    }
+}
+
 impl Sleepers {
     pub(super) const fn new() -> Self {
         let list = List { last: 0, wakers: VecDeque::new() };
@@ -39,16 +45,17 @@ impl Sleepers {
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
-        // No code that can panic runs under the lock, but for the cloning of a waker, which changes nothing.
+        // Neither code of users runs under the lock, such as that of wakers, nor any that can panic.
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes those who have waited longest, up to `count` of them. Called after the change was made.
     pub(super) fn wake(&self, count: usize) {
         fence(Ordering::SeqCst);
+        let panics = FirstPanic::new();
         for _ in 0..count {
             if self.len() == 0 {
-                return;
+                break;
             }
             let woken = {
                 let mut list = self.list();
@@ -57,22 +64,25 @@ impl Sleepers {
                 woken
             };
             if let Some((_, waker)) = woken {
-                waker.wake();
+                panics.catch(|| waker.wake());
             }
         }
+        panics.resume();
     }
 
     /// Wakes all. Called after the change was made.
     pub(super) fn wake_all(&self) {
-        fence(Ordering::SeqCst);
+        // The lock is taken in any case, so it orders what the fences order elsewhere.
         let woken = {
             let mut list = self.list();
             self.count.store(0, Ordering::SeqCst);
             std::mem::take(&mut list.wakers)
         };
+        let panics = FirstPanic::new();
         for (_, waker) in woken {
-            waker.wake();
+            panics.catch(|| waker.wake());
         }
+        panics.resume();
     }
 }
 
@@ -107,18 +117,24 @@ impl<'a> Sleeper<'a> {
 
     /// Enters the list at its end, or keeps the place there.
     fn enter(&mut self, waker: &Waker) {
-        let mut list = self.sleepers.list();
-        if let Some(number) = self.number
-            && let Ok(place) = list.wakers.binary_search_by_key(&number, |(number, _)| *number)
-        {
-            list.wakers[place].1.clone_from(waker);
-            return;
-        }
-        list.last += 1;
-        let number = list.last;
-        list.wakers.push_back((number, waker.clone()));
-        self.number = Some(number);
-        self.sleepers.count.store(list.wakers.len(), Ordering::SeqCst);
+        // Cloned before the list is locked, and the one before is dropped afterwards: both may be anyone's code.
+        let waker = waker.clone();
+        let before = {
+            let mut list = self.sleepers.list();
+            let place = self.number.and_then(|number| list.place(number));
+            match place {
+                Some(place) => Some(std::mem::replace(&mut list.wakers[place].1, waker)),
+                None => {
+                    list.last += 1;
+                    let number = list.last;
+                    list.wakers.push_back((number, waker));
+                    self.number = Some(number);
+                    self.sleepers.count.store(list.wakers.len(), Ordering::SeqCst);
+                    None
+                }
+            }
+        };
+        drop(before);
     }
 
     /// Leaves the list. False if it had been taken off the list, that is, woken.
@@ -126,8 +142,7 @@ impl<'a> Sleeper<'a> {
         let Some(number) = self.number.take() else { return true };
         let left = {
             let mut list = self.sleepers.list();
-            let place = list.wakers.binary_search_by_key(&number, |(number, _)| *number).ok();
-            let left = place.and_then(|place| list.wakers.remove(place));
+            let left = list.place(number).and_then(|place| list.wakers.remove(place));
             self.sleepers.count.store(list.wakers.len(), Ordering::SeqCst);
             left
         };
@@ -142,3 +157,6 @@ impl Drop for Sleeper<'_> {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod interleavings;

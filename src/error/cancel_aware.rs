@@ -1,6 +1,9 @@
 //! Recognising a cancellation in an error of any type.
 
-use super::{Cancelled, Error};
+use super::{
+    Cancelled, Error,
+    inside::{Wanted, inside},
+};
 use std::{error::Error as StdError, io, ops::Deref};
 
 /// Marks the [`CancelAware`] of error types. Always inferred.
@@ -49,16 +52,13 @@ pub(crate) fn is_cancellation(error: &(dyn StdError + 'static)) -> bool {
         if error.is::<Cancelled>() || matches!(error.downcast_ref(), Some(Error::Cancelled(_))) {
             return true;
         }
-        next = error.source();
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.raw_os_error() == Some(libc::ECANCELED) {
-                return true;
-            }
-            // The source of an `io::Error` is that of its inner error, not the inner error itself.
-            if let Some(inner) = error.get_ref() {
-                next = Some(inner);
-            }
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
+        {
+            return true;
         }
+        next = inside(error, Wanted::Cancellation);
     }
     false
 }

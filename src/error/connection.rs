@@ -1,6 +1,9 @@
 //! Telling errors that concern one connection alone.
 
-use super::{Error, ErrorGroup, Failure, TimedOut};
+use super::{
+    Error, Failure, TimedOut,
+    inside::{Wanted, inside},
+};
 use std::{error::Error as StdError, io};
 
 impl Error {
@@ -32,19 +35,13 @@ pub(crate) fn concerns_one_connection(error: &(dyn StdError + 'static)) -> bool 
         if let Some(error) = error.downcast_ref::<Error>() {
             return error.concerns_one_connection();
         }
-        if let Some(group) = error.downcast_ref::<ErrorGroup<Error>>() {
-            return group.iter().all(Error::concerns_one_connection);
-        }
-        if let Some(group) = error.downcast_ref::<ErrorGroup<io::Error>>() {
-            return group.iter().all(is_of_connection);
-        }
         if let Some(error) = error.downcast_ref::<io::Error>() {
             return is_of_connection(error);
         }
         if error.is::<TimedOut>() {
             return true;
         }
-        next = error.source();
+        next = inside(error, Wanted::Graver);
     }
     false
 }
@@ -76,7 +73,7 @@ fn is_of_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Cancelled;
+    use crate::error::{Cancelled, ErrorGroup};
 
     fn group(errors: impl IntoIterator<Item = Error>) -> Error {
         ErrorGroup::new(errors).unwrap().into()
@@ -94,7 +91,7 @@ mod tests {
             Box::new(TimedOut),
             Box::new(group([Error::TimedOut, Error::IncompleteRead])),
             Box::new(ErrorGroup::new([reset()]).unwrap()),
-            Box::new(Error::ClosedResource),
+            Box::new(ErrorGroup::new([anyhow::Error::from(Error::TimedOut), reset().into()]).unwrap()),
         ];
         for case in cases {
             assert!(concerns_one_connection(&*case), "{case:?}");
@@ -112,7 +109,7 @@ mod tests {
             Box::new(Error::from(Cancelled::new())),
             Box::new(Error::AlreadyAcquired),
             Box::new(group([Error::TimedOut, Error::WouldBlock])),
-            Box::new(std::fmt::Error),
+            Box::new(ErrorGroup::new([anyhow::Error::from(Error::TimedOut), missing().into()]).unwrap()),
         ];
         for case in cases {
             assert!(!concerns_one_connection(&*case), "{case:?}");

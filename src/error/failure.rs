@@ -50,8 +50,9 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {
+    /// That of the [`cause`](Self::cause), which the text tells of.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.source)
+        self.source.source()
     }
 }
 

@@ -1,10 +1,16 @@
 //! Several errors at once.
 
-use super::{CancelAware, Cancelled};
+use super::{
+    AsError, CancelAware, Cancelled,
+    connection::concerns_one_connection,
+    inside::{Wanted, inside, wanted},
+    is_cancellation,
+};
 use std::{error::Error as StdError, fmt};
 
 /// What came out of a [task group](crate::task_group) that failed: all real errors, first in time first. Or, alone,
-/// the cancellation of a scope further out, which is to be passed on with `?`.
+/// the cancellation of a scope further out, which is to be passed on with `?`. Never both, so that no error is lost with a
+/// cancellation: a group of real errors is none for any scope, also if one of them is a cancellation that nobody asked for.
 ///
 /// It is always a group, also of one. To take it apart there are [`handle`](Self::handle),
 /// [`into_single`](Self::into_single), [`into_first`](Self::into_first), [`extract`](Self::extract) and iteration.
@@ -12,24 +18,35 @@ use std::{error::Error as StdError, fmt};
 pub struct ErrorGroup<E> {
     errors: Vec<E>,
     cancelled: Option<Cancelled>,
-    as_error: fn(&E) -> &(dyn StdError + 'static),
+    as_error: AsError<E>,
 }
 
 impl<E> ErrorGroup<E> {
-    /// A group of these errors, or `None` if there are none.
+    /// A group of these errors, or `None` if there are none. Cancellations among them are left out if there are other
+    /// errors; if there are not, the first is passed on alone.
     pub fn new<Via>(errors: impl IntoIterator<Item = E>) -> Option<Self>
     where
         E: CancelAware<Via>,
     {
-        let errors: Vec<E> = errors.into_iter().collect();
-        (!errors.is_empty()).then_some(Self { errors, cancelled: None, as_error: E::as_error })
+        let is_real = |error: &E| !is_cancellation(error.as_error());
+        let (errors, mut cancellations): (Vec<E>, Vec<E>) = errors.into_iter().partition(is_real);
+        if errors.is_empty() && !cancellations.is_empty() {
+            return Some(Self::cancellation(cancellations.swap_remove(0), E::as_error));
+        }
+        Self::of_real(errors, E::as_error)
     }
 
-    pub(crate) fn from_parts(errors: Vec<E>, as_error: fn(&E) -> &(dyn StdError + 'static)) -> Self {
+    /// A group of errors that are real, or cancellations that no scope is responsible for, which count as such.
+    fn of_real(errors: Vec<E>, as_error: AsError<E>) -> Option<Self> {
+        (!errors.is_empty()).then_some(Self { errors, cancelled: None, as_error })
+    }
+
+    /// The same of errors of which there is one at least.
+    pub(crate) fn from_parts(errors: Vec<E>, as_error: AsError<E>) -> Self {
         Self { errors, cancelled: None, as_error }
     }
 
-    pub(crate) fn cancellation(error: E, as_error: fn(&E) -> &(dyn StdError + 'static)) -> Self {
+    pub(crate) fn cancellation(error: E, as_error: AsError<E>) -> Self {
         Self { errors: vec![error], cancelled: Some(Cancelled::new()), as_error }
     }
 
@@ -60,7 +77,7 @@ impl<E> ErrorGroup<E> {
             return Err(self);
         }
         let errors: Vec<E> = self.errors.into_iter().map(handler).filter_map(Result::err).collect();
-        if errors.is_empty() { Ok(()) } else { Err(Self { errors, ..self }) }
+        Self::of_real(errors, self.as_error).map_or(Ok(()), Err)
     }
 
     /// The only error there is.
@@ -91,13 +108,12 @@ impl<E> ErrorGroup<E> {
                 if error.is::<T>() {
                     return true;
                 }
-                next = error.source();
+                next = inside(error, Wanted::Any);
             }
             false
         };
         let (found, errors): (Vec<E>, Vec<E>) = self.errors.into_iter().partition(carries);
-        let rest = (!errors.is_empty()).then_some(Self { errors, cancelled: None, as_error });
-        (found, rest)
+        (found, Self::of_real(errors, as_error))
     }
 
     /// The same group with each error converted, for example into a wider type.
@@ -105,10 +121,11 @@ impl<E> ErrorGroup<E> {
     where
         F: CancelAware<Via>,
     {
-        ErrorGroup {
-            errors: self.errors.into_iter().map(convert).collect(),
-            cancelled: self.cancelled,
-            as_error: F::as_error,
+        let is_cancelled = self.is_cancelled();
+        let mut errors: Vec<F> = self.errors.into_iter().map(convert).collect();
+        match is_cancelled {
+            true => ErrorGroup::cancellation(errors.swap_remove(0), F::as_error),
+            false => ErrorGroup::from_parts(errors, F::as_error),
         }
     }
 }
@@ -152,11 +169,18 @@ impl<E: fmt::Debug> fmt::Debug for ErrorGroup<E> {
 }
 
 impl<E: fmt::Debug> StdError for ErrorGroup<E> {
-    /// The cancellation that is being passed on, or the first error.
+    /// The source of the first error, which the text tells of.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.cancelled {
-            Some(cancelled) => Some(cancelled),
-            None => self.errors.first().map(self.as_error),
+        let first = (self.as_error)(self.errors.first()?);
+        let Some(wanted) = wanted() else { return first.source() };
+        if let Some(cancelled) = &self.cancelled {
+            return Some(cancelled);
+        }
+        let graver = |error: &&E| !concerns_one_connection((self.as_error)(error));
+        match wanted {
+            Wanted::Cancellation => None,
+            Wanted::Any => Some(first),
+            Wanted::Graver => Some(self.errors.iter().find(graver).map_or(first, self.as_error)),
         }
     }
 }
@@ -199,6 +223,39 @@ mod tests {
         let group = ErrorGroup::cancellation(Error::from(Cancelled::new()), CancelAware::as_error);
         assert!(CancelAware::is_cancelled(&std::io::Error::other(group)));
         assert!(!CancelAware::is_cancelled(&self::group()));
+    }
+
+    #[test]
+    fn cancellations_are_not_among_real_errors_and_lose_none() {
+        let cancelled = || Error::from(Cancelled::new());
+        let mixed = || [cancelled(), Error::WouldBlock, cancelled(), Error::TimedOut];
+        let group = ErrorGroup::new(mixed()).unwrap();
+        assert_eq!((group.len(), group.is_cancelled(), CancelAware::is_cancelled(&group)), (2, false, false));
+        // In any type, and by way of others' errors.
+        let anyhows = ErrorGroup::new(mixed().map(anyhow::Error::from)).unwrap();
+        assert!(!anyhows.is_cancelled() && !CancelAware::is_cancelled(&std::io::Error::other(anyhows)));
+        let only = ErrorGroup::new([cancelled(), cancelled()].map(anyhow::Error::from)).unwrap();
+        assert!(only.is_cancelled() && CancelAware::is_cancelled(&anyhow::Error::from(only)));
+    }
+
+    #[test]
+    fn groups_become_io_errors() {
+        fn convert(group: ErrorGroup<Error>) -> std::io::Result<()> {
+            Err(group)?;
+            Ok(())
+        }
+        use std::io::ErrorKind;
+        let only = |error| ErrorGroup::new([error]).unwrap();
+        assert_eq!(convert(only(Error::TimedOut)).unwrap_err().kind(), ErrorKind::TimedOut);
+        let missing = std::io::Error::from_raw_os_error(libc::ENOENT);
+        assert_eq!(convert(only(Error::Io(missing))).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+        let cancelled = convert(only(Cancelled::new().into())).unwrap_err();
+        assert!(matches!(Error::from(cancelled), Error::Cancelled(_)));
+        let several = convert(group()).unwrap_err();
+        assert!(matches!(Error::from(several), Error::Group(group) if group.len() == 3));
+        let group = ErrorGroup::new([ErrorKind::NotFound, ErrorKind::AddrInUse].map(std::io::Error::from));
+        let several = std::io::Error::from(group.unwrap());
+        assert!(matches!(Error::from(several), Error::Group(group) if group.len() == 2));
     }
 
     #[test]

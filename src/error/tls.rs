@@ -71,8 +71,5 @@ impl fmt::Display for TlsError {
     }
 }
 
-impl StdError for TlsError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.cause)
-    }
-}
+/// The text tells of the cause, so that is no [`source`](StdError::source).
+impl StdError for TlsError {}

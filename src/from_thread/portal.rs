@@ -2,7 +2,6 @@
 
 use super::{
     request::{Answer, Request, answer, catch_panic, request},
-    resource::{self, PortalResource},
     task::{Control, Ending, PortalTask},
 };
 use crate::{
@@ -260,41 +259,6 @@ impl BlockingPortal {
                 Ok(_) => panic!("a task ended without calling Started::set"),
             },
         }
-    }
-
-    /// Opens something that lives in a task of the portal until it is closed, which that task does as well: so both may
-    /// use what belongs to one task, and the closing runs also if the task is cancelled.
-    ///
-    /// ```
-    /// use anyio::{Builder, Result, from_thread, fs::File, tempfile::TemporaryFile};
-    ///
-    /// # fn program() -> Result<()> {
-    /// let portal = from_thread::start_blocking_portal(&Builder::new())?;
-    /// let file = portal.open_resource(
-    ///     async || TemporaryFile::new().await,
-    ///     async |file: TemporaryFile| file.close().await,
-    /// )?;
-    /// let written = file.call(async |file: &mut TemporaryFile| file.write_all("hello").await)?;
-    /// assert!(written.0.is_ok());
-    /// file.close()?;
-    /// portal.close()
-    /// # }
-    /// # program().unwrap();
-    /// ```
-    ///
-    /// # Errors
-    /// What `open` fails with. Converted from [`Error::ClosedResource`] and [`Error::BrokenResource`] as for
-    /// [`start_task`](Self::start_task).
-    ///
-    /// # Panics
-    /// If `open` does. If this is called on the portal's own thread.
-    #[track_caller]
-    pub fn open_resource<R: 'static, E: From<Error> + Send + 'static>(
-        &self,
-        open: impl AsyncFnOnce() -> Result<R, E> + Send + 'static,
-        close: impl AsyncFnOnce(R) -> Result<(), E> + Send + 'static,
-    ) -> Result<PortalResource<R, E>, E> {
-        resource::open(self, open, close)
     }
 
     /// Refuses new tasks from now on, and ends [`sleep_until_stopped`](Self::sleep_until_stopped). What has been asked for

@@ -71,25 +71,52 @@ impl<R> Drop for CloseAtEnd<'_, R> {
     }
 }
 
-/// See [`BlockingPortal::open_resource`].
-#[track_caller]
-pub(super) fn open<R: 'static, E: From<Error> + Send + 'static>(
-    portal: &BlockingPortal,
-    open: impl AsyncFnOnce() -> Result<R, E> + Send + 'static,
-    close: impl AsyncFnOnce(R) -> Result<(), E> + Send + 'static,
-) -> Result<PortalResource<R, E>, E> {
-    let calls = Arc::new(Calls {
-        queue: Mutex::new(Queue { calls: VecDeque::new(), open: true }),
-        news: Notifier::new(),
-    });
-    let of_task = Arc::clone(&calls);
-    let (thread, task) = portal.start_task(async move |started: Started<ThreadId>| {
-        let mut resource = open().await?;
-        started.set(thread::current().id());
-        serve(&of_task, &mut resource).await;
-        shield(close(resource)).await
-    })?;
-    Ok(PortalResource { calls, task: Some(task), thread })
+impl BlockingPortal {
+    /// Opens something that lives in a task of the portal until it is closed, which that task does as well: so both may
+    /// use what belongs to one task, and the closing runs also if the task is cancelled.
+    ///
+    /// ```
+    /// use anyio::{Builder, Result, from_thread, fs::File, tempfile::TemporaryFile};
+    ///
+    /// # fn program() -> Result<()> {
+    /// let portal = from_thread::start_blocking_portal(&Builder::new())?;
+    /// let file = portal.open_resource(
+    ///     async || TemporaryFile::new().await,
+    ///     async |file: TemporaryFile| file.close().await,
+    /// )?;
+    /// let written = file.call(async |file: &mut TemporaryFile| file.write_all("hello").await)?;
+    /// assert!(written.0.is_ok());
+    /// file.close()?;
+    /// portal.close()
+    /// # }
+    /// # program().unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// What `open` fails with. Converted from [`Error::ClosedResource`] and [`Error::BrokenResource`] as for
+    /// [`start_task`](Self::start_task).
+    ///
+    /// # Panics
+    /// If `open` does. If this is called on the portal's own thread.
+    #[track_caller]
+    pub fn open_resource<R: 'static, E: From<Error> + Send + 'static>(
+        &self,
+        open: impl AsyncFnOnce() -> Result<R, E> + Send + 'static,
+        close: impl AsyncFnOnce(R) -> Result<(), E> + Send + 'static,
+    ) -> Result<PortalResource<R, E>, E> {
+        let calls = Arc::new(Calls {
+            queue: Mutex::new(Queue { calls: VecDeque::new(), open: true }),
+            news: Notifier::new(),
+        });
+        let of_task = Arc::clone(&calls);
+        let (thread, task) = self.start_task(async move |started: Started<ThreadId>| {
+            let mut resource = open().await?;
+            started.set(thread::current().id());
+            serve(&of_task, &mut resource).await;
+            shield(close(resource)).await
+        })?;
+        Ok(PortalResource { calls, task: Some(task), thread })
+    }
 }
 
 /// Does what other threads ask for, until the resource is to be closed or the task is cancelled.

@@ -50,11 +50,11 @@ impl Cached {
         skip: usize,
         position: u64,
     ) -> (usize, bool) {
+        assert!(skip <= buffer.capacity(), "more is skipped than there is room");
         let room = buffer.capacity() - skip;
         let mut count = 0;
         let complete = loop {
-            // SAFETY: what is skipped is at most the capacity, or the subtraction above has panicked; so is what was
-            // read into the rest.
+            // SAFETY: what is skipped is at most the capacity, as was just checked, and so is what was read into the rest.
             let pointer = unsafe { buffer.pointer_mut().add(skip + count) };
             // SAFETY: there is this much room behind the pointer.
             match unsafe { read_without_waiting(file, pointer, room - count, position + count as u64) } {

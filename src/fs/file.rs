@@ -10,7 +10,7 @@ pub use control::Advice;
 pub(super) use cursor::not_text;
 
 use super::{
-    Metadata, OpenOptions,
+    Metadata,
     cached::Cached,
     checkpoint,
     operations::{self, check_position},
@@ -66,44 +66,6 @@ pub struct File {
 }
 
 impl File {
-    /// Opens a file for reading.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the system refuses.
-    ///
-    /// # Cancel safety
-    /// As for [`OpenOptions::open`].
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        OpenOptions::new().read(true).open(path).await
-    }
-
-    /// Opens a file for writing: makes it if it is not there, empties it if it is.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the system refuses.
-    ///
-    /// # Cancel safety
-    /// As for [`OpenOptions::open`].
-    pub async fn create(path: impl AsRef<Path>) -> Result<Self> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
-    }
-
-    /// Makes a file, which must not be there before, for reading and writing.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the system refuses.
-    ///
-    /// # Cancel safety
-    /// As for [`OpenOptions::open`].
-    pub async fn create_new(path: impl AsRef<Path>) -> Result<Self> {
-        OpenOptions::new().read(true).write(true).create_new(true).open(path).await
-    }
-
-    /// All the ways of opening a file.
-    pub fn options() -> OpenOptions {
-        OpenOptions::new()
-    }
-
     pub(super) fn of_path(descriptor: Descriptor, path: &Path, flags: c_int) -> Self {
         Self {
             descriptor,
@@ -199,7 +161,7 @@ impl File {
     }
 
     fn is_direct(&self) -> bool {
-        super::open_options::is_direct(self.flags)
+        super::direct::is_direct(self.flags)
     }
 
     pub(super) fn appends(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::{
 };
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -198,6 +199,20 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf> {
 /// Once begun it is awaited.
 pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> Result<()> {
     thread::with_path("chmod", path.as_ref(), |path| fs::set_permissions(path, permissions)).await
+}
+
+/// Sets who may do what with a file, but not with what a link leads to.
+///
+/// # Errors
+/// As for [`rename`]. Of the kind `Unsupported` for links where, as on Linux, these have no permissions of their own.
+///
+/// # Cancel safety
+/// Once begun it is awaited.
+pub async fn set_permissions_nofollow(path: impl AsRef<Path>, permissions: Permissions) -> Result<()> {
+    thread::with_path("chmod", path.as_ref(), move |path| {
+        super::permissions::set_without_following(&path, permissions.mode())
+    })
+    .await
 }
 
 /// Sets owner and group of a file, as numbers; `None` leaves one as it is. Links are followed.

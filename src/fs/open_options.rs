@@ -2,20 +2,17 @@
 
 use super::{
     File,
+    direct::DIRECT,
+    fifo,
     operations::{OnPath, c_path},
     thread,
 };
 use crate::{
     error::{Error, Result},
-    runtime::{Descriptor, Operation},
+    runtime::{Descriptor, Operation, Refusal},
 };
 use libc::c_int;
-use std::{io, os::unix::fs::OpenOptionsExt, path::Path};
-
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
-const DIRECT: Option<c_int> = Some(libc::O_DIRECT);
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
-const DIRECT: Option<c_int> = None;
+use std::{ffi::CString, io, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// How a file is to be opened, like [`std::fs::OpenOptions`].
 ///
@@ -42,6 +39,46 @@ pub struct OpenOptions {
     direct: bool,
     mode: u32,
     custom_flags: c_int,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    ///
+    /// # Cancel safety
+    /// As for [`OpenOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().read(true).open(path).await
+    }
+
+    /// Opens a file for writing: makes it if it is not there, empties it if it is.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    ///
+    /// # Cancel safety
+    /// As for [`OpenOptions::open`].
+    pub async fn create(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
+    }
+
+    /// Makes a file, which must not be there before, for reading and writing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    ///
+    /// # Cancel safety
+    /// As for [`OpenOptions::open`].
+    pub async fn create_new(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path).await
+    }
+
+    /// All the ways of opening a file.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
 }
 
 impl OpenOptions {
@@ -115,7 +152,8 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the file.
+    /// Opens the file. A named pipe waits for somebody to open its other end, as the system has it, unless the flags
+    /// have `O_NONBLOCK` or it is opened for both.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses, or if the options contradict each other. [`Error::Unsupported`] for direct
@@ -131,11 +169,17 @@ impl OpenOptions {
     async fn open_path(&self, path: &Path) -> Result<File> {
         let flags =
             self.flags()?.ok_or_else(|| Error::of_operation(contradiction(), "open", path.display()))?;
-        let open = OnPath::Open { path: c_path(path, "open")?, flags, mode: self.mode as libc::mode_t };
-        let answer = Operation::new(open).await.map(|number| {
-            // SAFETY: the operation has opened this descriptor for us.
-            unsafe { Descriptor::from_answer(number) }
-        });
+        let name = c_path(path, "open")?;
+        let unwaiting = fifo::without_waiting(&name, flags);
+        let mut answer = self.ask_driver(name.clone(), unwaiting).await;
+        if unwaiting != flags && fifo::has_vanished(&answer) {
+            answer = self.ask_driver(name.clone(), flags).await;
+        }
+        if fifo::has_to_wait(&answer, &name, flags).await {
+            let opened = fifo::wait(answer.ok(), path, flags).await?;
+            let descriptor = opened.map_err(|error| Error::of_operation(error, "open", path.display()))?;
+            return Ok(File::of_path(descriptor, path, flags));
+        }
         let descriptor = thread::unless_unsupported(
             answer,
             |refusal| refusal.on("open", path.display()),
@@ -147,6 +191,14 @@ impl OpenOptions {
         )
         .await?;
         Ok(File::of_path(descriptor, path, flags))
+    }
+
+    async fn ask_driver(&self, path: CString, flags: c_int) -> Result<Descriptor, Refusal> {
+        let open = OnPath::Open { path, flags, mode: self.mode as libc::mode_t };
+        Operation::new(open).await.map(|number| {
+            // SAFETY: the operation has opened this descriptor for us.
+            unsafe { Descriptor::from_answer(number) }
+        })
     }
 
     /// The flags for the system, or `None` if the options contradict each other.
@@ -204,9 +256,4 @@ impl Default for OpenOptions {
 
 fn contradiction() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "these options cannot be combined")
-}
-
-/// Whether a file opened with these flags goes past the page cache.
-pub(super) fn is_direct(flags: c_int) -> bool {
-    DIRECT.is_some_and(|direct| flags & direct != 0)
 }

@@ -40,7 +40,7 @@ const BATCH: usize = 512;
 pub async fn read_dir(path: impl AsRef<Path>) -> Result<ReadDir> {
     let path: Arc<Path> = path.as_ref().into();
     let owned = Arc::clone(&path);
-    let listing = to_thread::run_sync(move || Listing::open(owned)).await?;
+    let listing = to_thread::for_files(move || Listing::open(owned)).await?;
     let listing = listing.map_err(|error| Error::of_operation(error, "list", path.display()))?;
     Ok(ReadDir { path, listing: Arc::new(Mutex::new(listing)) })
 }
@@ -86,7 +86,7 @@ impl ReadDir {
                 }
             }
             let listing = Arc::clone(&self.listing);
-            to_thread::run_sync(move || listing.lock().unwrap_or_else(PoisonError::into_inner).read())
+            to_thread::for_files(move || listing.lock().unwrap_or_else(PoisonError::into_inner).read())
                 .await?;
         }
     }

@@ -72,7 +72,7 @@ impl FileReadStream {
     #[must_use]
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.ahead.clear();
-        self.pool = BufferPool::new(bytes.clamp(1, 1 << 30), 0);
+        self.pool = BufferPool::new(bytes.clamp(1, 1 << 30));
         self
     }
 
@@ -265,7 +265,7 @@ impl From<File> for FileReadStream {
     /// The stream begins at the file's cursor.
     fn from(mut file: File) -> Self {
         let position = file.position();
-        let pool = BufferPool::new(128 << 10, 0);
+        let pool = BufferPool::new(128 << 10);
         Self { file, pool, depth: 4, position, ahead: VecDeque::new(), rest: None }
     }
 }

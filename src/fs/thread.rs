@@ -19,7 +19,7 @@ pub(super) async fn with_path<T: Send + 'static>(
     work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let owned = path.to_owned();
-    let result = to_thread::run_sync(move || work(owned)).await?;
+    let result = to_thread::for_files(move || work(owned)).await?;
     result.map_err(|error| Error::of_operation(error, operation, path.display()))
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn with_paths<T: Send + 'static>(
     work: impl FnOnce(PathBuf, PathBuf) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let (from, to) = (paths.0.to_owned(), paths.1.to_owned());
-    let result = to_thread::run_sync(move || work(from, to)).await?;
+    let result = to_thread::for_files(move || work(from, to)).await?;
     result.map_err(|error| Error::of_operation(error, operation, arrow(paths)))
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn with_file<T: Send + 'static>(
 ) -> Result<T> {
     let of_operation = |error| Error::of_operation(error, operation, &subject);
     let copy = descriptor.as_fd().try_clone_to_owned().map_err(of_operation)?;
-    to_thread::run_sync(move || work(&fs::File::from(copy))).await?.map_err(of_operation)
+    to_thread::for_files(move || work(&fs::File::from(copy))).await?.map_err(of_operation)
 }
 
 /// How an error names two paths.

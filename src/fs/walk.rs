@@ -182,7 +182,7 @@ impl Walk {
         {
             let options = self.options;
             let copy = folder.clone();
-            self.running.push((folder, Box::pin(to_thread::run_sync(move || copy.read(options)))));
+            self.running.push((folder, Box::pin(to_thread::for_files(move || copy.read(options)))));
         }
     }
 

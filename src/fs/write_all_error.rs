@@ -1,6 +1,6 @@
 //! The error of a write that was to be complete.
 
-use crate::error::Error;
+use crate::error::{Error, is_looked_into};
 use std::{error::Error as StdError, fmt};
 
 /// Says why not everything was written, and how much was.
@@ -21,8 +21,9 @@ impl fmt::Display for WriteAllError {
 }
 
 impl StdError for WriteAllError {
+    /// That of the [`error`](Self::error), which the text tells of.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
+        if is_looked_into() { Some(&self.error) } else { self.error.source() }
     }
 }
 

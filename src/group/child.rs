@@ -19,12 +19,12 @@ use super::{
     outcome::{Outcome, Settled},
     task_group::Errors,
 };
-use crate::runtime::{Core, Deadline, Described, Scope, TaskKey, WaitQueue};
+use crate::runtime::{Core, Deadline, Described, FirstPanic, Scope, TaskKey, WaitQueue};
 use std::{
     alloc::Layout,
-    any::Any,
     cell::{Cell, UnsafeCell},
     future::Future,
+    mem::needs_drop,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
     ptr::{self, NonNull},
@@ -141,11 +141,16 @@ unsafe fn begin(
     let header = unsafe { child.as_ref() };
     let Some(core) = core else {
         header.status.set(TaskStatus::Cancelled);
-        // SAFETY: just made; the group does not keep it.
+        let panics = FirstPanic::new();
+        // SAFETY: just made; the group does not keep it. If the future's destructor panics there is no handle, either.
         unsafe {
-            drop_future(child);
+            panics.catch(|| drop_future(child));
             release(child);
+            if panics.is_some() {
+                release(child);
+            }
         }
+        panics.resume();
         return child;
     };
     if matches!(parent, Parent::Current) {
@@ -204,12 +209,24 @@ pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
     let owners = header.owners.get() - 1;
     header.owners.set(owners);
     if owners == 0 {
-        let size = header.table.size;
-        // SAFETY: nobody else owns the child any more; its block was allocated with this size.
-        unsafe {
-            (header.table.drop_child)(child);
-            blocks::free(child.cast(), size);
-        }
+        let table = header.table;
+        let _block = Block { child, size: table.size };
+        // SAFETY: nobody else owns the child any more.
+        unsafe { (table.drop_child)(child) };
+    }
+}
+
+/// The memory of a child that is being dropped; freed also if that panics.
+struct Block {
+    child: NonNull<ChildHeader>,
+    size: blocks::Size,
+}
+
+impl Drop for Block {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the block was allocated with this size, and nobody owns the child any more.
+        unsafe { blocks::free(self.child.cast(), self.size) };
     }
 }
 
@@ -227,26 +244,30 @@ pub(super) unsafe fn describe(child: *const ()) -> Described {
 impl GroupCore {
     /// Drops the futures of all children that are left, the youngest first. No new ones can start. Gives the first panic
     /// that came out of that.
-    pub(super) fn abandon_children(&self) -> Option<Box<dyn Any + Send>> {
+    pub(super) fn abandon_children(&self) -> FirstPanic {
         self.closed.set(true);
-        let mut first = None;
+        let panics = FirstPanic::new();
         while let Some(child) = NonNull::new(self.children.get().cast_mut()) {
-            // SAFETY: children on the list are alive, and none is being polled: that happens only in the group's poll.
-            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_future(child) }));
-            // SAFETY: as above.
+            // SAFETY: children on the list are alive, by the group's share in them.
             let header = unsafe { child.as_ref() };
+            // From here on nothing leads to the child but its handle and its scope; each step is taken whatever the
+            // destructors and wakers in it do.
+            if Core::try_with(|core| header.leave_group(Some(core))).is_none() {
+                header.leave_group(None);
+            }
+            // SAFETY: none is being polled: that happens only in the group's poll.
+            panics.catch(|| unsafe { drop_future(child) });
             header.status.set(TaskStatus::Cancelled);
-            header.scope.leave_anywhere();
-            if Core::try_with(|core| header.end(core)).is_none() {
-                header.unlist();
-            }
-            if let Err(payload) = dropped {
-                first.get_or_insert(payload);
-            }
+            panics.catch(|| {
+                Core::change_anywhere(|| {
+                    header.scope.leave_anywhere();
+                    header.joiners.notify_all();
+                });
+            });
             // SAFETY: the group's share, which it gives up here.
-            unsafe { release(child) };
+            panics.catch(|| unsafe { release(child) });
         }
-        first
+        panics
     }
 }
 
@@ -264,20 +285,14 @@ impl ChildHeader {
         unsafe { &*self.group }
     }
 
-    /// Takes the child out of its group and tells those who wait for its end.
-    fn end(&self, core: &Core) {
-        if let Some(task) = self.task.take() {
-            if self.group().belongs_to(core) {
-                core.tasks().remove(task);
-            }
-            self.unlist();
-        }
-        self.joiners.notify_all();
-    }
-
-    fn unlist(&self) {
-        self.task.set(None);
+    /// Takes the child off the list of its group, and out of the table of tasks as long as there is one.
+    #[inline]
+    fn leave_group(&self, core: Option<&Core>) {
+        let Some(task) = self.task.take() else { return };
         let group = self.group();
+        if let Some(core) = core.filter(|core| group.belongs_to(core)) {
+            core.tasks().remove(task);
+        }
         let (previous, next) = (self.previous.get(), self.next.get());
         // SAFETY: neighbours on the list are alive.
         match unsafe { previous.as_ref() } {
@@ -335,64 +350,94 @@ where
                     Stage::Finished(_) | Stage::Over => return Poll::Pending,
                 }
             };
-            future.poll(cx)
+            future.poll(cx).map(O::settle)
         }));
-        if matches!(polled, Ok(Poll::Pending)) {
-            return header.scope.link(core);
-        }
-        // The future goes before its scope does, and before anybody learns that the child has ended.
-        let dropped = catch_unwind(AssertUnwindSafe(|| {
+        let panics = FirstPanic::new();
+        let settled = match polled {
+            Ok(Poll::Pending) => return header.scope.link(core),
+            Ok(Poll::Ready(settled)) => Some(settled),
+            Err(payload) => {
+                panics.keep(payload);
+                None
+            }
+        };
+        // SAFETY: the child is on its group's list and has ended.
+        unsafe { Self::end(child, core, settled, panics) };
+    }
+
+    /// Ends a child whose future has given its last: that goes first, before its scope and before anybody learns of the end.
+    /// Then the child is taken out of everything, and then others are told, whatever their wakers do.
+    ///
+    /// # Safety
+    /// The child is on the list of a group that is being polled.
+    unsafe fn end(
+        child: NonNull<ChildHeader>,
+        core: &Core,
+        settled: Option<Settled<T, E>>,
+        panics: FirstPanic,
+    ) {
+        // SAFETY: the child is alive, and the group outlives it.
+        let (header, group) = unsafe { (child.as_ref(), &*child.as_ref().group) };
+        panics.catch(|| {
             let _current = core.enter_scope(&header.scope);
             // SAFETY: the future has ended; nobody uses it.
             unsafe { Self::drop_future(child) };
-        }));
-        // SAFETY: the child is on its group's list and has ended.
-        unsafe {
-            match polled {
-                Ok(Poll::Ready(output)) => Self::settle(child, output.settle()),
-                Ok(Poll::Pending) => {}
-                Err(payload) => Self::fail_by_panic(header, payload),
-            }
+        });
+        let has_panicked = panics.is_some();
+        // SAFETY: the caller's promise.
+        let status = unsafe { Self::settle(child, settled, &panics) };
+        let ((), woken) = core.change_catching(|core| {
+            header.status.set(if has_panicked { TaskStatus::Failed } else { status });
+            header.scope.leave(core);
+            header.leave_group(Some(core));
+            header.joiners.notify_all();
+        });
+        if let Some(payload) = woken {
+            panics.keep(payload);
         }
-        if let Err(payload) = dropped {
-            Self::fail_by_panic(header, payload);
-        }
-        header.scope.leave(core);
-        header.end(core);
         // SAFETY: the group's share, which it gives up here.
-        unsafe { release(child) };
-    }
-
-    fn fail_by_panic(header: &ChildHeader, payload: Box<dyn Any + Send>) {
-        header.status.set(TaskStatus::Failed);
-        header.group().panicked(payload);
+        let release = || unsafe { release(child) };
+        if const { needs_drop::<T>() } {
+            panics.catch(release);
+        } else {
+            release();
+        }
+        if let Some(payload) = panics.take() {
+            group.panicked(payload);
+        }
     }
 
     /// Keeps the value, or tells the group of the error unless it is a cancellation that came from a scope around it.
-    unsafe fn settle(child: NonNull<ChildHeader>, settled: Settled<T, E>) {
-        // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.
-        let (header, this) = unsafe { (child.as_ref(), child.cast::<Self>().as_ref()) };
-        let status = match settled {
-            Settled::Value(value) => {
+    unsafe fn settle(
+        child: NonNull<ChildHeader>,
+        settled: Option<Settled<T, E>>,
+        panics: &FirstPanic,
+    ) -> TaskStatus {
+        match settled {
+            Some(Settled::Value(value)) => {
                 // SAFETY: the future is gone and the handle does not look before the status says so.
-                unsafe { *this.stage.get() = Stage::Finished(value) };
+                unsafe { *child.cast::<Self>().as_ref().stage.get() = Stage::Finished(value) };
                 TaskStatus::Finished
             }
-            Settled::Reported => TaskStatus::Failed,
-            Settled::Error(error) => {
-                // SAFETY: as above.
-                let errors = unsafe { &*this.errors };
-                let responsible = || header.scope.absorbs() || header.scope.is_cancelled_from_outside();
-                if errors.is_cancellation(&error) && responsible() {
-                    TaskStatus::Cancelled
-                } else {
-                    errors.push(error);
-                    header.group().fail();
-                    TaskStatus::Failed
-                }
-            }
-        };
-        header.status.set(status);
+            // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.
+            Some(Settled::Error(error)) => unsafe { Self::settle_error(child, error, panics) },
+            Some(Settled::Reported) | None => TaskStatus::Failed,
+        }
+    }
+
+    #[cold]
+    unsafe fn settle_error(child: NonNull<ChildHeader>, error: E, panics: &FirstPanic) -> TaskStatus {
+        // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.
+        let (header, errors) = unsafe { (child.as_ref(), &*child.cast::<Self>().as_ref().errors) };
+        // Asking an error is code of users. One that panics is a real one.
+        let is_cancellation = panics.catch(|| errors.is_cancellation(&error)).unwrap_or(false);
+        if is_cancellation && (header.scope.absorbs() || header.scope.is_cancelled_from_outside()) {
+            panics.drop_each([error]);
+            return TaskStatus::Cancelled;
+        }
+        errors.push(error);
+        panics.catch(|| header.group().fail());
+        TaskStatus::Failed
     }
 
     unsafe fn drop_future(child: NonNull<ChildHeader>) {

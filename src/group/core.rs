@@ -1,8 +1,8 @@
 //! The part of a group that does not depend on its error type.
 
 use super::child::{ChildHeader, describe};
-use crate::runtime::{Core, Deadline, ReadyQueue, ReasonKind, RunId, Scope};
-use std::{any::Any, cell::Cell, panic::Location, ptr};
+use crate::runtime::{Core, Deadline, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope};
+use std::{cell::Cell, panic::Location, ptr};
 
 /// A group without its errors.
 pub(super) struct GroupCore {
@@ -12,7 +12,7 @@ pub(super) struct GroupCore {
     pub(super) live: Cell<usize>,
     pub(super) closed: Cell<bool>,
     pub(super) run: Cell<Option<RunId>>,
-    panic: Cell<Option<Box<dyn Any + Send>>>,
+    pub(super) panic: FirstPanic,
 }
 
 impl GroupCore {
@@ -24,7 +24,7 @@ impl GroupCore {
             live: Cell::new(0),
             closed: Cell::new(false),
             run: Cell::new(None),
-            panic: Cell::new(None),
+            panic: FirstPanic::new(),
         }
     }
 
@@ -34,14 +34,9 @@ impl GroupCore {
     }
 
     /// Keeps a panic for the parent, if it is the first, and cancels what is left.
-    pub(super) fn panicked(&self, payload: Box<dyn Any + Send>) {
-        let first = self.panic.take();
-        self.panic.set(Some(first.unwrap_or(payload)));
-        self.fail();
-    }
-
-    pub(super) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        self.panic.take()
+    pub(super) fn panicked(&self, payload: PanicPayload) {
+        self.panic.keep(payload);
+        self.panic.catch(|| self.fail());
     }
 
     /// Whether the group was begun in the run of this executor.

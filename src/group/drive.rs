@@ -5,7 +5,7 @@ use super::{
     core::GroupCore,
     task_group::Errors,
 };
-use crate::runtime::{Core, TaskKey};
+use crate::runtime::{Core, FirstPanic, TaskKey};
 use std::{
     future::Future,
     mem::ManuallyDrop,
@@ -74,50 +74,63 @@ where
 
     fn poll_body(&mut self, core: &Core, task: TaskKey) {
         let waker = ManuallyDrop::new(task.waker());
-        let _scope = core.enter_scope(&self.group.scope);
-        let outer = core.begin_task(task);
-        let polled = catch_unwind(AssertUnwindSafe(|| match self.body.as_mut().as_pin_mut() {
-            Some(body) => body.poll(&mut Context::from_waker(&waker)),
-            None => Poll::Pending,
-        }));
-        core.end_task(outer);
+        let polled = {
+            let _current = (core.enter_scope(&self.group.scope), core.begin_task(task));
+            catch_unwind(AssertUnwindSafe(|| match self.body.as_mut().as_pin_mut() {
+                Some(body) => body.poll(&mut Context::from_waker(&waker)),
+                None => Poll::Pending,
+            }))
+        };
         let ended = match polled {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(result)) => Ok(result),
             Err(payload) => Err(payload),
         };
-        let dropped = catch_unwind(AssertUnwindSafe(|| self.body.set(None)));
-        match ended {
-            Ok(Err(error)) if !self.errors.is_cancellation(&error) || !self.group.scope.is_effective() => {
-                self.errors.push(error);
-                self.group.fail();
-            }
-            Ok(result) => self.result = Some(result),
-            Err(payload) => self.group.panicked(payload),
-        }
-        if let Err(payload) = dropped {
-            self.group.panicked(payload);
+        let panics = FirstPanic::new();
+        {
+            let _current = (core.enter_scope(&self.group.scope), core.begin_task(task));
+            panics.catch(|| self.body.set(None));
         }
         self.remove_body_task();
+        match ended {
+            Ok(Ok(value)) => self.result = Some(Ok(value)),
+            Ok(Err(error)) => {
+                // An error that panics when it is asked is a real one.
+                let is_cancellation = panics.catch(|| self.errors.is_cancellation(&error)).unwrap_or(false);
+                if is_cancellation && self.group.scope.is_effective() {
+                    self.result = Some(Err(error));
+                } else {
+                    self.errors.push(error);
+                    panics.catch(|| self.group.fail());
+                }
+            }
+            Err(payload) => self.group.panicked(payload),
+        }
+        if let Some(payload) = panics.take() {
+            self.group.panicked(payload);
+        }
     }
 
     fn remove_body_task(&mut self) {
         if let Some(task) = self.task.take() {
-            Core::try_with(|core| {
-                if self.group.belongs_to(core) {
-                    core.tasks().remove(task);
-                }
-            });
+            remove_task(self.group, task);
         }
     }
 }
 
+fn remove_task(group: &GroupCore, task: TaskKey) {
+    Core::try_with(|core| {
+        if group.belongs_to(core) {
+            core.tasks().remove(task);
+        }
+    });
+}
+
 fn poll_child(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
     let waker = ManuallyDrop::new(task.waker());
-    let outer = core.begin_task(task);
+    let _current = core.begin_task(task);
     // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
     unsafe { child::poll(child, core, &mut Context::from_waker(&waker)) };
-    core.end_task(outer);
 }
 
 impl<F, T, E> Future for Drive<'_, F, T, E>
@@ -129,6 +142,9 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         Core::with(|core| {
+            let ready = &this.group.ready;
+            // Code of users, so it comes before anything has begun.
+            ready.set_host(cx.waker());
             let begins = this.group.run.get().is_none();
             if begins {
                 this.begin(core);
@@ -137,14 +153,12 @@ where
                 this.group.belongs_to(core),
                 "a task group was polled in another run than the one it began in"
             );
-            let ready = &this.group.ready;
-            ready.set_host(cx.waker());
-            ready.set_polling(true);
+            let polling = ready.begin_polling();
             if let (true, Some(task)) = (begins, this.task) {
                 this.poll_body(core, task);
             }
             this.poll_ready(core);
-            ready.set_polling(false);
+            drop(polling);
             if this.task.is_none() && this.group.live.get() == 0 {
                 if this.has_waited {
                     return Poll::Ready(this.result.take());
@@ -165,11 +179,7 @@ where
 impl<F, T, E> Drop for Drive<'_, F, T, E> {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
-            Core::try_with(|core| {
-                if self.group.belongs_to(core) {
-                    core.tasks().remove(task);
-                }
-            });
+            remove_task(self.group, task);
         }
     }
 }

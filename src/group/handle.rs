@@ -3,7 +3,7 @@
 use super::child::{self, ChildHeader};
 use crate::{
     error::Cancelled,
-    runtime::{Core, Scope, WaitReason, Waiter},
+    runtime::{Core, FirstPanic, Scope, WaitReason, Waiter},
 };
 use std::{
     fmt,
@@ -171,13 +171,27 @@ impl<T> Future for TaskHandle<'_, T> {
 
 impl<T> Unpin for TaskHandle<'_, T> {}
 
+/// A handle's share in its child, given up also if something panics before.
+struct Share(NonNull<ChildHeader>);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // SAFETY: the share belongs to this, and nothing uses the child through it any more.
+        let release = || unsafe { child::release(self.0) };
+        if std::thread::panicking() {
+            // A second panic would end the process.
+            FirstPanic::new().catch(release);
+        } else {
+            release();
+        }
+    }
+}
+
 impl<T> Drop for TaskHandle<'_, T> {
     fn drop(&mut self) {
+        let _share = Share(self.child);
         // SAFETY: the handle owns a share, given up at the end of this.
-        unsafe {
-            self.waiter.withdraw(&self.child.as_ref().joiners);
-            child::release(self.child);
-        }
+        self.waiter.withdraw(unsafe { &self.child.as_ref().joiners });
     }
 }
 

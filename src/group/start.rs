@@ -112,8 +112,10 @@ impl<V> State<V> {
     fn end(&self, phase: Phase) {
         if self.phase.get() == Phase::Waiting {
             self.phase.set(phase);
-            self.adopt();
-            self.waiting.notify_all();
+            Core::change_anywhere(|| {
+                self.adopt();
+                self.waiting.notify_all();
+            });
         }
     }
 
@@ -145,11 +147,13 @@ struct Waiting<'a, 'scope, V, T> {
 
 impl<V, T> Drop for Waiting<'_, '_, V, T> {
     fn drop(&mut self) {
-        self.waiter.withdraw(&self.state.waiting);
-        if self.state.phase.get() == Phase::Waiting {
-            self.child.cancel();
-            self.state.adopt();
-        }
+        Core::change_anywhere(|| {
+            self.waiter.withdraw(&self.state.waiting);
+            if self.state.phase.get() == Phase::Waiting {
+                self.child.cancel();
+                self.state.adopt();
+            }
+        });
     }
 }
 

@@ -13,12 +13,7 @@ use crate::{
     runtime::{Core, Scope},
 };
 use std::{
-    cell::RefCell,
-    error::Error as StdError,
-    fmt,
-    future::Future,
-    marker::PhantomData,
-    panic::{Location, resume_unwind},
+    cell::RefCell, error::Error as StdError, fmt, future::Future, marker::PhantomData, panic::Location,
     pin::pin,
 };
 
@@ -112,9 +107,12 @@ where
     };
     drop(children);
     let concluded = conclude(&group.core, &group.errors, result);
-    group.core.scope.leave_anywhere();
-    if let Some(payload) = group.core.take_panic() {
-        resume_unwind(payload);
+    let panics = &group.core.panic;
+    panics.catch(|| group.core.scope.leave_anywhere());
+    if panics.is_some() {
+        panics.drop_each([concluded]);
+        panics.resume();
+        unreachable!("a panic goes on");
     }
     concluded
 }
@@ -143,9 +141,7 @@ struct Children<'a>(&'a GroupCore);
 
 impl Drop for Children<'_> {
     fn drop(&mut self) {
-        if let Some(payload) = self.0.abandon_children().filter(|_| !std::thread::panicking()) {
-            resume_unwind(payload);
-        }
+        self.0.abandon_children().resume();
     }
 }
 
@@ -194,7 +190,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
                 self.core.belongs_to(core),
                 "a task group was used in another run than the one it began in"
             );
-            spawn(Some(core))
+            core.change(|core| spawn(Some(core)))
         })
     }
 

@@ -47,8 +47,9 @@ impl Accepting {
                             return Poll::Pending;
                         }
                         hook.0 = None;
-                        waits.remove(wait);
                         self.operation.set(None);
+                        // Whoever waited was woken by the answer, so this drops nobody's waker.
+                        drop(waits.remove(wait));
                         let result = outcome.result;
                         match u32::try_from(result) {
                             // SAFETY: the kernel has just made this descriptor for us.
@@ -57,8 +58,8 @@ impl Accepting {
                             Err(_) => return Poll::Ready(Err(Refusal::System(-result).on_stream("accept"))),
                         }
                     }
-                    waits.set_waker(wait, cx.waker());
                     hook.0 = Some(wait);
+                    waits.set_waker(wait, cx.waker());
                     let cancelled = core.follow_scope(wait) || waits.state(wait) == WaitState::Cancelled;
                     if !cancelled {
                         return Poll::Pending;

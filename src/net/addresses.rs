@@ -1,12 +1,17 @@
 //! Addresses, and names for them.
 
+use super::resolver::resolve;
 use crate::error::{Error, Result};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+};
 
 /// Something that leads to one or more socket addresses: an address, an IP address with a port, or a host name with a port,
-/// as a tuple or as text.
+/// as a tuple or as text. An address of a link may name the interface, by number or name: `[fe80::1%eth0]:80`.
 ///
-/// Names are looked up by the operating system, on a worker thread.
+/// Names are looked up by the run's [`Resolver`](super::Resolver): the operating system's on a worker thread, if it has no
+/// other.
 pub trait ToSocketAddrs {
     #[doc(hidden)]
     fn candidates(&self) -> Candidates;
@@ -21,6 +26,22 @@ pub enum Candidates {
     Invalid(String),
 }
 
+/// As it is told in errors.
+impl fmt::Display for Candidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(addresses) => {
+                for (number, address) in addresses.iter().enumerate() {
+                    write!(f, "{}{address}", if number == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Name(host, port) => write!(f, "{host}:{port}"),
+            Self::Invalid(text) => write!(f, "{text:?}"),
+        }
+    }
+}
+
 impl Candidates {
     /// Looks a name up.
     ///
@@ -29,15 +50,7 @@ impl Candidates {
     pub(super) async fn resolved(self) -> Result<Self> {
         match self {
             Self::Addresses(_) => Ok(self),
-            Self::Name(host, port) => {
-                let name = host.clone();
-                let found = crate::to_thread::run_sync(move || {
-                    std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)).map(Iterator::collect)
-                })
-                .abandon_on_cancel()
-                .await?;
-                found.map(Self::Addresses).map_err(|error| Error::of_operation(error, "look up", name))
-            }
+            Self::Name(host, port) => resolve(&host, port).await.map(Self::Addresses),
             Self::Invalid(text) => {
                 let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "an address is HOST:PORT");
                 Err(Error::of_operation(error, "look up", format_args!("{text:?}")))
@@ -111,10 +124,22 @@ impl ToSocketAddrs for str {
             return address.candidates();
         }
         match self.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
-            Some((host, Ok(port))) if !host.is_empty() => (host, port).candidates(),
+            Some((host, Ok(port))) if !host.is_empty() => (without_brackets(host), port).candidates(),
             _ => Candidates::Invalid(self.to_owned()),
         }
     }
+}
+
+/// An address of the link that names its interface, `[fe80::1%eth0]`, without its brackets: the resolver knows the numbers
+/// of interfaces. Other things in brackets are none.
+fn without_brackets(host: &str) -> &str {
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let scoped = inside.filter(|inside| {
+        inside
+            .split_once('%')
+            .is_some_and(|(address, zone)| !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok())
+    });
+    scoped.unwrap_or(host)
 }
 
 impl ToSocketAddrs for String {
@@ -156,6 +181,12 @@ mod tests {
         assert!(matches!(("::1", 80).candidates(), Candidates::Addresses(_)));
         assert!(matches!("localhost:80".candidates(), Candidates::Name(host, 80) if host == "localhost"));
         assert!(matches!("localhost".candidates(), Candidates::Invalid(_)));
+        assert!(matches!("[fe80::1%2]:80".candidates(), Candidates::Addresses(_)));
+        assert!(
+            matches!("[fe80::1%eth0]:80".candidates(), Candidates::Name(host, 80) if host == "fe80::1%eth0")
+        );
+        assert!(matches!("[fe80::1%]:80".candidates(), Candidates::Name(host, 80) if host == "[fe80::1%]"));
+        assert!(matches!("[name%eth0]:80".candidates(), Candidates::Name(host, 80) if host == "[name%eth0]"));
         assert!(matches!(":80".candidates(), Candidates::Invalid(_)));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::addresses::Candidates;
 use crate::{
-    error::{Error, ErrorGroup, Result},
+    error::{ConnectionFailed, Error, ErrorGroup, Failure, Result},
     group::task_group,
     runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
     scope::move_on_after,
@@ -55,10 +55,17 @@ pub(super) async fn connect(socket: Socket, address: SockAddr) -> Result<Descrip
 
 /// Connects to the first of several addresses that answers: each attempt begins when the one before has failed, or after
 /// a quarter of a second ("happy eyeballs", RFC 8305). Attempts that lose are cancelled, and closed if they succeed late.
-pub(super) async fn connect_any(candidates: Candidates) -> Result<Descriptor> {
+/// Errors name the target and the addresses.
+pub(super) async fn connect_any(candidates: Candidates, target: &str) -> Result<Descriptor> {
     let addresses = candidates.interleaved();
     if let [address] = addresses[..] {
-        return attempt(address).await.map_err(|error| Error::of_operation(error, "connect", address));
+        let by_name = |address: SocketAddr| match address.to_string() {
+            address if address == target => address,
+            address => format!("{target} ({address})"),
+        };
+        return attempt(address)
+            .await
+            .map_err(|error| Error::of_operation(error, "connect", by_name(address)));
     }
     let winner = RefCell::new(None);
     let errors = RefCell::new(Vec::new());
@@ -72,7 +79,10 @@ pub(super) async fn connect_any(candidates: Candidates) -> Result<Descriptor> {
                         tg.cancel();
                     }
                     Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => return Err(error.into()),
-                    Err(error) => errors.borrow_mut().push(error),
+                    Err(error) => {
+                        let failure = Failure::new("connect", Some(address.to_string()), error);
+                        errors.borrow_mut().push(failure.into_io());
+                    }
                 }
                 Ok(())
             });
@@ -88,7 +98,7 @@ pub(super) async fn connect_any(candidates: Candidates) -> Result<Descriptor> {
     let errors = ErrorGroup::new(errors.into_inner());
     Err(errors.map_or_else(
         || Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to connect to")),
-        |errors| Error::ConnectionFailed(Box::new(errors)),
+        |errors| Error::ConnectionFailed(Box::new(ConnectionFailed::new(target.to_owned(), errors))),
     ))
 }
 

@@ -3,12 +3,12 @@
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, and a share of the descriptor.
 
-use super::socket::Socket;
+use super::socket::{SENDING, Socket};
 use crate::{
     error::Result,
     receiving::MOST,
     reserved::Reserved,
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, poll_nothing_to_do},
+    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, nothing_to_do, poll_nothing_to_do},
 };
 use anyio_driver::{Held, IoBuf, Op};
 use std::{
@@ -122,8 +122,45 @@ impl<B: IoBuf> Future for SendAndDrop<'_, B> {
 }
 
 /// Sends some bytes of a buffer.
-pub(super) async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
+async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
     Operation::new(Send::new(descriptor, data, false)).await
+}
+
+impl Socket {
+    /// Sends all bytes of a buffer.
+    #[inline]
+    pub(super) fn send(&self, data: impl IoBuf) -> impl Future<Output = Result<()>> {
+        SendAndDrop(SendAll::new(self, data))
+    }
+
+    /// Sends all bytes of a buffer, and gives it back.
+    #[inline]
+    pub(super) fn send_buf<B: IoBuf>(&self, data: B) -> SendAll<'_, B> {
+        SendAll::new(self, data)
+    }
+
+    pub(super) async fn send_some<B: IoBuf>(&self, data: B) -> (Result<usize>, B) {
+        let _reserved = match self.reserve_sending() {
+            Ok(reserved) => reserved,
+            Err(error) => return (Err(error), data),
+        };
+        if data.length() == 0 {
+            return (nothing_to_do().await.map(|()| 0), data);
+        }
+        let (answer, data) = send_some(self.descriptor(), data).await;
+        (self.judge_sent(answer), data)
+    }
+
+    pub(super) async fn send_eof(&self) -> Result<()> {
+        let _reserved = Reserved::of(&self.sending, SENDING)?;
+        if self.eof_sent.get() {
+            return nothing_to_do().await;
+        }
+        let descriptor = self.descriptor().clone();
+        Operation::new(Shutdown { descriptor, how: libc::SHUT_WR }).await?;
+        self.eof_sent.set(true);
+        Ok(())
+    }
 }
 
 /// Shuts down one or both directions of a socket.

@@ -1,24 +1,23 @@
 //! A connected socket.
 
-use super::sending::{self, SendAll, SendAndDrop, Shutdown};
 use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
     reserved::Reserved,
-    runtime::{Answer, Descriptor, Operation, Refusal, nothing_to_do},
+    runtime::{Answer, Descriptor, Refusal},
 };
-use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use anyio_driver::{Chunk, IoBufMut};
 use socket2::SockRef;
 use std::{cell::Cell, io, os::fd::OwnedFd};
 
-const SENDING: &str = "sending to this stream";
+pub(super) const SENDING: &str = "sending to this stream";
 
 /// A connected stream socket, of whatever family.
 pub(super) struct Socket {
     receiving: Receiving<FromSocket>,
     descriptor: Descriptor,
-    sending: Cell<bool>,
-    eof_sent: Cell<bool>,
+    pub(super) sending: Cell<bool>,
+    pub(super) eof_sent: Cell<bool>,
 }
 
 impl Socket {
@@ -36,6 +35,10 @@ impl Socket {
         SockRef::from(&self.descriptor)
     }
 
+    pub(super) fn receiving(&self) -> &Receiving<FromSocket> {
+        &self.receiving
+    }
+
     pub(super) fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
@@ -51,30 +54,6 @@ impl Socket {
 
     pub(super) async fn receive_into<B: IoBufMut>(&self, buffer: B) -> (Result<usize>, B) {
         self.receiving.receive_into(buffer).await
-    }
-
-    /// Sends all bytes of a buffer.
-    #[inline]
-    pub(super) fn send(&self, data: impl IoBuf) -> impl Future<Output = Result<()>> {
-        SendAndDrop(SendAll::new(self, data))
-    }
-
-    /// Sends all bytes of a buffer, and gives it back.
-    #[inline]
-    pub(super) fn send_buf<B: IoBuf>(&self, data: B) -> SendAll<'_, B> {
-        SendAll::new(self, data)
-    }
-
-    pub(super) async fn send_some<B: IoBuf>(&self, data: B) -> (Result<usize>, B) {
-        let _reserved = match self.reserve_sending() {
-            Ok(reserved) => reserved,
-            Err(error) => return (Err(error), data),
-        };
-        if data.length() == 0 {
-            return (nothing_to_do().await.map(|()| 0), data);
-        }
-        let (answer, data) = sending::send_some(&self.descriptor, data).await;
-        (self.judge_sent(answer), data)
     }
 
     /// Reserves the socket for one send.
@@ -101,17 +80,6 @@ impl Socket {
                 Err(error)
             }
         }
-    }
-
-    pub(super) async fn send_eof(&self) -> Result<()> {
-        let _reserved = Reserved::of(&self.sending, SENDING)?;
-        if self.eof_sent.get() {
-            return nothing_to_do().await;
-        }
-        let descriptor = self.descriptor.clone();
-        Operation::new(Shutdown { descriptor, how: libc::SHUT_WR }).await?;
-        self.eof_sent.set(true);
-        Ok(())
     }
 
     pub(super) fn is_eof_sent(&self) -> bool {

@@ -7,14 +7,14 @@ use super::{
     addresses::{Candidates, ToSocketAddrs},
     attribute::{self, RawDescriptor},
     connecting::connect_any,
-    listening::may_listen,
     socket::Socket,
     stream_methods::stream,
+    take_over::{Role, take_over},
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     lowlevel::checkpoint_if_cancelled,
-    runtime::{Core, Descriptor},
+    runtime::Descriptor,
     streams::{
         AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
     },
@@ -57,14 +57,16 @@ impl TcpStream {
     /// attempt gets a quarter of a second before the next begins beside it (RFC 8305).
     ///
     /// # Errors
-    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several. What
+    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several; both name what
+    /// was to be connected to and the addresses that were tried. What
     /// the resolver says of a name. [`Error::Cancelled`] if the scope is cancelled.
     ///
     /// # Cancel safety
     /// Attempts are cancelled, and what connects late is closed.
     pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
-        let candidates = address.candidates().resolved().await?;
-        Ok(Self::from_descriptor(connect_any(candidates).await?))
+        let candidates = address.candidates();
+        let target = candidates.to_string();
+        Ok(Self::from_descriptor(connect_any(candidates.resolved().await?, &target).await?))
     }
 
     fn from_descriptor(descriptor: Descriptor) -> Self {
@@ -75,7 +77,7 @@ impl TcpStream {
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
-        let descriptor = take_over(descriptor, &[Domain::IPV4, Domain::IPV6], Role::Connected)?;
+        let descriptor = take_over(descriptor, Type::STREAM, &[Domain::IPV4, Domain::IPV6], Role::Connected)?;
         Ok(Self { socket: Socket::new(descriptor) })
     }
 
@@ -264,7 +266,7 @@ impl TcpListener {
     /// # Errors
     /// If the descriptor is no TCP socket that listens.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
-        let descriptor = take_over(descriptor, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
+        let descriptor = take_over(descriptor, Type::STREAM, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
         Ok(Self { accepting: Accepting::new(descriptor) })
     }
 
@@ -373,44 +375,11 @@ impl fmt::Debug for TcpListener {
     }
 }
 
-fn inet(address: io::Result<socket2::SockAddr>, operation: &'static str) -> Result<SocketAddr> {
+pub(super) fn inet(address: io::Result<socket2::SockAddr>, operation: &'static str) -> Result<SocketAddr> {
     let address = address.map_err(|error| Error::of_stream(error, operation))?;
     address.as_socket().ok_or(Error::Unsupported("an address that is neither IPv4 nor IPv6"))
 }
 
 pub(super) fn option<T>(result: io::Result<T>, operation: &'static str) -> Result<T> {
     result.map_err(|error| Error::of_stream(error, operation))
-}
-
-/// What a socket must be to be taken over.
-pub(super) enum Role {
-    Connected,
-    Listening,
-}
-
-/// Takes over a descriptor if it is a stream socket of one of these families and in this role, in a run. Sockets in
-/// non-blocking mode are taken out of it, since that would make the kernel answer instead of waiting.
-pub(super) fn take_over(descriptor: OwnedFd, domains: &[Domain], role: Role) -> Result<Descriptor> {
-    let refuse = |what: &str| {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-        Err(Error::of_operation(error, "take over", "a descriptor"))
-    };
-    if Core::try_with(|_| ()).is_none() {
-        return refuse("there is no run on this thread");
-    }
-    let failed = |error| Error::of_operation(error, "take over", "a descriptor");
-    let socket = SockRef::from(&descriptor);
-    let kind = socket.r#type().map_err(failed)?;
-    let name = socket.local_addr().map_err(failed)?;
-    if kind != Type::STREAM || !domains.contains(&name.domain()) {
-        return refuse("the socket is of another kind or family");
-    }
-    match role {
-        Role::Connected if socket.peer_addr().is_err() => refuse("the socket is not connected"),
-        Role::Listening if !may_listen(&descriptor) => refuse("the socket does not listen"),
-        Role::Connected | Role::Listening => {
-            socket.set_nonblocking(false).map_err(failed)?;
-            Ok(Descriptor::adopt(descriptor))
-        }
-    }
 }

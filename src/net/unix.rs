@@ -5,9 +5,11 @@ use super::{
     accepting::Accepting,
     attribute::{self, RawDescriptor},
     connecting, credentials,
+    passing::ReceivedDescriptors,
     socket::Socket,
     stream_methods::stream,
-    tcp::{Role, take_over},
+    take_over::{Role, take_over},
+    unix_address::path_of,
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
@@ -17,7 +19,7 @@ use crate::{
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use socket2::{Domain, SockAddr, SockRef};
+use socket2::{Domain, SockAddr, SockRef, Type};
 use std::{
     convert::Infallible,
     fmt, fs, io,
@@ -68,10 +70,12 @@ impl UnixStream {
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
-        Ok(Self { socket: Socket::new(take_over(descriptor, &[Domain::UNIX], Role::Connected)?) })
+        Ok(Self {
+            socket: Socket::new(take_over(descriptor, Type::STREAM, &[Domain::UNIX], Role::Connected)?),
+        })
     }
 
-    /// The path of the other side's socket, if it has one.
+    /// The path of the other side's socket, if it has one. That of an abstract name begins with a zero byte.
     ///
     /// # Errors
     /// If the connection is gone.
@@ -79,12 +83,50 @@ impl UnixStream {
         path_of(self.socket.options().peer_addr(), "getpeername")
     }
 
-    /// The path of this side's socket, if it has one.
+    /// The path of this side's socket, if it has one. That of an abstract name begins with a zero byte.
     ///
     /// # Errors
     /// What the system says.
     pub fn local_path(&self) -> Result<Option<PathBuf>> {
         path_of(self.socket.options().local_addr(), "getsockname")
+    }
+
+    /// Sends bytes, at least one, with descriptors, which the other side gets copies of.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), and if there are no bytes, no descriptors or more than 253, or if too few are left for
+    /// copies of them.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled half-way, or the future dropped, a part of the bytes may have been sent; the descriptors
+    /// go with the first.
+    pub async fn send_fds(&self, data: impl IoBuf, descriptors: &[impl AsFd]) -> Result<()> {
+        self.socket.send_fds(data, descriptors).await
+    }
+
+    /// Receives at least one and at most `max_bytes` bytes (no more than a receive buffer has room for), and at most
+    /// `max_descriptors` descriptors that came with them. They are owned at once, and closed on exec. More than that are
+    /// closed, and told. `Ok(None)` is the end of the stream.
+    ///
+    /// Descriptors that come while [`receive`](Self::receive) is called, or after such a call that was cancelled or
+    /// dropped, are lost.
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled the kernel is asked to cancel, and its answer counts: what was received comes out, else
+    /// nothing was. When the future is dropped, bytes that arrive at the same moment may be lost; descriptors that come
+    /// with them are closed.
+    ///
+    /// # Panics
+    /// If `max_bytes` is 0, or `max_descriptors` is not between 1 and 253.
+    pub async fn receive_fds(
+        &self,
+        max_bytes: usize,
+        max_descriptors: usize,
+    ) -> Result<Option<(Chunk, ReceivedDescriptors)>> {
+        self.socket.receive_fds(max_bytes, max_descriptors).await
     }
 
     /// Who is at the other side: who had connected, or listened, when the connection was made.
@@ -156,7 +198,7 @@ impl UnixListenerOptions {
         let path = path.as_ref().to_path_buf();
         let options = self.clone();
         let shown = path.clone();
-        let socket = crate::to_thread::run_sync(move || options.bind_to(&path)).await?;
+        let socket = crate::to_thread::for_files(move || options.bind_to(&path)).await?;
         let socket = socket.map_err(|error| Error::of_operation(error, "listen on", shown.display()))?;
         Ok(UnixListener { accepting: Accepting::new(Descriptor::new(socket.into())) })
     }
@@ -200,10 +242,12 @@ impl UnixListener {
     /// # Errors
     /// If the descriptor is no UNIX socket that listens.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
-        Ok(Self { accepting: Accepting::new(take_over(descriptor, &[Domain::UNIX], Role::Listening)?) })
+        Ok(Self {
+            accepting: Accepting::new(take_over(descriptor, Type::STREAM, &[Domain::UNIX], Role::Listening)?),
+        })
     }
 
-    /// The path it listens on, if it has one.
+    /// The path it listens on, if it has one. That of an abstract name begins with a zero byte.
     ///
     /// # Errors
     /// What the system says.
@@ -284,9 +328,4 @@ impl fmt::Debug for UnixListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnixListener").field("local_path", &self.local_path().ok().flatten()).finish()
     }
-}
-
-fn path_of(address: io::Result<SockAddr>, operation: &'static str) -> Result<Option<PathBuf>> {
-    let address = address.map_err(|error| Error::of_stream(error, operation))?;
-    Ok(address.as_pathname().map(Path::to_path_buf))
 }

@@ -1,12 +1,18 @@
 //! What asks or changes the file system.
 
 mod contents;
+mod copying;
 mod kinds;
 mod listing;
 mod locating;
+mod making;
 mod moving;
 mod ownership;
 mod trees;
+
+pub use copying::Copying;
+pub(super) use kinds::there;
+pub use making::{MkdirOptions, TouchOptions};
 
 use super::Path;
 use crate::{
@@ -57,8 +63,6 @@ macro_rules! methods {
 }
 
 methods! {
-    /// Whether there is something under this name. Links are followed.
-    exists = exists() -> bool;
     /// What is known of the file. Links are followed.
     stat = metadata() -> Metadata;
     /// What is known of the file; of a link it is what is known of the link.

@@ -93,6 +93,12 @@ impl Path {
         self / other
     }
 
+    /// This path and all of these behind it, one after the other.
+    #[must_use]
+    pub fn join_all(&self, others: impl IntoIterator<Item: AsRef<path::Path>>) -> Path {
+        others.into_iter().fold(self.clone(), |path, other| path / other)
+    }
+
     /// The path from another one to this.
     ///
     /// # Errors
@@ -176,14 +182,15 @@ impl Path {
     /// # Errors
     /// [`Error::Io`] of the kind `InvalidInput` if the pattern makes no sense.
     pub fn matches(&self, pattern: &str) -> Result<bool> {
-        let wanted = path::Path::new(pattern).components().count();
-        let components: Vec<Component<'_>> = self.0.components().collect();
-        if path::Path::new(pattern).has_root() {
-            return self.full_match(pattern);
-        }
-        let Some(skipped) = components.len().checked_sub(wanted) else { return Ok(false) };
-        let end: PathBuf = components[skipped..].iter().collect();
-        Path(end).full_match(pattern)
+        self.end_matches(pattern, true)
+    }
+
+    /// The same as [`matches`](Self::matches), where capital and small letters are the same.
+    ///
+    /// # Errors
+    /// As for [`matches`](Self::matches).
+    pub fn matches_in_any_case(&self, pattern: &str) -> Result<bool> {
+        self.end_matches(pattern, false)
     }
 
     /// Whether the whole path matches a pattern like those of [`fs::glob`](crate::fs::glob).
@@ -191,8 +198,31 @@ impl Path {
     /// # Errors
     /// [`Error::Io`] of the kind `InvalidInput` if the pattern makes no sense.
     pub fn full_match(&self, pattern: &str) -> Result<bool> {
-        let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
-        match glob {
+        self.whole_matches(pattern, true)
+    }
+
+    /// The same as [`full_match`](Self::full_match), where capital and small letters are the same.
+    ///
+    /// # Errors
+    /// As for [`full_match`](Self::full_match).
+    pub fn full_match_in_any_case(&self, pattern: &str) -> Result<bool> {
+        self.whole_matches(pattern, false)
+    }
+
+    fn end_matches(&self, pattern: &str, sensitive: bool) -> Result<bool> {
+        let wanted = path::Path::new(pattern).components().count();
+        let components: Vec<Component<'_>> = self.0.components().collect();
+        if path::Path::new(pattern).has_root() {
+            return self.whole_matches(pattern, sensitive);
+        }
+        let Some(skipped) = components.len().checked_sub(wanted) else { return Ok(false) };
+        let end: PathBuf = components[skipped..].iter().collect();
+        Path(end).whole_matches(pattern, sensitive)
+    }
+
+    fn whole_matches(&self, pattern: &str, sensitive: bool) -> Result<bool> {
+        let mut glob = GlobBuilder::new(pattern);
+        match glob.literal_separator(true).backslash_escape(true).case_insensitive(!sensitive).build() {
             Ok(glob) => Ok(glob.compile_matcher().is_match(&self.0)),
             Err(error) => Err(self.invalid("match", &error.to_string())),
         }

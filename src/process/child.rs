@@ -1,7 +1,7 @@
 //! A child of this process: waiting for it, sending it signals, and reaping it.
 //!
 //! # Contract
-//! The number of a child means that child until it is reaped, which is done here and nowhere else: tasks wait without
+//! The number of a child means that child until it is reaped, which is done by [`Child::reap`] and nowhere else: tasks wait without
 //! reaping (`WNOWAIT`), and who finds that the child has ended reaps it and notes its status. Signals are sent only while
 //! no status is noted, so they never reach a process that has the number later; the same holds for its process group,
 //! whose number the child holds as its leader. A child that was not reaped when its owner goes is given to the
@@ -14,8 +14,8 @@ use crate::{
     signal::Signal,
 };
 use anyio_driver::Op;
-use libc::{c_int, pid_t, siginfo_t};
-use std::{cell::Cell, io, mem, os::unix::process::ExitStatusExt, process::ExitStatus};
+use libc::{pid_t, siginfo_t};
+use std::{cell::Cell, io, mem, process::ExitStatus};
 
 /// A child process that was started here.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Child {
     /// Reaps the child if it has ended.
     pub(super) fn reap(&self) -> Result<Option<ExitStatus>> {
         if self.status.get().is_none() {
-            self.status.set(reap(self.pid).map_err(|error| self.error(error))?);
+            self.status.set(reaper::reap(self.pid).map_err(|error| self.error(error))?);
             if self.status.get().is_some() {
                 self.forget();
             }
@@ -141,22 +141,6 @@ impl Drop for Child {
             Ok(Some(_)) => {}
             Ok(None) => reaper::adopt(self.pid),
             Err(error) => log::warn!("a process that was dropped could not be waited for: {error}"),
-        }
-    }
-}
-
-/// Reaps a child if it has ended.
-pub(super) fn reap(pid: pid_t) -> io::Result<Option<ExitStatus>> {
-    let mut status: c_int = 0;
-    loop {
-        // SAFETY: the status is this function's own.
-        match unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } {
-            0 => return Ok(None),
-            ended if ended == pid => return Ok(Some(ExitStatus::from_raw(status))),
-            _ => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => {}
-                error => return Err(error),
-            },
         }
     }
 }

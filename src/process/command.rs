@@ -1,12 +1,11 @@
 //! What process to start, and how.
 
-use super::{CompletedProcess, Process, Stdio, run, spawn};
-use crate::{error::Result, signal::Signal};
+use super::Stdio;
+use crate::signal::Signal;
 use std::{
     ffi::{OsStr, OsString},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{ExitStatus, Output},
     time::Duration,
 };
 
@@ -39,7 +38,7 @@ pub(super) enum EnvironmentChange {
 /// What process to start, and how. It can be started several times.
 ///
 /// It looks like [`std::process::Command`]; what is different is what becomes of the process when nobody waits for it any
-/// more. Unless it is told otherwise, a process that is [dropped](Process) is killed with all that it has started, and one
+/// more. Unless it is told otherwise, a process that is [dropped](super::Process) is killed with all that it has started, and one
 /// whose scope is cancelled is asked to end first and killed when it has not after five seconds. To that end a child leads
 /// a process group of its own; only when its standard input is this process's and that is a terminal it stays in the group
 /// of this process, so that it can use the terminal.
@@ -82,7 +81,8 @@ pub(super) struct Ending {
 }
 
 impl Command {
-    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash.
+    /// A program without arguments. It is looked for in the folders of `PATH` if its name has no slash. A script without a
+    /// `#!` is read by `/bin/sh` where the C library has it so, as all but a few do, whatever else is set.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -174,7 +174,7 @@ impl Command {
     }
 
     /// Sets what the child's standard input is connected to. If this is not called it depends on how the process is
-    /// started: see [`spawn`](Self::spawn), [`output`](Self::output), [`run`](run()) and [`open`](super::open()).
+    /// started: see [`spawn`](Self::spawn), [`output`](Self::output), [`run`](super::run()) and [`open`](super::open()).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
         self.stdin = Some(stdin.into());
         self
@@ -286,74 +286,30 @@ impl Command {
         self
     }
 
-    /// Whether the process is killed when its [`Process`] is dropped before it has ended. It is by default; else it goes on
+    /// Whether the process is killed when its [`Process`](super::Process) is dropped before it has ended. It is by default; else it goes on
     /// by itself. Either way it is reaped when it ends.
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
         self
     }
 
-    /// Sets which signal asks the process to end when it is [stopped](Process::stop) or its scope is cancelled, and how
+    /// Sets which signal asks the process to end when it is [stopped](super::Process::stop) or its scope is cancelled, and how
     /// long it gets before it is killed. `SIGTERM` and five seconds by default. With a time of zero it is killed at once.
     pub fn ending(&mut self, signal: Signal, grace: Duration) -> &mut Self {
         self.ending = Ending { signal, grace };
         self
     }
 
-    /// Sets what [`run`](run()) gives the process to read. An empty input is one, too: the child sees the end at once.
+    /// Sets what [`run`](super::run()) gives the process to read. An empty input is one, too: the child sees the end at once.
     pub fn input(&mut self, input: impl Into<Vec<u8>>) -> &mut Self {
         self.input = Some(input.into());
         self
     }
 
-    /// Whether it is an error for [`run`](run()) if the process ends with another status than success. It is by default.
+    /// Whether it is an error for [`run`](super::run()) if the process ends with another status than success. It is by default.
     pub fn check(&mut self, check: bool) -> &mut Self {
         self.check = check;
         self
-    }
-
-    /// Starts the process. Streams that are not set are those of this process.
-    ///
-    /// This thread is busy while the system starts the process,
-    /// often for about a millisecond.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, the working folder is not there, or
-    /// the system refuses something else.
-    ///
-    /// # Panics
-    /// Outside of a run.
-    pub fn spawn(&mut self) -> Result<Process> {
-        spawn::spawn(self, Stdio::inherit, Stdio::inherit)
-    }
-
-    /// Starts the process and waits for it to end. Streams that are not set are those of this process.
-    ///
-    /// # Errors
-    /// As for [`spawn`](Self::spawn), and [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled. A status
-    /// other than success is no error.
-    ///
-    /// # Cancel safety
-    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
-    pub async fn status(&mut self) -> Result<ExitStatus> {
-        crate::lowlevel::checkpoint_if_cancelled().await?;
-        run::wait_in_scope(self.spawn()?).await
-    }
-
-    /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
-    /// input that is not set is empty.
-    ///
-    /// # Errors
-    /// As for [`status`](Self::status).
-    ///
-    /// # Cancel safety
-    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
-    pub async fn output(&mut self) -> Result<Output> {
-        crate::lowlevel::checkpoint_if_cancelled().await?;
-        let process = spawn::spawn(self, Stdio::null, Stdio::piped)?;
-        let CompletedProcess { status, stdout, stderr, .. } =
-            run::complete(process, None, Vec::new()).await?;
-        Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
     }
 }
 

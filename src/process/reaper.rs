@@ -1,12 +1,14 @@
-//! Reaps children whose owners are gone.
+//! Reaping children, also those whose owners are gone.
 //!
-//! One thread for the whole process, started when it is first needed, and ended when nothing is left to reap. It asks after
+//! For the latter there is one thread for the whole process, started when it is first needed, and ended when nothing is left to reap. It asks after
 //! each child, with pauses that grow from a millisecond to half a second while nothing happens: most were killed and are
 //! gone at once.
 
-use super::child;
-use libc::pid_t;
+use libc::{c_int, pid_t};
 use std::{
+    io,
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -14,6 +16,22 @@ use std::{
 
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(500);
+
+/// Reaps a child if it has ended.
+pub(super) fn reap(pid: pid_t) -> io::Result<Option<ExitStatus>> {
+    let mut status: c_int = 0;
+    loop {
+        // SAFETY: the status is this function's own.
+        match unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } {
+            0 => return Ok(None),
+            ended if ended == pid => return Ok(Some(ExitStatus::from_raw(status))),
+            _ => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+    }
+}
 
 struct Reaper {
     children: Vec<pid_t>,
@@ -48,7 +66,7 @@ fn reap_all() {
     let mut pause = SHORTEST;
     loop {
         // A child that cannot be waited for was reaped by others.
-        reaper.children.retain(|&pid| matches!(child::reap(pid), Ok(None)));
+        reaper.children.retain(|&pid| matches!(reap(pid), Ok(None)));
         if reaper.children.is_empty() {
             reaper.running = false;
             return;

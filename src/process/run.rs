@@ -7,7 +7,13 @@ use crate::{
     lowlevel::checkpoint_if_cancelled,
     streams::ByteReceiveStream,
 };
-use std::{borrow::BorrowMut, cell::RefCell, ffi::OsString, io, process::ExitStatus};
+use std::{
+    borrow::BorrowMut,
+    cell::RefCell,
+    ffi::OsString,
+    io,
+    process::{ExitStatus, Output},
+};
 
 /// Runs a process and gives how it has ended and what it wrote. A string is a line for the shell; an array, slice or vector
 /// of strings is a program with its arguments; a [`Command`] has options.
@@ -49,7 +55,7 @@ pub async fn run(command: impl IntoCommand) -> Result<CompletedProcess> {
         return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidInput, text)));
     }
     let input = || if command.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
-    let process = spawn::spawn(command, input, Stdio::piped)?;
+    let process = spawn::start(command, input, Stdio::piped).await?;
     let arguments = command.arguments().map(OsString::from).collect();
     let completed = complete(process, command.input.clone(), arguments).await?;
     if command.check { Ok(completed.check_returncode()?) } else { Ok(completed) }
@@ -65,7 +71,7 @@ pub async fn run(command: impl IntoCommand) -> Result<CompletedProcess> {
 /// A process that was started comes out.
 pub async fn open(command: impl IntoCommand) -> Result<Process> {
     checkpoint_if_cancelled().await?;
-    spawn::spawn(command.into_command().borrow_mut(), Stdio::piped, Stdio::piped)
+    spawn::start(command.into_command().borrow_mut(), Stdio::piped, Stdio::piped).await
 }
 
 /// Starts a process, runs a body with it, and waits for its end. Streams that the command does not set are those of this
@@ -102,7 +108,8 @@ where
     E: From<Error>,
 {
     checkpoint_if_cancelled().await.map_err(Error::from)?;
-    let mut process = command.into_command().borrow_mut().spawn()?;
+    let mut process =
+        spawn::start(command.into_command().borrow_mut(), Stdio::inherit, Stdio::inherit).await?;
     match body(&mut process).await {
         Ok(value) => Ok((value, process.close().await?)),
         Err(error) => {
@@ -112,8 +119,38 @@ where
     }
 }
 
+impl Command {
+    /// Starts the process and waits for it to end. Streams that are not set are those of this process.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn), and [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled. A status
+    /// other than success is no error.
+    ///
+    /// # Cancel safety
+    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
+    pub async fn status(&mut self) -> Result<ExitStatus> {
+        checkpoint_if_cancelled().await?;
+        wait_in_scope(spawn::start(self, Stdio::inherit, Stdio::inherit).await?).await
+    }
+
+    /// Starts the process, waits for it to end, and gives its status and outputs. Outputs that are not set are captured; an
+    /// input that is not set is empty.
+    ///
+    /// # Errors
+    /// As for [`status`](Self::status).
+    ///
+    /// # Cancel safety
+    /// As for [`with`](super::with): the process is ended before the cancellation goes on.
+    pub async fn output(&mut self) -> Result<Output> {
+        checkpoint_if_cancelled().await?;
+        let process = spawn::start(self, Stdio::null, Stdio::piped).await?;
+        let CompletedProcess { status, stdout, stderr, .. } = complete(process, None, Vec::new()).await?;
+        Ok(Output { status, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
+    }
+}
+
 /// Waits for the end of a process, which ends before a cancellation goes on.
-pub(super) async fn wait_in_scope(process: Process) -> Result<ExitStatus> {
+async fn wait_in_scope(process: Process) -> Result<ExitStatus> {
     match process.wait().await {
         Ok(status) => Ok(status),
         Err(error) => {
@@ -124,7 +161,7 @@ pub(super) async fn wait_in_scope(process: Process) -> Result<ExitStatus> {
 }
 
 /// Feeds a process, collects what it writes, and waits for its end.
-pub(super) async fn complete(
+async fn complete(
     mut process: Process,
     input: Option<Vec<u8>>,
     args: Vec<OsString>,

@@ -15,23 +15,93 @@ use super::{
 use crate::{
     error::{Error, Result},
     runtime::Core,
-    users,
+    to_thread, users,
 };
 use std::{
+    ffi::CString,
+    fs,
     io::{self, IsTerminal},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
-        unix::process::CommandExt,
+        unix::{ffi::OsStrExt, process::CommandExt},
     },
-    process, ptr,
+    path::Path,
+    process, ptr, thread,
+    time::Duration,
 };
 
-/// Starts the process, with these for streams that are not set.
+impl Command {
+    /// Starts the process. Streams that are not set are those of this process.
+    ///
+    /// This thread is busy while the system starts the process, often for about a millisecond. If the program is open for
+    /// writing, which may be for no longer than it takes another process to start that has just been told to, it is tried
+    /// again for up to an eighth of a second; [`run`](super::run()), [`open`](super::open()) and the like try for half a
+    /// second and let other tasks go on.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the program is not there or may not be run, also because it is open for writing
+    /// ([`ExecutableFileBusy`](std::io::ErrorKind::ExecutableFileBusy)), or the system refuses something else. If the working
+    /// folder cannot be entered the error names that.
+    ///
+    /// # Panics
+    /// Outside of a run.
+    pub fn spawn(&mut self) -> Result<Process> {
+        spawn(self, Stdio::inherit, Stdio::inherit)
+    }
+}
+
+/// Starts the process, with these for streams that are not set. Blocks this thread while the program is
+/// [busy](is_busy), but not for long.
 pub(super) fn spawn(
     command: &Command,
-    input: impl FnOnce() -> Stdio,
+    input: impl Fn() -> Stdio,
     output: impl Fn() -> Stdio,
 ) -> Result<Process> {
+    for pause in pauses(PAUSES_OF_THREADS) {
+        match attempt(command, &input, &output) {
+            Err(error) if is_busy(&error) => thread::sleep(pause),
+            result => return result,
+        }
+    }
+    attempt(command, input, output)
+}
+
+/// Starts the process, with these for streams that are not set. Waits while the program is [busy](is_busy).
+pub(super) async fn start(
+    command: &Command,
+    input: impl Fn() -> Stdio,
+    output: impl Fn() -> Stdio,
+) -> Result<Process> {
+    for pause in pauses(PAUSES_OF_TASKS) {
+        match attempt(command, &input, &output) {
+            // In real time, also where the clock is a virtual one.
+            Err(error) if is_busy(&error) => to_thread::for_waiting(move || thread::sleep(pause)).await?,
+            result => return result,
+        }
+    }
+    attempt(command, input, output)
+}
+
+/// How long to wait first before a busy program is tried again. Each further pause is twice as long.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+
+/// How many pauses tasks make, which take half a second in all, and how many threads that cannot do anything else
+/// meanwhile: an eighth of a second.
+const PAUSES_OF_TASKS: u32 = 10;
+const PAUSES_OF_THREADS: u32 = 8;
+
+fn pauses(count: u32) -> impl Iterator<Item = Duration> {
+    (0..count).map(|number| SHORTEST_PAUSE * 2_u32.pow(number))
+}
+
+/// Whether a program cannot be run because someone has it open for writing. That need not be so for long: a process that
+/// is being started has what this one has open until the system gets round to closing it, so a program that was written
+/// and closed is busy while another process is started. Nothing tells when that is over.
+fn is_busy(error: &Error) -> bool {
+    error.raw_os_error() == Some(libc::ETXTBSY)
+}
+
+fn attempt(command: &Command, input: impl Fn() -> Stdio, output: impl Fn() -> Stdio) -> Result<Process> {
     // Outside of a run nothing could be done with it.
     Core::with(|_| ());
     let failed = |error| Error::of_operation(error, "start", command.program.display());
@@ -50,7 +120,17 @@ pub(super) fn spawn(
     } else {
         prepared.stdout(stdout.open().map_err(failed)?).stderr(stderr.open().map_err(failed)?);
     }
-    let mut child = prepared.spawn().map_err(failed)?;
+    let spawned = match prepared.spawn() {
+        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
+            // Most C libraries have a shell read what the system does not know how to run, but not when they are asked by
+            // way of `posix_spawn`. What a program is does not depend on how it is started.
+            // SAFETY: it does nothing.
+            unsafe { prepared.pre_exec(|| Ok(())) };
+            prepared.spawn()
+        }
+        spawned => spawned,
+    };
+    let mut child = spawned.map_err(|error| command.directory_error().unwrap_or_else(|| failed(error)))?;
     let stdout = shared.or(child.stdout.take().map(OwnedFd::from));
     Ok(Process {
         stdin: child.stdin.take().map(|pipe| ChildStdin::new(pipe.into())),
@@ -59,6 +139,26 @@ pub(super) fn spawn(
         child: Core::with(|core| Child::new(core, child.id(), leads_group, command.kill_on_drop)),
         ending: command.ending,
     })
+}
+
+impl Command {
+    /// What keeps the process from entering its working folder, if anything does. The system does not tell that from what
+    /// is wrong with the program.
+    fn directory_error(&self) -> Option<Error> {
+        let directory = self.directory.as_ref()?;
+        let entered = fs::metadata(directory).and_then(|metadata| match metadata.is_dir() {
+            true => check(access(directory)?),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        });
+        entered.err().map(|error| Error::of_operation(error, "enter the working folder", directory.display()))
+    }
+}
+
+/// Whether this process may enter a folder, as the system has it.
+fn access(directory: &Path) -> io::Result<i32> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    // SAFETY: the path ends in a zero byte.
+    Ok(unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) })
 }
 
 fn prepare(command: &Command) -> Result<process::Command> {

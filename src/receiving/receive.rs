@@ -1,12 +1,11 @@
-//! Waiting for bytes.
+//! Waiting for what a kept operation brings.
 
-use super::{RECEIVING, Receiving, Source};
 use crate::{
     error::{Error, Result},
-    runtime::{Core, WaitKey, WaitState},
+    runtime::{Core, StoredWaker, WaitKey, WaitState},
 };
-use anyio_driver::Chunk;
 use std::{
+    cell::Cell,
     future::Future,
     marker::PhantomData,
     pin::Pin,
@@ -23,38 +22,57 @@ enum Phase {
     Over,
 }
 
-/// Receives some bytes. Only takes its waiter off when it is dropped.
-pub(crate) struct Receive<'a, S: Source> {
-    receiving: &'a Receiving<S>,
+/// What keeps a receive in flight for whoever waits for it.
+pub(crate) trait Keeper {
+    /// What it brings.
+    type Item;
+
+    /// What it does, for whoever wants it to do the same at the same time.
+    const DOING: &'static str;
+
+    /// Whether a task is receiving.
+    fn busy(&self) -> &Cell<bool>;
+
+    /// What has come and was not given out yet.
+    fn take_ready(&self, core: &Core) -> Option<Result<Self::Item>>;
+
+    /// The operation in flight.
+    fn in_flight(&self) -> Option<WaitKey>;
+
+    /// Begins one. Tells whether it has its answer already.
+    fn begin(&self, core: &Core) -> (WaitKey, bool);
+}
+
+/// Receives. Only takes its waiter off when it is dropped.
+pub(crate) struct Receive<'a, K: Keeper> {
+    receiving: &'a K,
     phase: Phase,
     _thread: PhantomData<*const ()>,
 }
 
-impl<'a, S: Source> Receive<'a, S> {
+impl<'a, K: Keeper> Receive<'a, K> {
     #[inline]
-    pub(super) fn new(receiving: &'a Receiving<S>) -> Self {
+    pub(crate) fn new(receiving: &'a K) -> Self {
         Self { receiving, phase: Phase::New, _thread: PhantomData }
     }
 
     /// The future is over, and another may receive.
     fn end(&mut self) {
-        self.receiving.busy.set(false);
+        self.receiving.busy().set(false);
         self.phase = Phase::Over;
     }
 
     /// The future is no longer the one that waits.
-    fn unhook(&mut self, core: &Core) {
-        if let Phase::Waiting(wait) = self.phase
-            && core.waits().is_current(wait)
-        {
-            drop(core.waits().unhook(wait));
+    fn unhook(&mut self, core: &Core) -> StoredWaker {
+        match std::mem::replace(&mut self.phase, Phase::Begun) {
+            Phase::Waiting(wait) if core.waits().is_current(wait) => core.waits().unhook(wait),
+            _ => StoredWaker::NONE,
         }
-        self.phase = Phase::Begun;
     }
 }
 
-impl<S: Source> Future for Receive<'_, S> {
-    type Output = Result<Option<Chunk>>;
+impl<K: Keeper> Future for Receive<'_, K> {
+    type Output = Result<K::Item>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -63,8 +81,8 @@ impl<S: Source> Future for Receive<'_, S> {
             let receiving = this.receiving;
             match this.phase {
                 Phase::New => {
-                    if receiving.busy.replace(true) {
-                        return Poll::Ready(Err(Error::BusyResource(RECEIVING)));
+                    if receiving.busy().replace(true) {
+                        return Poll::Ready(Err(Error::BusyResource(K::DOING)));
                     }
                     this.phase = Phase::Begun;
                 }
@@ -84,12 +102,12 @@ impl<S: Source> Future for Receive<'_, S> {
             }
             loop {
                 if let Some(ready) = receiving.take_ready(core) {
-                    this.unhook(core);
+                    let _last = this.unhook(core);
                     this.end();
                     return Poll::Ready(ready);
                 }
-                let wait = match receiving.operation.get() {
-                    Some((wait, _)) => wait,
+                let wait = match receiving.in_flight() {
+                    Some(wait) => wait,
                     None => {
                         let (wait, answered) = receiving.begin(core);
                         if answered && core.poll_immediate(cx).is_ready() {
@@ -98,14 +116,14 @@ impl<S: Source> Future for Receive<'_, S> {
                         wait
                     }
                 };
-                core.waits().set_waker(wait, cx.waker());
                 this.phase = Phase::Waiting(wait);
+                core.waits().set_waker(wait, cx.waker());
                 let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
                 if !cancelled {
                     return Poll::Pending;
                 }
                 // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
-                this.unhook(core);
+                let _last = this.unhook(core);
                 if let Err(cancelled) = core.check_cancelled() {
                     this.end();
                     return Poll::Ready(Err(cancelled.into()));
@@ -115,12 +133,12 @@ impl<S: Source> Future for Receive<'_, S> {
     }
 }
 
-impl<S: Source> Drop for Receive<'_, S> {
+impl<K: Keeper> Drop for Receive<'_, K> {
     #[inline]
     fn drop(&mut self) {
         if matches!(self.phase, Phase::Begun | Phase::Waiting(_)) {
-            Core::try_with(|core| self.unhook(core));
-            self.receiving.busy.set(false);
+            let _last = Core::try_with(|core| self.unhook(core));
+            self.receiving.busy().set(false);
         }
     }
 }

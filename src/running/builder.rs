@@ -1,6 +1,7 @@
 //! Running a program.
 
 use crate::{
+    net::{MakeResolver, Resolver},
     runtime::{Backend, Clock, Core, Deadline, Scope, TaskKey, backend, clock::RunClock},
     signal::InterruptHandling,
 };
@@ -56,6 +57,7 @@ pub struct Builder {
     clock: Clock,
     autojump_threshold: Duration,
     deadlock_timeout: Duration,
+    resolver: Option<MakeResolver>,
 }
 
 impl Builder {
@@ -70,6 +72,7 @@ impl Builder {
             clock: Clock::Monotonic,
             autojump_threshold: Duration::from_millis(10),
             deadlock_timeout: Duration::from_secs(10),
+            resolver: None,
         }
     }
 
@@ -96,7 +99,8 @@ impl Builder {
         self
     }
 
-    /// The size of a receive buffer in bytes, and so the most that one `receive` gives. 16 KiB by default.
+    /// The size of a receive buffer in bytes, and so the most that one `receive` gives: from 1 to 2,147,479,552 (2 GiB
+    /// less 4 KiB). 16 KiB by default. Runs with other sizes, or for which there is not enough memory, fail to begin.
     #[must_use]
     pub fn receive_buffer_size(mut self, bytes: usize) -> Self {
         self.options.receive_buffer_size = bytes;
@@ -182,6 +186,15 @@ impl Builder {
         self
     }
 
+    /// Who looks up names in place of the operating system. Called once at the beginning of each run, on its thread.
+    ///
+    /// See [`net::Resolver`](crate::net::Resolver), with an example.
+    #[must_use]
+    pub fn resolver<R: Resolver + 'static>(mut self, make: impl Fn() -> R + Send + Sync + 'static) -> Self {
+        self.resolver = Some(MakeResolver::new(make));
+        self
+    }
+
     /// The same for runs that the calling thread lets other threads do.
     pub(super) fn decide_interrupt_here(self) -> Self {
         Self { interrupt: self.interrupt.decided_here(), ..self }
@@ -211,13 +224,20 @@ impl Builder {
         let core = Core::new(driver, clock)?;
         let _entered = core.enter()?;
         // Whatever panics, what is in flight has to be awaited.
-        let ended = catch_unwind(AssertUnwindSafe(|| drive_main(&core, self.interrupt, main)))
-            .unwrap_or_else(|payload| Ok(Err(payload)));
-        let torn_down = catch_unwind(AssertUnwindSafe(|| core.variables().clear()));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(resolver) = &self.resolver {
+                resolver.install();
+            }
+            drive_main(&core, self.interrupt, main)
+        }))
+        .unwrap_or_else(|payload| Ok(Err(payload)));
+        core.release_what_is_kept();
         teardown(&core, self.teardown_limit);
         let value = ended?.unwrap_or_else(|payload| resume_unwind(payload));
-        if let Some(payload) = torn_down.err().or_else(|| core.take_panic()) {
-            resume_unwind(payload);
+        if core.panic().is_some() {
+            core.panic().drop_each([value]);
+            core.panic().resume();
+            unreachable!("nothing else panics here");
         }
         Ok((value, look(&core)))
     }
@@ -269,7 +289,7 @@ fn drive_main<T>(
             if let Err(error) = core.turn(None) {
                 break error;
             }
-            if let Some(payload) = core.take_panic() {
+            if let Some(payload) = core.panic().take() {
                 core.tasks().remove(task);
                 return Ok(Err(payload));
             }
@@ -285,13 +305,11 @@ fn poll_main<T>(
     task: TaskKey,
     main: Pin<&mut impl Future<Output = T>>,
 ) -> Option<Ended<T>> {
-    let outer = core.begin_task(task);
     let waker = task.waker();
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _current = core.enter_scope(scope);
+        let _current = (core.begin_task(task), core.enter_scope(scope));
         main.poll(&mut Context::from_waker(&waker))
     }));
-    core.end_task(outer);
     match polled {
         Ok(Poll::Pending) => None,
         Ok(Poll::Ready(value)) => Some(Ok(value)),
@@ -317,7 +335,7 @@ fn teardown(core: &Core, limit: Duration) {
         }
         limit = deadline;
     }
-    drop(core.lease().close());
+    core.panic().drop_each(core.lease().close());
     let in_flight = core.driver().in_flight();
     if in_flight > 0 {
         let leaked = core.orphans().give_up(core.run());

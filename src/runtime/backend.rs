@@ -133,6 +133,14 @@ impl Driver for AnyDriver {
         each!(self, driver => driver.take_buffer(buffer, length))
     }
 
+    fn message_pool(&mut self) -> &BufferPool {
+        each!(self, driver => driver.message_pool())
+    }
+
+    fn message_buffers_in_use(&self) -> usize {
+        each!(self, driver => driver.message_buffers_in_use())
+    }
+
     #[inline]
     fn pool(&self) -> &BufferPool {
         each!(self, driver => driver.pool())

@@ -3,8 +3,8 @@
 //! # Contract
 //! `CURRENT` points to the executor of this thread from the beginning of its run to the end of its teardown, while
 //! the executor lies unmoved on the heap. References to it are only lent to closures on this thread, so none
-//! outlives it. Everything in it is for this thread alone and uses cells; what may run code of users (waking foreign
-//! wakers, disposing of results) is called with no borrow open.
+//! outlives it. Everything in it is for this thread alone and uses cells; code of users runs with no borrow open and every
+//! state whole (see `runtime/aftermath.rs`).
 
 mod polling;
 mod scopes;
@@ -13,11 +13,13 @@ mod waking;
 
 use self::scopes::Remotes;
 use super::{
+    aftermath::Aftermath,
     backend::AnyDriver,
     clock::RunClock,
     companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
+    panics::FirstPanic,
     queue::WaitQueue,
     run_id::RunId,
     scope::Scope,
@@ -27,14 +29,13 @@ use super::{
     waker::TaskKey,
     watched::Watched,
 };
-use anyio_driver::{Capabilities, Completion, Driver};
+use crate::message::{ReceivedMessage, WITH_RIGHTS};
+use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver};
 use std::{
-    any::Any,
     cell::{Cell, Ref, RefCell, RefMut},
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
-    task::Waker,
     time::Instant,
 };
 
@@ -77,13 +78,13 @@ pub(crate) struct Core {
     budget: Cell<u32>,
     immediate: Cell<u32>,
     streams: Cell<usize>,
-    deferring: Cell<bool>,
-    deferred: RefCell<Vec<Waker>>,
+    aftermath: Aftermath,
     remotes: RefCell<Remotes>,
     completions: RefCell<Vec<Completion>>,
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
-    panic: Cell<Option<Box<dyn Any + Send>>>,
+    buffer_shortages: Cell<u64>,
+    panic: FirstPanic,
     idle: WaitQueue,
 }
 
@@ -115,13 +116,13 @@ impl Core {
             budget: Cell::new(BUDGET),
             immediate: Cell::new(IMMEDIATE),
             streams: Cell::new(0),
-            deferring: Cell::new(false),
-            deferred: RefCell::default(),
+            aftermath: Aftermath::new(),
             remotes: RefCell::default(),
             completions: RefCell::default(),
             messages: RefCell::default(),
             stale: Cell::new(0),
-            panic: Cell::new(None),
+            buffer_shortages: Cell::new(0),
+            panic: FirstPanic::new(),
             idle: WaitQueue::new(),
         }))
     }
@@ -216,6 +217,10 @@ impl Core {
         &self.watched
     }
 
+    pub(in crate::runtime) fn aftermath(&self) -> &Aftermath {
+        &self.aftermath
+    }
+
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
@@ -246,6 +251,16 @@ impl Core {
         &self.idle
     }
 
+    /// Notes that a receive has ended because the driver had no buffer to choose.
+    pub(crate) fn note_buffer_shortage(&self) {
+        self.buffer_shortages.set(self.buffer_shortages.get() + 1);
+    }
+
+    /// How often a receive has ended because the driver had no buffer to choose.
+    pub(crate) fn buffer_shortages(&self) -> u64 {
+        self.buffer_shortages.get()
+    }
+
     /// How many completions came for nobody.
     pub(crate) fn stale_completions(&self) -> u64 {
         self.stale.get()
@@ -257,9 +272,18 @@ impl Drop for Core {
         self.waits.detach_everything();
         // SAFETY: the kernel has made these descriptors for listeners that can no longer take them.
         self.waits.take_accepted(|number| drop(unsafe { OwnedFd::from_raw_fd(number as RawFd) }));
+        let driver = self.driver.get_mut();
+        self.waits.take_rights(|outcome| {
+            if outcome.buffer.is_message() && outcome.flags.contains(CompletionFlags::BUFFER) {
+                let chunk = driver.take_buffer(outcome.buffer, outcome.result as usize);
+                drop(ReceivedMessage::new(chunk, WITH_RIGHTS, true));
+            }
+        });
         if self.driver.get_mut().in_flight() > 0 {
             self.orphans.give_up(self.run);
         }
+        // What came too late for the end of the run. Whoever panics here finds nobody to hear of it.
+        FirstPanic::new().drop_each(self.waits.take_wakers());
     }
 }
 

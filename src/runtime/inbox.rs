@@ -5,13 +5,13 @@
 //! to an executor that is awake costs no system call.
 
 use super::{Core, TaskKey};
-use anyio_driver::Unparker;
+use anyio_driver::{
+    Unparker,
+    synchronization::{AtomicBool, Mutex, MutexGuard},
+};
 use std::{
     io,
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{OnceLock, PoisonError, atomic::Ordering},
 };
 
 /// Something for an executor to do.
@@ -77,7 +77,9 @@ impl Inbox {
     /// Says that the executor is going to wait. From then on a message wakes the driver. If it is false there are
     /// messages already and waiting is no good.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
+        // Swapped here and in `push`: of two swaps one is the later and sees what was done before the other. So either the
+        // message is seen here, or the sleep there.
+        self.asleep.swap(true, Ordering::SeqCst);
         if self.pending.load(Ordering::SeqCst) {
             self.wake_up();
             return false;
@@ -154,7 +156,10 @@ impl Drop for Lease {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod interleavings;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use anyio_driver::Unpark;

@@ -300,8 +300,9 @@ impl<P: Payload> Future for Operation<P> {
                 let Some(outcome) = waits.outcome(wait) else { return this.keep_waiting(core, wait, cx) };
                 match this.judge(core, wait, outcome) {
                     Verdict::End(answer) => {
-                        waits.remove(wait);
                         this.wait = None;
+                        // Whoever waited was woken by the answer, so this drops nobody's waker.
+                        drop(waits.remove(wait));
                         return Poll::Ready(this.finish(answer));
                     }
                     Verdict::Repeat => {
@@ -343,10 +344,11 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
         }
         let asked = !waits.ask_cancel(wait);
         let number = core.orphans().adopt(orphan);
-        waits.orphan(wait, number);
+        let waker = waits.orphan(wait, number);
         if !asked {
             core.cancel_operation(wait.token());
         }
+        drop(waker);
     });
     // Otherwise the run is over, and with it the operation, unless it had to be given up.
     if let Some(orphan) = orphan.filter(|_| was_given_up(wait.run())) {

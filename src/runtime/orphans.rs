@@ -73,8 +73,8 @@ impl Orphans {
     pub(crate) fn finish(&self, core: &Core, number: u32, completion: &Completion) {
         if let Some(disposer) = self.take(number) {
             self.count.set(self.count.get() - 1);
-            disposer.dispose(core, completion);
             self.free.borrow_mut().push(number);
+            disposer.dispose(core, completion);
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct WaitQueue {
     first: Cell<u32>,
     last: Cell<u32>,
     run: Cell<Option<RunId>>,
+    /// By what those who stand in it are known in that run.
+    number: Cell<u32>,
 }
 
 impl Default for WaitQueue {
@@ -30,7 +32,12 @@ impl Default for WaitQueue {
 
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
-        Self { first: Cell::new(NO_WAIT), last: Cell::new(NO_WAIT), run: Cell::new(None) }
+        Self {
+            first: Cell::new(NO_WAIT),
+            last: Cell::new(NO_WAIT),
+            run: Cell::new(None),
+            number: Cell::new(0),
+        }
     }
 
     /// The slot of the first.
@@ -41,7 +48,7 @@ impl WaitQueue {
 
     #[inline]
     fn first(&self, core: &Core) -> Option<WaitKey> {
-        core.waits().at(self.first_slot(core))
+        core.waits().at(self.number.get(), self.first_slot(core))
     }
 
     /// All that stand in it, in order.
@@ -66,10 +73,11 @@ impl WaitQueue {
     fn push(&self, core: &Core, key: WaitKey, label: u64) {
         if self.run.replace(Some(core.run())) != Some(core.run()) {
             self.first.set(NO_WAIT);
+            self.number.set(core.waits().new_queue());
         }
         let is_first = self.first.get() == NO_WAIT;
         let last = if is_first { NO_WAIT } else { self.last.get() };
-        core.waits().queue_behind(last, key, label);
+        core.waits().queue_behind(self.number.get(), last, key, label);
         self.last.set(key.token().index());
         if is_first {
             self.first.set(key.token().index());
@@ -104,7 +112,8 @@ impl WaitQueue {
     /// run code of users.
     pub(crate) fn hand_over(&self, answer: i32, prepare: impl FnOnce(u64)) -> bool {
         Core::try_with(|core| {
-            while let Some((next, found)) = core.waits().notify_first(self.first_slot(core), answer) {
+            let number = self.number.get();
+            while let Some((next, found)) = core.waits().notify_first(number, self.first_slot(core), answer) {
                 self.close_gap(Some((NO_WAIT, next)));
                 if let Some((label, waker)) = found {
                     prepare(label);
@@ -129,7 +138,7 @@ impl WaitQueue {
         if self.first.get() == NO_WAIT {
             return;
         }
-        while self.hand_over(answer, |_| ()) {}
+        Core::try_with(|core| core.change(|_| while self.hand_over(answer, |_| ()) {}));
     }
 
     /// Ends the waits under this label with an answer.
@@ -140,13 +149,12 @@ impl WaitQueue {
                 .iter(core)
                 .filter(|&key| waits.label(key) == label && waits.state(key) == WaitState::Waiting)
                 .collect();
-            for key in keys {
-                // Waking one may run code of users, which may end another's wait.
-                if waits.is_current(key) && waits.is_queued(key) {
+            core.change(|core| {
+                for key in keys {
                     self.remove(core, key);
                     core.wake_wait(waits.notify(key, answer));
                 }
-            }
+            });
         });
     }
 
@@ -270,8 +278,9 @@ impl Waiter {
     }
 
     fn end(&mut self, core: &Core, queue: &WaitQueue) {
-        if let Some(wait) = self.wait.take() {
-            queue.close_gap(core.waits().remove_hook(wait));
+        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
+            queue.remove(core, wait);
+            drop(core.waits().remove(wait));
         }
     }
 

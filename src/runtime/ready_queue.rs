@@ -3,7 +3,7 @@
 use super::{
     scope::Scope,
     tasks::ReadyList,
-    waker::{StoredWaker, Wakee},
+    waker::{StoredWaker, TaskKey, Wakee},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -51,21 +51,35 @@ impl ReadyQueue {
         self.polling.get()
     }
 
-    pub(crate) fn set_polling(&self, polling: bool) {
-        self.polling.set(polling);
+    /// Says that the group is being polled, as long as the guard lives.
+    pub(crate) fn begin_polling(&self) -> Polling<'_> {
+        self.polling.set(true);
+        Polling(self)
     }
 
-    /// Who polls the group.
+    /// The task that polls the group, if it is one of anyio's that does.
     #[inline]
-    pub(crate) fn host(&self) -> Wakee {
-        self.host.borrow().wakee()
+    pub(super) fn host_task(&self) -> Option<TaskKey> {
+        self.host.borrow().task()
+    }
+
+    /// Who is to be woken so that the group is polled. A waker that is not anyio's is given up: waking it once is enough
+    /// until the next poll, which sets it anew.
+    #[inline]
+    pub(super) fn take_host(&self) -> Wakee {
+        match self.host_task() {
+            Some(task) => Wakee::Task(task),
+            None => self.host.take().into_wakee(),
+        }
     }
 
     pub(crate) fn set_host(&self, waker: &Waker) {
-        // A waker may be anyone's: it is cloned and dropped outside of the borrow.
-        let mut host = self.host.replace(StoredWaker::NONE);
-        host.update(waker);
-        self.host.replace(host);
+        if self.host.borrow_mut().keep_task_of(waker) || self.host.borrow().is(waker) {
+            return;
+        }
+        // Cloning and dropping may be anyone's code: the one before is kept until there is another, and dropped last.
+        let new = StoredWaker::of(waker);
+        drop(self.host.replace(new));
     }
 
     /// Tells about a child of the group.
@@ -75,5 +89,15 @@ impl ReadyQueue {
     pub(super) unsafe fn describe(&self, child: *const ()) -> Described {
         // SAFETY: the caller's promise.
         unsafe { (self.describe)(child) }
+    }
+}
+
+/// A group that is being polled.
+pub(crate) struct Polling<'a>(&'a ReadyQueue);
+
+impl Drop for Polling<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.polling.set(false);
     }
 }

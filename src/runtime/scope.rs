@@ -14,8 +14,8 @@
 //! that goes hands the nodes and waits that are left to its own parent: they stay within the scopes further out. One
 //! without a parent, or after its run, lets them go; a node that was let go finds a new parent when it is polled.
 //!
-//! So every pointer leads to a living node. All of it belongs to one thread; nothing here runs code of users while
-//! it walks the tree: wakers of others are collected and woken after the walk.
+//! So every pointer leads to a living node. All of it belongs to one thread; nothing here runs code of users while the
+//! tree changes: see [`Core::change`].
 
 mod cancelling;
 mod control;
@@ -193,13 +193,13 @@ impl Scope {
     /// Takes the node into its parent's list and arms its deadline; does nothing if that has been done.
     #[inline]
     pub(crate) fn link(&self, core: &Core) {
-        if !self.has(Flags::LINKED) {
-            self.link_to_parent(core);
-        }
         if !self.deadline.get().is_never()
             && self.timer.get().is_none_or(|timer| !core.waits().is_current(timer))
         {
             self.arm(core);
+        }
+        if !self.has(Flags::LINKED) {
+            self.link_to_parent(core);
         }
     }
 
@@ -253,8 +253,13 @@ impl Scope {
     #[inline]
     pub(crate) fn leave(&self, core: &Core) {
         if self.has(Flags::LINKED) || self.has_others() {
-            self.leave_others(core);
+            return core.change(|core| self.leave_others(core));
         }
+        self.end();
+    }
+
+    #[inline]
+    fn end(&self) {
         self.parent.set(ptr::null());
         self.set(Flags::ENTERED, false);
     }
@@ -268,6 +273,7 @@ impl Scope {
             || self.first_wait.get() != NO_WAIT
     }
 
+    /// Takes the node out of everything that may point to it; those who wait in it are woken afterwards.
     fn leave_others(&self, core: &Core) {
         self.disarm(core);
         self.unlink_from_parent();
@@ -277,6 +283,7 @@ impl Scope {
         if let Some(remote) = self.remote.take() {
             core.forget_remote(remote, self);
         }
+        self.end();
     }
 
     /// Takes the node out of the tree, also after its run is over. Then it has no waits: the executor took them off.
@@ -286,30 +293,27 @@ impl Scope {
             self.let_children_go();
             self.timer.set(None);
             self.remote.set(None);
-            self.parent.set(ptr::null());
-            self.set(Flags::ENTERED, false);
+            self.end();
         }
     }
 
     /// Hands over what outlives the node.
     #[cold]
     fn hand_over(&self, core: &Core) {
-        core.deferring_foreign_wakes(|core| {
-            let Some(parent) = self.parent() else {
-                self.let_children_go();
-                return core.waits().detach_all(self);
-            };
-            // SAFETY: children in the list are alive: see the contract.
-            while let Some(child) = unsafe { self.first_child.get().as_ref() } {
-                // SAFETY: it is entered, so it does not move, and it is linked at once.
-                unsafe { child.move_to(core, parent) };
-            }
-            // SAFETY: the parent is entered, so it does not move, and hands them over before it goes.
-            unsafe { core.waits().move_all(self, parent) };
-            if parent.is_effective() {
-                core.cancel_waits(parent);
-            }
-        });
+        let Some(parent) = self.parent() else {
+            self.let_children_go();
+            return core.waits().detach_all(self);
+        };
+        // SAFETY: children in the list are alive: see the contract.
+        while let Some(child) = unsafe { self.first_child.get().as_ref() } {
+            // SAFETY: it is entered, so it does not move, and it is linked at once.
+            unsafe { child.move_to(core, parent) };
+        }
+        // SAFETY: the parent is entered, so it does not move, and hands them over before it goes.
+        unsafe { core.waits().move_all(self, parent) };
+        if parent.is_effective() {
+            core.cancel_waits(parent);
+        }
     }
 
     fn let_children_go(&self) {

@@ -1,11 +1,6 @@
 //! Which tasks a run has, and what they wait for.
 
-use super::{
-    Core, Scope,
-    ready_queue::ReadyQueue,
-    wait_reason::WaitReason,
-    waker::{TaskKey, Wakee},
-};
+use super::{Core, Scope, ready_queue::ReadyQueue, wait_reason::WaitReason, waker::TaskKey};
 use std::{collections::HashMap, fmt, panic::Location, ptr};
 
 /// Names a task, as long as it lives, within its run.
@@ -115,9 +110,9 @@ impl Found {
         };
         // SAFETY: the task lives, and so does its group.
         let group = unsafe { group.as_ref() };
-        match group.map(ReadyQueue::host) {
+        match group.map(ReadyQueue::host_task) {
             None => info.kind = TaskKind::Main,
-            Some(Wakee::Task(host)) if host.executor() == core.id() => {
+            Some(Some(host)) if host.executor() == core.id() => {
                 info.parent = Some(TaskId(host));
                 self.hosts.push(host);
             }

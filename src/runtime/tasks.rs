@@ -271,7 +271,7 @@ impl Tasks {
             if had || group.is_polling() {
                 return;
             }
-            match group.host() {
+            match group.take_host() {
                 Wakee::Task(host) => task = host,
                 Wakee::Nobody => return,
                 Wakee::Foreign(waker) => return core.wake_foreign(waker),

@@ -20,8 +20,8 @@ impl Variables {
         }
     }
 
-    /// Drops all values; destructors may set new ones, which are dropped with the executor.
-    pub(crate) fn clear(&self) {
-        drop(self.0.take());
+    /// Takes all values out, to be dropped; destructors may set new ones, which are dropped with the executor.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = Rc<dyn Any>> {
+        self.0.take().into_values()
     }
 }

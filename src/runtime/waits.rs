@@ -6,8 +6,9 @@
 //! It holds who is to be woken, the links through the list of its scope, and what the kind of wait needs.
 //!
 //! The slots lie in an `UnsafeCell`. Every method copies plain values in or out and runs no code of users: a waker
-//! is woken or dropped only by the caller, after the method has returned. So no two borrows ever overlap, although
-//! methods take `&self`. The slots belong to one thread.
+//! is woken or dropped only by the caller, after the method has returned, or, where one is set, before anything is
+//! borrowed and after everything is done. So no two borrows ever overlap, although methods take `&self`. The slots
+//! belong to one thread.
 //!
 //! A slot points to its scope's node as long as it is linked. Before a node goes it hands all its slots to another
 //! or unlinks them ([`Waits::move_all`], [`Waits::detach_all`]), and slots unlink themselves when they are freed, so the
@@ -46,6 +47,7 @@ pub(crate) struct Waits {
     /// The first free slot; they are threaded through `link.next`.
     free: Cell<u32>,
     used: Cell<u32>,
+    last_queue: Cell<u32>,
     wheel: UnsafeCell<Wheel>,
 }
 
@@ -57,6 +59,7 @@ impl Waits {
             slots: UnsafeCell::default(),
             free: Cell::new(NONE),
             used: Cell::new(0),
+            last_queue: Cell::new(0),
             wheel: UnsafeCell::new(Wheel::new(clock.now(), tick_bits)),
         }
     }
@@ -112,8 +115,10 @@ impl Waits {
     /// Takes a slot for a hook, with who is to be woken.
     #[inline]
     pub(crate) fn insert_hook(&self, reason: WaitReason, waker: &Waker) -> WaitKey {
+        // Before a slot is taken: the clone may be anyone's.
+        let waker = StoredWaker::of(waker);
         let key = self.insert(WaitKind::Hook, reason);
-        self.set_waker(key, waker);
+        self.slot(key).waker = waker;
         key
     }
 
@@ -125,33 +130,35 @@ impl Waits {
         self.key(index, 0)
     }
 
-    /// Frees a slot: unlinks it from its scope, takes its timer out, forgets its waker.
+    /// Frees a slot: unlinks it from its scope and takes its timer out. Gives the waker that it held, to be dropped when
+    /// everything else is done.
     #[inline]
-    pub(crate) fn remove(&self, key: WaitKey) {
+    pub(crate) fn remove(&self, key: WaitKey) -> StoredWaker {
         let slot = self.slot(key);
+        debug_assert!(
+            !matches!(slot.kind, WaitKind::Kept | WaitKind::KeptMessages) || slot.link.tick == 0,
+            "results of an operation were lost"
+        );
         if matches!(slot.kind, WaitKind::Timer | WaitKind::Deadline) && slot.state == WaitState::Waiting {
             self.wheel().remove(self.slots(), key.index());
         }
-        debug_assert!(
-            slot.kind != WaitKind::Kept || slot.link.tick == 0,
-            "results of an operation were lost"
-        );
-        drop(self.free_slot(key.index()));
+        self.free_slot(key.index())
     }
 
-    /// Frees the slot of a hook, if it is still the hook's, and takes it out of its queue; gives its neighbours there, if it
-    /// stood in one.
+    /// The same for a slot that may have been freed already, with its run.
     #[inline]
-    pub(crate) fn remove_hook(&self, key: WaitKey) -> Option<(u32, u32)> {
-        if !self.is_current(key) {
-            return None;
-        }
-        let neighbours = self.take_from_queue(key);
-        drop(self.free_slot(key.index()));
-        neighbours
+    pub(crate) fn remove_if_current(&self, key: WaitKey) -> StoredWaker {
+        if self.is_current(key) { self.remove(key) } else { StoredWaker::NONE }
     }
 
-    /// Frees a slot that is in no queue and no wheel; gives the waker that it held, which may be anyone's.
+    /// Takes all wakers out that are not anyio's, to be dropped: nothing is woken any more.
+    pub(crate) fn take_wakers(&self) -> Vec<StoredWaker> {
+        let held =
+            self.slots().iter_mut().filter(|slot| !slot.waker.is_none() && slot.waker.task().is_none());
+        held.map(|slot| slot.waker.take()).collect()
+    }
+
+    /// Frees a slot that is in no queue and no wheel; gives the waker that it held.
     #[inline]
     fn free_slot(&self, index: u32) -> StoredWaker {
         self.unlink_slot(index);
@@ -185,17 +192,28 @@ impl Waits {
         slot.marks.remove(Marks::CANCEL_ASKED);
     }
 
-    /// Sets who is to be woken.
+    /// Sets who is to be woken. One that is not anyio's is woken at once if the wait has ended, since making a clone of it
+    /// may have ended it.
     #[inline]
     pub(crate) fn set_waker(&self, key: WaitKey, waker: &Waker) {
-        let slot = self.slot(key);
-        if slot.waker.keep_task_of(waker) {
+        if !self.slot(key).waker.keep_task_of(waker) {
+            self.set_foreign_waker(key, waker);
+        }
+    }
+
+    #[cold]
+    fn set_foreign_waker(&self, key: WaitKey, waker: &Waker) {
+        if self.slot(key).waker.is(waker) {
             return;
         }
-        // A waker may be anyone's: it is cloned and dropped outside of the borrow.
-        let mut kept = slot.waker.take();
-        kept.update(waker);
-        self.slot(key).waker = kept;
+        let new = StoredWaker::of(waker);
+        if self.is_current(key) && self.state(key) == WaitState::Waiting {
+            // Until then the one before is woken, and from then on the new one.
+            let before = std::mem::replace(&mut self.slot(key).waker, new);
+            drop(before);
+        } else {
+            waker.wake_by_ref();
+        }
     }
 }
 

@@ -97,8 +97,9 @@ fn wake(data: *const ()) {
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), wake, wake, |_| {});
 
-/// A waker kept for later, or none.
+/// A waker kept for later, or none. One that is not anyio's is dropped when no state is half changed: see [`Core::change`].
 #[derive(Debug, Default)]
+#[must_use = "dropping a waker is code of users: it comes last"]
 pub(crate) struct StoredWaker(Option<Waker>);
 
 /// Who is to be woken. What belongs to an own task is woken without indirect calls.
@@ -125,12 +126,16 @@ impl StoredWaker {
         }
     }
 
-    /// Keeps this waker from now on, cloning it only if it is another one.
+    /// Keeps a waker. If it is not one of anyio's, this clones it, which is code of users.
     #[inline]
-    pub(crate) fn update(&mut self, waker: &Waker) {
-        if !self.keep_task_of(waker) && !self.0.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            self.0 = Some(waker.clone());
-        }
+    pub(crate) fn of(waker: &Waker) -> Self {
+        Self(Some(TaskKey::of(waker).map_or_else(|| waker.clone(), TaskKey::waker)))
+    }
+
+    /// Whether this waker is kept.
+    #[inline]
+    pub(crate) fn is(&self, waker: &Waker) -> bool {
+        self.0.as_ref().is_some_and(|kept| kept.will_wake(waker))
     }
 
     #[inline]
@@ -160,28 +165,25 @@ impl StoredWaker {
             None => Wakee::Foreign(waker),
         }
     }
-
-    /// Who is to be woken, without giving the waker up.
-    #[inline]
-    pub(crate) fn wakee(&self) -> Wakee {
-        match &self.0 {
-            None => Wakee::Nobody,
-            Some(waker) => match TaskKey::of(waker) {
-                Some(task) => Wakee::Task(task),
-                None => Wakee::Foreign(waker.clone()),
-            },
-        }
-    }
 }
 
 impl Drop for StoredWaker {
     #[inline]
     fn drop(&mut self) {
-        // An own one owns nothing, so the call through its table is spared.
-        if let Some(waker) = self.0.take_if(|waker| TaskKey::of(waker).is_some()) {
+        let Some(waker) = self.0.take() else { return };
+        if TaskKey::of(&waker).is_some() {
+            // An own one owns nothing, so the call through its table is spared.
             std::mem::forget(waker);
+        } else {
+            drop_foreign(waker);
         }
     }
+}
+
+#[cold]
+fn drop_foreign(waker: Waker) {
+    let mut waker = Some(waker);
+    Core::try_with(|core| waker.take().map(|waker| core.drop_foreign(waker)));
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! A hierarchical timing wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987).
 //!
 //! Eleven levels of 64 lists; a list of level n covers 64ⁿ ticks. A tick is 65.536 µs, or on a virtual clock, whose time
-//! is to be exact, a nanosecond: either way the levels reach further than anybody lives to see. A timer lies in the level
+//! is to be exact, a nanosecond. A timer lies in the level
 //! of the highest group of six bits in which its tick differs from the current one, so it moves down at most ten times
 //! and inserting and removing cost the same for a million timers as for one. The wheel holds no timers itself:
 //! the lists are threaded through the wait slots, by index.
+//!
+//! Moments that are centuries away lie in a list beside the wheel. When a virtual clock comes near them, the wheel begins
+//! anew from there, so it is exact for as long as an [`Instant`] is.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +22,12 @@ pub(crate) const COARSE: u32 = 16;
 
 /// A tick of a virtual clock is a nanosecond.
 pub(crate) const EXACT: u32 = 0;
+
+/// How many nanoseconds from its start on the wheel covers: 292 years.
+const SPAN: u64 = 1 << 63;
+
+/// The list of the timers that are beyond the wheel.
+const BEYOND: u32 = u32::MAX;
 
 /// Where the wheel's lists are threaded through.
 pub(crate) trait Links {
@@ -50,13 +59,15 @@ pub(crate) struct Wheel {
     occupied: [u64; LEVELS],
     heads: Box<[[u32; LISTS]; LEVELS]>,
     count: usize,
+    /// What is to expire when the wheel does not cover the moment yet. There is hardly ever anything.
+    beyond: Vec<(Instant, u32)>,
 }
 
 impl Wheel {
     /// A wheel whose ticks have so many bits of nanoseconds.
     pub(crate) fn new(start: Instant, tick_bits: u32) -> Self {
         let heads = Box::new([[NONE; LISTS]; LEVELS]);
-        Self { start, tick_bits, now: 0, occupied: [0; LEVELS], heads, count: 0 }
+        Self { start, tick_bits, now: 0, occupied: [0; LEVELS], heads, count: 0, beyond: Vec::new() }
     }
 
     #[inline]
@@ -64,25 +75,35 @@ impl Wheel {
         self.count == 0
     }
 
-    /// How long after the wheel's start this moment is. 64 bits of nanoseconds are 584 years; what is beyond waits that long.
+    /// How long after the wheel's start this moment is, or the most there is.
     fn nanoseconds(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// The first tick that begins no earlier than this moment.
-    fn tick_from(&self, at: Instant) -> u64 {
+    /// The first tick that begins no earlier than so long after the start.
+    fn tick_from(&self, nanoseconds: u64) -> u64 {
         // Not `div_ceil`: that would divide, and the division of a moment costs more than all else about a timer.
-        let nanoseconds = self.nanoseconds(at);
         let begun = nanoseconds >> self.tick_bits;
         begun + u64::from(begun << self.tick_bits != nanoseconds)
     }
 
     /// Puts a timer in, to expire no earlier than `at`.
     pub(crate) fn insert(&mut self, links: &mut impl Links, timer: u32, at: Instant) {
-        let tick = self.tick_from(at).max(self.now.saturating_add(1));
-        links.link(timer).tick = tick;
         self.count += 1;
+        let nanoseconds = self.nanoseconds(at);
+        if nanoseconds >= SPAN {
+            return self.put_beyond(links, timer, at);
+        }
+        let tick = self.tick_from(nanoseconds).max(self.now.saturating_add(1));
+        links.link(timer).tick = tick;
         self.place(links, timer, tick);
+    }
+
+    #[cold]
+    fn put_beyond(&mut self, links: &mut impl Links, timer: u32, at: Instant) {
+        *links.link(timer) = Link::EMPTY;
+        *links.list(timer) = BEYOND;
+        self.beyond.push((at, timer));
     }
 
     fn place(&mut self, links: &mut impl Links, timer: u32, tick: u64) {
@@ -107,11 +128,15 @@ impl Wheel {
         if previous != NONE {
             links.link(previous).next = next;
         } else {
-            let list = *links.list(timer) as usize;
-            let (level, list) = (list / LISTS, list % LISTS);
-            self.heads[level][list] = next;
-            if next == NONE {
-                self.occupied[level] &= !(1 << list);
+            let list = *links.list(timer);
+            if list == BEYOND {
+                self.beyond.retain(|&(_, other)| other != timer);
+            } else {
+                let (level, list) = (list as usize / LISTS, list as usize % LISTS);
+                self.heads[level][list] = next;
+                if next == NONE {
+                    self.occupied[level] &= !(1 << list);
+                }
             }
         }
         self.count -= 1;
@@ -129,13 +154,13 @@ impl Wheel {
     /// When to look again: no later than the first timer's moment, and never when nothing is due yet and nothing
     /// has to move down.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let (_, _, tick) = self.first()?;
+        let Some((_, _, tick)) = self.first() else { return self.first_beyond() };
         self.beginning(tick)
     }
 
     /// When the first timer expires. Costs a look at all timers of one list.
     pub(crate) fn earliest(&self, links: &mut impl Links) -> Option<Instant> {
-        let (level, list, _) = self.first()?;
+        let Some((level, list, _)) = self.first() else { return self.first_beyond() };
         let mut timer = self.heads[level][list];
         let mut earliest = u64::MAX;
         while timer != NONE {
@@ -146,6 +171,10 @@ impl Wheel {
         self.beginning(earliest)
     }
 
+    fn first_beyond(&self) -> Option<Instant> {
+        self.beyond.iter().map(|&(at, _)| at).min()
+    }
+
     /// When a tick begins.
     fn beginning(&self, tick: u64) -> Option<Instant> {
         let nanoseconds = tick.saturating_mul(1 << self.tick_bits);
@@ -154,12 +183,13 @@ impl Wheel {
 
     /// Takes out one timer that is due at `now`, if there is one. Call it until there is none.
     pub(crate) fn expire(&mut self, links: &mut impl Links, now: Instant) -> Option<u32> {
+        let moment = now;
         let now = self.nanoseconds(now) >> self.tick_bits;
         loop {
             let Some((level, list, tick)) = self.first().filter(|&(_, _, tick)| tick <= now) else {
                 // The current tick may only pass a list's beginning when that list has moved down.
                 self.now = self.now.max(now);
-                return None;
+                return if self.beyond.is_empty() { None } else { self.expire_beyond(links, moment) };
             };
             self.now = tick;
             let timer = self.heads[level][list];
@@ -176,6 +206,25 @@ impl Wheel {
                 timer = next;
             }
         }
+    }
+
+    /// Takes out one timer from beyond the wheel that is due. If none is and the wheel has come to its end, it begins anew
+    /// from now.
+    #[cold]
+    fn expire_beyond(&mut self, links: &mut impl Links, now: Instant) -> Option<u32> {
+        if let Some(due) = self.beyond.iter().position(|&(at, _)| at <= now) {
+            self.count -= 1;
+            return Some(self.beyond.swap_remove(due).1);
+        }
+        let is_empty = self.count == self.beyond.len();
+        if is_empty && self.nanoseconds(now) >= SPAN {
+            (self.start, self.now) = (now, 0);
+            for (at, timer) in std::mem::take(&mut self.beyond) {
+                self.count -= 1;
+                self.insert(links, timer, at);
+            }
+        }
+        None
     }
 }
 
@@ -260,6 +309,33 @@ mod tests {
         assert_eq!(wheel.expire(&mut timers, start + Duration::from_secs(3600)), None);
         wheel.remove(&mut timers, 0);
         assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn what_is_beyond_the_wheel_expires_in_order_and_exactly() {
+        const YEAR: Duration = Duration::from_secs(31_557_600);
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start, EXACT);
+        let mut timers = Timers(vec![(Link::EMPTY, 0); 40]);
+        let due: Vec<Instant> = (0..40_u32)
+            .map(|number| start + YEAR * (97 * (number * 17 % 40)) + Duration::from_nanos(number.into()))
+            .collect();
+        for (timer, &at) in due.iter().enumerate().skip(1) {
+            wheel.insert(&mut timers, timer as u32, at);
+        }
+        // One is taken out that is beyond.
+        wheel.remove(&mut timers, 39);
+        let mut order: Vec<u32> = (1..39).collect();
+        order.sort_by_key(|&timer| due[timer as usize]);
+        for timer in order {
+            let now = wheel.earliest(&mut timers).expect("a timer is left");
+            assert_eq!(now, due[timer as usize]);
+            assert_eq!(wheel.expire(&mut timers, now), Some(timer));
+            assert_eq!(wheel.expire(&mut timers, now), None);
+        }
+        assert!(wheel.is_empty() && wheel.next().is_none());
+        wheel.insert(&mut timers, 0, due[39] + 5000 * YEAR);
+        assert_eq!(wheel.next(), Some(due[39] + 5000 * YEAR));
     }
 
     #[test]

@@ -56,8 +56,8 @@ pub(crate) fn foreign_for<F: Future>(reason: WaitReason, future: F) -> Foreign<F
 }
 
 fn end(core: &Core, wait: Option<WaitKey>) {
-    if let Some(wait) = wait.filter(|&wait| core.waits().is_current(wait)) {
-        core.waits().remove(wait);
+    if let Some(wait) = wait {
+        drop(core.waits().remove_if_current(wait));
     }
 }
 
@@ -78,15 +78,16 @@ impl<F: Future> Future for Foreign<F> {
                 return Poll::Pending;
             }
             let future = this.future.as_mut().as_pin_mut().expect("not polled after its output");
-            if let Poll::Ready(output) = future.poll(cx) {
-                end(core, this.wait.take());
-                this.future.set(None);
-                return Poll::Ready(Ok(output));
-            }
-            if core.scope_is_effective() {
-                end(core, this.wait.take());
-                this.future.set(None);
-                return Poll::Ready(Err(Cancelled::new()));
+            let polled = future.poll(cx);
+            if polled.is_ready() || core.scope_is_effective() {
+                core.change(|core| {
+                    end(core, this.wait.take());
+                    this.future.set(None);
+                });
+                return Poll::Ready(match polled {
+                    Poll::Ready(output) => Ok(output),
+                    Poll::Pending => Err(Cancelled::new()),
+                });
             }
             let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, *this.reason));
             core.waits().reset(wait);

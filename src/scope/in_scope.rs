@@ -107,11 +107,15 @@ pub(crate) fn conclude<T, E, Via>(core: &Core, scope: &Scope, result: Result<T, 
 where
     E: CancelAware<Via>,
 {
-    let concluded = match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.is_cancelled() && scope.absorbs() => Ok(None),
-        Err(error) => Err(error),
-    };
+    let would_absorb = scope.would_absorb();
     scope.leave(core);
-    concluded
+    // Errors are asked last, since their sources are code of users.
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if would_absorb && error.is_cancelled() => {
+            scope.absorb();
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -3,7 +3,7 @@
 use super::{
     handler,
     listener::{Listener, Purpose},
-    receiver::Received,
+    received::Received,
 };
 use crate::runtime::{Companion, Core, ReasonKind};
 use std::{cell::RefCell, fmt, io, rc::Rc, sync::Arc};

@@ -5,6 +5,7 @@ use super::{
     dispatch::Dispatch,
     handler,
     listener::{Listener, Purpose},
+    received::Received,
 };
 use crate::{
     error::{Cancelled, Error, Result},
@@ -23,22 +24,6 @@ pub struct SignalReceiver {
     received: Rc<Received>,
     run: RunId,
     _thread: PhantomData<*const ()>,
-}
-
-/// What a receiver shares with its executor.
-#[derive(Debug)]
-pub(super) struct Received {
-    listener: Arc<Listener>,
-    waiting: WaitQueue,
-}
-
-impl Received {
-    /// Wakes who waits, if there is something to receive.
-    pub(super) fn notify(&self) {
-        if self.listener.has_arrivals() {
-            self.waiting.notify_all();
-        }
-    }
 }
 
 /// Opens a stream of these signals; repeated ones count once. As long as it is open they do nothing else.

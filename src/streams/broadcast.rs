@@ -21,14 +21,14 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{WaitQueue, WaitReason},
+    runtime::{Core, WaitQueue, WaitReason},
     streams::{Attributes, ObjectReceiveStream},
     sync::waiting::{Grant, Waiting},
 };
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    fmt,
+    fmt, iter,
     num::NonZeroUsize,
     rc::Rc,
 };
@@ -106,9 +106,14 @@ impl<T> Channel<T> {
     }
 
     fn give_up_what_all_have(&self) {
-        while self.entries.borrow().front().is_some_and(|entry| entry.remaining == 0) {
-            drop(self.give_up_first());
-        }
+        let mut given_up = iter::from_fn(|| {
+            let is_had_by_all = self.entries.borrow().front().is_some_and(|entry| entry.remaining == 0);
+            is_had_by_all.then(|| self.give_up_first()).flatten()
+        });
+        let first = given_up.next();
+        let others: Vec<_> = given_up.collect();
+        // Items are code of users, so they are dropped when all are given up. Mostly it is one.
+        drop((first, others));
     }
 
     /// Counts the entries from `next` on as not taken by one receiver more.
@@ -164,11 +169,15 @@ impl<T> BroadcastSender<T> {
         let channel = &self.channel;
         let remaining = channel.receivers.get();
         if remaining > 0 {
-            let full = channel.entries.borrow().len() == channel.capacity.get();
-            let given_up = full.then(|| channel.give_up_first());
-            channel.entries.borrow_mut().push_back(Entry { item: Rc::new(item), remaining });
+            let given_up = Core::change_anywhere(|| {
+                let full = channel.entries.borrow().len() == channel.capacity.get();
+                let given_up = full.then(|| channel.give_up_first());
+                channel.entries.borrow_mut().push_back(Entry { item: Rc::new(item), remaining });
+                channel.waiting.notify_all();
+                given_up
+            });
+            // Items are code of users.
             drop(given_up);
-            channel.waiting.notify_all();
         }
         remaining
     }

@@ -1,7 +1,7 @@
 //! Receiving in other pieces than those that come.
 
 use super::{
-    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Lines, Split,
+    AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split,
     byte_buffer::ByteBuffer,
 };
 use crate::{
@@ -202,23 +202,6 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
         line.map(Some).map_err(|error| {
             Error::of_stream(io::Error::new(io::ErrorKind::InvalidData, error), "receive a line")
         })
-    }
-
-    /// The lines, each as from [`receive_line`](Self::receive_line).
-    ///
-    /// ```
-    /// use anyio::{Result, fs::FileReadStream, streams::{BufferedByteStream, ObjectReceiveStream}};
-    ///
-    /// # anyio::run(async || -> Result<()> {
-    /// let file = FileReadStream::open("/proc/self/status").await?;
-    /// let mut lines = BufferedByteStream::new(file).lines(65_536);
-    /// while let Some(line) = lines.receive().await? {
-    ///     assert!(line.contains(':'));
-    /// }
-    /// # Ok(()) }).unwrap();
-    /// ```
-    pub fn lines(self, max_bytes: usize) -> Lines<S> {
-        Lines::new(self, max_bytes)
     }
 }
 

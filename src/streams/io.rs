@@ -61,6 +61,14 @@ impl<R: super::ByteReceiveStream + 'static, W: super::ByteSendStream + 'static> 
     }
 }
 
+/// Those of both streams; of those that both know, that of the one that is read from.
+impl<R: super::Attributes, W: super::Attributes> super::Attributes for ByteIo<R, W> {
+    fn provide(&self, request: &mut super::AttributeRequest<'_>) {
+        self.reader.provide(request);
+        self.writer.provide(request);
+    }
+}
+
 impl<R: super::ByteReceiveStream + 'static, W> futures_io::AsyncBufRead for ByteIo<R, W> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         self.get_mut().reader.poll_fill(cx)
@@ -101,4 +109,15 @@ impl<R, W: super::ByteSendStream + 'static> futures_io::AsyncWrite for ByteIo<R,
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.writer).poll_close(cx)
     }
+}
+
+/// A count that code of others has given, if it can be true: their traits are safe, so nothing may rely on it.
+///
+/// # Errors
+/// If there was no room for so many bytes.
+fn plausible(count: usize, room: usize, what: &str) -> io::Result<usize> {
+    if count <= room {
+        return Ok(count);
+    }
+    Err(io::Error::other(format!("{count} bytes were {what}, so it is said, where there were {room}")))
 }

@@ -10,11 +10,26 @@ pub struct Lines<S> {
     max_bytes: usize,
 }
 
-impl<S> Lines<S> {
-    pub(super) fn new(stream: BufferedByteStream<S>, max_bytes: usize) -> Self {
-        Self { stream, max_bytes }
+impl<S: ByteReceiveStream> BufferedByteStream<S> {
+    /// The lines, each as from [`receive_line`](Self::receive_line).
+    ///
+    /// ```
+    /// use anyio::{Result, fs::FileReadStream, streams::{BufferedByteStream, ObjectReceiveStream}};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// let file = FileReadStream::open("/proc/self/status").await?;
+    /// let mut lines = BufferedByteStream::new(file).lines(65_536);
+    /// while let Some(line) = lines.receive().await? {
+    ///     assert!(line.contains(':'));
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
+    pub fn lines(self, max_bytes: usize) -> Lines<S> {
+        Lines { stream: self, max_bytes }
     }
+}
 
+impl<S> Lines<S> {
     /// The stream, at the beginning of the next line.
     pub fn into_inner(self) -> BufferedByteStream<S> {
         self.stream

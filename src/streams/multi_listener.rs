@@ -2,7 +2,7 @@
 
 use super::{Attribute, AttributeRequest, Attributes, Connections, Listener, extra};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorGroup, Result},
     group::task_group,
     time::sleep_forever,
 };
@@ -113,14 +113,19 @@ impl<L: Listener> Listener for MultiListener<L> {
         }
     }
 
-    /// Closes one listener after the other and gives the first error.
+    /// Closes one listener after the other, all of them in any case.
+    ///
+    /// # Errors
+    /// That of the listener that failed to close, or those of all that did as a group.
     async fn close(self) -> Result<()> {
-        let mut result = Ok(());
+        let mut errors = Vec::new();
         for listener in self.listeners {
-            let closed = listener.close().await;
-            result = result.and(closed);
+            errors.extend(listener.close().await.err());
         }
-        result
+        match ErrorGroup::new(errors) {
+            None => Ok(()),
+            Some(group) => Err(group.into_single().unwrap_or_else(Error::from)),
+        }
     }
 }
 

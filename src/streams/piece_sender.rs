@@ -1,6 +1,6 @@
 //! Sending pieces of bytes that are taken over, for what must not lose count of them.
 
-use super::{ByteSendStream, byte, repeated::Repeated, shared::Shared};
+use super::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared};
 use crate::error::{Error, Result};
 use anyio_driver::IoBuf;
 use std::task::{Context, Poll, ready};
@@ -119,9 +119,11 @@ impl<W> PieceSender<W> {
         drop(self.operation);
         self.stream.into_inner()
     }
+}
 
-    /// Lets a function look at the stream, unless something is in flight on it.
-    pub(super) fn look_at(&self, look: impl FnOnce(&W)) {
-        self.stream.look_at(look);
+/// Those of the stream, unless something is in flight on it.
+impl<W: Attributes> Attributes for PieceSender<W> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.stream.provide(request);
     }
 }

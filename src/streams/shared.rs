@@ -1,5 +1,6 @@
 //! A stream that an operation in flight uses, and that comes back when the operation is dropped.
 
+use super::{AttributeRequest, Attributes};
 use std::{cell::RefCell, rc::Rc};
 
 /// A stream of which an operation in flight has a share.
@@ -21,15 +22,17 @@ impl<S> Shared<S> {
         method(&mut *self.0.borrow_mut()).await
     }
 
-    /// Lets a function look at the stream, unless a method of it is under way.
-    pub(super) fn look_at(&self, look: impl FnOnce(&S)) {
-        if let Ok(stream) = self.0.try_borrow() {
-            look(&stream);
-        }
-    }
-
     /// The stream. All other shares have been dropped.
     pub(super) fn into_inner(self) -> S {
         Rc::into_inner(self.0).expect("no operation is left").into_inner()
+    }
+}
+
+/// While an operation uses the stream it cannot be asked, and nothing is known.
+impl<S: Attributes> Attributes for Shared<S> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        if let Ok(stream) = self.0.try_borrow() {
+            stream.provide(request);
+        }
     }
 }

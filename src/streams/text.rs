@@ -69,7 +69,7 @@ impl<S> TextStream<S> {
         self.stream
     }
 
-    fn decode(&mut self, mut bytes: &[u8], last: bool) -> Result<String> {
+    pub(crate) fn decode(&mut self, mut bytes: &[u8], last: bool) -> Result<String> {
         let mut text = String::new();
         loop {
             let room = self.decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len());
@@ -93,7 +93,7 @@ impl<S> TextStream<S> {
         }
     }
 
-    fn encode(&self, text: &str) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u8>> {
         let mut encoder = self.encoding.new_encoder();
         let (mut rest, mut bytes) = (text, Vec::with_capacity(text.len()));
         loop {

@@ -1,18 +1,20 @@
 //! Tokens that are lent to borrowers.
 
 mod borrower;
+mod borrowers;
 
 pub use borrower::Borrower;
 
+use self::{borrower::Identity, borrowers::Borrowers};
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Error, Result},
-    runtime::{WaitQueue, WaitReason},
+    runtime::{Core, WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashSet, VecDeque},
-    fmt::Debug,
+    collections::VecDeque,
+    fmt::{self, Debug},
     hash::Hash,
     ops::Deref,
 };
@@ -40,10 +42,9 @@ const TWICE: &str = "borrowing from this limiter on behalf of the same borrower"
 /// # drop(token);
 /// # Ok(()) }).unwrap();
 /// ```
-#[derive(Debug)]
 pub struct CapacityLimiter {
     total: Cell<usize>,
-    borrowers: RefCell<HashSet<Borrower>>,
+    borrowers: RefCell<Borrowers>,
     /// Who waits, in the order of the queue, under the labels there.
     requests: RefCell<VecDeque<(u64, Borrower)>>,
     last_label: Cell<u64>,
@@ -62,6 +63,12 @@ pub struct CapacityLimiterStatistics {
     pub borrowers: Vec<Borrower>,
     /// How many tasks wait for one.
     pub tasks_waiting: usize,
+}
+
+impl fmt::Debug for CapacityLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CapacityLimiter").field(&self.statistics()).finish()
+    }
 }
 
 impl CapacityLimiter {
@@ -159,7 +166,7 @@ impl CapacityLimiter {
         CapacityLimiterStatistics {
             borrowed_tokens: self.borrowed_tokens(),
             total_tokens: self.total.get(),
-            borrowers: self.borrowers.borrow().iter().cloned().collect(),
+            borrowers: self.borrowers.borrow().all.values().cloned().collect(),
             tasks_waiting: self.waiting.len(),
         }
     }
@@ -176,17 +183,47 @@ impl CapacityLimiter {
 
     /// Lends a token, for which [`give_back`](Self::give_back) has to be called.
     fn try_lend(&self, borrower: &Borrower) -> Result<()> {
-        let requested =
-            !borrower.asks_once() && self.requests.borrow().iter().any(|(_, waiting)| waiting == borrower);
-        let mut borrowers = self.borrowers.borrow_mut();
-        if requested || borrowers.contains(borrower) {
+        if self.has_asked(borrower) {
             return Err(Error::BusyResource(TWICE));
         }
+        let mut borrowers = self.borrowers.borrow_mut();
         if borrowers.len() >= self.total.get() {
             return Err(Error::WouldBlock);
         }
         borrowers.insert(borrower.clone());
         Ok(())
+    }
+
+    /// Whether somebody with this name borrows or waits. Compares names, which may be code of users, with no borrow open.
+    fn has_asked(&self, borrower: &Borrower) -> bool {
+        let identity = borrower.identity();
+        if self.borrowers.borrow().contains(identity) {
+            return true;
+        }
+        let Some(hash) = borrower.hash_of_value() else {
+            let is_task = matches!(identity, Identity::Task(_));
+            return is_task && self.requests.borrow().iter().any(|(_, other)| other.identity() == identity);
+        };
+        // Others may come and go while two are compared.
+        let mut compared: Vec<Borrower> = Vec::new();
+        while let Some(other) = self
+            .of_hash(hash, |other| !compared.iter().any(|compared| compared.identity() == other.identity()))
+        {
+            if other == *borrower {
+                return true;
+            }
+            compared.push(other);
+        }
+        false
+    }
+
+    /// One that borrows or waits under a value of this hash, if one is wanted.
+    fn of_hash(&self, hash: u64, is_wanted: impl Fn(&Borrower) -> bool) -> Option<Borrower> {
+        let borrowers = self.borrowers.borrow();
+        let requests = self.requests.borrow();
+        let waiting = requests.iter().map(|(_, borrower)| borrower);
+        let waiting = waiting.filter(|borrower| borrower.hash_of_value() == Some(hash));
+        borrowers.of_hash(hash).chain(waiting).find(|&borrower| is_wanted(borrower)).cloned()
     }
 
     fn withdraw(&self, label: u64) -> Option<Borrower> {
@@ -196,19 +233,23 @@ impl CapacityLimiter {
     }
 
     fn lend(&self) {
-        while self.borrowed_tokens() < self.total.get()
-            && self.waiting.hand_over(0, |label| {
-                let borrower = self.withdraw(label);
-                self.borrowers.borrow_mut().extend(borrower);
-            })
-        {}
+        let lend_one = || {
+            self.borrowed_tokens() < self.total.get()
+                && self.waiting.hand_over(0, |label| {
+                    if let Some(borrower) = self.withdraw(label) {
+                        self.borrowers.borrow_mut().insert(borrower);
+                    }
+                })
+        };
+        Core::change_anywhere(|| while lend_one() {});
     }
 
     /// Takes a token back that was lent to this borrower.
     pub(crate) fn give_back(&self, borrower: &Borrower) {
-        // Dropping the borrower may run code of users.
-        let _borrower = self.borrowers.borrow_mut().take(borrower);
+        let removed = self.borrowers.borrow_mut().remove(borrower);
         self.lend();
+        // Names are code of users.
+        drop(removed);
     }
 }
 

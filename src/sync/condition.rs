@@ -5,12 +5,14 @@ use super::{
     waiting::{Grant, Waiting},
 };
 use crate::{
-    error::Cancelled,
-    runtime::{WaitQueue, WaitReason},
+    error::{Cancelled, Error},
+    runtime::{Core, WaitQueue, WaitReason},
 };
 use std::{
     cell::Cell,
+    fmt,
     future::{Future, poll_fn},
+    io,
     pin::Pin,
     ptr,
 };
@@ -41,9 +43,8 @@ use std::{
 /// ```
 ///
 /// That the lock is held is shown by its guard. [`wait`](Self::wait) takes the guard and gives it back when the lock was
-/// acquired again, so nothing can use the value while others do. For the same reason a cancelled wait, which has no guard
-/// to give back, does not acquire the lock again: cleanup that needs the value acquires it, under a
-/// [`shield`](crate::shield).
+/// acquired again, so nothing can use the value while others do. A wait that was cancelled gives it back with its error, so
+/// cleanup can use the value; `?` releases the lock.
 #[derive(Debug)]
 pub struct Condition {
     /// Whose guards the tasks that wait have given.
@@ -74,21 +75,24 @@ impl Condition {
     /// Releases the lock, waits to be notified, and acquires the lock again.
     ///
     /// # Errors
-    /// [`Cancelled`] if the scope is cancelled before the notification came. The lock is released then. Once notified, the
-    /// call acquires the lock whatever happens to the scope.
+    /// [`WaitCancelled`] if the scope is cancelled before the notification came, with the lock, which was acquired again. Once
+    /// notified, the call acquires the lock whatever happens to the scope.
     ///
     /// # Panics
     /// If another task waits with the guard of another lock.
     ///
     /// # Cancel safety
     /// A cancelled call has not been notified. One that is dropped after it was passes the notification on to the next.
-    pub async fn wait<'a, T>(&self, guard: LockGuard<'a, T>) -> Result<LockGuard<'a, T>, Cancelled> {
+    pub async fn wait<'a, T>(
+        &self,
+        guard: LockGuard<'a, T>,
+    ) -> Result<LockGuard<'a, T>, WaitCancelled<'a, T>> {
         let lock = LockGuard::lock(&guard);
         self.check(ptr::from_ref(lock).cast());
         self.lock.set(ptr::from_ref(lock).cast());
         let mut guard = Some(guard);
         let mut waiting = Waiting::new(Notification(self));
-        poll_fn(|cx| {
+        let notified = poll_fn(|cx| {
             let polled = Pin::new(&mut waiting).poll(cx);
             // Only from its place in the queue on can a notification reach it.
             if waiting.is_queued() {
@@ -96,7 +100,16 @@ impl Condition {
             }
             polled
         })
-        .await?;
+        .await;
+        if notified.is_err() {
+            drop(waiting);
+            let guard = match guard {
+                // It was not even released.
+                Some(guard) => guard,
+                None => lock.acquire_shielded().await,
+            };
+            return Err(WaitCancelled { guard });
+        }
         let passing_on = PassOn(self);
         let guard = lock.acquire_shielded().await;
         std::mem::forget(passing_on);
@@ -117,7 +130,7 @@ impl Condition {
         &self,
         mut guard: LockGuard<'a, T>,
         mut predicate: impl FnMut(&mut T) -> bool,
-    ) -> Result<LockGuard<'a, T>, Cancelled> {
+    ) -> Result<LockGuard<'a, T>, WaitCancelled<'a, T>> {
         while !predicate(&mut guard) {
             guard = self.wait(guard).await?;
         }
@@ -130,11 +143,13 @@ impl Condition {
     /// If tasks wait with the guard of another lock.
     pub fn notify<T>(&self, guard: &LockGuard<'_, T>, count: usize) {
         self.check(ptr::from_ref(LockGuard::lock(guard)).cast());
-        for _ in 0..count {
-            if !self.waiting.notify_one() {
-                break;
+        Core::change_anywhere(|| {
+            for _ in 0..count {
+                if !self.waiting.notify_one() {
+                    break;
+                }
             }
-        }
+        });
     }
 
     /// Wakes all tasks that wait.
@@ -153,6 +168,51 @@ impl Condition {
     fn check(&self, lock: *const ()) {
         let same = ptr::eq(self.lock.get(), lock) || self.waiting.is_empty();
         assert!(same, "a condition was used with two locks at the same time");
+    }
+}
+
+/// Says that the scope was cancelled in which somebody waited for a [`Condition`]. It holds the lock.
+///
+/// `?` makes an [`Error`] or a [`Cancelled`] of it, and releases the lock.
+#[must_use = "it holds a lock"]
+pub struct WaitCancelled<'a, T> {
+    guard: LockGuard<'a, T>,
+}
+
+impl<'a, T> WaitCancelled<'a, T> {
+    /// The guard of the lock, which is held.
+    pub fn into_guard(self) -> LockGuard<'a, T> {
+        self.guard
+    }
+}
+
+impl<T> From<WaitCancelled<'_, T>> for Cancelled {
+    fn from(_: WaitCancelled<'_, T>) -> Self {
+        Self::new()
+    }
+}
+
+impl<T> From<WaitCancelled<'_, T>> for Error {
+    fn from(_: WaitCancelled<'_, T>) -> Self {
+        Cancelled::new().into()
+    }
+}
+
+impl<T> From<WaitCancelled<'_, T>> for io::Error {
+    fn from(_: WaitCancelled<'_, T>) -> Self {
+        Cancelled::new().into()
+    }
+}
+
+impl<T> fmt::Display for WaitCancelled<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Cancelled::new().fmt(f)
+    }
+}
+
+impl<T> fmt::Debug for WaitCancelled<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitCancelled").finish_non_exhaustive()
     }
 }
 

@@ -153,7 +153,8 @@ fn current_task() -> Option<TaskKey> {
 impl<T: fmt::Debug> fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Lock");
-        match self.value.try_borrow() {
+        // The value's own code may use the lock, and finds it taken.
+        match self.try_acquire() {
             Ok(value) => debug.field("value", &value),
             Err(_) => debug.field("value", &format_args!("<locked>")),
         };

@@ -3,7 +3,7 @@
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::{WaitQueue, WaitReason},
+    runtime::{Core, WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
@@ -140,17 +140,18 @@ impl<T> RwLock<T> {
 
     /// Lets those have their turn who can.
     fn admit(&self) {
-        while !self.writer.get() {
-            let admitted = match self.waiting.first_label() {
-                Some(WRITE) => {
-                    self.readers.get() == 0 && self.waiting.hand_over(0, |_| self.writer.set(true))
-                }
-                Some(_) => self.waiting.hand_over(0, |_| self.readers.set(self.readers.get() + 1)),
-                None => false,
-            };
-            if !admitted {
-                break;
-            }
+        Core::change_anywhere(|| while self.admit_next() {});
+    }
+
+    /// Admits the next, if there is one for whom there is room now.
+    fn admit_next(&self) -> bool {
+        if self.writer.get() {
+            return false;
+        }
+        match self.waiting.first_label() {
+            Some(WRITE) => self.readers.get() == 0 && self.waiting.hand_over(0, |_| self.writer.set(true)),
+            Some(_) => self.waiting.hand_over(0, |_| self.readers.set(self.readers.get() + 1)),
+            None => false,
         }
     }
 
@@ -168,7 +169,8 @@ impl<T> RwLock<T> {
 impl<T: fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
-        match self.value.try_borrow() {
+        // The value's own code may use the lock, and finds it taken.
+        match self.try_read() {
             Ok(value) => debug.field("value", &value),
             Err(_) => debug.field("value", &format_args!("<locked>")),
         };

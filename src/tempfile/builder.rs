@@ -1,6 +1,5 @@
 //! How temporary files are to be made.
 
-use super::{NamedTemporaryFile, SpooledTemporaryFile, TemporaryDirectory, TemporaryFile};
 use crate::{
     Path,
     error::{Error, Result},
@@ -8,9 +7,19 @@ use crate::{
 };
 use std::{
     ffi::OsString,
+    fs::Permissions,
     io,
+    os::unix::fs::PermissionsExt,
     path::{self, PathBuf},
 };
+
+/// Temporary files and folders are their maker's alone, whatever the process's mask takes or leaves.
+pub(super) const FILE_MODE: u32 = 0o600;
+pub(super) const FOLDER_MODE: u32 = 0o700;
+
+pub(super) fn owners(mode: u32) -> Permissions {
+    Permissions::from_mode(mode)
+}
 
 /// How temporary files and folders are to be made: where, and with which names.
 ///
@@ -57,61 +66,20 @@ impl Builder {
         self
     }
 
-    /// Makes a file without a name.
-    ///
-    /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
-    ///
-    /// # Cancel safety
-    /// A file that was made is given. If the future is dropped, so is the file.
-    pub async fn file(self) -> Result<TemporaryFile> {
-        let file = self.make(|_, directory| ::tempfile::tempfile_in(directory)).await?;
-        Ok(TemporaryFile::new_of(file))
-    }
-
-    /// Makes a file with a name.
-    ///
-    /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
-    ///
-    /// # Cancel safety
-    /// A file that was made is given. If the future is dropped, the file is removed.
-    pub async fn named_file(self) -> Result<NamedTemporaryFile> {
-        let file = self.make(|names, directory| names.tempfile_in(directory)).await?;
-        Ok(NamedTemporaryFile::new_of(file))
-    }
-
-    /// Makes a folder.
-    ///
-    /// # Errors
-    /// A cancellation. [`Error::Io`] if it cannot be made.
-    ///
-    /// # Cancel safety
-    /// A folder that was made is given. If the future is dropped, the folder is removed.
-    pub async fn folder(self) -> Result<TemporaryDirectory> {
-        let folder = self.make(|names, directory| names.tempdir_in(directory)).await?;
-        Ok(TemporaryDirectory::new_of(folder))
-    }
-
-    /// A file that stays in memory until it is longer than `max_size` bytes.
-    pub fn spooled_file(self, max_size: usize) -> SpooledTemporaryFile {
-        SpooledTemporaryFile::new_of(self, max_size)
-    }
-
-    async fn make<T: Send + 'static>(
+    pub(super) async fn make<T: Send + 'static>(
         self,
-        make: impl FnOnce(&::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
+        make: impl FnOnce(&mut ::tempfile::Builder<'_, '_>, &path::Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         let Self { prefix, suffix, directory } = self;
         let directory = directory.unwrap_or_else(std::env::temp_dir);
         let subject = Path::from(directory.clone());
-        let made = to_thread::run_sync(move || {
+        let made = to_thread::for_files(move || {
             let mut names = ::tempfile::Builder::new();
             names.suffix(&suffix);
             if let Some(prefix) = &prefix {
                 names.prefix(prefix);
             }
-            make(&names, &directory)
+            make(&mut names, &directory)
         });
         made.await?
             .map_err(|error| Error::of_operation(error, "make something temporary in", subject.display()))

@@ -1,6 +1,9 @@
 //! Folders.
 
-use super::Builder;
+use super::{
+    Builder,
+    builder::{FOLDER_MODE, owners},
+};
 use crate::{
     Path,
     error::{Error, Result},
@@ -26,6 +29,25 @@ use ::tempfile::TempDir;
 pub struct TemporaryDirectory {
     folder: TempDir,
     path: Path,
+}
+
+impl Builder {
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A folder that was made is given. If the future is dropped, the folder is removed.
+    pub async fn folder(self) -> Result<TemporaryDirectory> {
+        let folder = self.make(|names, directory| {
+            let folder = names.permissions(owners(FOLDER_MODE)).tempdir_in(directory)?;
+            std::fs::set_permissions(folder.path(), owners(FOLDER_MODE))?;
+            Ok(folder)
+        });
+        let folder = folder.await?;
+        Ok(TemporaryDirectory::new_of(folder))
+    }
 }
 
 impl TemporaryDirectory {
@@ -64,7 +86,7 @@ impl TemporaryDirectory {
     /// The folder is removed also in a cancelled scope, and when the future is dropped.
     pub async fn close(self) -> Result<()> {
         let Self { folder, path } = self;
-        let removed = shield(to_thread::run_sync(move || folder.close())).await?;
+        let removed = shield(to_thread::for_files(move || folder.close())).await?;
         removed.map_err(|error| Error::of_operation(error, "remove", path.display()))
     }
 }

@@ -1,6 +1,9 @@
 //! Files with names.
 
-use super::Builder;
+use super::{
+    Builder,
+    builder::{FILE_MODE, owners},
+};
 use crate::{
     Path,
     error::{Error, Result},
@@ -22,6 +25,25 @@ pub struct NamedTemporaryFile {
     file: File,
     name: TempPath,
     path: Path,
+}
+
+impl Builder {
+    /// Makes a file with a name.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`] if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A file that was made is given. If the future is dropped, the file is removed.
+    pub async fn named_file(self) -> Result<NamedTemporaryFile> {
+        let file = self.make(|names, directory| {
+            let file = names.permissions(owners(FILE_MODE)).tempfile_in(directory)?;
+            file.as_file().set_permissions(owners(FILE_MODE))?;
+            Ok(file)
+        });
+        let file = file.await?;
+        Ok(NamedTemporaryFile::new_of(file))
+    }
 }
 
 impl NamedTemporaryFile {
@@ -71,7 +93,7 @@ impl NamedTemporaryFile {
         let Self { file, name, path } = self;
         let target = target.as_ref().to_owned();
         let to = target.clone();
-        let renamed = to_thread::run_sync(move || name.persist(to).map_err(|error| error.error)).await?;
+        let renamed = to_thread::for_files(move || name.persist(to).map_err(|error| error.error)).await?;
         match renamed {
             Ok(()) => Ok(file),
             Err(error) => {
@@ -91,7 +113,7 @@ impl NamedTemporaryFile {
     pub async fn close(self) -> Result<()> {
         let Self { file, name, path } = self;
         let closed = file.close().await;
-        let removed = shield(to_thread::run_sync(move || name.close())).await?;
+        let removed = shield(to_thread::for_files(move || name.close())).await?;
         closed?;
         removed.map_err(|error| Error::of_operation(error, "remove", path.display()))
     }

@@ -1,6 +1,9 @@
 //! Files without names.
 
-use super::Builder;
+use super::{
+    Builder,
+    builder::{FILE_MODE, owners},
+};
 use crate::{error::Result, fs::File};
 use std::ops::{Deref, DerefMut};
 
@@ -22,6 +25,25 @@ use std::ops::{Deref, DerefMut};
 /// ```
 #[derive(Debug)]
 pub struct TemporaryFile(File);
+
+impl Builder {
+    /// Makes a file without a name.
+    ///
+    /// # Errors
+    /// A cancellation. [`Error::Io`](crate::Error::Io) if it cannot be made.
+    ///
+    /// # Cancel safety
+    /// A file that was made is given. If the future is dropped, so is the file.
+    pub async fn file(self) -> Result<TemporaryFile> {
+        let file = self.make(|_, directory| {
+            let file = ::tempfile::tempfile_in(directory)?;
+            file.set_permissions(owners(FILE_MODE))?;
+            Ok(file)
+        });
+        let file = file.await?;
+        Ok(TemporaryFile::new_of(file))
+    }
+}
 
 impl TemporaryFile {
     /// Makes a file in the usual folder. [`Builder`] makes it elsewhere.

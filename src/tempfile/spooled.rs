@@ -33,6 +33,13 @@ enum Place {
     Disk(TemporaryFile),
 }
 
+impl Builder {
+    /// A file that stays in memory until it is longer than `max_size` bytes.
+    pub fn spooled_file(self, max_size: usize) -> SpooledTemporaryFile {
+        SpooledTemporaryFile::new_of(self, max_size)
+    }
+}
+
 impl SpooledTemporaryFile {
     /// An empty file, which moves to the disk when it gets longer than `max_size` bytes. [`Builder`] says where.
     pub fn new(max_size: usize) -> Self {

@@ -58,6 +58,7 @@ impl<T: Send + 'static> Call<T> {
     /// Gives the function to the pool; the loan is given back when it has ended.
     pub(super) fn start(
         core: &Core,
+        pool: &WorkerPool,
         function: impl FnOnce() -> T + Send + 'static,
         loan: Loan,
     ) -> io::Result<Self> {
@@ -75,7 +76,7 @@ impl<T: Send + 'static> Call<T> {
             };
             worker.deliver(result, run, number);
         });
-        let job = WorkerPool::shared().submit(job).map_err(|refused| refused.error)?;
+        let job = pool.submit(job).map_err(|refused| refused.error)?;
         let under_way = Some(JobUnderWay::new(core, JobKind::Awaited));
         Ok(Self { exchange, job, wait: None, loan: Some(loan), run, under_way, asked: None })
     }
@@ -139,12 +140,14 @@ impl<T: Send + 'static> Call<T> {
 
     /// Takes the wait out of the scope, and gives the loan back if that is this side's business.
     fn end(&mut self, core: &Core) {
-        if let Some(wait) = self.wait.take().filter(|&wait| core.waits().is_current(wait)) {
-            core.waits().remove(wait);
-        }
-        self.loan = None;
-        self.under_way = None;
-        self.asked = None;
+        core.change(|core| {
+            if let Some(wait) = self.wait.take() {
+                drop(core.waits().remove_if_current(wait));
+            }
+            self.loan = None;
+            self.under_way = None;
+            self.asked = None;
+        });
     }
 
     /// Waits no more. A loan that the worker still uses is put aside.
@@ -168,7 +171,7 @@ impl<T: Send + 'static> Drop for Call<T> {
 
 impl<T> Exchange<T> {
     fn lock(&self) -> MutexGuard<'_, Contents<T>> {
-        // Only moves happen under the lock.
+        // Only moves happen under the lock: wakers and results are anyone's code.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,9 +7,18 @@ mod conditions;
 mod connections;
 mod content;
 mod logging;
+mod output;
+#[path = "../../examples/file_server/panics.rs"]
+mod panics;
 mod paths;
 mod ranges;
 mod requests;
+#[path = "../../examples/file_server/response.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod response;
 mod server;
 mod shutdown;
+#[path = "../../examples/file_server/status.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod status;
 mod timeouts;

@@ -20,7 +20,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on the test's back end with an empty folder.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_with(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// The same with its folder in another.
+    pub(crate) fn start_in(parent: &str, arguments: &[&str]) -> Self {
+        Self::start_with(tempfile::tempdir_in(parent).unwrap(), arguments)
+    }
+
+    fn start_with(folder: TempDir, arguments: &[&str]) -> Self {
         let backend = anyio::current_backend().unwrap().to_string();
         let mut child = command()
             .args(["--port", "0", "--backend", &backend, "--root"])
@@ -108,10 +116,15 @@ impl Drop for Server {
     }
 }
 
-/// The server's program, which `cargo test` builds along with the tests.
+/// The server's program.
 pub(crate) fn command() -> Command {
+    example("file_server")
+}
+
+/// The program of an example, which `cargo test` builds along with the tests.
+pub(crate) fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("examples/file_server");
+    let program = tests.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(program.exists(), "the example is not built; `cargo build --examples` does it");
     Command::new(program)
 }

@@ -627,3 +627,27 @@ fn a_file_is_not_copied_to_itself() {
         Ok(())
     });
 }
+
+#[test]
+fn all_of_many_buffers_is_written_in_order_and_an_error_tells_how_much() {
+    on_each_backend(async |folder| {
+        let path = folder.join("file");
+        let mut file = File::create(&path).await?;
+        // More than the system takes at once, some of them empty.
+        let buffers: Vec<Vec<u8>> = (0..3000_usize).map(|number| vec![number as u8; number % 7]).collect();
+        let (result, back) = file.write_all_vectored(buffers.clone()).await;
+        result?;
+        assert_eq!(back, buffers);
+        file.write_all("end").await.0?;
+        file.close().await?;
+        let mut expected = buffers.concat();
+        expected.extend_from_slice(b"end");
+        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        let mut full = File::options().write(true).open("/dev/full").await?;
+        let (result, back) = full.write_all_vectored(vec!["a", "b"]).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.written, error.error.raw_os_error()), (0, Some(libc::ENOSPC)));
+        assert_eq!(back, ["a", "b"]);
+        Ok(())
+    });
+}

@@ -1,5 +1,7 @@
 //! Files, folders, paths and temporary files, on both back ends.
 
+mod choices;
+mod fifo;
 mod file;
 mod folder;
 mod names;

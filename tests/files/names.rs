@@ -81,6 +81,40 @@ fn a_copy_has_contents_and_permissions() {
 }
 
 #[test]
+fn a_copy_keeps_the_holes_of_a_file_and_what_is_between_them() {
+    on_each_backend(async |folder| {
+        use std::os::unix::fs::{FileExt, MetadataExt};
+        const LENGTH: u64 = 1 << 30;
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        let file = blocking::File::create(&from).unwrap();
+        file.set_len(LENGTH).unwrap();
+        file.write_all_at(b"first", 0).unwrap();
+        file.write_all_at(b"middle", LENGTH / 2 + 5).unwrap();
+        // The longer file that was there before leaves nothing behind.
+        blocking::write(&to, [7; 100_000]).unwrap();
+        assert_eq!(fs::copy(&from, &to).await?, LENGTH);
+        let copy = blocking::File::open(&to).unwrap();
+        let metadata = copy.metadata().unwrap();
+        assert_eq!(metadata.len(), LENGTH);
+        assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
+        let text = |position, length| {
+            let mut text = vec![1; length];
+            copy.read_exact_at(&mut text, position).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(text(0, 7), "first\0\0");
+        assert_eq!(text(LENGTH / 2 + 4, 8), "\0middle\0");
+        assert_eq!(text(LENGTH - 2, 2), "\0\0");
+        file.set_len(0).unwrap();
+        assert_eq!(fs::copy(&from, &to).await?, 0);
+        file.set_len(1 << 20).unwrap();
+        assert_eq!(fs::copy(&from, &to).await?, 1 << 20);
+        assert!(fs::copy("/proc/self/status", &to).await? > 100);
+        Ok(())
+    });
+}
+
+#[test]
 fn permissions_owners_and_times_are_set_by_path() {
     on_each_backend(async |folder| {
         let (file, link) = (folder.join("file"), folder.join("link"));

@@ -168,3 +168,40 @@ fn files_and_folders_that_stay_are_made_where_they_belong() {
         Ok(())
     });
 }
+
+/// The mask belongs to the process, so each is tried in one of its own.
+#[test]
+fn whatever_the_mask_temporary_files_are_their_makers_alone() {
+    const MASK: &str = "ANYIO_TEST_MASK";
+    const NAME: &str = "tempfile::whatever_the_mask_temporary_files_are_their_makers_alone";
+    let Ok(mask) = std::env::var(MASK) else {
+        for mask in ["0", "18", "511"] {
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+            let child = child.args(["--exact", NAME]).env(MASK, mask).output().unwrap();
+            let text = String::from_utf8_lossy(&child.stdout);
+            assert!(child.status.success() && text.contains("1 passed"), "with the mask {mask}: {text}");
+        }
+        return;
+    };
+    on_each_backend(async |folder| {
+        // SAFETY: takes a number only.
+        unsafe { libc::umask(mask.parse().unwrap()) };
+        let builder = Builder::new().directory(folder.join(""));
+        let (named, inner) = (builder.clone().named_file().await?, builder.clone().folder().await?);
+        let nameless = builder.clone().file().await?;
+        let mut spooled = builder.spooled_file(10);
+        spooled.rollover().await?;
+        let mut modes = vec![named.path().stat().await?.mode(), nameless.metadata().await?.mode()];
+        modes.push(inner.path().stat().await?.mode());
+        (inner.path() / "file").write_text("can be written").await?;
+        for mode in &mut modes {
+            *mode &= 0o7777;
+        }
+        assert_eq!(modes, [0o600, 0o600, 0o700]);
+        named.close().await?;
+        inner.close().await?;
+        // SAFETY: takes a number only.
+        unsafe { libc::umask(0o022) };
+        Ok(())
+    });
+}

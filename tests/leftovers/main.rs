@@ -4,6 +4,7 @@
 
 mod dropped_futures;
 mod many_processes;
+mod passed_descriptors;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod teardown;

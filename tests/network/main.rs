@@ -2,6 +2,8 @@
 
 mod fairness;
 mod listeners;
+mod names;
+mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod serving;
@@ -10,4 +12,6 @@ mod tcp;
 mod tls;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
+mod udp;
 mod unix;
+mod unix_datagram;

@@ -4,6 +4,7 @@ mod leaving;
 mod observing;
 mod options;
 mod run;
+mod starting;
 mod streams;
 mod talking;
 mod temporary;

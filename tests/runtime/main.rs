@@ -5,6 +5,7 @@ mod cores;
 mod cross;
 mod deadlock;
 mod from_thread;
+mod hostile_wakers;
 mod lowlevel;
 #[path = "../peers/mod.rs"]
 mod peers;

@@ -351,3 +351,17 @@ fn a_destructor_that_panics_at_the_end_of_a_run_comes_out_of_it() {
         assert_eq!(builder.run(async || Error::TimedOut.to_string()).unwrap(), "the time allowed was over");
     });
 }
+
+#[test]
+fn receive_buffers_of_no_size_or_of_any_are_refused_with_an_error() {
+    for backend in [Backend::Auto, Backend::Uring, Backend::Poll] {
+        for (size, count) in [(0, 2), (0, 0), (u32::MAX as usize, 0), (usize::MAX, 2)] {
+            let builder = Builder::new().backend(backend).receive_buffers(count).receive_buffer_size(size);
+            let refused = builder.run(async || ()).unwrap_err();
+            assert!(
+                refused.to_string().contains(&size.to_string()) || backend == Backend::Uring,
+                "{refused}"
+            );
+        }
+    }
+}

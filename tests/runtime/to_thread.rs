@@ -1,7 +1,7 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Builder, CancelScope, Error, Result, lowlevel, move_on_after, sleep,
+    Builder, CancelScope, Error, Result, fail_after, fs, lowlevel, move_on_after, net, process, sleep,
     sync::CapacityLimiter,
     task_group,
     testing::{run_test, test_backends},
@@ -12,7 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
@@ -363,4 +363,59 @@ fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
         });
         assert_eq!(limiter.borrowed_tokens(), 0);
     }
+}
+
+/// Blocks threads until it is dropped.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn pass(&self) {
+        let closed = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(closed, |open| !*open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+}
+
+#[test]
+fn functions_that_block_all_threads_keep_none_of_the_runs_own_work_waiting() {
+    on_each_backend(async || {
+        let gate = Gate::default();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        // More than the usual limiter and one of the program's own have threads for.
+        let own = Rc::new(CapacityLimiter::new(20));
+        task_group(async |tg| -> Result<()> {
+            for number in 0..100 {
+                let (gate, own) = (gate.clone(), own.clone());
+                tg.start_soon(async move {
+                    let call = to_thread::run_sync(move || gate.pass());
+                    if number % 2 == 0 { call.await } else { call.limiter(&own).await }
+                });
+            }
+            sleep(Duration::from_millis(20)).await?;
+            let work = fail_after(Duration::from_secs(30), async {
+                fs::write(&path, "hello").await?;
+                assert_eq!(fs::read(&path).await?, b"hello");
+                assert_eq!(fs::canonicalize(&path).await?, path.canonicalize()?);
+                let file = fs::File::open(&path).await?;
+                assert!(file.try_lock().await?);
+                file.close().await?;
+                let mut entries = fs::read_dir(folder.path()).await?;
+                assert!(entries.next().await?.is_some());
+                assert!(net::TcpStream::connect("localhost:1").await.is_err());
+                process::run(["true"]).await?;
+                fs::remove_dir_all(folder.path()).await
+            });
+            let done = work.await;
+            gate.open();
+            done
+        })
+        .await?;
+        Ok(())
+    });
 }

@@ -147,6 +147,34 @@ async fn a_deadline_can_be_moved() -> Result<()> {
     Ok(())
 }
 
+/// Nanoseconds in 64 bits are 584 years.
+#[anyio::test(clock = "virtual")]
+async fn thousands_of_years_pass_exactly_and_in_order() -> Result<()> {
+    let year = HOUR * 8766;
+    let before = current_time();
+    task_group(async |tg| -> Result<()> {
+        for years in [100, 290, 300, 580, 590, 1000, 1001, 100_000] {
+            tg.start_soon(async move {
+                let span = year * years + Duration::from_nanos(years.into());
+                sleep(span).await?;
+                assert_eq!(current_time() - before, span);
+                // From there on others wait, too.
+                assert!(move_on_after(year, sleep(2 * year)).await?.is_none());
+                assert_eq!(current_time() - before, span + year);
+                anyio::Ok(())
+            });
+        }
+        Ok(())
+    })
+    .await?;
+    let far = current_time() + 900 * year;
+    let told = move_on_at(far, async { anyio::Ok(current_effective_deadline()?) }).await?;
+    assert_eq!(told, Some(Some(far)));
+    let late = fail_after(700 * year, async { anyio::Ok(sleep(701 * year).await?) }).await;
+    assert!(matches!(late, Err(Error::TimedOut)));
+    Ok(())
+}
+
 #[anyio::test(clock = "virtual")]
 async fn a_cancelled_sleep_takes_no_time() -> Result<()> {
     let before = current_time();

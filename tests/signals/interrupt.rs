@@ -89,6 +89,8 @@ fn program_that_cleans_up() {
             let ended = CancelScope::new().run(wait_for_interrupt).await;
             // The root's cancellation passes through this scope.
             assert!(matches!(ended, Err(Error::Cancelled(_))));
+            let reason = anyio::current_cancel_reason().expect("the scope of the run is cancelled");
+            assert_eq!(reason.kind(), anyio::ReasonKind::Interrupt);
             shield(async { anyio::Ok(()) }).await?;
             say("cleaned up");
             ended.map(|_| ())

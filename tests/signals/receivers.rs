@@ -4,11 +4,22 @@ use anyio::{
     Builder, CancelScope, Core, Error, ErrorGroup, Result,
     lowlevel::checkpoint,
     run_on_cores,
-    signal::{Signal, receiver},
+    signal::{Signal, SignalReceiver, receiver},
     task_group,
     testing::{run_test, test_backends},
 };
-use std::{cell::Cell, future::Future, io, mem, process, ptr, sync::Barrier, thread, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    io, mem,
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    process, ptr,
+    sync::{Arc, Barrier},
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
 
 /// Signals are the whole process's, so each test has its own.
 fn real_time(number: i32) -> Signal {
@@ -289,4 +300,45 @@ async fn on_a_virtual_clock_a_signal_may_come_at_any_time() -> Result<()> {
     assert_eq!(signals.receive().await?, signal);
     thread.join().unwrap();
     Ok(())
+}
+
+thread_local! {
+    static OTHER: RefCell<Option<SignalReceiver>> = const { RefCell::new(None) };
+}
+
+/// Drops a receiver and opens another.
+struct Exchanges;
+
+impl Wake for Exchanges {
+    fn wake(self: Arc<Self>) {
+        drop(OTHER.take());
+        OTHER.set(Some(receiver(&[real_time(23)]).unwrap()));
+        panic!("a waker");
+    }
+}
+
+#[test]
+fn wakers_may_open_and_drop_receivers_and_their_panics_end_the_run() {
+    for backend in test_backends() {
+        let (signal, received) = (real_time(21), Cell::new(None));
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+            Builder::new().backend(backend).run(async || {
+                let (one, second) = (receiver(&[signal]).unwrap(), receiver(&[signal]).unwrap());
+                OTHER.set(Some(receiver(&[real_time(22)]).unwrap()));
+                let mut first = Box::pin(one.receive());
+                let waker = Waker::from(Arc::new(Exchanges));
+                assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                let mut wait = pin!(second.receive());
+                assert!(futures_util::poll!(wait.as_mut()).is_pending());
+                send(signal);
+                received.set(Some(wait.await));
+                checkpoint().await
+            })
+        }));
+        assert_eq!(ended.unwrap_err().downcast_ref::<&str>(), Some(&"a waker"));
+        OTHER.take();
+        // The run ends with the turn in which the waker has panicked.
+        assert!(received.take().is_none());
+        assert_eq!(disposition(real_time(23)), libc::SIG_DFL);
+    }
 }

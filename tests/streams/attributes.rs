@@ -47,6 +47,39 @@ async fn a_tcp_stream_knows_both_ends_through_wrappers_and_boxes() -> Result<()>
 }
 
 #[anyio::test]
+async fn adapters_know_what_their_streams_know() -> Result<()> {
+    use anyio::streams::{
+        io::{ByteIo, ByteReader, ByteWriter},
+        memory,
+        objects::{ObjectItems, ObjectSink},
+    };
+    use futures_util::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let connect = async || TcpStream::connect(address).await;
+    let mut reader = ByteReader::new(connect().await?);
+    listener.accept().await?.send("x").await?;
+    assert_eq!(reader.extra::<RemoteAddress>(), Some(address));
+    reader.read_exact(&mut [0]).await?;
+    assert_eq!(reader.extra::<RemoteAddress>(), Some(address));
+    let mut writer = ByteWriter::new(connect().await?);
+    writer.write_all(b"x").await?;
+    writer.flush().await?;
+    assert_eq!(writer.extra::<RemoteAddress>(), Some(address));
+    let (receive, send) = connect().await?.split();
+    let both = BoxedByteStream::new(StapledByteStream::new(send, receive));
+    assert_eq!(ByteIo::new(connect().await?, both).extra::<RemotePort>(), Some(address.port()));
+    assert_eq!(
+        ObjectItems::new(TextStream::new(connect().await?)).extra::<RemotePort>(),
+        Some(address.port())
+    );
+    let sink = ObjectSink::<_, String>::new(TextStream::new(connect().await?));
+    assert_eq!(sink.extra::<RemotePort>(), Some(address.port()));
+    assert_eq!(memory::channel::<u8>(1).1.into_stream().extra::<RemotePort>(), None);
+    Ok(())
+}
+
+#[anyio::test]
 async fn a_unix_stream_knows_the_paths_that_there_are() -> Result<()> {
     let folder = TemporaryDirectory::new().await?;
     let path = folder.path().join("socket");

@@ -10,7 +10,11 @@ use anyio::{
     testing::{lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked},
 };
 use futures_util::{AsyncReadExt, AsyncWriteExt, FutureExt, io::Cursor};
-use std::io::IoSlice;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 #[anyio::test]
 async fn bytes_written_are_read_at_the_other_end_and_so_is_the_end() -> Result<()> {
@@ -87,6 +91,40 @@ async fn readers_and_writers_of_others_are_streams() -> Result<()> {
     sink.close().await?;
     assert_eq!(sink.into_inner().into_inner(), b"written");
     Ok(())
+}
+
+/// Says it has read or written more than it was given room or bytes for.
+struct Exaggerates;
+
+impl futures_io::AsyncRead for Exaggerates {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buffer.len() + (1 << 20)))
+    }
+}
+
+impl futures_io::AsyncWrite for Exaggerates {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len() + 1))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[anyio::test]
+async fn counts_that_cannot_be_true_are_errors() {
+    let mut reader = ReadStream::new(Exaggerates);
+    let (count, buffer) = reader.receive_into(Vec::with_capacity(16)).await;
+    assert!(matches!(count, Err(Error::Io(_))), "{count:?}");
+    assert!(buffer.is_empty());
+    assert!(matches!(reader.receive().await, Err(Error::Io(_))));
+    assert!(matches!(reader.receive_at_most(3).await, Err(Error::Io(_))));
+    assert!(matches!(WriteStream::new(Exaggerates).send("bytes").await, Err(Error::Io(_))));
 }
 
 #[anyio::test]

@@ -5,6 +5,7 @@ mod boxed;
 mod broadcast;
 mod conformance;
 mod io;
+mod itertools;
 mod listeners;
 mod lockstep;
 mod memory;

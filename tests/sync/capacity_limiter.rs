@@ -8,7 +8,17 @@ use anyio::{
     task_group,
     testing::wait_all_tasks_blocked,
 };
-use std::{cell::RefCell, pin::pin};
+use std::{
+    cell::RefCell,
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    ptr,
+    rc::Rc,
+    task::{Context, RawWaker, RawWakerVTable, Waker},
+};
 
 #[anyio::test]
 async fn tokens_are_counted() -> Result<()> {
@@ -209,4 +219,90 @@ async fn a_waiter_that_is_dropped_after_its_turn_came_gives_the_token_on() -> Re
     .await?;
     assert_eq!(limiter.borrowed_tokens(), 0);
     Ok(())
+}
+
+thread_local! {
+    static ASKED: RefCell<Option<Rc<CapacityLimiter>>> = const { RefCell::new(None) };
+}
+
+/// Uses the limiter whenever it is compared, hashed, shown or dropped.
+struct Curious(u32);
+
+fn use_limiter() {
+    if let Some(limiter) = ASKED.with_borrow(Clone::clone) {
+        limiter.try_acquire_on_behalf_of("a stranger").map(drop).ok();
+        limiter.set_total_tokens(limiter.total_tokens());
+        drop(limiter.statistics());
+    }
+}
+
+impl PartialEq for Curious {
+    fn eq(&self, other: &Self) -> bool {
+        use_limiter();
+        self.0 == other.0
+    }
+}
+
+impl Eq for Curious {}
+
+impl Hash for Curious {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        use_limiter();
+        // All have one hash, so they have to be compared.
+        0.hash(state);
+    }
+}
+
+impl fmt::Debug for Curious {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use_limiter();
+        f.write_str("curious")
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        use_limiter();
+    }
+}
+
+#[anyio::test]
+async fn borrowers_may_use_the_limiter_when_they_are_compared() -> Result<()> {
+    let limiter = Rc::new(CapacityLimiter::new(3));
+    ASKED.set(Some(limiter.clone()));
+    let one = limiter.acquire_on_behalf_of(Curious(1)).await?;
+    let two = limiter.acquire_on_behalf_of(Curious(2)).await?;
+    assert!(matches!(limiter.try_acquire_on_behalf_of(Curious(1)), Err(Error::BusyResource(_))));
+    let three = limiter.try_acquire_on_behalf_of(Curious(3))?;
+    let mut fourth = pin!(limiter.acquire_on_behalf_of(Curious(4)));
+    begin(fourth.as_mut()).await;
+    assert!(matches!(limiter.acquire_on_behalf_of(Curious(4)).await, Err(Error::BusyResource(_))));
+    assert!(format!("{limiter:?}").contains("curious"));
+    drop(one);
+    let four = fourth.await?;
+    assert_eq!(limiter.borrowed_tokens(), 3);
+    drop((two, three, four));
+    assert_eq!(limiter.borrowed_tokens(), 0);
+    ASKED.take();
+    Ok(())
+}
+
+fn no_clone(_: *const ()) -> RawWaker {
+    panic!("a clone")
+}
+
+static NO_CLONE: RawWakerVTable = RawWakerVTable::new(no_clone, |_| (), |_| (), |_| ());
+
+#[anyio::test]
+async fn a_request_is_withdrawn_although_a_waker_panics_as_it_is_made() -> Result<()> {
+    let limiter = CapacityLimiter::new(0);
+    // SAFETY: nothing in the table uses the pointer.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(ptr::null(), &NO_CLONE)) };
+    let mut request = Box::pin(limiter.acquire_on_behalf_of("somebody"));
+    let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(&mut Context::from_waker(&waker))));
+    assert!(polled.is_err());
+    drop(request);
+    assert_eq!(limiter.statistics().tasks_waiting, 0);
+    limiter.set_total_tokens(1);
+    limiter.try_acquire_on_behalf_of("somebody").map(drop)
 }

@@ -92,6 +92,41 @@ async fn a_cancelled_waiter_is_not_notified_and_leaves_the_lock_free() -> Result
 }
 
 #[anyio::test]
+async fn a_cancelled_waiter_has_the_lock_again() -> Result<()> {
+    let (lock, condition, scope) = (Lock::new(0), Condition::new(), CancelScope::new());
+    task_group(async |tg| -> Result<()> {
+        let (lock, condition, inside) = (&lock, &condition, &scope);
+        let waiter = tg.start_soon(async move {
+            inside
+                .run(async || -> Result<()> {
+                    let mut guard = condition.wait(lock.acquire().await?).await.unwrap_err().into_guard();
+                    // What another task did while it had the lock is there.
+                    assert_eq!((*guard, lock.locked()), (5, true));
+                    *guard += 1;
+                    // In a scope that is cancelled it is not even released.
+                    let guard = condition.wait(guard).await.unwrap_err().into_guard();
+                    assert_eq!((*guard, lock.locked()), (6, true));
+                    Ok(())
+                })
+                .await
+        });
+        wait_all_tasks_blocked().await?;
+        let mut guard = lock.acquire().await?;
+        scope.cancel();
+        wait_all_tasks_blocked().await?;
+        assert!(!waiter.is_finished(), "it waits for the lock");
+        *guard = 5;
+        drop(guard);
+        waiter.wait().await?;
+        assert_eq!(condition.statistics().tasks_waiting, 0);
+        Ok(())
+    })
+    .await?;
+    assert_eq!((lock.locked(), lock.into_inner()), (false, 6));
+    Ok(())
+}
+
+#[anyio::test]
 async fn a_cancellation_after_the_notification_does_not_lose_it() -> Result<()> {
     let (lock, condition, scope) = (Lock::new(()), Condition::new(), CancelScope::new());
     task_group(async |tg| -> Result<()> {

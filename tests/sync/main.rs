@@ -3,6 +3,7 @@
 mod capacity_limiter;
 mod condition;
 mod event;
+mod functools;
 mod lock;
 mod models;
 mod others;

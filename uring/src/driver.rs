@@ -13,7 +13,7 @@ use crate::{
     fork::ProcessGeneration,
     kind,
     messages::Messages,
-    operations::{Cancel, Operations},
+    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, Operations, PERSISTENT},
     probe::Support,
     queue::Queue,
     retries::Retries,
@@ -76,13 +76,20 @@ impl UringDriver {
         let unpark = EventUnpark::new(setup.io.as_raw_fd(), process)
             .map_err(|error| SetupError::from_resource("making an eventfd", error))?;
         let size = options.buffer_size;
+        let no_buffers = |error| SetupError::from_resource("making receive buffers", error);
         let buffers = match options.buffers {
             0 => None,
             // A kernel that does not know buffer rings refuses, and all else works.
-            count => BufferRing::register(&setup.io, size, count).ok(),
+            count => {
+                let pool = BufferRing::pool_for(size, count).map_err(no_buffers)?;
+                BufferRing::register(&setup.io, pool).ok()
+            }
         };
         let support = Support::new(&setup, buffers.is_some());
-        let buffers = buffers.unwrap_or_else(|| BufferRing::without_ring(size));
+        let buffers = match buffers {
+            Some(buffers) => buffers,
+            None => BufferRing::without_ring(BufferRing::pool_for(size, 0).map_err(no_buffers)?),
+        };
         let registration = Registration::new(&setup.io);
         let report = Report::new(&setup, &support, registration.is_some(), buffers.pool());
         let ring = Ring::new(setup.io, registration, process);
@@ -93,6 +100,7 @@ impl UringDriver {
                 operations: Operations::default(),
                 retries: Retries::default(),
                 buffers,
+                message_buffers: None,
                 messages: Messages::default(),
                 unpark: Arc::new(unpark),
                 unpark_armed: false,
@@ -119,6 +127,20 @@ impl UringDriver {
     /// How many completions came of operations the driver does not know (any more). Always 0 unless there is a bug.
     pub fn stale_completions(&self) -> u64 {
         self.tracker.statistics.stale_completions
+    }
+
+    /// The buffers for messages, which are set up when they are first asked for. Without a ring, if the kernel does not
+    /// know such or refuses.
+    #[inline]
+    fn message_buffers(&mut self) -> &mut BufferRing {
+        let Self { tracker, ring, support, .. } = self;
+        tracker.message_buffers.get_or_insert_with(|| {
+            let registered = support.multishot_receive.then(|| BufferRing::register_messages(ring.io()));
+            match registered {
+                Some(Ok(buffers)) => buffers,
+                _ => BufferRing::messages_without_ring(),
+            }
+        })
     }
 
     /// Queues an entry whose success nobody waits for.
@@ -172,9 +194,15 @@ impl Driver for UringDriver {
         if !self.support.kind(op.kind()) {
             return self.refuse(token);
         }
-        let persistent = matches!(op, Op::Close { .. });
+        let marks = match op {
+            Op::Close { .. } => PERSISTENT,
+            Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
+            Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
+            Op::ReceiveMessages { .. } => return self.refuse(token),
+            _ => 0,
+        };
         let number = self.queue.push(entry_of(op).user_data(token.to_bits()));
-        self.tracker.operations.start(token, number, persistent);
+        self.tracker.operations.start(token, number, marks);
     }
 
     fn cancel(&mut self, token: Token) {
@@ -225,11 +253,22 @@ impl Driver for UringDriver {
 
     #[inline]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
-        self.tracker.buffers.take(buffer, length)
+        match &mut self.tracker.message_buffers {
+            Some(messages) if buffer.is_message() => messages.take(buffer.0 as u16, length),
+            _ => self.tracker.buffers.take(buffer.0 as u16, length),
+        }
     }
 
     fn pool(&self) -> &BufferPool {
         self.tracker.buffers.pool()
+    }
+
+    fn message_pool(&mut self) -> &BufferPool {
+        self.message_buffers().pool()
+    }
+
+    fn message_buffers_in_use(&self) -> usize {
+        self.tracker.message_buffers.as_ref().map_or(0, |messages| messages.pool().statistics().in_use)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -252,8 +291,11 @@ impl Drop for UringDriver {
             return;
         }
         let left = self.finish();
-        if left > 0 || self.tracker.buffers.unregister(self.ring.io()).is_err() {
-            self.tracker.buffers.leak();
+        let rings = [Some(&mut self.tracker.buffers), self.tracker.message_buffers.as_mut()];
+        for buffers in rings.into_iter().flatten() {
+            if left > 0 || buffers.unregister(self.ring.io()).is_err() {
+                buffers.leak();
+            }
         }
         self.tracker.unpark.release_ring();
     }

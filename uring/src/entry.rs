@@ -1,6 +1,6 @@
 //! From an operation to a submission entry.
 
-use crate::buffer_ring::GROUP;
+use crate::buffer_ring::{GROUP, MESSAGE_GROUP};
 use anyio_driver::{Op, OpKind};
 use io_uring::{
     opcode,
@@ -18,7 +18,7 @@ pub(crate) fn opcode_of(kind: OpKind) -> u8 {
         OpKind::Nop => opcode::Nop::CODE,
         OpKind::Receive | OpKind::ReceivePooled | OpKind::ReceiveMultishot => opcode::Recv::CODE,
         OpKind::Send => opcode::Send::CODE,
-        OpKind::ReceiveMessage => opcode::RecvMsg::CODE,
+        OpKind::ReceiveMessage | OpKind::ReceiveMessages => opcode::RecvMsg::CODE,
         OpKind::SendMessage => opcode::SendMsg::CODE,
         OpKind::Accept => opcode::Accept::CODE,
         OpKind::Connect => opcode::Connect::CODE,
@@ -63,6 +63,9 @@ pub(crate) fn entry_of(op: Op) -> Entry {
         Op::ReceiveMessage { fd, message, flags } => {
             opcode::RecvMsg::new(Fd(fd), message).flags((flags | libc::MSG_CMSG_CLOEXEC) as u32).build()
         }
+        Op::ReceiveMessages { fd, message } => opcode::RecvMsgMulti::new(Fd(fd), message, MESSAGE_GROUP)
+            .flags(libc::MSG_CMSG_CLOEXEC as u32)
+            .build(),
         Op::SendMessage { fd, message, flags } => {
             opcode::SendMsg::new(Fd(fd), message).flags((flags | libc::MSG_NOSIGNAL) as u32).build()
         }

@@ -27,7 +27,11 @@ const ANSWERED: u8 = 2;
 /// It has been asked for it to be cancelled.
 const CANCEL_ASKED: u8 = 4;
 /// It can't be cancelled, so that requests for it are ignored.
-const PERSISTENT: u8 = 8;
+pub(crate) const PERSISTENT: u8 = 8;
+/// The kernel chooses its buffers.
+pub(crate) const CHOOSES: u8 = 16;
+/// The kernel chooses its buffers from those for messages.
+pub(crate) const CHOOSES_MESSAGES: u8 = 32;
 
 /// What is to be done about a request to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +49,15 @@ pub(crate) enum Cancel {
 pub(crate) struct Known {
     /// Whether it had been asked for it to be cancelled.
     pub(crate) cancel_asked: bool,
+    /// [`CHOOSES`], [`CHOOSES_MESSAGES`] or neither.
+    pub(crate) choice: u8,
 }
 
 impl Operations {
-    /// Notes an operation whose entry has this number.
+    /// Notes an operation whose entry has this number, and what is special about it.
     #[inline]
-    pub(crate) fn start(&mut self, token: Token, number: u64, persistent: bool) {
-        let marks = if persistent { ACTIVE | PERSISTENT } else { ACTIVE };
+    pub(crate) fn start(&mut self, token: Token, number: u64, marks: u8) {
+        let marks = ACTIVE | marks;
         self.insert(token, Slot { number, generation: token.generation(), failures: 0, marks });
     }
 
@@ -123,7 +129,10 @@ impl Operations {
     #[inline]
     pub(crate) fn complete(&mut self, token: Token, is_final: bool) -> Option<Known> {
         let slot = self.alive(token).filter(|slot| slot.marks & ANSWERED == 0)?;
-        let known = Known { cancel_asked: slot.marks & CANCEL_ASKED != 0 };
+        let known = Known {
+            cancel_asked: slot.marks & CANCEL_ASKED != 0,
+            choice: slot.marks & (CHOOSES | CHOOSES_MESSAGES),
+        };
         if is_final {
             slot.marks = 0;
             self.in_flight -= 1;
@@ -154,7 +163,7 @@ mod tests {
 
     fn with(number: u64) -> Operations {
         let mut operations = Operations::default();
-        operations.start(TOKEN, number, false);
+        operations.start(TOKEN, number, 0);
         operations
     }
 
@@ -174,7 +183,7 @@ mod tests {
         let mut operations = with(5);
         assert_eq!(operations.cancel(TOKEN, 6), Cancel::Ask);
         assert_eq!(operations.cancel(TOKEN, 6), Cancel::Nothing);
-        assert_eq!(operations.complete(TOKEN, true), Some(Known { cancel_asked: true }));
+        assert_eq!(operations.complete(TOKEN, true), Some(Known { cancel_asked: true, choice: 0 }));
         assert_eq!(operations.in_flight(), 0);
     }
 
@@ -202,7 +211,7 @@ mod tests {
     #[test]
     fn only_the_final_completion_ends_an_operation() {
         let mut operations = with(0);
-        assert_eq!(operations.complete(TOKEN, false), Some(Known { cancel_asked: false }));
+        assert_eq!(operations.complete(TOKEN, false), Some(Known { cancel_asked: false, choice: 0 }));
         assert!(operations.is_alive(TOKEN));
         operations.complete(TOKEN, true);
         assert!(!operations.is_alive(TOKEN));
@@ -212,8 +221,8 @@ mod tests {
     #[test]
     fn a_persistent_operation_ignores_requests_to_cancel() {
         let mut operations = Operations::default();
-        operations.start(TOKEN, 0, true);
+        operations.start(TOKEN, 0, PERSISTENT);
         assert_eq!(operations.cancel(TOKEN, 0), Cancel::Nothing);
-        assert_eq!(operations.complete(TOKEN, true), Some(Known { cancel_asked: false }));
+        assert_eq!(operations.complete(TOKEN, true), Some(Known { cancel_asked: false, choice: 0 }));
     }
 }

@@ -28,7 +28,7 @@ impl Support {
         for &kind in OpKind::ALL {
             let possible = match kind {
                 OpKind::ReceivePooled => buffers,
-                OpKind::ReceiveMultishot => multishot_receive,
+                OpKind::ReceiveMultishot | OpKind::ReceiveMessages => multishot_receive,
                 _ => true,
             };
             if possible && probe.is_supported(opcode_of(kind)) {

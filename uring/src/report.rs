@@ -162,6 +162,7 @@ fn operation_name(kind: OpKind) -> &'static str {
     match kind {
         OpKind::ReceivePooled => "receive into a pool buffer",
         OpKind::ReceiveMultishot => "receive again and again",
+        OpKind::ReceiveMessages => "recvmsg again and again",
         _ => kind.name(),
     }
 }
@@ -172,6 +173,7 @@ fn missing_operation(kind: OpKind) -> &'static str {
         OpKind::Truncate => "missing; needs Linux 6.9. A thread does it",
         OpKind::ReceivePooled => "missing; needs the ring of buffers",
         OpKind::ReceiveMultishot => "missing; needs multishot receive",
+        OpKind::ReceiveMessages => "missing; needs multishot receive. Each datagram is one entry",
         _ => "missing in this kernel. A thread does it",
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn set_up(options: &Options, steps: &[SetupFlags]) -> Result<Setup, S
         match build(options, flags) {
             Ok(io) => {
                 let probe = examine(&io)?;
+                allow_workers(&io);
                 return Ok(Setup { io, flags, probe });
             }
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => refused = Some(error),
@@ -78,6 +79,20 @@ fn build(options: &Options, flags: SetupFlags) -> std::io::Result<IoUring> {
         builder.setup_no_sqarray();
     }
     builder.build(options.submission_queue())
+}
+
+/// How many threads of the kernel may do what this ring's thread asks for on files at a time. Left to itself the kernel
+/// has four for each processor, and as many openings that wait, as on a slow server, would keep all others waiting.
+const LEAST_WORKERS: u32 = 64;
+
+/// Lets the kernel have at least so many threads for files. It starts them as they are needed. One that knows no such
+/// bound, before 5.15, goes on with its own.
+fn allow_workers(io: &IoUring) {
+    let mut bounds = [0, 0];
+    let known = io.submitter().register_iowq_max_workers(&mut bounds).is_ok();
+    if known && bounds[0] < LEAST_WORKERS {
+        let _ = io.submitter().register_iowq_max_workers(&mut [LEAST_WORKERS, 0]);
+    }
 }
 
 /// Sees to it that everything is there without which the driver can't keep its promises.

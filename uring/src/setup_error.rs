@@ -132,8 +132,7 @@ impl fmt::Display for SetupError {
                 write!(f, "this kernel lacks {missing}; Linux 5.15 or later is needed")
             }
             SetupCause::Other { doing } => write!(f, "{doing} failed"),
-        }?;
-        write!(f, " ({})", self.source)
+        }
     }
 }
 

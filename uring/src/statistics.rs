@@ -9,6 +9,8 @@ pub struct Statistics {
     pub cancel_retries: u64,
     /// Closes in the background that ended with an error. The descriptor was closed nevertheless.
     pub failed_closes: u64,
+    /// Receives that ended because the kernel had no buffer to choose.
+    pub buffer_shortages: u64,
     /// Calls of `io_uring_enter`.
     pub enters: u64,
 }

@@ -109,14 +109,18 @@ fn an_operation_that_is_about_to_end_is_waited_for() {
 #[test]
 fn an_interrupted_operation_counts_as_cancelled_only_if_that_was_asked_for() {
     skip_unless_selected!();
-    for (asked, result) in [(true, -libc::ECANCELED), (false, -libc::EINTR)] {
+    let outcomes = [(true, -libc::ECANCELED), (false, -libc::EINTR)];
+    let answers = [libc::EINTR, 512, 513, 514, 516];
+    for ((asked, result), number) in
+        outcomes.into_iter().flat_map(|outcome| answers.map(|answer| (outcome, answer)))
+    {
         let mut driver = UringDriver::new(&Options::default()).unwrap();
         let token = Token::new(0, 0);
-        driver.tracker.operations.start(token, 0, false);
+        driver.tracker.operations.start(token, 0, 0);
         if asked {
             driver.tracker.operations.cancel(token, 1);
         }
-        if !answer(&driver, token, -libc::EINTR) {
+        if !answer(&driver, token, -number) {
             return;
         }
         assert_eq!(next(&mut driver).result, result);

@@ -1,10 +1,15 @@
 //! What each completion of the kernel means.
 
 use crate::{
-    Statistics, buffer_ring::BufferRing, kind, messages::Messages, operations::Operations, retries::Retries,
+    Statistics,
+    buffer_ring::{BufferRing, MESSAGE_BIT},
+    kind,
+    messages::Messages,
+    operations::{CHOOSES_MESSAGES, Operations},
+    retries::Retries,
     unpark::EventUnpark,
 };
-use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
+use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption};
 use io_uring::cqueue;
 use std::{os::fd::FromRawFd, os::fd::OwnedFd, sync::Arc, time::Instant};
 
@@ -13,6 +18,8 @@ pub(crate) struct Tracker {
     pub(crate) operations: Operations,
     pub(crate) retries: Retries,
     pub(crate) buffers: BufferRing,
+    /// The larger buffers of messages, once there was one.
+    pub(crate) message_buffers: Option<BufferRing>,
     pub(crate) messages: Messages,
     pub(crate) unpark: Arc<EventUnpark>,
     /// Whether the poll that `unpark` wakes is in flight.
@@ -43,18 +50,19 @@ impl Tracker {
         if let Some(number) = cqueue::buffer_select(entry.flags()) {
             if result > 0 {
                 flags |= CompletionFlags::BUFFER;
-                buffer = BufferId(number.into());
-                self.buffers.note_filled(number, result as u32);
+                buffer = self.note_filled(number, result as u32);
             } else {
-                self.buffers.give_back(number);
+                self.give_back(number);
             }
+        } else if result == -libc::ENOBUFS && operation.choice != 0 {
+            self.take_shortage(operation.choice);
         }
         if cqueue::sock_nonempty(entry.flags()) {
             flags |= CompletionFlags::MORE_DATA;
         }
-        // A worker thread of the kernel that was interrupted for the sake of a cancel has done nothing.
-        if result == -libc::EINTR && operation.cancel_asked {
-            result = -libc::ECANCELED;
+        // A worker thread of the kernel that was interrupted, mostly for the sake of a cancel, has done nothing.
+        if result < 0 && is_interruption(result) {
+            result = if operation.cancel_asked { -libc::ECANCELED } else { -libc::EINTR };
         }
         completions.push(Completion { token, result, buffer, flags });
     }
@@ -63,7 +71,39 @@ impl Tracker {
     fn take_stale(&mut self, entry: &cqueue::Entry) {
         self.statistics.stale_completions += 1;
         if let Some(number) = cqueue::buffer_select(entry.flags()) {
-            self.buffers.give_back(number);
+            self.give_back(number);
+        }
+    }
+
+    /// The ring that a buffer of this number of the kernel's is from, and its number there.
+    #[inline]
+    fn ring_of(&mut self, number: u16) -> (&mut BufferRing, u16) {
+        match &mut self.message_buffers {
+            Some(messages) if number & MESSAGE_BIT != 0 => (messages, number & !MESSAGE_BIT),
+            _ => (&mut self.buffers, number),
+        }
+    }
+
+    #[inline]
+    fn note_filled(&mut self, number: u16, length: u32) -> BufferId {
+        let (ring, index) = self.ring_of(number);
+        ring.note_filled(index, length);
+        let mark = if number & MESSAGE_BIT != 0 { BufferId::MESSAGE } else { 0 };
+        BufferId(u32::from(index) | mark)
+    }
+
+    #[cold]
+    fn give_back(&mut self, number: u16) {
+        let (ring, index) = self.ring_of(number);
+        ring.give_back(index);
+    }
+
+    /// Takes the news that a receive has found no buffer. Those for messages become more.
+    #[cold]
+    fn take_shortage(&mut self, choice: u8) {
+        self.statistics.buffer_shortages += 1;
+        if let Some(messages) = self.message_buffers.as_mut().filter(|_| choice == CHOOSES_MESSAGES) {
+            messages.grow();
         }
     }
 

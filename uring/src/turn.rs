@@ -79,6 +79,9 @@ impl UringDriver {
     fn prepare(&mut self) {
         self.tracker.turn += 1;
         self.tracker.buffers.refill();
+        if let Some(messages) = &mut self.tracker.message_buffers {
+            messages.refill();
+        }
         if !self.tracker.retries.is_empty() {
             self.retry_cancels();
         }

@@ -4,6 +4,9 @@ use super::{IoBuf, IoBufMut};
 use std::ops::{Bound, Deref, RangeBounds};
 
 /// A part of an owned buffer, itself a buffer. Made by [`IoBuf::slice`] and [`IoBufMut::room`].
+///
+/// The range is applied to the buffer as it is: the clone of a `Vec`, for one, has less room than the original, and so has
+/// the clone of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice<B> {
     buffer: B,
@@ -15,17 +18,23 @@ impl<B: IoBuf> Slice<B> {
     pub(super) fn of_bytes(buffer: B, range: impl RangeBounds<usize>) -> Self {
         let start = match range.start_bound() {
             Bound::Included(&start) => start,
-            Bound::Excluded(&before) => before + 1,
+            Bound::Excluded(&before) => next(before),
             Bound::Unbounded => 0,
         };
         let end = match range.end_bound() {
-            Bound::Included(&last) => last + 1,
+            Bound::Included(&last) => next(last),
             Bound::Excluded(&end) => end,
             Bound::Unbounded => buffer.length(),
         };
         assert!(start <= end, "slice of a buffer begins at {start} but ends at {end}");
         assert!(end <= buffer.length(), "slice of a buffer ends at {end} of {} bytes", buffer.length());
         Self { buffer, start, end }
+    }
+
+    /// Where the part begins: never behind the bytes that are initialised.
+    #[inline]
+    fn begin(&self) -> usize {
+        self.start.min(self.buffer.length())
     }
 
     /// The whole buffer this is a part of.
@@ -48,36 +57,40 @@ impl<B: IoBufMut> Slice<B> {
     }
 }
 
+fn next(place: usize) -> usize {
+    place.checked_add(1).expect("a range of bytes ends within the address space")
+}
+
 // SAFETY: the bytes are a part of the inner buffer's, which keeps the contract.
 unsafe impl<B: IoBuf> IoBuf for Slice<B> {
     const STABLE: bool = B::STABLE;
 
     fn pointer(&self) -> *const u8 {
-        // SAFETY: `start` is at most the inner capacity, checked when the slice was made.
-        unsafe { self.buffer.pointer().add(self.start) }
+        // SAFETY: the part begins within the inner buffer's bytes, or at their end.
+        unsafe { self.buffer.pointer().add(self.begin()) }
     }
 
     fn length(&self) -> usize {
-        self.buffer.length().min(self.end) - self.start
+        self.buffer.length().min(self.end).saturating_sub(self.start)
     }
 }
 
 // SAFETY: the room is a part of the inner buffer's, which keeps the contract.
 unsafe impl<B: IoBufMut> IoBufMut for Slice<B> {
     fn pointer_mut(&mut self) -> *mut u8 {
-        // SAFETY: `start` is at most the inner capacity, checked when the slice was made.
-        unsafe { self.buffer.pointer_mut().add(self.start) }
+        let begin = self.begin();
+        // SAFETY: the part begins within the inner buffer's bytes, or at their end.
+        unsafe { self.buffer.pointer_mut().add(begin) }
     }
 
     fn capacity(&self) -> usize {
-        self.end - self.start
+        self.buffer.capacity().min(self.end).saturating_sub(self.begin())
     }
 
     unsafe fn set_filled(&mut self, length: usize) {
-        let filled = self.start + length;
+        let filled = self.begin() + length;
         if filled > self.buffer.length() {
-            // SAFETY: what lies before `start` was initialised when the slice was made, and the caller promises
-            // the rest.
+            // SAFETY: what lies before the part's beginning is initialised, and the caller promises the rest.
             unsafe { self.buffer.set_filled(filled) };
         }
     }
@@ -120,6 +133,38 @@ mod tests {
         }
         assert_eq!(&*room, b"cde");
         assert_eq!(room.into_inner(), b"abcde");
+    }
+
+    #[test]
+    fn the_clone_of_room_has_no_more_room_than_its_buffer() {
+        let mut vector = Vec::with_capacity(4096);
+        vector.extend(b"ab");
+        let room = vector.room(1, 4000);
+        let mut copy = room.clone();
+        assert_eq!(copy.inner().capacity(), 2);
+        assert_eq!((copy.length(), IoBufMut::capacity(&copy)), (1, 1));
+        assert_eq!((&*copy, &*copy.clone().slice(..)), (&b"b"[..], &b"b"[..]));
+        // SAFETY: one byte is there already.
+        unsafe { copy.set_filled(1) };
+        assert_eq!(copy.into_inner(), b"ab");
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_of_a_buffer_is_an_empty_part_of_it() {
+        // As the clone of a buffer that is shorter than the original would have it.
+        let mut part = Slice { buffer: b"abc".to_vec(), start: 5, end: 9 };
+        assert_eq!((part.length(), part.bytes()), (0, &b""[..]));
+        let room = IoBufMut::capacity(&part);
+        assert!(room <= part.inner().capacity() - 3);
+        // SAFETY: nothing is filled.
+        unsafe { part.set_filled(0) };
+        assert_eq!(part.into_inner(), b"abc");
+    }
+
+    #[test]
+    #[should_panic(expected = "within the address space")]
+    fn a_range_without_an_end_in_the_address_space_is_refused() {
+        b"abc".to_vec().slice(..=usize::MAX);
     }
 
     #[test]

@@ -65,7 +65,40 @@ impl Chunk {
 
     /// How many more bytes can be appended.
     pub fn spare_capacity(&self) -> usize {
-        self.pool.buffer_size() - self.end as usize
+        self.limit() - self.end as usize
+    }
+
+    /// Splits off the first `count` bytes as a chunk of their own. Of a datagram nothing is copied: both chunks own their
+    /// bytes, without room to append any, and the buffer goes back when both are gone. Of other chunks the bytes are copied
+    /// into another buffer.
+    ///
+    /// # Panics
+    /// If there are fewer than `count` bytes.
+    #[must_use = "the bytes are gone from this chunk"]
+    pub fn split_to(&mut self, count: usize) -> Self {
+        assert!(count <= self.len(), "cannot split {count} bytes off a chunk of {}", self.len());
+        let first = if self.pool.can_share() {
+            self.pool.share(self.buffer);
+            Self {
+                pool: self.pool.clone(),
+                buffer: self.buffer,
+                start: self.start,
+                end: self.start + count as u32,
+            }
+        } else {
+            let mut first = self.pool.take();
+            // There is room: buffers have one size.
+            let _ = first.extend_from_slice(&self[..count]);
+            first
+        };
+        self.advance(count);
+        first
+    }
+
+    /// Where the chunk's own memory ends.
+    #[inline]
+    fn limit(&self) -> usize {
+        if self.pool.is_split(self.buffer) { self.end as usize } else { self.pool.buffer_size() }
     }
 
     /// A copy of the bytes that keeps no pool buffer and may go to other threads.
@@ -118,7 +151,7 @@ unsafe impl IoBuf for Chunk {
     }
 }
 
-// SAFETY: the room from `start` to the end of the buffer is the chunk's own.
+// SAFETY: the room from `start` to the limit is the chunk's own; it changes only when the chunk is split, which uses it.
 unsafe impl IoBufMut for Chunk {
     #[inline]
     fn pointer_mut(&mut self) -> *mut u8 {
@@ -127,7 +160,7 @@ unsafe impl IoBufMut for Chunk {
 
     #[inline]
     fn capacity(&self) -> usize {
-        self.pool.buffer_size() - self.start as usize
+        self.limit() - self.start as usize
     }
 
     #[inline]
@@ -157,7 +190,7 @@ mod tests {
 
     #[test]
     fn bytes_are_appended_advanced_over_and_truncated() {
-        let mut chunk = BufferPool::new(8, 0).take();
+        let mut chunk = BufferPool::new(8).take();
         assert_eq!(chunk.extend_from_slice(b"0123456789"), Err(&b"89"[..]));
         chunk.advance(2);
         chunk.truncate(3);
@@ -170,6 +203,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "cannot advance 1 bytes in a chunk of 0")]
     fn advancing_beyond_the_end_is_refused() {
-        BufferPool::new(8, 0).take().advance(1);
+        BufferPool::new(8).take().advance(1);
     }
 }

@@ -1,13 +1,12 @@
 //! The pool of threads.
 
-use super::JobHandle;
+use crate::synchronization::{Condvar, Mutex, MutexGuard, thread};
 use std::{
     collections::BTreeMap,
     fmt, io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
-    thread,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,9 +15,6 @@ pub type Job = Box<dyn FnOnce() + Send>;
 
 /// How long a thread without work stays, unless set otherwise.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// The bound of the process-wide pool, unless set otherwise. It is high since its jobs may wait for each other.
-const SHARED_LIMIT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 /// Threads that do blocking jobs. Cheap to clone; a clone is another handle to the same pool.
 ///
@@ -29,7 +25,7 @@ pub struct WorkerPool(Arc<Handle>);
 /// What the handles share; its end is the pool's.
 struct Handle(Arc<Inner>);
 
-pub(super) struct Inner {
+struct Inner {
     state: Mutex<State>,
 }
 
@@ -50,6 +46,27 @@ struct State {
 /// Where an idle thread waits. Whoever takes it off the list of idle ones notifies it.
 #[derive(Default)]
 struct Seat(Condvar);
+
+/// Names a job that was submitted to a [`WorkerPool`]. Dropping it changes nothing.
+pub struct JobHandle {
+    pool: Arc<Inner>,
+    number: u64,
+}
+
+impl JobHandle {
+    /// Takes the job out of the queue and drops it, if no thread has taken it yet. Says whether it did: after
+    /// `true` the job has not run and never will.
+    pub fn try_remove(&self) -> bool {
+        // The job is dropped here, after the pool's lock has been given back.
+        self.pool.take_back(self.number).is_some()
+    }
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JobHandle").field(&self.number).finish()
+    }
+}
 
 /// A job for which no thread could be started.
 pub struct Refused {
@@ -76,12 +93,6 @@ impl WorkerPool {
         }))))
     }
 
-    /// The pool of the whole process, with a bound of 512 threads to begin with.
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<WorkerPool> = OnceLock::new();
-        SHARED.get_or_init(|| Self::new(SHARED_LIMIT))
-    }
-
     /// Queues a job, and wakes or starts a thread for it if the bound allows.
     ///
     /// A panic in the job ends the job and not its thread; its message is the panic hook's business.
@@ -103,7 +114,7 @@ impl WorkerPool {
         {
             return Err(Refused { error, job });
         }
-        Ok(JobHandle::new(Arc::clone(inner), number))
+        Ok(JobHandle { pool: Arc::clone(inner), number })
     }
 
     /// Sets the greatest number of threads. Threads beyond it end when they have no work.
@@ -131,7 +142,7 @@ impl WorkerPool {
     }
 
     /// Sets how threads are made, so that tests can have them fail.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn set_builder(&self, builder: fn() -> thread::Builder) {
         self.0.0.lock().builder = builder;
     }
@@ -166,7 +177,7 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn take_back(&self, number: u64) -> Option<Job> {
+    fn take_back(&self, number: u64) -> Option<Job> {
         self.lock().queue.remove(&number)
     }
 

@@ -22,6 +22,28 @@ pub(crate) unsafe fn open(directory: RawFd, path: *const c_char, flags: c_int, m
     uninterrupted(|| unsafe { libc::openat(directory, path, flags, c_uint::from(mode)) })
 }
 
+/// Room for one of several messages.
+pub(crate) struct MessageSlot {
+    pub(crate) msg_hdr: libc::msghdr,
+    pub(crate) msg_len: u32,
+}
+
+/// Receives messages until there are no more or all slots are full.
+///
+/// # Safety
+/// What the slots name may be filled.
+pub(crate) unsafe fn receive_messages(fd: RawFd, slots: &mut [MessageSlot], flags: c_int) -> c_int {
+    for (count, slot) in slots.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        match unsafe { libc::recvmsg(fd, &mut slot.msg_hdr, flags) } {
+            length if length >= 0 => slot.msg_len = length as u32,
+            _ if count > 0 => return count as c_int,
+            error => return error as c_int,
+        }
+    }
+    slots.len() as c_int
+}
+
 /// An empty path means the descriptor itself, as it does with `AT_EMPTY_PATH` elsewhere.
 pub(crate) unsafe fn status(
     directory: RawFd,

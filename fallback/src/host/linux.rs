@@ -25,6 +25,19 @@ pub(crate) fn with_urgent_data(interest: mio::Interest) -> mio::Interest {
 /// Sends carry a flag against `SIGPIPE` here.
 pub(crate) fn silence(_: RawFd) {}
 
+/// Room for one of several messages.
+pub(crate) type MessageSlot = libc::mmsghdr;
+
+/// Receives messages until there are no more or all slots are full.
+///
+/// # Safety
+/// What the slots name may be filled.
+pub(crate) unsafe fn receive_messages(fd: RawFd, slots: &mut [MessageSlot], flags: c_int) -> c_int {
+    // The type of flags differs between C libraries.
+    // SAFETY: the caller's promise; there are so many slots.
+    unsafe { libc::recvmmsg(fd, slots.as_mut_ptr(), slots.len() as c_uint, flags as _, ptr::null_mut()) }
+}
+
 pub(crate) fn accept(fd: RawFd) -> c_int {
     // SAFETY: the peer's address is not asked for.
     unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) }

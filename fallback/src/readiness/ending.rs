@@ -1,13 +1,12 @@
 //! Completing operations, by success, failure or withdrawal.
 
-use super::Readiness;
+use super::{LEAST, Readiness};
 use crate::{
     attempt::{Answer, withdrawn},
     descriptors::{Class, Descriptor},
-    driver::LEAST,
     operations::{Place, Side},
 };
-use anyio_driver::{Op, Token};
+use anyio_driver::{CompletionFlags, Op, Token};
 use std::os::fd::{AsRawFd, RawFd};
 
 impl Readiness {
@@ -19,6 +18,12 @@ impl Readiness {
 
     #[inline]
     pub(super) fn complete(&mut self, token: Token, answer: Answer) {
+        for earlier in self.buffers.messages.earlier.drain(..) {
+            self.received += (earlier.result as usize).max(LEAST);
+            let mut completion = earlier.completion(token);
+            completion.flags |= CompletionFlags::MORE;
+            self.done.push(completion);
+        }
         if answer.buffer.is_some() {
             self.received += (answer.result as usize).max(LEAST);
         }

@@ -6,5 +6,6 @@ mod fairness;
 mod files;
 mod folder;
 mod harness;
+mod messages;
 mod sockets;
 mod turning;

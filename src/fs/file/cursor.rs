@@ -171,7 +171,7 @@ impl File {
     /// The error tells how much was written. If the future is dropped, nobody knows.
     pub async fn write_all<B: IoBuf>(&mut self, buffer: B) -> (Result<(), WriteAllError>, B) {
         let offset = self.writing_position();
-        let (result, count, buffer) = self.drain(buffer, offset).await;
+        let (result, count, buffer) = self.drain(buffer, 0, offset).await;
         self.advance_writing(count);
         (result, buffer)
     }
@@ -188,6 +188,47 @@ impl File {
         let (answer, buffers) = self.write_vectored_once(buffers, offset).await;
         self.advance_writing(answer.unwrap_or(0) as usize);
         (self.count(answer, "write"), buffers)
+    }
+
+    /// Writes all bytes of several buffers at the cursor, or at the end of a file opened for appending, one after the other.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write), with the number of bytes of all buffers together that were written before. The cursor is
+    /// behind them.
+    ///
+    /// # Cancel safety
+    /// The error tells how much was written. If the future is dropped, nobody knows.
+    pub async fn write_all_vectored<B: IoBuf>(
+        &mut self,
+        buffers: Vec<B>,
+    ) -> (Result<(), WriteAllError>, Vec<B>) {
+        let (first, buffers) = self.write_vectored(buffers).await;
+        let mut written = match first {
+            Ok(count) => count,
+            Err(error) => return (Err(WriteAllError { written: 0, error }), buffers),
+        };
+        // The system takes all at once unless the device is full or there are very many buffers.
+        let mut finished = Vec::with_capacity(buffers.len());
+        let mut left = buffers.into_iter();
+        let (mut begin, mut result) = (0, Ok(()));
+        while result.is_ok()
+            && let Some(buffer) = left.next()
+        {
+            let end = begin + buffer.length();
+            if end <= written {
+                finished.push(buffer);
+            } else {
+                let offset = self.writing_position();
+                let (drained, count, buffer) = self.drain(buffer, written - begin, offset).await;
+                self.advance_writing(count);
+                written += count;
+                result = drained.map_err(|error| WriteAllError { written, error: error.error });
+                finished.push(buffer);
+            }
+            begin = end;
+        }
+        finished.extend(left);
+        (result, finished)
     }
 
     /// Moves the cursor and gives its new position. It may be beyond the end of the file.

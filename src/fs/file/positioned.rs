@@ -60,7 +60,7 @@ impl File {
     /// # Cancel safety
     /// The error tells how much was written. If the future is dropped, nobody knows.
     pub async fn write_all_at<B: IoBuf>(&self, buffer: B, position: u64) -> (Result<(), WriteAllError>, B) {
-        let (result, _, buffer) = self.drain(buffer, Some(position)).await;
+        let (result, _, buffer) = self.drain(buffer, 0, Some(position)).await;
         (result, buffer)
     }
 
@@ -220,12 +220,13 @@ impl File {
     pub(super) async fn drain<B: IoBuf>(
         &self,
         buffer: B,
+        skip: usize,
         position: Option<u64>,
     ) -> (Result<(), WriteAllError>, usize, B) {
         let mut held = Held::new(buffer);
-        let (length, mut written) = (held.get().length(), 0);
+        let (length, mut written) = (held.get().length(), skip);
         let result = loop {
-            let offset = position.map(|position| position.saturating_add(written as u64));
+            let offset = position.map(|position| position.saturating_add((written - skip) as u64));
             let (answer, buffer) = self.write_once(held, written, offset).await;
             held = buffer;
             match self.count(answer, "write") {
@@ -241,6 +242,6 @@ impl File {
                 break Ok(());
             }
         };
-        (result, written, held.into_inner())
+        (result, written - skip, held.into_inner())
     }
 }

@@ -21,10 +21,11 @@ unsafe impl<B: IoBufMut> Payload for Read<B> {
 
     fn op(&mut self) -> Op {
         let buffer = self.buffer.get_mut();
+        assert!(self.skip <= buffer.capacity(), "more is skipped than there is room");
         let length = buffer.capacity() - self.skip;
         Op::Read {
             fd: self.descriptor.raw(),
-            // SAFETY: what is skipped is at most the capacity, or the subtraction above has panicked.
+            // SAFETY: what is skipped is at most the capacity, as was just checked.
             pointer: unsafe { buffer.pointer_mut().add(self.skip) },
             length: length.min(MOST) as u32,
             offset: self.offset,

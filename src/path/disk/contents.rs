@@ -6,7 +6,6 @@ use crate::{
     path::Path,
 };
 use anyio_driver::IoBuf;
-use std::io;
 
 impl Path {
     /// Opens the file for reading; [`File::options`] opens it in other ways.
@@ -25,7 +24,7 @@ impl Path {
         fs::read(self).await
     }
 
-    /// The whole contents as UTF-8.
+    /// The whole contents as UTF-8, lines and all as they are. [`read_text_as`](Self::read_text_as) reads other formats.
     ///
     /// # Errors
     /// As for [`fs::read_to_string`].
@@ -41,30 +40,11 @@ impl Path {
         fs::write(self, contents).await
     }
 
-    /// Makes this text the contents.
+    /// Makes this text the contents. [`write_text_as`](Self::write_text_as) writes other formats.
     ///
     /// # Errors
     /// As for [`fs::write`].
     pub async fn write_text(&self, contents: impl Into<String>) -> Result<()> {
         fs::write(self, contents.into()).await
-    }
-
-    /// Makes the file if it is not there, and sets its times to now if it is.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the system refuses.
-    pub async fn touch(&self) -> Result<()> {
-        let file = File::options().write(true).create(true).open(self).await;
-        match file {
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
-            Err(error) => return Err(error),
-            Ok(file) => {
-                let now = std::time::SystemTime::now();
-                file.set_times(Some(now), Some(now)).await?;
-                return file.close().await;
-            }
-        }
-        let now = std::time::SystemTime::now();
-        fs::set_times(self, Some(now), Some(now)).await
     }
 }

@@ -3,15 +3,45 @@
 use crate::{
     error::{Error, Result},
     fs::{self, FileType, Metadata},
-    path::Path,
+    path::{Path, PathInfo},
 };
 use std::{io, path};
 
 impl Path {
+    /// Whether there is something under this name. Links are followed. There is nothing, too, where what should be a folder
+    /// on the way is none, and where links lead in circles.
+    ///
+    /// # Errors
+    /// As for [`fs::metadata`], except that nothing is there.
+    pub async fn exists(&self) -> Result<bool> {
+        Ok(there(fs::metadata(self).await)?.is_some())
+    }
+
+    /// What kind of thing this is, to be asked for once and remembered.
+    pub fn info(&self) -> PathInfo {
+        PathInfo::new(self.clone())
+    }
+
+    /// Whether the path itself is a folder. A link is none.
+    ///
+    /// # Errors
+    /// As for [`fs::symlink_metadata`], except that nothing is there.
+    pub async fn is_dir_itself(&self) -> Result<bool> {
+        Ok(there(fs::symlink_metadata(self).await)?.is_some_and(|metadata| metadata.is_dir()))
+    }
+
+    /// Whether the path itself is a regular file. A link is none.
+    ///
+    /// # Errors
+    /// As for [`fs::symlink_metadata`], except that nothing is there.
+    pub async fn is_file_itself(&self) -> Result<bool> {
+        Ok(there(fs::symlink_metadata(self).await)?.is_some_and(|metadata| metadata.is_file()))
+    }
+
     /// Whether there is something under this name, be it a link that leads nowhere.
     ///
     /// # Errors
-    /// As for [`fs::exists`].
+    /// As for [`fs::symlink_metadata`], except that nothing is there.
     pub async fn lexists(&self) -> Result<bool> {
         Ok(there(fs::symlink_metadata(self).await)?.is_some())
     }
@@ -51,7 +81,7 @@ impl Path {
 }
 
 /// What leads nowhere has no metadata, which is no error.
-fn there(metadata: Result<Metadata>) -> Result<Option<Metadata>> {
+pub(in crate::path) fn there(metadata: Result<Metadata>) -> Result<Option<Metadata>> {
     match metadata {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if is_absence(&error) => Ok(None),

@@ -35,8 +35,9 @@ impl Path {
         fs::walk(self)
     }
 
-    /// This folder and those below it, each with the names of what is in it. Links are not followed. Each comes before
-    /// those in it; [`bottom_up`](WalkFolders::bottom_up) turns that round.
+    /// This folder and those below it, each with the names of what is in it. Links are not followed
+    /// unless [`follow_links`](WalkFolders::follow_links) says so. Each comes before those in it;
+    /// [`bottom_up`](WalkFolders::bottom_up) turns that round.
     pub fn walk_folders(&self) -> WalkFolders {
         WalkFolders::new(self.clone())
     }

@@ -31,7 +31,7 @@ impl Path {
     /// # Errors
     /// [`Error::Io`] if the user has none.
     pub async fn home() -> Result<Path> {
-        let home = to_thread::run_sync(|| users::home(None)).await?;
+        let home = to_thread::for_names(|| users::home(None)).await?;
         home.map(Path).map_err(|error| Error::of_operation(error, "find", "the home folder"))
     }
 
@@ -44,7 +44,7 @@ impl Path {
         let Some(first) = components.next().map(path::Component::as_os_str) else { return Ok(self.clone()) };
         let Some(name) = first.as_bytes().strip_prefix(b"~") else { return Ok(self.clone()) };
         let user = (!name.is_empty()).then(|| OsStr::from_bytes(name).to_owned());
-        let home = to_thread::run_sync(move || users::home(user.as_deref())).await?;
+        let home = to_thread::for_names(move || users::home(user.as_deref())).await?;
         let home = home.map_err(|error| self.failed(error, "find the home folder of"))?;
         Ok(Path(home.join(components.as_path())))
     }
@@ -55,7 +55,7 @@ impl Path {
     /// As for [`fs::canonicalize`](crate::fs::canonicalize).
     pub async fn resolve(&self) -> Result<Path> {
         let path = self.absolute()?.0;
-        let resolved = to_thread::run_sync(move || resolve(&path)).await?;
+        let resolved = to_thread::for_files(move || resolve(&path)).await?;
         resolved.map(Path).map_err(|error| self.failed(error, "resolve"))
     }
 }

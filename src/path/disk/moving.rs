@@ -1,13 +1,13 @@
 //! Copying, renaming, moving and linking.
 
-use super::trees::{self, Keep};
+use super::trees::{self, Keep, Links};
 use crate::{error::Result, fs, path::Path};
 use std::{io, path};
 
 impl Path {
     /// Copies a file with its permissions, or a folder with all that is in it, and gives the new path. A file that is
     /// there is replaced; a folder must not be there. If the path itself is a link it is followed; links in a folder are
-    /// copied as links.
+    /// copied as links. [`copying`](Self::copying) has other ways.
     ///
     /// # Errors
     /// As for [`fs::copy`] and [`fs::create_dir`]. [`Error::Io`](crate::Error::Io) of the kind `InvalidInput` if a folder
@@ -18,7 +18,7 @@ impl Path {
     /// As for errors.
     pub async fn copy(&self, target: impl Into<Path>) -> Result<Path> {
         let target = target.into();
-        trees::copy(self, &target, Keep::Permissions).await?;
+        trees::copy(self, &target, Keep::Permissions, Links::FollowedAtFirst).await?;
         Ok(target)
     }
 
@@ -29,7 +29,7 @@ impl Path {
     /// As for [`copy`](Self::copy).
     pub async fn copy_with_metadata(&self, target: impl Into<Path>) -> Result<Path> {
         let target = target.into();
-        trees::copy(self, &target, Keep::Metadata).await?;
+        trees::copy(self, &target, Keep::Metadata, Links::FollowedAtFirst).await?;
         Ok(target)
     }
 
@@ -98,11 +98,11 @@ impl Path {
             fs::symlink(fs::read_link(self).await?, target).await?;
             return fs::remove_file(self).await;
         }
-        trees::copy(self, target, Keep::Metadata).await?;
+        trees::copy(self, target, Keep::Metadata, Links::Copied).await?;
         if metadata.is_dir() { fs::remove_dir_all(self).await } else { fs::remove_file(self).await }
     }
 
-    fn within(&self, folder: Path) -> Result<Path> {
+    pub(super) fn within(&self, folder: Path) -> Result<Path> {
         match self.0.file_name() {
             Some(name) => Ok(folder / name),
             None => Err(self.invalid("find a name in", "the path does not end in a name")),

@@ -15,7 +15,7 @@ impl Path {
     /// As for [`fs::metadata`], and of the kind `NotFound` if the owner has no name.
     pub async fn owner(&self) -> Result<String> {
         let id = fs::metadata(self).await?.uid();
-        let name = to_thread::run_sync(move || users::user_name(id)).await?;
+        let name = to_thread::for_names(move || users::user_name(id)).await?;
         name.map(|name| name.to_string_lossy().into_owned())
             .map_err(|error| self.failed(error, "find the owner of"))
     }
@@ -26,7 +26,7 @@ impl Path {
     /// As for [`fs::metadata`], and of the kind `NotFound` if the group has no name.
     pub async fn group(&self) -> Result<String> {
         let id = fs::metadata(self).await?.gid();
-        let name = to_thread::run_sync(move || users::group_name(id)).await?;
+        let name = to_thread::for_names(move || users::group_name(id)).await?;
         name.map(|name| name.to_string_lossy().into_owned())
             .map_err(|error| self.failed(error, "find the group of"))
     }
@@ -37,6 +37,14 @@ impl Path {
     /// As for [`fs::set_permissions`].
     pub async fn chmod(&self, mode: u32) -> Result<()> {
         fs::set_permissions(self, Permissions::from_mode(mode)).await
+    }
+
+    /// Sets the permissions, as mode bits, of the path itself, and not of what a link leads to.
+    ///
+    /// # Errors
+    /// As for [`fs::set_permissions_nofollow`].
+    pub async fn lchmod(&self, mode: u32) -> Result<()> {
+        fs::set_permissions_nofollow(self, Permissions::from_mode(mode)).await
     }
 
     /// Sets owner and group, as numbers; `None` leaves one as it is. Links are followed.

@@ -17,27 +17,47 @@ pub(super) enum Keep {
     Metadata,
 }
 
-/// Copies a file, or a folder with all that is in it. The path itself is followed if it is a link.
-pub(super) async fn copy(from: &Path, to: &Path, keep: Keep) -> Result<()> {
-    let metadata = fs::metadata(from).await?;
+/// What becomes of links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    /// The path itself is followed; others are copied as links.
+    FollowedAtFirst,
+    /// All are followed.
+    Followed,
+    /// All are copied as links.
+    Copied,
+}
+
+/// Copies a file, a link, or a folder with all that is in it.
+pub(super) async fn copy(from: &Path, to: &Path, keep: Keep, links: Links) -> Result<()> {
+    let metadata = match links {
+        Links::FollowedAtFirst | Links::Followed => fs::metadata(from).await?,
+        Links::Copied => fs::symlink_metadata(from).await?,
+    };
+    if metadata.is_symlink() {
+        return copy_link(from, to, &metadata, keep).await;
+    }
     if !metadata.is_dir() {
         return copy_file(from, to, &metadata, keep).await;
     }
     refuse_inside(from, to).await?;
-    let mut folders = vec![begin_folder(from.clone(), to.clone(), metadata).await?];
+    let mut folders = vec![begin_folder(from.clone(), to.clone(), metadata, None).await?];
     let mut waiting = vec![0];
     while let Some(number) = waiting.pop() {
         let (from, to) = (folders[number].from.clone(), folders[number].to.clone());
         let mut entries = fs::read_dir(&from).await?;
         while let Some(entry) = entries.next().await? {
             let (from, to) = (&from / entry.file_name(), &to / entry.file_name());
-            let metadata = fs::symlink_metadata(&from).await?;
+            let metadata = match links {
+                Links::Followed => fs::metadata(&from).await?,
+                Links::FollowedAtFirst | Links::Copied => fs::symlink_metadata(&from).await?,
+            };
             if metadata.is_dir() {
+                refuse_circle(&folders, number, &from, &metadata)?;
                 waiting.push(folders.len());
-                folders.push(begin_folder(from, to, metadata).await?);
+                folders.push(begin_folder(from, to, metadata, Some(number)).await?);
             } else if metadata.is_symlink() {
-                fs::symlink(fs::read_link(&from).await?, &to).await?;
-                keep_times(&to, &metadata, keep).await?;
+                copy_link(&from, &to, &metadata, keep).await?;
             } else {
                 copy_file(&from, &to, &metadata, keep).await?;
             }
@@ -57,12 +77,29 @@ struct Folder {
     from: Path,
     to: Path,
     metadata: Metadata,
+    /// The number of the one it is in.
+    above: Option<usize>,
 }
 
-async fn begin_folder(from: Path, to: Path, metadata: Metadata) -> Result<Folder> {
+async fn begin_folder(from: Path, to: Path, metadata: Metadata, above: Option<usize>) -> Result<Folder> {
     // Until it is complete it is nobody else's business.
     fs::create_dir_with_mode(to.as_path(), 0o700).await?;
-    Ok(Folder { from, to, metadata })
+    Ok(Folder { from, to, metadata, above })
+}
+
+/// Links that are followed may lead upwards, and copying what they lead to would never end.
+fn refuse_circle(folders: &[Folder], within: usize, from: &Path, metadata: &Metadata) -> Result<()> {
+    let mut above = std::iter::successors(Some(within), |&number| folders[number].above);
+    let identity = (metadata.dev(), metadata.ino());
+    match above.any(|number| identity == (folders[number].metadata.dev(), folders[number].metadata.ino())) {
+        true => Err(from.invalid("copy", "the link leads to a folder that it is in")),
+        false => Ok(()),
+    }
+}
+
+async fn copy_link(from: &Path, to: &Path, metadata: &Metadata, keep: Keep) -> Result<()> {
+    fs::symlink(fs::read_link(from).await?, to).await?;
+    keep_times(to, metadata, keep).await
 }
 
 async fn copy_file(from: &Path, to: &Path, metadata: &Metadata, keep: Keep) -> Result<()> {
@@ -88,7 +125,7 @@ async fn keep_attributes(from: &Path, to: &Path, keep: Keep) -> Result<()> {
         return Ok(());
     }
     let (source, target) = (from.as_path().to_owned(), to.as_path().to_owned());
-    let copied = to_thread::run_sync(move || copy_attributes(&source, &target)).await?;
+    let copied = to_thread::for_files(move || copy_attributes(&source, &target)).await?;
     copied.map_err(|error| to.failed(error, "set the attributes of"))
 }
 

@@ -52,6 +52,14 @@ impl Driver for UringDriver {
         match *self {}
     }
 
+    fn message_pool(&mut self) -> &BufferPool {
+        match *self {}
+    }
+
+    fn message_buffers_in_use(&self) -> usize {
+        match *self {}
+    }
+
     fn pool(&self) -> &BufferPool {
         match *self {}
     }

@@ -43,6 +43,7 @@ fn features(driver: &PollDriver) -> Vec<Feature> {
 fn operation_name(kind: OpKind) -> &'static str {
     match kind {
         OpKind::ReceivePooled => "receive into a pool buffer",
+        OpKind::ReceiveMessages => "recvmsg of several",
         _ => kind.name(),
     }
 }

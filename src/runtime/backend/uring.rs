@@ -86,7 +86,14 @@ fn check(driver: &mut impl Driver) -> io::Result<()> {
 
 /// Whether the runtime does without operations of this kind where the kernel has none.
 fn has_substitute(kind: OpKind) -> bool {
-    matches!(kind, OpKind::ReceivePooled | OpKind::ReceiveMultishot | OpKind::Truncate | OpKind::WaitProcess)
+    matches!(
+        kind,
+        OpKind::ReceivePooled
+            | OpKind::ReceiveMultishot
+            | OpKind::ReceiveMessages
+            | OpKind::Truncate
+            | OpKind::WaitProcess
+    )
 }
 
 /// Does nothing, by way of the ring.

@@ -10,16 +10,11 @@ impl Core {
         self.task.get()
     }
 
-    /// Says which task is being polled; gives back which was.
+    /// Says which task is being polled, as long as the guard lives.
     #[inline]
-    pub(crate) fn begin_task(&self, task: TaskKey) -> Option<TaskKey> {
+    pub(crate) fn begin_task(&self, task: TaskKey) -> CurrentTask<'_> {
         self.immediate.set(IMMEDIATE);
-        self.task.replace(Some(task))
-    }
-
-    #[inline]
-    pub(crate) fn end_task(&self, outer: Option<TaskKey>) {
-        self.task.set(outer);
+        CurrentTask { core: self, outer: self.task.replace(Some(task)) }
     }
 
     /// Charges the poll of a task that was woken by a task. False if the turn's budget is spent.
@@ -46,10 +41,7 @@ impl Core {
 
     /// Whether there is something to do before the driver is turned again.
     pub(in crate::runtime) fn has_work(&self) -> bool {
-        let panic = self.panic.take();
-        let panicked = panic.is_some();
-        self.panic.set(panic);
-        panicked || self.is_main_ready()
+        self.panic.is_some() || self.is_main_ready()
     }
 
     /// Whether the main task is to be polled in this turn.
@@ -69,5 +61,18 @@ impl Core {
                 affordable
             }
         }
+    }
+}
+
+/// Makes the outer task the current one again when dropped.
+pub(crate) struct CurrentTask<'a> {
+    core: &'a Core,
+    outer: Option<TaskKey>,
+}
+
+impl Drop for CurrentTask<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.core.task.set(self.outer);
     }
 }

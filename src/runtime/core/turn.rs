@@ -2,17 +2,13 @@
 
 use super::{BUDGET, Core, MainReady};
 use crate::runtime::{
-    MAX_QUEUED_RESULTS, WaitKey,
+    WaitKey,
     inbox::Message,
+    panics::FirstPanic,
     waits::{Delivery, Expired},
 };
 use anyio_driver::{Completion, CompletionFlags, Driver, Op, Wait};
-use std::{
-    any::Any,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
-};
+use std::{io, time::Instant};
 
 impl Core {
     /// Hands an operation to the driver. Tells whether it is done already; nobody is woken for that.
@@ -111,7 +107,7 @@ impl Core {
         }
         self.dispatching.set(false);
         if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
-            self.idle.notify_all();
+            self.finish_despite_panics(|| self.idle.notify_all());
         }
         completions.clear();
         self.completions.replace(completions);
@@ -149,15 +145,18 @@ impl Core {
     /// and panic, but what else has happened must be told all the same. The first panic ends the run.
     #[inline]
     pub(crate) fn finish_despite_panics(&self, mut dispatch: impl FnMut()) {
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut dispatch)) {
-            let first = self.panic.take();
-            self.panic.set(Some(first.unwrap_or(payload)));
-        }
+        while self.panic.catch(&mut dispatch).is_none() {}
+    }
+
+    /// Drops what the run keeps for users, before it is torn down: nothing is polled any more.
+    pub(crate) fn release_what_is_kept(&self) {
+        self.panic.drop_each(self.variables.take_all());
+        self.panic.drop_each(self.waits.take_wakers());
     }
 
     /// What panicked outside of every task, if anything did.
-    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        self.panic.take()
+    pub(crate) fn panic(&self) -> &FirstPanic {
+        &self.panic
     }
 
     #[inline]
@@ -169,7 +168,7 @@ impl Core {
             Delivery::Wake(waker) => self.wake_stored(waker),
             Delivery::Orphan(disposer) => {
                 if let Some(wait) = self.waits.of_token(completion.token) {
-                    self.waits.remove(wait);
+                    drop(self.waits.remove(wait));
                 }
                 self.orphans.finish(self, disposer, completion);
             }
@@ -184,8 +183,8 @@ impl Core {
         if let Some(disposer) = self.waits.disposer(wait) {
             return self.orphans.dispose_one_of_many(self, disposer, completion);
         }
-        let (count, waker) = self.waits.push_result(wait, completion);
-        if count >= MAX_QUEUED_RESULTS && self.waits.ask_cancel(wait) {
+        let (is_full, waker) = self.waits.push_result(wait, completion);
+        if is_full && self.waits.ask_cancel(wait) {
             self.cancel_operation(completion.token);
         }
         self.wake_stored(waker);

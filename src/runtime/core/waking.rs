@@ -3,10 +3,7 @@
 use super::{Core, MainReady};
 use crate::runtime::waker::{StoredWaker, TaskKey, Wakee};
 use anyio_driver::{Driver, Unparker};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    task::Waker,
-};
+use std::task::Waker;
 
 impl Core {
     /// Whether what is woken now is woken by a completion, a timer or another thread.
@@ -49,38 +46,9 @@ impl Core {
         }
     }
 
-    /// Wakes a waker that is not anyio's: at once, or after the walk through the tree of scopes.
-    pub(crate) fn wake_foreign(&self, waker: Waker) {
-        if self.deferring.get() {
-            self.deferred.borrow_mut().push(waker);
-        } else {
-            waker.wake();
-        }
-    }
-
     /// Says that the main task is over, and nothing more is to be polled.
     pub(crate) fn end_main(&self) {
         self.main_ready.set(MainReady::No);
-    }
-
-    /// Runs something that must not be interrupted by foreign code; foreign wakers are woken afterwards.
-    pub(crate) fn deferring_foreign_wakes(&self, run: impl FnOnce(&Core)) {
-        if self.deferring.replace(true) {
-            return run(self);
-        }
-        run(self);
-        self.deferring.set(false);
-        let deferred = self.deferred.take();
-        // One that panics must not cost the others their wake.
-        let mut panic = None;
-        for waker in deferred {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                panic.get_or_insert(payload);
-            }
-        }
-        if let Some(payload) = panic {
-            resume_unwind(payload);
-        }
     }
 
     /// Wakes another executor's driver by way of this thread's, if it has one that can do so now.

@@ -28,6 +28,20 @@ impl Scope {
         }
     }
 
+    /// Why a checkpoint in this scope gives [`Cancelled`], if it does: the reason of the nearest scope that was cancelled.
+    pub(crate) fn effective_reason(&self) -> Option<CancelReason> {
+        let mut node = self;
+        loop {
+            if node.has(Flags::CANCELLED) {
+                return node.reason();
+            }
+            if node.has(Flags::SHIELDED) {
+                return None;
+            }
+            node = node.parent()?;
+        }
+    }
+
     /// Whether a cancellation from further out reaches into this scope.
     pub(crate) fn is_cancelled_from_outside(&self) -> bool {
         !self.has(Flags::SHIELDED) && self.parent().is_some_and(Scope::is_effective)
@@ -35,11 +49,22 @@ impl Scope {
 
     /// Decides who is responsible for a body that ended with a cancellation: true if this scope is, and absorbs it.
     pub(crate) fn absorbs(&self) -> bool {
-        let absorbs = self.has(Flags::CANCELLED) && !self.is_cancelled_from_outside();
+        let absorbs = self.would_absorb();
         if absorbs {
-            self.set(Flags::CAUGHT, true);
+            self.absorb();
         }
         absorbs
+    }
+
+    /// Whether this scope absorbs its body's cancellation, if that ended with one.
+    #[inline]
+    pub(crate) fn would_absorb(&self) -> bool {
+        self.has(Flags::CANCELLED) && !self.is_cancelled_from_outside()
+    }
+
+    /// Notes that the body's cancellation was absorbed here.
+    pub(crate) fn absorb(&self) {
+        self.set(Flags::CAUGHT, true);
     }
 
     pub(crate) fn cancel_with(
@@ -75,7 +100,7 @@ impl Scope {
 
     /// Marks the nodes below, down to shields and to those that are marked, and cancels their waits.
     pub(super) fn deliver(&self, core: &Core) {
-        core.deferring_foreign_wakes(|core| {
+        core.change(|core| {
             self.walk(|node| {
                 if !ptr::eq(node, self) && node.has(Flags::SHIELDED) || node.has(Flags::EFFECTIVE) {
                     return false;

@@ -43,8 +43,6 @@ impl Scope {
     }
 
     /// When the scope cancels itself, if it does. A time span counts from when the body first waits; asking fixes it.
-    ///
-    /// Moments more than 146 years from now are never.
     pub fn deadline(&self) -> Option<Instant> {
         self.fixed_deadline()
     }

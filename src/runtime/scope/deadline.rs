@@ -1,6 +1,7 @@
 //! When a scope cancels itself.
 
 use std::{
+    cell::RefCell,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -17,8 +18,8 @@ pub(super) enum When {
 /// When a scope cancels itself, in one number: it is written when a scope is made and read right afterwards, and what was
 /// written in parts stalls the processor when it is read as a whole.
 ///
-/// Below 2⁶² it is a span in nanoseconds; from 2⁶³ on a moment, counted from 2⁶² nanoseconds before [`base`]. A span of more
-/// than 146 years, or a moment so far from the program's beginning, is never.
+/// Below 2⁶² it is a span in nanoseconds; from 2⁶³ on a moment, counted from 2⁶² nanoseconds before [`base`]. What is more
+/// than 146 years away, as virtual clocks may get, lies in a list of its own, and the number between the two is its place there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadline(u64);
 
@@ -30,10 +31,10 @@ impl Deadline {
     pub(crate) const NEVER: Self = Self(NEVER);
 
     #[inline]
-    pub(crate) const fn after(span: Duration) -> Self {
+    pub(crate) fn after(span: Duration) -> Self {
         match nanoseconds(span) {
             Some(span) => Self(span),
-            None => Self::NEVER,
+            None => Self::distant(When::After(span)),
         }
     }
 
@@ -44,7 +45,28 @@ impl Deadline {
             Some(later) => nanoseconds(later).map(|later| SPANS + later),
             None => nanoseconds(base - moment).map(|earlier| SPANS - earlier),
         };
-        from_beginning.map_or(Self::NEVER, |from_beginning| Self(MOMENT | from_beginning))
+        match from_beginning {
+            Some(from_beginning) => Self(MOMENT | from_beginning),
+            None => Self::distant(When::At(moment)),
+        }
+    }
+
+    /// What is too far away for a number. A span that no moment is at the end of is never.
+    #[cold]
+    fn distant(when: When) -> Self {
+        if let When::After(span) = when
+            && base().checked_add(span).is_none()
+        {
+            return Self::NEVER;
+        }
+        let place = DISTANT.try_with(|distant| {
+            let mut distant = distant.borrow_mut();
+            if distant.last() != Some(&when) {
+                distant.push(when);
+            }
+            SPANS + distant.len() as u64 - 1
+        });
+        place.map_or(Self::NEVER, Self)
     }
 
     #[inline]
@@ -58,16 +80,21 @@ impl Deadline {
         self.0 == 0
     }
 
-    /// Whether it is a moment.
+    /// Whether it is a moment, or may be one.
     #[inline]
     pub(super) fn is_moment(self) -> bool {
-        self.0 & MOMENT != 0 && !self.is_never()
+        self.0 >= SPANS && !self.is_never()
     }
 
     pub(super) fn when(self) -> When {
         match self.0 {
             NEVER => When::Never,
-            span @ ..MOMENT => When::After(Duration::from_nanos(span)),
+            span @ ..SPANS => When::After(Duration::from_nanos(span)),
+            place @ SPANS..MOMENT => {
+                let distant =
+                    DISTANT.try_with(|distant| distant.borrow().get((place - SPANS) as usize).copied());
+                distant.ok().flatten().unwrap_or(When::Never)
+            }
             moment => {
                 let from_beginning = moment & !MOMENT;
                 let at = match from_beginning.checked_sub(SPANS) {
@@ -78,6 +105,12 @@ impl Deadline {
             }
         }
     }
+}
+
+thread_local! {
+    /// What is too far away for a number, in the order in which it was asked for. Only programs that have a virtual clock pass
+    /// centuries put more than a few here.
+    static DISTANT: RefCell<Vec<When>> = const { RefCell::new(Vec::new()) };
 }
 
 #[inline]
@@ -118,11 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_all_programs_is_never() {
+    fn what_is_centuries_away_comes_back_exactly_and_what_never_comes_is_never() {
         assert_eq!(Deadline::after(Duration::MAX).when(), When::Never);
         assert_eq!(Deadline::NEVER.when(), When::Never);
-        if let Some(late) = base().checked_add(Duration::from_secs(200 * 366 * 24 * 3600)) {
-            assert_eq!(Deadline::at(late).when(), When::Never);
+        let span = Duration::new(1000 * 366 * 24 * 3600, 1);
+        assert_eq!(Deadline::after(span).when(), When::After(span));
+        if let Some(late) = base().checked_add(span) {
+            let deadline = Deadline::at(late);
+            assert_eq!(Deadline::at(late), deadline);
+            assert_eq!((deadline.when(), deadline.is_moment()), (When::At(late), true));
+        }
+        if let Some(early) = base().checked_sub(span) {
+            let deadline = Deadline::at(early);
+            assert_eq!((deadline.when(), deadline.is_moment()), (When::At(early), true));
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     slot::{Marks, Packed},
 };
 use crate::runtime::{
-    WaitReason,
+    MAX_QUEUED_MESSAGES, MAX_QUEUED_RESULTS, WaitReason,
     waker::{StoredWaker, TaskKey},
     wheel::NONE,
 };
@@ -37,9 +37,10 @@ impl Waits {
         self.slot(key).marks.contains(Marks::CANCEL_ASKED)
     }
 
-    /// Remembers that the driver is being asked to cancel. Tells whether that is new.
+    /// Remembers that the driver is being asked to cancel. Tells whether that is new, and there is something to cancel.
     pub(crate) fn ask_cancel(&self, key: WaitKey) -> bool {
-        self.slot(key).marks.add(Marks::CANCEL_ASKED)
+        let slot = self.slot(key);
+        slot.state != WaitState::Done && slot.marks.add(Marks::CANCEL_ASKED)
     }
 
     /// Asks for every operation to be cancelled that the driver has not answered and was not asked to cancel.
@@ -48,7 +49,11 @@ impl Waits {
             let waiting = slot.state != WaitState::Done;
             let operation = matches!(
                 slot.kind,
-                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Orphan
+                WaitKind::Operation
+                    | WaitKind::Kept
+                    | WaitKind::KeptMessages
+                    | WaitKind::KeptAccept
+                    | WaitKind::Orphan
             );
             if operation && waiting && slot.marks.add(Marks::CANCEL_ASKED) {
                 cancel(Token::new(index as u32, slot.generation));
@@ -69,7 +74,35 @@ impl Waits {
         }
     }
 
-    /// Makes an operation that a stream keeps waitable again after its waiter was cancelled.
+    /// Notes that the messages which an operation brings may carry descriptors.
+    pub(crate) fn set_rights(&self, key: WaitKey) {
+        self.slot(key).marks.insert(Marks::RIGHTS);
+    }
+
+    /// Gives the messages that may carry descriptors and were not taken by their sockets, once.
+    pub(crate) fn take_rights(&self, mut give: impl FnMut(Outcome)) {
+        for index in 0..self.slots().len() as u32 {
+            let slot = &mut self.slots()[index as usize];
+            if slot.kind != WaitKind::KeptMessages || !slot.marks.contains(Marks::RIGHTS) {
+                continue;
+            }
+            slot.marks.remove(Marks::RIGHTS);
+            let key = WaitKey::new(Token::new(index, slot.generation), self.run);
+            loop {
+                match self.take_next(key) {
+                    Next::Nothing => break,
+                    Next::Result(outcome) => give(outcome),
+                    Next::Last(outcome) => {
+                        give(outcome);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes an operation that a stream keeps waitable again after its waiter was cancelled. Gives the waker that it held,
+    /// to be dropped when everything else is done.
     pub(crate) fn unhook(&self, key: WaitKey) -> StoredWaker {
         self.unlink(key);
         let slot = self.slot(key);
@@ -90,6 +123,7 @@ impl Waits {
     #[inline]
     pub(crate) fn take_outcome(&self, key: WaitKey) -> Option<Outcome> {
         let outcome = self.outcome(key)?;
+        // Whoever waited was woken by it.
         drop(self.free_slot(key.index()));
         Some(outcome)
     }
@@ -106,7 +140,7 @@ impl Waits {
             return Delivery::Stale;
         };
         match slot.kind {
-            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept => {
+            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept => {
                 slot.state = WaitState::Done;
                 slot.outcome = Packed::new(completion);
                 Delivery::Wake(slot.waker.take())
@@ -136,14 +170,15 @@ impl Waits {
         self.is_current(key).then_some(key)
     }
 
-    /// Turns an operation into an orphan, to be disposed of by the disposer of this index.
-    pub(crate) fn orphan(&self, key: WaitKey, disposer: u32) {
+    /// Turns an operation into an orphan, to be disposed of by the disposer of this index. Gives the waker that it held, to
+    /// be dropped when everything else is done.
+    pub(crate) fn orphan(&self, key: WaitKey, disposer: u32) -> StoredWaker {
         self.unlink(key);
         let slot = self.slot(key);
         slot.kind = WaitKind::Orphan;
         slot.state = WaitState::Waiting;
         slot.outcome.result = disposer as i32;
-        drop(slot.waker.take());
+        slot.waker.take()
     }
 
     /// What disposes of this operation's results, if it is an orphan.
@@ -155,8 +190,9 @@ impl Waits {
     // ---- results that wait for their stream: in the operation's link `next` is the first of them, `previous` the
     // last, and the tick their number ----
 
-    /// Appends a result of a kept operation that goes on. Tells how many are there now, and who is to be woken.
-    pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (usize, StoredWaker) {
+    /// Appends a result of a kept operation that goes on. Tells whether there are as many now as there may be, and who is
+    /// to be woken.
+    pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (bool, StoredWaker) {
         let result = self.insert(WaitKind::Queued, WaitReason::Receive);
         self.slot(result).outcome = Packed::new(completion);
         let link = &mut self.slot(key).link;
@@ -167,7 +203,12 @@ impl Waits {
             Some(last) => last.link.next = result.index(),
             None => self.slot(key).link.next = result.index(),
         }
-        (count, self.slot(key).waker.take())
+        let slot = self.slot(key);
+        let most = match slot.kind {
+            WaitKind::KeptMessages => MAX_QUEUED_MESSAGES,
+            _ => MAX_QUEUED_RESULTS,
+        };
+        (count >= most, slot.waker.take())
     }
 
     /// Takes what a kept operation has brought: results first, then the last, with which it ends.
@@ -180,6 +221,16 @@ impl Waits {
             Some(outcome) => Next::Last(outcome),
             None => Next::Nothing,
         }
+    }
+
+    /// Whether a kept operation has brought results that were not taken, beside the last.
+    pub(crate) fn has_queued(&self, key: WaitKey) -> bool {
+        self.slot(key).link.next != NONE
+    }
+
+    /// Whether a kept operation has brought something that was not taken.
+    pub(crate) fn has_next(&self, key: WaitKey) -> bool {
+        self.has_queued(key) || self.outcome(key).is_some()
     }
 
     fn take_queued(&self, key: WaitKey) -> Outcome {

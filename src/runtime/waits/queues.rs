@@ -1,25 +1,46 @@
 //! Queues of hooks, threaded through the slots: the link holds the neighbours, and the label in place of a tick.
+//!
+//! A queue has a number, which each of its hooks bears: a slot is taken for one of a queue's only if a hook is in it that
+//! stands in this queue.
 
-use super::{Marks, StoredWaker, WaitKey, WaitState, Waits};
+use super::{Marks, Slot, StoredWaker, WaitKey, WaitKind, WaitState, Waits};
 use crate::runtime::wheel::{Link, NONE};
 
+impl Slot {
+    fn stands_in(&self, queue: u32) -> bool {
+        self.kind == WaitKind::Hook && self.marks.contains(Marks::QUEUED) && self.outcome.queue() == queue
+    }
+}
+
 impl Waits {
-    /// The wait in this slot, if there is such a slot.
+    /// A number for a queue of this run.
     #[inline]
-    pub(crate) fn at(&self, index: u32) -> Option<WaitKey> {
-        let slot = self.slots().get(index as usize)?;
-        Some(self.key(index, slot.generation))
+    pub(crate) fn new_queue(&self) -> u32 {
+        let number = self.last_queue.get().wrapping_add(1);
+        self.last_queue.set(number);
+        number
     }
 
-    /// Whether this hook stands in a queue.
+    /// The slot with this index, if a hook of this queue is in it.
     #[inline]
-    pub(crate) fn is_queued(&self, key: WaitKey) -> bool {
-        self.slot(key).marks.contains(Marks::QUEUED)
+    fn queued(&self, queue: u32, index: u32) -> Option<&mut Slot> {
+        let slot = self.slots().get_mut(index as usize).filter(|slot| slot.stands_in(queue));
+        debug_assert!(slot.is_some() || index == NONE, "a queue leads to what does not stand in it");
+        slot
+    }
+
+    /// The hook of this queue in the slot with this index.
+    #[inline]
+    pub(crate) fn at(&self, queue: u32, index: u32) -> Option<WaitKey> {
+        let generation = self.queued(queue, index)?.generation;
+        Some(self.key(index, generation))
     }
 
     /// The hook behind this one.
     pub(crate) fn next_in_queue(&self, key: WaitKey) -> Option<WaitKey> {
-        self.at(self.slot(key).link.next)
+        let slot = self.slot(key);
+        let (queue, next) = (slot.outcome.queue(), slot.link.next);
+        self.at(queue, next)
     }
 
     /// What a queued hook is known by.
@@ -29,11 +50,12 @@ impl Waits {
 
     /// Puts a hook behind the last of a queue, or as the first of one that is empty.
     #[inline]
-    pub(crate) fn queue_behind(&self, last: u32, key: WaitKey, label: u64) {
+    pub(crate) fn queue_behind(&self, queue: u32, last: u32, key: WaitKey, label: u64) {
         let slot = self.slot(key);
         slot.link = Link { tick: label, previous: last, next: NONE };
+        slot.outcome.set_queue(queue);
         slot.marks.insert(Marks::QUEUED);
-        if let Some(last) = self.slots().get_mut(last as usize) {
+        if let Some(last) = self.queued(queue, last) {
             last.link.next = key.index();
         }
     }
@@ -46,14 +68,14 @@ impl Waits {
             return None;
         }
         slot.marks.remove(Marks::QUEUED);
+        let queue = slot.outcome.queue();
         let Link { previous, next, .. } = slot.link;
         slot.link.previous = NONE;
         slot.link.next = NONE;
-        let slots = self.slots();
-        if let Some(next) = slots.get_mut(next as usize) {
+        if let Some(next) = self.queued(queue, next) {
             next.link.previous = previous;
         }
-        if let Some(previous) = slots.get_mut(previous as usize) {
+        if let Some(previous) = self.queued(queue, previous) {
             previous.link.next = next;
         }
         Some((previous, next))
@@ -62,9 +84,13 @@ impl Waits {
     /// Takes the first hook out of its queue and ends its wait with an answer, as [`notify`](Self::notify) does. Gives the
     /// slot behind it, and if somebody is to be woken its label and that one.
     #[inline]
-    pub(crate) fn notify_first(&self, first: u32, answer: i32) -> Option<(u32, Option<(u64, StoredWaker)>)> {
-        let slots = self.slots();
-        let slot = slots.get_mut(first as usize)?;
+    pub(crate) fn notify_first(
+        &self,
+        queue: u32,
+        first: u32,
+        answer: i32,
+    ) -> Option<(u32, Option<(u64, StoredWaker)>)> {
+        let slot = self.queued(queue, first)?;
         let Link { tick: label, next, .. } = slot.link;
         slot.link.next = NONE;
         slot.marks.remove(Marks::QUEUED);
@@ -73,7 +99,7 @@ impl Waits {
             slot.outcome.result = answer;
             (label, slot.waker.take())
         });
-        if let Some(next) = slots.get_mut(next as usize) {
+        if let Some(next) = self.queued(queue, next) {
             next.link.previous = NONE;
         }
         Some((next, waker))

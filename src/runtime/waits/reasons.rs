@@ -15,7 +15,10 @@ impl Waits {
     pub(in crate::runtime) fn outside(&self) -> Outside {
         let mut outside = Outside::Silent;
         for slot in self.slots() {
-            let operation = matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptAccept);
+            let operation = matches!(
+                slot.kind,
+                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept
+            );
             if operation && slot.is_awaited() {
                 if slot.marks.contains(Marks::CANCEL_ASKED) || slot.reason.ends_by_itself() {
                     return Outside::WillAnswer;
@@ -34,6 +37,7 @@ impl Waits {
                 WaitKind::Free | WaitKind::Deadline | WaitKind::Orphan | WaitKind::Queued => false,
                 WaitKind::Operation
                 | WaitKind::Kept
+                | WaitKind::KeptMessages
                 | WaitKind::KeptAccept
                 | WaitKind::Hook
                 | WaitKind::Timer => true,

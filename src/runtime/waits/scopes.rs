@@ -130,7 +130,7 @@ impl Waits {
     }
 
     /// Cancels every wait that is linked to this scope. For each operation that is to be cancelled `cancel` is
-    /// called, and for each waiter that is to be woken `wake`; neither may run code of users.
+    /// called, and for each waiter that is to be woken `wake`. Called within a change, so that neither runs code of users.
     pub(crate) fn cancel_all(
         &self,
         scope: &Scope,
@@ -150,10 +150,11 @@ impl Waits {
                     }
                     WaitKind::Timer => {
                         slot.state = WaitState::Cancelled;
-                        wake(slot.waker.take());
+                        let waker = slot.waker.take();
                         self.wheel().remove(self.slots(), index);
+                        wake(waker);
                     }
-                    WaitKind::Kept | WaitKind::KeptAccept | WaitKind::Hook => {
+                    WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept | WaitKind::Hook => {
                         slot.state = WaitState::Cancelled;
                         wake(slot.waker.take());
                     }

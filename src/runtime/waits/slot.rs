@@ -53,6 +53,9 @@ pub(crate) enum WaitKind {
     Operation,
     /// An operation that belongs to a stream or listener: the waiter is woken, the operation goes on.
     Kept,
+    /// The same, and it brings messages, each of which may be many times as fast as those of streams, and may carry
+    /// descriptors.
+    KeptMessages,
     /// The same, and its success brings a descriptor.
     KeptAccept,
     /// Something that is not the driver's: the waiter is woken.
@@ -86,6 +89,8 @@ bitflags::bitflags! {
         const CANCEL_ASKED = 1;
         /// The hook stands in a queue.
         const QUEUED = 2;
+        /// The messages that it brings may carry descriptors.
+        const RIGHTS = 4;
     }
 }
 
@@ -156,7 +161,8 @@ impl Links for Vec<Slot> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Packed {
     pub(super) result: i32,
-    /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is.
+    /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is; or the queue in
+    /// which a hook stands.
     extra: u32,
 }
 
@@ -166,6 +172,17 @@ impl Packed {
         let Completion { result, buffer, flags, .. } = *completion;
         debug_assert!(buffer.0 < 1 << 24, "buffers have numbers below 2²⁴");
         Self { result, extra: buffer.0 << 8 | u32::from(flags.bits()) }
+    }
+
+    /// The number of the queue in which a hook stands.
+    #[inline]
+    pub(super) fn queue(self) -> u32 {
+        self.extra
+    }
+
+    #[inline]
+    pub(super) fn set_queue(&mut self, queue: u32) {
+        self.extra = queue;
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! What implements tokio's traits, as what implements those of `futures-io`.
 
-use super::{ReadStream, WriteStream};
+use super::{ReadStream, WriteStream, plausible};
 use std::{
     io,
     pin::Pin,
@@ -64,9 +64,16 @@ impl<T: AsyncRead + Unpin> futures_io::AsyncRead for FromTokio<T> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let (beginning, room) = (buffer.as_ptr(), buffer.len());
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        // A reader may have put another buffer in this one's place.
+        if buffer.filled().as_ptr() != beginning {
+            return Poll::Ready(Err(io::Error::other(
+                "a reader has filled another buffer than it was given",
+            )));
+        }
+        Poll::Ready(plausible(buffer.filled().len(), room, "read"))
     }
 }
 
@@ -82,7 +89,8 @@ impl<T: AsyncBufRead + Unpin> futures_io::AsyncBufRead for FromTokio<T> {
 
 impl<T: AsyncWrite + Unpin> futures_io::AsyncWrite for FromTokio<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.0).poll_write(cx, bytes));
+        Poll::Ready(written.and_then(|count| plausible(count, bytes.len(), "written")))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -91,5 +99,33 @@ impl<T: AsyncWrite + Unpin> futures_io::AsyncWrite for FromTokio<T> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_io::AsyncRead as _;
+
+    /// Puts a buffer of its own in the place of the one it is given.
+    struct Swaps;
+
+    impl AsyncRead for Swaps {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            *buffer = ReadBuf::new(Box::leak(vec![0; 1 << 20].into_boxed_slice()));
+            buffer.advance(1 << 20);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_reader_that_swaps_its_buffer_has_read_nothing() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let polled = Pin::new(&mut FromTokio(Swaps)).poll_read(&mut context, &mut [0; 16]);
+        assert!(matches!(polled, Poll::Ready(Err(_))));
     }
 }

@@ -1,5 +1,6 @@
 //! A stream out of something to read from.
 
+use super::plausible;
 use crate::{
     error::{Error, Result},
     lowlevel::take_chunk,
@@ -42,7 +43,8 @@ impl<R: AsyncRead + Unpin> ReadStream<R> {
         self.memory.resize(size, 0);
         let memory = &mut self.memory[..max_bytes.min(size)];
         let read = foreign(poll_fn(|cx| Pin::new(&mut self.reader).poll_read(cx, memory))).await?;
-        read.map_err(|error| Error::of_stream(error, "read"))
+        let count = read.and_then(|count| plausible(count, memory.len(), "read"));
+        count.map_err(|error| Error::of_stream(error, "read"))
     }
 }
 
@@ -69,6 +71,7 @@ impl<R: AsyncRead + Unpin> ByteReceiveStream for ReadStream<R> {
         }
         let result = self.read(room).await;
         if let Ok(count) = result {
+            assert!(count <= room, "no more is read than there is room for");
             buffer.fill_from(&self.memory[..count]);
         }
         (result, buffer)

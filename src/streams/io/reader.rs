@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    streams::{ByteReceiveStream, repeated::Repeated, shared::Shared},
+    streams::{AttributeRequest, Attributes, ByteReceiveStream, repeated::Repeated, shared::Shared},
 };
 use anyio_driver::Chunk;
 use futures_io::{AsyncBufRead, AsyncRead};
@@ -90,6 +90,13 @@ impl<R: ByteReceiveStream + 'static> AsyncBufRead for ByteReader<R> {
 
     fn consume(mut self: Pin<&mut Self>, count: usize) {
         self.consumed(count);
+    }
+}
+
+/// Those of the stream. They are not known while a receive is in flight, as after a future that waited for one was dropped.
+impl<R: Attributes> Attributes for ByteReader<R> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.stream.provide(request);
     }
 }
 

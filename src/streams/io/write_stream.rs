@@ -1,5 +1,6 @@
 //! A stream out of something to write to.
 
+use super::plausible;
 use crate::{
     error::{Error, Result},
     scope::foreign,
@@ -36,7 +37,7 @@ impl<W: AsyncWrite + Unpin> WriteStream<W> {
         let write = poll_fn(|cx| Pin::new(&mut self.writer).poll_write(cx, bytes));
         match foreign(write).await?.map_err(failed)? {
             0 => Err(failed(io::ErrorKind::WriteZero.into())),
-            count => Ok(count),
+            count => plausible(count, bytes.len(), "written").map_err(failed),
         }
     }
 

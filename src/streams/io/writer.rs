@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    streams::{ByteSendStream, piece_sender::PieceSender},
+    streams::{AttributeRequest, Attributes, ByteSendStream, piece_sender::PieceSender},
 };
 use futures_io::AsyncWrite;
 use std::{
@@ -102,6 +102,15 @@ impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
             self.open = None;
         }
         Poll::Ready(ended.map_err(io::Error::from))
+    }
+}
+
+/// Those of the stream. They are not known while a send is in flight, which a flush waits for, and when this is closed.
+impl<W: Attributes> Attributes for ByteWriter<W> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        if let Some(sender) = &self.open {
+            sender.provide(request);
+        }
     }
 }
 

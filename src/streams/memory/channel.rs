@@ -11,7 +11,10 @@
 //! borrow is open then.
 
 use super::statistics::MemoryStreamStatistics;
-use crate::{error::Error, runtime::WaitQueue};
+use crate::{
+    error::Error,
+    runtime::{Core, WaitQueue},
+};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -137,6 +140,10 @@ impl<T> Channel<T> {
 
     pub(super) fn close_sender(&self, handle: u64) {
         self.open_senders.set(self.open_senders.get() - 1);
+        Core::change_anywhere(|| self.answer_closed_sender(handle));
+    }
+
+    fn answer_closed_sender(&self, handle: u64) {
         let labels: Vec<u64> = self
             .blocked
             .borrow()
@@ -188,24 +195,28 @@ impl<T> Channel<T> {
     pub(super) fn give_up_promise(&self) {
         self.promised.set(self.promised.get() - 1);
         if self.open_receivers.get() == 0 {
-            self.drop_free_items();
+            drop(self.take_free_items());
         } else if !self.promise() {
             self.note_peak();
         }
     }
 
-    fn drop_free_items(&self) {
-        let dropped = self.buffer.borrow_mut().split_off(self.promised.get());
-        drop(dropped);
+    fn take_free_items(&self) -> VecDeque<T> {
+        self.buffer.borrow_mut().split_off(self.promised.get())
     }
 
     pub(super) fn close_receiver(&self, handle: u64) {
         self.open_receivers.set(self.open_receivers.get() - 1);
-        self.receivers.answer_labelled(handle, CLOSED);
-        if self.open_receivers.get() == 0 {
+        let dropped = Core::change_anywhere(|| {
+            self.receivers.answer_labelled(handle, CLOSED);
+            if self.open_receivers.get() > 0 {
+                return VecDeque::new();
+            }
             self.senders.answer_all(OTHER_END_CLOSED);
-            self.drop_free_items();
-        }
+            self.take_free_items()
+        });
+        // Items are code of users.
+        drop(dropped);
     }
 
     pub(super) fn statistics(&self) -> MemoryStreamStatistics {

@@ -1,7 +1,12 @@
 //! Receiving as a `futures_core::Stream`.
 
 use super::receive::{ReceiveStream, Receiving};
-use crate::{error::Result, runtime::Core, sync::waiting::Waiting};
+use crate::{
+    error::Result,
+    runtime::Core,
+    streams::{AttributeRequest, Attributes},
+    sync::waiting::Waiting,
+};
 use futures_core::Stream;
 use std::{
     fmt,
@@ -20,11 +25,15 @@ pub struct Items<T> {
     waiting: Waiting<Receiving<T, ReceiveStream<T>>>,
 }
 
-impl<T> Items<T> {
-    pub(super) fn new(stream: ReceiveStream<T>) -> Self {
-        Self { waiting: Waiting::new(Receiving::new(stream)) }
+impl<T> ReceiveStream<T> {
+    /// The items as a [`futures_core::Stream`], for the combinators of other crates. In a plain loop
+    /// `while let Some(item) = receiver.receive().await?` does the same.
+    pub fn into_stream(self) -> Items<T> {
+        Items { waiting: Waiting::new(Receiving::new(self)) }
     }
+}
 
+impl<T> Items<T> {
     /// The handle from which the items come.
     pub fn get_ref(&self) -> &ReceiveStream<T> {
         self.waiting.grant().stream()
@@ -39,6 +48,12 @@ impl<T> Stream for Items<T> {
             Ok(received) => received.transpose(),
             Err(cancelled) => Some(Err(cancelled.into())),
         })
+    }
+}
+
+impl<T> Attributes for Items<T> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.get_ref().provide(request);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{
     channel::{CLOSED, Channel, ITEM, Received},
-    items::Items,
     statistics::MemoryStreamStatistics,
 };
 use crate::{
@@ -60,12 +59,6 @@ impl<T> ReceiveStream<T> {
             Received::End => Ok(None),
             Received::Nothing => Err(Error::WouldBlock),
         }
-    }
-
-    /// The items as a [`futures_core::Stream`], for the combinators of other crates. In a plain loop
-    /// `while let Some(item) = receiver.receive().await?` does the same.
-    pub fn into_stream(self) -> Items<T> {
-        Items::new(self)
     }
 
     /// Closes this handle. Tasks that wait in `receive` on it get [`Error::ClosedResource`]. Does nothing the second

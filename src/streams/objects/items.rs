@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    streams::{ObjectReceiveStream, repeated::Repeated, shared::Shared},
+    streams::{AttributeRequest, Attributes, ObjectReceiveStream, repeated::Repeated, shared::Shared},
 };
 use futures_core::Stream;
 use std::{
@@ -59,6 +59,13 @@ impl<R: ObjectReceiveStream + 'static> Stream for ObjectItems<R> {
         let received = ready!(self.receiving.poll(cx));
         self.ended = matches!(received, Ok(None));
         Poll::Ready(received.transpose())
+    }
+}
+
+/// Those of the stream. They are not known while a receive is in flight, as after a future that waited for one was dropped.
+impl<R: ObjectReceiveStream + Attributes> Attributes for ObjectItems<R> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.stream.provide(request);
     }
 }
 

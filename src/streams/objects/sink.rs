@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    streams::{ObjectSendStream, repeated::Repeated, shared::Shared},
+    streams::{AttributeRequest, Attributes, ObjectSendStream, repeated::Repeated, shared::Shared},
 };
 use futures_sink::Sink;
 use std::{
@@ -101,6 +101,13 @@ impl<T: 'static, W: ObjectSendStream<T> + 'static> Sink<T> for ObjectSink<W, T> 
             self.state = State::Ended;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Those of the stream. They are not known while a send is in flight, which a flush waits for.
+impl<W: Attributes, T> Attributes for ObjectSink<W, T> {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        self.stream.provide(request);
     }
 }
 

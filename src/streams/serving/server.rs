@@ -35,7 +35,7 @@ type OnError<'a, E> = Box<dyn Fn(E) -> Result<(), E> + 'a>;
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let address = listener.local_addr()?;
 /// let server = Server::new().max_connections(100).catch_panics(true).on_error(|error: Error| {
-///     eprintln!("a connection failed: {error:#}");
+///     eprintln!("a connection failed: {error}");
 ///     Ok(())
 /// });
 /// task_group(async |tg| -> Result<()> {

@@ -1,6 +1,6 @@
 //! Servers to connect to by TLS.
 
-use super::{options::TlsOptions, server_name::ascii_name, stream::TlsStream};
+use super::{options::TlsOptions, stream::TlsStream};
 use crate::{
     error::Result,
     net::TcpStream,
@@ -63,7 +63,6 @@ impl TcpStream {
     ) -> Result<TlsStream<TcpStream>> {
         let options = TlsOptions::client(config, host)?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let name = ascii_name(host)?;
-        TlsStream::wrap(TcpStream::connect((&*name, port)).await?, &options).await
+        TlsStream::wrap(TcpStream::connect((host, port)).await?, &options).await
     }
 }

@@ -1,35 +1,25 @@
 //! Names of servers.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    net::idna,
+};
 use rustls::pki_types::ServerName;
-use std::{borrow::Cow, io};
-
-/// A host's name as it stands in certificates and in the DNS: in ASCII (IDNA 2008, as UTS 46 has it), without the dot at the
-/// end.
-///
-/// # Errors
-/// [`Error::Io`] of the kind `InvalidInput` if it is no name.
-pub(super) fn ascii_name(name: &str) -> Result<Cow<'_, str>> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_ascii() {
-        return Ok(Cow::Borrowed(name));
-    }
-    idna::domain_to_ascii(name).map(Cow::Owned).map_err(|_| invalid(name))
-}
+use std::io;
 
 /// The name of a server, or its address.
 ///
 /// # Errors
-/// As for [`ascii_name`].
+/// [`Error::Io`] of the kind `InvalidInput` if it is neither.
 pub(super) fn server_name(name: &str) -> Result<ServerName<'static>> {
     // An address of IPv6 may stand in brackets, as in URLs.
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    ServerName::try_from(ascii_name(name)?.into_owned()).map_err(|_| invalid(name))
-}
-
-fn invalid(name: &str) -> Error {
-    let what = format!("{name:?} is neither the name of a host nor an address");
-    Error::Io(io::Error::new(io::ErrorKind::InvalidInput, what))
+    // The dot at the end of a full name stands in no certificate.
+    let name = name.strip_suffix('.').unwrap_or(name);
+    ServerName::try_from(idna::to_ascii(name)?.into_owned()).map_err(|_| {
+        let what = format!("{name:?} is neither the name of a host nor an address");
+        Error::Io(io::Error::new(io::ErrorKind::InvalidInput, what))
+    })
 }
 
 #[cfg(test)]

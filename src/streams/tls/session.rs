@@ -430,7 +430,7 @@ impl<S: Split> Attributes for Session<S> {
             stream.provide(request);
         }
         if let Ok(sender) = self.outgoing.sender.try_borrow() {
-            sender.look_at(|stream| stream.provide(request));
+            sender.provide(request);
         }
     }
 }

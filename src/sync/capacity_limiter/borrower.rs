@@ -1,11 +1,16 @@
 //! Names of borrowers.
+//!
+//! What a value names is told by its `Hash` and `Eq`, which are code of users. The hash is asked for once, when the name is
+//! made, and equality only between names of one hash, by those who hold no borrow meanwhile. Clones of one name are known
+//! by their [`identity`](Borrower::identity), without code of users.
 
 use crate::runtime::{Core, TaskKey};
 use std::{
     any::Any,
     fmt::{self, Debug},
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     rc::Rc,
+    sync::LazyLock,
 };
 
 /// Whoever borrows from a [`CapacityLimiter`](super::CapacityLimiter): a task, a call on a worker thread,
@@ -18,13 +23,15 @@ enum Name {
     Task(TaskKey),
     /// Each call has a number of its own.
     Call(u64),
-    Value(Rc<dyn Value>),
+    /// With its hash.
+    Value(u64, Rc<dyn Value>),
 }
 
 impl Borrower {
     /// What this value names. Two are the same if they have the same type and are equal.
     pub fn new(value: impl Hash + Eq + Debug + 'static) -> Self {
-        Self(Name::Value(Rc::new(value)))
+        static HASHING: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(Name::Value(HASHING.hash_one(&value), Rc::new(value)))
     }
 
     /// A call on a worker thread, different from all others.
@@ -32,9 +39,21 @@ impl Borrower {
         Self(Name::Call(number))
     }
 
-    /// Whether nobody else can have the same name, so that it need not be looked for.
-    pub(super) fn asks_once(&self) -> bool {
-        matches!(self.0, Name::Call(_))
+    /// The same for this name and its clones, as long as there are any, and for no others.
+    pub(super) fn identity(&self) -> Identity {
+        match &self.0 {
+            Name::Task(task) => Identity::Task(*task),
+            Name::Call(number) => Identity::Call(*number),
+            Name::Value(_, value) => Identity::Value(Rc::as_ptr(value).cast()),
+        }
+    }
+
+    /// The hash of what names this borrower, if that is a value: another one may be equal to it.
+    pub(super) fn hash_of_value(&self) -> Option<u64> {
+        match self.0 {
+            Name::Value(hash, _) => Some(hash),
+            Name::Task(_) | Name::Call(_) => None,
+        }
     }
 
     pub(super) fn current_task() -> Self {
@@ -42,23 +61,26 @@ impl Borrower {
     }
 }
 
+/// Tells names apart without code of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Identity {
+    Task(TaskKey),
+    Call(u64),
+    Value(*const ()),
+}
+
 trait Value: Debug {
     fn as_any(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Any) -> bool;
-    fn hash_into(&self, hasher: &mut dyn Hasher);
 }
 
-impl<T: Hash + Eq + Debug + 'static> Value for T {
+impl<T: Eq + Debug + 'static> Value for T {
     fn as_any(&self) -> &dyn Any {
         self
     }
 
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref::<T>() == Some(self)
-    }
-
-    fn hash_into(&self, mut hasher: &mut dyn Hasher) {
-        self.hash(&mut hasher);
     }
 }
 
@@ -67,7 +89,9 @@ impl PartialEq for Borrower {
         match (&self.0, &other.0) {
             (Name::Task(one), Name::Task(other)) => one == other,
             (Name::Call(one), Name::Call(other)) => one == other,
-            (Name::Value(one), Name::Value(other)) => one.equals((**other).as_any()),
+            (Name::Value(hash, one), Name::Value(others_hash, other)) => {
+                Rc::ptr_eq(one, other) || hash == others_hash && one.equals((**other).as_any())
+            }
             _ => false,
         }
     }
@@ -80,7 +104,7 @@ impl Hash for Borrower {
         match &self.0 {
             Name::Task(task) => task.to_bits().hash(hasher),
             Name::Call(number) => number.hash(hasher),
-            Name::Value(value) => (**value).hash_into(hasher),
+            Name::Value(hash, _) => hash.hash(hasher),
         }
     }
 }
@@ -90,7 +114,7 @@ impl Debug for Borrower {
         match &self.0 {
             Name::Task(task) => write!(f, "task {}", task.index()),
             Name::Call(number) => write!(f, "call {number}"),
-            Name::Value(value) => value.fmt(f),
+            Name::Value(_, value) => value.fmt(f),
         }
     }
 }

@@ -16,6 +16,7 @@ mod closing;
 mod files;
 mod forking;
 mod harness;
+mod messages;
 mod processes;
 mod refusals;
 mod sockets;

@@ -42,7 +42,7 @@ pub(super) async fn of_descriptor(descriptor: &Descriptor) -> Option<FileStatus>
         None => {
             let copy = descriptor.as_fd().try_clone_to_owned().ok()?;
             // Without an answer (the scope may be cancelled) the driver is asked for the status.
-            let local = to_thread::run_sync(move || is_local(&copy)).await.ok()?;
+            let local = to_thread::for_files(move || is_local(&copy)).await.ok()?;
             DEVICES.with_borrow_mut(|devices| devices.insert(device, local));
             local
         }

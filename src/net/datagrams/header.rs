@@ -1,0 +1,44 @@
+//! What a datagram is sent with.
+
+use crate::ancillary::Control;
+use libc::{iovec, msghdr};
+use socket2::SockAddr;
+use std::{mem, os::fd::OwnedFd, ptr};
+
+/// Address, ancillary data and the message that points to them. It stays in its box, and is used again and again.
+pub(in crate::net) struct Header {
+    message: msghdr,
+    piece: iovec,
+    pub(in crate::net) address: Option<SockAddr>,
+    pub(in crate::net) control: Control,
+    /// What the ancillary data names, which has to be open until it is sent.
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+impl Header {
+    pub(super) fn new() -> Self {
+        Self {
+            // SAFETY: all zeroes is a message without anything.
+            message: unsafe { mem::zeroed() },
+            piece: iovec { iov_base: ptr::null_mut(), iov_len: 0 },
+            address: None,
+            control: Control::default(),
+            descriptors: Vec::new(),
+        }
+    }
+
+    /// The message of these bytes. What it points to is here, and is valid as long as this is neither moved nor changed.
+    pub(super) fn message(&mut self, data: &[u8]) -> *const msghdr {
+        self.piece = iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+        self.message.msg_iov = &raw mut self.piece;
+        self.message.msg_iovlen = 1;
+        let (name, length) = match &self.address {
+            Some(address) => (address.as_ptr().cast_mut().cast(), address.len()),
+            None => (ptr::null_mut(), 0),
+        };
+        (self.message.msg_name, self.message.msg_namelen) = (name, length);
+        let (control, length) = self.control.parts();
+        (self.message.msg_control, self.message.msg_controllen) = (control, length as _);
+        &raw const self.message
+    }
+}

@@ -1,0 +1,439 @@
+//! Receiving datagrams.
+//!
+//! The operation belongs to the socket, as with streams: cancelling or dropping a `receive` only takes its waiter off, and
+//! the next call gets the datagram. Where the driver can, one operation goes on and brings one datagram after the other,
+//! each in a buffer that the driver chooses; else, and when such buffers have run out, it receives singly.
+//!
+//! # Contract
+//! What an operation names is kept in boxes or counted: the room it is to leave, or for a single receive the whole message
+//! with a buffer of its own. A socket that goes before its operation hands all that over to an orphan.
+
+use crate::{
+    ancillary,
+    error::Result,
+    lowlevel::checkpoint_if_cancelled,
+    message::ReceivedMessage,
+    receiving::{Keeper, Receive},
+    reserved::Reserved,
+    runtime::{Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon},
+};
+use anyio_driver::{
+    Chunk, Completion, CompletionFlags, Driver, IoBuf, IoBufMut, MessageHead, MessageLayout, Op, OpKind,
+};
+use libc::{iovec, msghdr};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    mem, ptr,
+    rc::Rc,
+    task::Poll,
+};
+
+/// Makes datagrams of messages.
+pub(in crate::net) trait Interpreter: 'static {
+    /// What a socket gives out.
+    type Datagram;
+
+    /// What is left of the message before.
+    fn rest(&self) -> Option<Self::Datagram>;
+
+    /// What a message is. It may be several datagrams; then the others are the rest.
+    fn interpret(&self, message: ReceivedMessage) -> Self::Datagram;
+
+    /// Forgets what is left.
+    fn forget_rest(&self);
+}
+
+/// What each message is to be received with.
+struct Room {
+    /// Of which only the lengths count.
+    message: msghdr,
+    layout: MessageLayout,
+    /// Whether descriptors may come.
+    rights: bool,
+}
+
+/// A single receive in flight, or one that was.
+struct Single {
+    message: msghdr,
+    piece: iovec,
+    chunk: Option<Chunk>,
+    layout: MessageLayout,
+    rights: bool,
+}
+
+/// The side of a socket that gives datagrams.
+pub(in crate::net) struct DatagramReceiving<I> {
+    descriptor: Descriptor,
+    interpreter: I,
+    /// Whether errors that the network has told of are this socket's.
+    is_connected: bool,
+    room: RefCell<Rc<Room>>,
+    operation: Cell<Option<WaitKey>>,
+    /// The message of a single receive in flight.
+    single: Cell<Option<Box<Single>>>,
+    /// One for the next.
+    spare: Cell<Option<Box<Single>>>,
+    busy: Cell<bool>,
+    /// Set when the driver had no buffer to choose: the next receive brings its own.
+    starved: Cell<bool>,
+    /// Set when the driver does not do it again and again.
+    singly: Cell<bool>,
+}
+
+impl<I: Interpreter> DatagramReceiving<I> {
+    pub(in crate::net) fn new(
+        descriptor: Descriptor,
+        interpreter: I,
+        layout: MessageLayout,
+        is_connected: bool,
+    ) -> Self {
+        Self {
+            descriptor,
+            interpreter,
+            is_connected,
+            room: RefCell::new(Rc::new(Room::new(layout, false))),
+            operation: Cell::new(None),
+            single: Cell::new(None),
+            spare: Cell::new(None),
+            busy: Cell::new(false),
+            starved: Cell::new(false),
+            singly: Cell::new(false),
+        }
+    }
+
+    pub(in crate::net) fn interpreter(&self) -> &I {
+        &self.interpreter
+    }
+
+    /// Receives the next datagram.
+    #[inline]
+    pub(in crate::net) fn receive(&self) -> Receive<'_, Self> {
+        Receive::new(self)
+    }
+
+    /// Whether datagrams are here that nobody has taken, or may be any moment.
+    pub(in crate::net) fn holds_datagrams(&self) -> bool {
+        self.operation.get().is_some()
+    }
+
+    /// Lets descriptors come with messages from the next operation on. What is in flight without room for them is stopped
+    /// first, unless it has brought something: then that comes before.
+    ///
+    /// # Errors
+    /// If another task is receiving, or the scope is cancelled.
+    pub(in crate::net) async fn take_rights(&self, layout: MessageLayout) -> Result<()> {
+        if self.room.borrow().rights {
+            return Ok(());
+        }
+        let _reserved = Reserved::of(&self.busy, Self::DOING)?;
+        checkpoint_if_cancelled().await?;
+        self.pause().await;
+        if self.operation.get().is_none() {
+            *self.room.borrow_mut() = Rc::new(Room::new(layout, true));
+        }
+        Ok(())
+    }
+
+    fn begin_single(&self, core: &Core, room: &Room) -> Op {
+        let mut single = self.spare.take().unwrap_or_default();
+        single.prepare(core.driver_mut().message_pool().take(), room);
+        let message = &raw mut single.message;
+        self.single.set(Some(single));
+        Op::ReceiveMessage { fd: self.descriptor.raw(), message, flags: 0 }
+    }
+
+    /// Makes a message or an error of what the operation has brought. `None` if it only ended.
+    #[inline]
+    fn accept(&self, core: &Core, outcome: Outcome) -> Option<Result<ReceivedMessage>> {
+        let single = self.single.take();
+        if outcome.flags.contains(CompletionFlags::BUFFER) {
+            let chunk = core.driver_mut().take_buffer(outcome.buffer, outcome.result as usize);
+            let room = self.room.borrow();
+            return Some(Ok(ReceivedMessage::new(chunk, room.layout, room.rights)));
+        }
+        match single {
+            Some(mut single) if outcome.result >= 0 => {
+                let message = single.finish(outcome.result as u32);
+                self.spare.set(Some(single));
+                message.map(Ok)
+            }
+            single => {
+                let is_single = single.is_some();
+                if let Some(mut single) = single {
+                    single.chunk = None;
+                    self.spare.set(Some(single));
+                }
+                self.accept_nothing(core, outcome, is_single)
+            }
+        }
+    }
+
+    /// What an operation means that has brought no message.
+    #[cold]
+    fn accept_nothing(&self, core: &Core, outcome: Outcome, single: bool) -> Option<Result<ReceivedMessage>> {
+        if outcome.flags.contains(CompletionFlags::UNSUPPORTED) && !single {
+            self.singly.set(true);
+            return None;
+        }
+        match -outcome.result {
+            // Stopped because its reader did not keep up, or interrupted, or at its end.
+            libc::ECANCELED | libc::EINTR | 0 => None,
+            libc::ENOBUFS if !single => {
+                core.note_buffer_shortage();
+                self.starved.set(true);
+                None
+            }
+            // What the network says of a datagram that was sent long ago, to whomever.
+            number if !self.is_connected && is_of_the_network(number) => None,
+            number => Some(Err(Refusal::System(number).on_stream("receive"))),
+        }
+    }
+
+    /// Stops the operation in flight and waits for its end. What it has brought is dropped.
+    pub(in crate::net) async fn stop(&self) {
+        poll_fn(|cx| {
+            Core::with(|core| {
+                while self.take_message(core).is_some() {}
+                self.interpreter.forget_rest();
+                self.poll_end(core, cx)
+            })
+        })
+        .await;
+    }
+
+    /// Stops the operation in flight and waits for its end, or until it has brought something.
+    async fn pause(&self) {
+        poll_fn(|cx| {
+            Core::with(|core| match self.operation.get() {
+                Some(wait) if !core.waits().has_next(wait) => self.poll_end(core, cx),
+                // It has ended without having brought anything.
+                Some(wait) if core.waits().outcome(wait).is_some_and(|outcome| outcome.result < 0) => {
+                    match core.waits().has_queued(wait) {
+                        true => Poll::Ready(()),
+                        false => {
+                            let _last = core.waits().remove(wait);
+                            self.operation.set(None);
+                            self.forget_single();
+                            Poll::Ready(())
+                        }
+                    }
+                }
+                _ => Poll::Ready(()),
+            })
+        })
+        .await;
+    }
+
+    /// Keeps what a single receive was made with that has brought nothing.
+    fn forget_single(&self) {
+        if let Some(mut single) = self.single.take() {
+            single.chunk = None;
+            self.spare.set(Some(single));
+        }
+    }
+
+    /// Asks for the operation's end.
+    fn poll_end(&self, core: &Core, cx: &std::task::Context<'_>) -> Poll<()> {
+        let Some(wait) = self.operation.get() else { return Poll::Ready(()) };
+        core.waits().set_waker(wait, cx.waker());
+        if core.waits().ask_cancel(wait) {
+            core.cancel_operation(wait.token());
+        }
+        Poll::Pending
+    }
+
+    fn take_message(&self, core: &Core) -> Option<Result<ReceivedMessage>> {
+        let wait = self.operation.get()?;
+        let outcome = match core.waits().take_next(wait) {
+            Next::Nothing => return None,
+            Next::Result(outcome) => outcome,
+            Next::Last(outcome) => {
+                self.operation.set(None);
+                outcome
+            }
+        };
+        self.accept(core, outcome)
+    }
+}
+
+/// Whether it is an error of which an ICMP message told.
+fn is_of_the_network(number: i32) -> bool {
+    matches!(
+        number,
+        libc::ECONNREFUSED
+            | libc::ECONNRESET
+            | libc::EHOSTUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENETUNREACH
+            | libc::ENETDOWN
+            | libc::ENOPROTOOPT
+            | libc::EPROTO
+            | libc::EMSGSIZE
+    )
+}
+
+impl<I: Interpreter> Keeper for DatagramReceiving<I> {
+    type Item = I::Datagram;
+
+    const DOING: &'static str = "receiving from this socket";
+
+    #[inline]
+    fn busy(&self) -> &Cell<bool> {
+        &self.busy
+    }
+
+    #[inline]
+    fn take_ready(&self, core: &Core) -> Option<Result<I::Datagram>> {
+        if let Some(rest) = self.interpreter.rest() {
+            return Some(Ok(rest));
+        }
+        let message = self.take_message(core)?;
+        Some(message.map(|message| self.interpreter.interpret(message)))
+    }
+
+    #[inline]
+    fn in_flight(&self) -> Option<WaitKey> {
+        self.operation.get()
+    }
+
+    fn begin(&self, core: &Core) -> (WaitKey, bool) {
+        let room = self.room.borrow();
+        let singly = self.starved.replace(false)
+            || self.singly.get()
+            || !core.driver().supports(OpKind::ReceiveMessages);
+        let op = if singly {
+            self.begin_single(core, &room)
+        } else {
+            Op::ReceiveMessages { fd: self.descriptor.raw(), message: &raw const room.message }
+        };
+        let wait = core.waits().insert(WaitKind::KeptMessages, WaitReason::Receive);
+        if room.rights && !singly {
+            core.waits().set_rights(wait);
+        }
+        self.operation.set(Some(wait));
+        // SAFETY: descriptor, room and message stay here until the operation has ended, the latter two where they are; a
+        // socket that goes before hands them over to an orphan. The message is not touched meanwhile.
+        let answered = unsafe { core.submit(wait, op) };
+        (wait, answered)
+    }
+}
+
+impl<I> Drop for DatagramReceiving<I> {
+    fn drop(&mut self) {
+        if let Some(wait) = self.operation.take() {
+            let left = LeftReceive {
+                _descriptor: self.descriptor.clone(),
+                room: self.room.get_mut().clone(),
+                single: self.single.take(),
+            };
+            abandon(wait, left);
+        }
+    }
+}
+
+/// What a receive in flight needs when its socket goes.
+struct LeftReceive {
+    _descriptor: Descriptor,
+    room: Rc<Room>,
+    single: Option<Box<Single>>,
+}
+
+impl Disposer for LeftReceive {
+    fn dispose_one_of_many(&mut self, core: &Core, completion: &Completion) {
+        if completion.flags.contains(CompletionFlags::BUFFER) {
+            let chunk = core.driver_mut().take_buffer(completion.buffer, completion.result.max(0) as usize);
+            // Descriptors that came with it are closed with it.
+            drop(ReceivedMessage::new(chunk, self.room.layout, self.room.rights));
+        }
+    }
+
+    fn dispose(mut self: Box<Self>, core: &Core, completion: &Completion) {
+        self.dispose_one_of_many(core, completion);
+        if let (Some(single), Ok(count)) = (&mut self.single, u32::try_from(completion.result)) {
+            drop(single.finish(count));
+        }
+    }
+}
+
+impl Room {
+    fn new(layout: MessageLayout, rights: bool) -> Self {
+        debug_assert!(layout.fits());
+        let mut message = no_message();
+        message.msg_namelen = layout.name as _;
+        message.msg_controllen = layout.control as _;
+        Self { message, layout, rights }
+    }
+}
+
+impl Default for Single {
+    fn default() -> Self {
+        Self {
+            message: no_message(),
+            piece: iovec { iov_base: ptr::null_mut(), iov_len: 0 },
+            chunk: None,
+            layout: MessageLayout { name: 0, control: 0 },
+            rights: false,
+        }
+    }
+}
+
+impl Single {
+    /// Makes the message point to parts of the chunk.
+    fn prepare(&mut self, mut chunk: Chunk, room: &Room) {
+        let layout = room.layout;
+        let start = chunk.pointer_mut();
+        // SAFETY: the layout fits into each buffer of the pool, so that every part begins within it; those are initialised.
+        let control = unsafe {
+            self.piece.iov_base = start.add(layout.payload_offset()).cast();
+            self.message.msg_name = start.add(layout.name_offset()).cast();
+            std::slice::from_raw_parts_mut(start.add(layout.control_offset()), layout.control)
+        };
+        // If nothing is received, what an earlier message has left there must not be taken for this one's.
+        ancillary::clear(control);
+        self.message.msg_control = control.as_mut_ptr().cast();
+        self.piece.iov_len = chunk.capacity() - layout.payload_offset();
+        self.message.msg_namelen = layout.name as _;
+        self.message.msg_controllen = layout.control as _;
+        self.message.msg_flags = 0;
+        self.message.msg_iov = &raw mut self.piece;
+        self.message.msg_iovlen = 1;
+        self.chunk = Some(chunk);
+        self.layout = layout;
+        self.rights = room.rights;
+    }
+
+    /// What was received, once.
+    fn finish(&mut self, count: u32) -> Option<ReceivedMessage> {
+        let mut chunk = self.chunk.take()?;
+        let head = MessageHead {
+            name_length: self.message.msg_namelen,
+            control_length: self.message.msg_controllen as u32,
+            payload_length: count,
+            flags: self.message.msg_flags as u32,
+        };
+        let length = self.layout.payload_offset() + count as usize;
+        debug_assert!(length <= chunk.capacity() && chunk.length() == 0);
+        // SAFETY: the buffers of the pool are initialised; the kernel has filled so many bytes of the payload's room. The
+        // head's room is the chunk's beginning.
+        unsafe {
+            chunk.pointer_mut().copy_from_nonoverlapping(head.to_bytes().as_ptr(), size_of::<MessageHead>());
+            chunk.set_filled(length);
+        }
+        Some(ReceivedMessage::new(chunk, self.layout, self.rights))
+    }
+}
+
+impl Drop for Single {
+    /// What was received after the run of its socket had ended, nobody has told of. Descriptors that came are closed.
+    fn drop(&mut self) {
+        if self.rights {
+            drop(self.finish(0));
+        }
+    }
+}
+
+fn no_message() -> msghdr {
+    // SAFETY: all zeroes is a message without anything.
+    unsafe { mem::zeroed() }
+}

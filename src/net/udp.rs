@@ -1,0 +1,17 @@
+//! UDP.
+
+mod connected;
+mod datagram;
+mod host;
+mod interpreter;
+mod methods;
+mod multicast;
+mod options;
+mod socket;
+mod unconnected;
+
+pub use connected::ConnectedUdpSocket;
+pub use datagram::{Datagram, Ecn, SendOptions};
+pub use multicast::Interface;
+pub use options::UdpSocketOptions;
+pub use unconnected::UdpSocket;

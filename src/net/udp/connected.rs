@@ -1,0 +1,183 @@
+//! Sockets for one peer.
+
+use super::{
+    Datagram, SendOptions, UdpSocketOptions, host, methods::methods, socket::Socket, unconnected::whole,
+};
+use crate::{
+    error::Result,
+    net::{
+        addresses::ToSocketAddrs,
+        attribute::{self, RawDescriptor},
+        take_over::{Role, take_over},
+        tcp::{inet, option},
+    },
+    runtime::Descriptor,
+    streams::{AttributeRequest, Attributes, UnreliableObjectReceiveStream, UnreliableObjectSendStream},
+};
+use anyio_driver::{Chunk, IoBuf};
+use socket2::{Domain, SockRef, Type};
+use std::{
+    fmt,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+/// A UDP socket that receives from and sends to one peer. It belongs to the run it was made in.
+///
+/// ```
+/// use anyio::net::{ConnectedUdpSocket, UdpSocket};
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// let server = UdpSocket::bind("127.0.0.1:0").await?;
+/// let client = ConnectedUdpSocket::connect(server.local_addr()?).await?;
+/// client.send("hello").await?;
+/// let datagram = server.receive().await?;
+/// assert_eq!((&*datagram.data, datagram.from), (&b"hello"[..], client.local_addr()?));
+/// # Ok(()) }).unwrap();
+/// ```
+pub struct ConnectedUdpSocket {
+    pub(super) socket: Socket,
+}
+
+methods!(ConnectedUdpSocket, true);
+
+impl ConnectedUdpSocket {
+    /// Makes a socket for one peer with the default options. Nothing is sent for it, and nobody need be there.
+    ///
+    /// # Errors
+    /// As for [`UdpSocketOptions::connect`].
+    pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
+        UdpSocketOptions::new().connect(address).await
+    }
+
+    pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
+        Self { socket: Socket::new(descriptor, true) }
+    }
+
+    /// Takes over a socket.
+    ///
+    /// # Errors
+    /// If the descriptor is no UDP socket, or is not connected.
+    pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
+        let families = &[Domain::IPV4, Domain::IPV6];
+        Ok(Self::from_descriptor(take_over(descriptor, Type::DGRAM, families, Role::Connected)?))
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        inet(self.socket.options().peer_addr(), "getpeername")
+    }
+
+    /// Sends a datagram. It waits only while the system has no room for it.
+    ///
+    /// Several tasks may send at the same time. What they send goes to the system together, in one turn.
+    ///
+    /// # Errors
+    /// What the system says, such as `EMSGSIZE` for what is too long, and what the network says of what was sent before,
+    /// such as that nobody listens there: then this datagram was not sent, and the socket stays usable.
+    /// [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
+    /// have been sent.
+    #[inline]
+    pub async fn send(&self, data: impl IoBuf) -> Result<()> {
+        self.socket.send(data, None).await.0
+    }
+
+    /// Sends a datagram and gives the buffer back.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); the buffer comes back all the same.
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
+    #[inline]
+    pub async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
+        self.socket.send(data, None).await
+    }
+
+    /// Sends several datagrams: the data in pieces of `segment_size` bytes. See
+    /// [`UdpSocket::send_segments`](super::UdpSocket::send_segments).
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send). Some may have been sent before the one that failed.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled or the future dropped, some may have been sent.
+    ///
+    /// # Panics
+    /// If `segment_size` is 0.
+    pub async fn send_segments(&self, data: impl IoBuf, segment_size: usize) -> Result<()> {
+        self.send_with(data, SendOptions::new().segment_size(segment_size)).await
+    }
+
+    /// Sends as the options say.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), and if an address to send from cannot be had.
+    ///
+    /// # Cancel safety
+    /// As for [`send_segments`](Self::send_segments).
+    pub async fn send_with(&self, data: impl IoBuf, options: SendOptions) -> Result<()> {
+        self.socket.send_with(data, None, options).await.0
+    }
+
+    /// Sends as the options say, and gives the buffer back.
+    ///
+    /// # Errors
+    /// As for [`send_with`](Self::send_with); the buffer comes back all the same.
+    ///
+    /// # Cancel safety
+    /// As for [`send_with`](Self::send_with). When the future is dropped the buffer is lost.
+    pub async fn send_buf_with<B: IoBuf>(&self, data: B, options: SendOptions) -> (Result<()>, B) {
+        self.socket.send_with(data, None, options).await
+    }
+
+    /// How many bytes a packet may have on the way to the peer, headers included, as far as is known. Linux only.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn path_mtu(&self) -> Result<u32> {
+        option(host::path_mtu(self.as_fd(), self.socket.is_v6()), "IP_MTU")
+    }
+}
+
+/// Its items are the bytes.
+impl UnreliableObjectReceiveStream for ConnectedUdpSocket {
+    type Item = Chunk;
+
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        let datagram = self.socket.receive().await?;
+        whole(datagram).map(|datagram| Some(datagram.data))
+    }
+}
+
+impl<B: IoBuf> UnreliableObjectSendStream<B> for ConnectedUdpSocket {
+    async fn send(&mut self, data: B) -> Result<()> {
+        self.socket.send(data, None).await.0
+    }
+}
+
+impl Attributes for ConnectedUdpSocket {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalAddress>(|| self.local_addr().ok());
+        request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
+        request.provide_if_known::<attribute::RemoteAddress>(|| self.peer_addr().ok());
+        request.provide_if_known::<attribute::RemotePort>(|| Some(self.peer_addr().ok()?.port()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
+    }
+}
+
+impl fmt::Debug for ConnectedUdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectedUdpSocket")
+            .field("local_addr", &self.local_addr().ok())
+            .field("peer_addr", &self.peer_addr().ok())
+            .finish()
+    }
+}

@@ -1,0 +1,208 @@
+//! What both kinds of UDP sockets are.
+
+use super::{
+    SendOptions, host,
+    interpreter::{LAYOUT, UdpInterpreter},
+};
+use crate::{
+    error::{Error, Result},
+    net::datagrams::{DatagramReceiving, Header, Sender, judge},
+    receiving::Receive,
+    runtime::{Descriptor, Refusal},
+};
+use anyio_driver::{Held, IoBuf};
+use socket2::{SockAddr, SockRef};
+use std::{
+    cell::Cell,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+};
+
+/// The most datagrams that the kernel takes at once.
+const MOST_SEGMENTS: usize = 64;
+
+/// The most bytes that it takes at once, of either family.
+const MOST_BYTES: usize = 65_487;
+
+/// A UDP socket.
+pub(super) struct Socket {
+    receiving: DatagramReceiving<UdpInterpreter>,
+    sender: Sender,
+    is_v6: bool,
+    /// Whether several datagrams can be sent at once, once that was found out.
+    segments: Cell<Option<bool>>,
+}
+
+impl Socket {
+    pub(super) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
+        let is_v6 = SockRef::from(&descriptor).domain().is_ok_and(|domain| domain == socket2::Domain::IPV6);
+        Self {
+            receiving: DatagramReceiving::new(
+                descriptor.clone(),
+                UdpInterpreter::default(),
+                LAYOUT,
+                is_connected,
+            ),
+            sender: Sender::new(descriptor),
+            is_v6,
+            segments: Cell::new(None),
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        self.sender.descriptor()
+    }
+
+    pub(super) fn options(&self) -> SockRef<'_> {
+        SockRef::from(self.descriptor())
+    }
+
+    pub(super) fn is_v6(&self) -> bool {
+        self.is_v6
+    }
+
+    #[inline]
+    pub(super) fn receive(&self) -> Receive<'_, DatagramReceiving<UdpInterpreter>> {
+        self.receiving.receive()
+    }
+
+    /// Whether the kernel takes several datagrams at once.
+    pub(super) fn can_segment(&self) -> bool {
+        self.segments.get().unwrap_or_else(|| {
+            let can = host::can_segment(self.descriptor().as_fd());
+            self.segments.set(Some(can));
+            can
+        })
+    }
+
+    /// Sends one datagram.
+    #[inline]
+    pub(super) async fn send<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> (Result<()>, B) {
+        self.sender.send(data, |header| header.address = to.map(SockAddr::from)).await
+    }
+
+    /// Sends one datagram, or several if the options say so.
+    pub(super) async fn send_with<B: IoBuf>(
+        &self,
+        data: B,
+        to: Option<SocketAddr>,
+        options: SendOptions,
+    ) -> (Result<()>, B) {
+        if let Err(error) = self.check(to, &options) {
+            return (Err(Error::of_stream(error, "send")), data);
+        }
+        let data = Held::new(data);
+        let length = data.get().length();
+        match options.segment_size {
+            Some(size) if size < length => self.send_segments(data, size, to, &options).await,
+            _ => {
+                let (answer, data) =
+                    self.sender.send_part(data, 0..length, |header| self.fill(header, to, &options)).await;
+                (judge(answer), data.into_inner())
+            }
+        }
+    }
+
+    /// Sends several datagrams, as many at once as the kernel takes.
+    async fn send_segments<B: IoBuf>(
+        &self,
+        mut data: Held<B>,
+        size: usize,
+        to: Option<SocketAddr>,
+        options: &SendOptions,
+    ) -> (Result<()>, B) {
+        let length = data.get().length();
+        let mut sent = 0;
+        // Not for this call, if the kernel refuses it once.
+        let mut refused = false;
+        while sent < length {
+            let together = (MOST_BYTES / size).min(MOST_SEGMENTS);
+            let segment = u16::try_from(size).ok().filter(|_| together > 1 && !refused && self.can_segment());
+            let end = match segment {
+                Some(_) => length.min(sent + size * together),
+                None => length.min(sent + size),
+            };
+            // A single one needs no such thing.
+            let segment = segment.filter(|_| end - sent > size);
+            let answer;
+            (answer, data) = self
+                .sender
+                .send_part(data, sent..end, |header| {
+                    self.fill(header, to, options);
+                    if let Some(size) = segment {
+                        host::push_segment_size(&mut header.control, size);
+                    }
+                })
+                .await;
+            match answer {
+                // The device cannot do it, and will not be able to.
+                Err(Refusal::System(libc::EIO)) if segment.is_some() => self.segments.set(Some(false)),
+                // It cannot be done with these datagrams or this route. If it is the datagrams, each will say so itself.
+                Err(Refusal::System(libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP))
+                    if segment.is_some() =>
+                {
+                    refused = true;
+                }
+                Err(_) => return (judge(answer), data.into_inner()),
+                Ok(_) => sent = end,
+            }
+        }
+        (Ok(()), data.into_inner())
+    }
+
+    fn is_v4_way(&self, to: Option<SocketAddr>) -> bool {
+        let to = to.map(|to| to.ip()).or_else(|| Some(self.options().peer_addr().ok()?.as_socket()?.ip()));
+        !self.is_v6 || to.is_some_and(|to| to.to_canonical().is_ipv4())
+    }
+
+    /// Whether these options can be carried out. What they become is made of them again by `fill`.
+    fn check(&self, to: Option<SocketAddr>, options: &SendOptions) -> io::Result<()> {
+        if options.from.is_none() && options.interface.is_none() {
+            return Ok(());
+        }
+        let mut control = crate::ancillary::Control::default();
+        host::push_source(&mut control, self.is_v4_way(to), options.from, options.interface)
+    }
+
+    fn fill(&self, header: &mut Header, to: Option<SocketAddr>, options: &SendOptions) {
+        header.address = to.map(SockAddr::from);
+        if options.ecn.is_none() && options.from.is_none() && options.interface.is_none() {
+            return;
+        }
+        let is_v4 = self.is_v4_way(to);
+        if let Some(ecn) = options.ecn {
+            host::push_ecn(&mut header.control, is_v4, ecn);
+        }
+        if options.from.is_some() || options.interface.is_some() {
+            // It was checked that this works.
+            let _ = host::push_source(&mut header.control, is_v4, options.from, options.interface);
+        }
+    }
+
+    pub(super) async fn close(self) -> Result<()> {
+        let Self { receiving, sender, .. } = self;
+        receiving.stop().await;
+        drop(receiving);
+        let descriptor = sender.descriptor().clone();
+        drop(sender);
+        Ok(descriptor.close().await?)
+    }
+
+    /// Gives the bare descriptor away, if nothing was received that its owner has not seen.
+    #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
+    pub(super) fn into_owned(self, is_connected: bool) -> Result<OwnedFd, Self> {
+        let holds = self.receiving.holds_datagrams() || self.receiving.interpreter().has_rest();
+        // A send whose future was dropped may be in flight.
+        if holds || !self.descriptor().is_unused(2) {
+            return Err(self);
+        }
+        let Self { receiving, sender, .. } = self;
+        let descriptor = sender.descriptor().clone();
+        drop((receiving, sender));
+        let descriptor = descriptor.into_owned().map_err(|descriptor| Self::new(descriptor, is_connected))?;
+        // It fails only for what is no open descriptor.
+        let _ = SockRef::from(&descriptor).set_nonblocking(false);
+        Ok(descriptor)
+    }
+}

@@ -1,0 +1,409 @@
+//! The sockets.
+
+use super::{
+    UnixDatagramOptions, UnixPacket,
+    packet::{self, LAYOUT, UnixInterpreter},
+};
+use crate::{
+    error::{Error, Result},
+    net::{
+        PeerCredentials, ReceivedDescriptors,
+        attribute::{self, RawDescriptor},
+        credentials,
+        datagrams::{DatagramReceiving, Sender, judge},
+        passing,
+        take_over::{Role, take_over},
+        unix_address,
+    },
+    runtime::Descriptor,
+    streams::{AttributeRequest, Attributes, UnreliableObjectReceiveStream, UnreliableObjectSendStream},
+};
+use anyio_driver::{Chunk, Held, IoBuf};
+use socket2::{Domain, SockAddr, SockRef, Type};
+use std::{
+    fmt, io,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::net::SocketAddr,
+    },
+    path::{Path, PathBuf},
+};
+
+/// Both sides of a socket.
+struct Socket {
+    receiving: DatagramReceiving<UnixInterpreter>,
+    sender: Sender,
+}
+
+impl Socket {
+    fn new(descriptor: Descriptor, is_connected: bool) -> Self {
+        Self {
+            receiving: DatagramReceiving::new(descriptor.clone(), UnixInterpreter, LAYOUT, is_connected),
+            sender: Sender::new(descriptor),
+        }
+    }
+
+    async fn send<B: IoBuf>(&self, data: B, to: Option<io::Result<SockAddr>>) -> (Result<()>, B) {
+        match to.transpose() {
+            Ok(to) => self.sender.send(data, |header| header.address = to).await,
+            Err(error) => (Err(Error::of_stream(error, "send")), data),
+        }
+    }
+
+    async fn send_fds(
+        &self,
+        data: impl IoBuf,
+        descriptors: &[impl AsFd],
+        to: Option<io::Result<SockAddr>>,
+    ) -> Result<()> {
+        let to = to.transpose().map_err(|error| Error::of_stream(error, "send"))?;
+        let copies = passing::copies(descriptors)?;
+        let data = Held::new(data);
+        let part = 0..data.get().length();
+        let (answer, _data) = self.sender.send_owning_to(data, part, copies, to).await;
+        judge(answer)
+    }
+
+    async fn close(self) -> Result<()> {
+        let Self { receiving, sender } = self;
+        receiving.stop().await;
+        drop(receiving);
+        let descriptor = sender.descriptor().clone();
+        drop(sender);
+        Ok(descriptor.close().await?)
+    }
+}
+
+/// Implements what both kinds of sockets can do.
+macro_rules! methods {
+    ($socket:ident) => {
+        impl $socket {
+            /// Receives the next datagram. Descriptors that came with it are closed.
+            ///
+            /// It takes `&self`, so that one task can receive while others send. The receive belongs to the socket.
+            ///
+            /// # Errors
+            /// What the system says. [`Error::BusyResource`] if another task is receiving, [`Error::Cancelled`] if the
+            /// scope is cancelled.
+            ///
+            /// # Cancel safety
+            /// No datagram is lost, whether the scope is cancelled or the future dropped: the next call gets it.
+            pub async fn receive(&self) -> Result<UnixPacket> {
+                packet::receive(&self.0.receiving).await
+            }
+
+            /// Receives the next datagram, with the descriptors that came with it, 253 at most. They are owned at once, and
+            /// closed on exec.
+            ///
+            /// What had come while nobody but [`receive`](Self::receive) was waiting has lost its descriptors.
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Cancel safety
+            /// As for [`receive`](Self::receive). Descriptors wait with their datagram, and are closed with the socket.
+            pub async fn receive_fds(&self) -> Result<(UnixPacket, ReceivedDescriptors)> {
+                packet::receive_fds(&self.0.receiving).await
+            }
+
+            /// The path of this side, if it has one. That of an abstract name begins with a zero byte.
+            ///
+            /// # Errors
+            /// What the system says.
+            pub fn local_path(&self) -> Result<Option<PathBuf>> {
+                unix_address::path_of(self.options().local_addr(), "getsockname")
+            }
+
+            /// Any option of the socket.
+            pub fn options(&self) -> SockRef<'_> {
+                SockRef::from(self.0.sender.descriptor())
+            }
+
+            /// Closes the socket and waits until that is done. Dropping it closes it too, in the background. Its file
+            /// stays.
+            ///
+            /// # Errors
+            /// What the operating system reports; the socket is closed all the same.
+            ///
+            /// # Cancel safety
+            /// The socket is closed in any case, also in a cancelled scope and when the future is dropped.
+            pub async fn close(self) -> Result<()> {
+                self.0.close().await
+            }
+
+            pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
+                Self(Socket::new(descriptor, Self::IS_CONNECTED))
+            }
+        }
+
+        impl AsFd for $socket {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.sender.descriptor().as_fd()
+            }
+        }
+    };
+}
+
+methods!(UnixDatagram);
+methods!(ConnectedUnixDatagram);
+
+/// A UNIX datagram socket that receives from and sends to everybody on this host. It belongs to the run it was made in.
+///
+/// ```
+/// use anyio::net::UnixDatagram;
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// # let folder = anyio::tempfile::TemporaryDirectory::new().await?;
+/// # let path = folder.path().join("server");
+/// let server = UnixDatagram::bind(&path).await?;
+/// UnixDatagram::unbound()?.send_to("hello", &path).await?;
+/// assert_eq!(server.receive().await?.data, "hello");
+/// # Ok(()) }).unwrap();
+/// ```
+pub struct UnixDatagram(Socket);
+
+impl UnixDatagram {
+    const IS_CONNECTED: bool = false;
+
+    /// Makes a socket of this path with the default options.
+    ///
+    /// # Errors
+    /// As for [`UnixDatagramOptions::bind`].
+    pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
+        UnixDatagramOptions::new().bind(path).await
+    }
+
+    /// Makes a socket without a name, which can send and not be answered.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn unbound() -> Result<Self> {
+        UnixDatagramOptions::new().unbound()
+    }
+
+    /// Takes over a socket.
+    ///
+    /// # Errors
+    /// If the descriptor is no UNIX datagram socket, or is connected.
+    pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
+        let descriptor = take_over(descriptor, Type::DGRAM, &[Domain::UNIX], Role::Unconnected)?;
+        Ok(Self::from_descriptor(descriptor))
+    }
+
+    /// Sends a datagram to the socket of this path. It waits while there is no room in the receiver's queue. Several tasks
+    /// may send at the same time.
+    ///
+    /// # Errors
+    /// What the system says, for example that there is no such file, that nobody has it open (`ECONNREFUSED`), or that the
+    /// datagram is too long (`EMSGSIZE`). [`Error::Cancelled`] if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
+    /// have been sent.
+    pub async fn send_to(&self, data: impl IoBuf, path: impl AsRef<Path>) -> Result<()> {
+        self.0.send(data, Some(SockAddr::unix(path))).await.0
+    }
+
+    /// Sends a datagram to whoever has sent one.
+    ///
+    /// # Errors
+    /// As for [`send_to`](Self::send_to), and if the socket has no name.
+    ///
+    /// # Cancel safety
+    /// As for [`send_to`](Self::send_to).
+    pub async fn answer(&self, data: impl IoBuf, to: &SocketAddr) -> Result<()> {
+        self.0.send(data, Some(unix_address::to_sender(to))).await.0
+    }
+
+    /// Sends a datagram with descriptors, which the receiver gets copies of.
+    ///
+    /// # Errors
+    /// As for [`send_to`](Self::send_to), and if there are no descriptors or more than 253, or too few are left for copies
+    /// of them.
+    ///
+    /// # Cancel safety
+    /// As for [`send_to`](Self::send_to).
+    pub async fn send_fds_to(
+        &self,
+        data: impl IoBuf,
+        descriptors: &[impl AsFd],
+        path: impl AsRef<Path>,
+    ) -> Result<()> {
+        self.0.send_fds(data, descriptors, Some(SockAddr::unix(path))).await
+    }
+}
+
+/// A UNIX datagram socket that receives from and sends to one peer. It belongs to the run it was made in.
+///
+/// ```
+/// use anyio::net::ConnectedUnixDatagram;
+///
+/// # anyio::run(async || -> anyio::Result<()> {
+/// let (one, other) = ConnectedUnixDatagram::pair()?;
+/// one.send("hello").await?;
+/// assert_eq!(other.receive().await?.data, "hello");
+/// # Ok(()) }).unwrap();
+/// ```
+pub struct ConnectedUnixDatagram(Socket);
+
+impl ConnectedUnixDatagram {
+    const IS_CONNECTED: bool = true;
+
+    /// Makes a socket for the peer of this path with the default options. It has no name, so the peer cannot answer.
+    ///
+    /// # Errors
+    /// As for [`UnixDatagramOptions::connect`].
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
+        UnixDatagramOptions::new().connect(path).await
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn pair() -> Result<(Self, Self)> {
+        let (one, other) = std::os::unix::net::UnixDatagram::pair()
+            .map_err(|error| Error::of_operation(error, "make", "a pair of sockets"))?;
+        let adopt = |socket: std::os::unix::net::UnixDatagram| {
+            Self::from_descriptor(Descriptor::adopt(socket.into()))
+        };
+        Ok((adopt(one), adopt(other)))
+    }
+
+    /// Takes over a socket.
+    ///
+    /// # Errors
+    /// If the descriptor is no UNIX datagram socket, or is not connected.
+    pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
+        let descriptor = take_over(descriptor, Type::DGRAM, &[Domain::UNIX], Role::Connected)?;
+        Ok(Self::from_descriptor(descriptor))
+    }
+
+    /// Sends a datagram. It waits while there is no room in the receiver's queue. Several tasks may send at the same time.
+    ///
+    /// # Errors
+    /// What the system says, for example that the peer is gone (`ECONNREFUSED`), or that the datagram is too long
+    /// (`EMSGSIZE`). [`Error::Cancelled`] if the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
+    /// have been sent.
+    pub async fn send(&self, data: impl IoBuf) -> Result<()> {
+        self.0.send(data, None).await.0
+    }
+
+    /// Sends a datagram and gives the buffer back.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); the buffer comes back all the same.
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
+    pub async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
+        self.0.send(data, None).await
+    }
+
+    /// Sends a datagram with descriptors, which the receiver gets copies of.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), and if there are no descriptors or more than 253, or too few are left for copies of
+    /// them.
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send).
+    pub async fn send_fds(&self, data: impl IoBuf, descriptors: &[impl AsFd]) -> Result<()> {
+        self.0.send_fds(data, descriptors, None).await
+    }
+
+    /// The path of the peer, if it has one. That of an abstract name begins with a zero byte.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn peer_path(&self) -> Result<Option<PathBuf>> {
+        unix_address::path_of(self.options().peer_addr(), "getpeername")
+    }
+
+    /// Who has made the pair that this socket is of. Of other datagram sockets the system does not know.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn peer_credentials(&self) -> Result<Option<PeerCredentials>> {
+        let found =
+            credentials::of_peer(self.as_fd()).map_err(|error| Error::of_stream(error, "SO_PEERCRED"))?;
+        Ok((found.user != u32::MAX).then_some(found))
+    }
+}
+
+/// Its items are the bytes and who sent them.
+impl UnreliableObjectReceiveStream for UnixDatagram {
+    type Item = (Chunk, SocketAddr);
+
+    async fn receive(&mut self) -> Result<Option<(Chunk, SocketAddr)>> {
+        let packet = whole(packet::receive(&self.0.receiving).await?)?;
+        Ok(Some((packet.data, packet.from)))
+    }
+}
+
+/// The items are bytes and whom to send them.
+impl<B: IoBuf> UnreliableObjectSendStream<(B, SocketAddr)> for UnixDatagram {
+    async fn send(&mut self, (data, to): (B, SocketAddr)) -> Result<()> {
+        self.answer(data, &to).await
+    }
+}
+
+/// Its items are the bytes.
+impl UnreliableObjectReceiveStream for ConnectedUnixDatagram {
+    type Item = Chunk;
+
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        Ok(Some(whole(packet::receive(&self.0.receiving).await?)?.data))
+    }
+}
+
+impl<B: IoBuf> UnreliableObjectSendStream<B> for ConnectedUnixDatagram {
+    async fn send(&mut self, data: B) -> Result<()> {
+        self.0.send(data, None).await.0
+    }
+}
+
+/// A datagram that is not cut, where it could not be told.
+fn whole(packet: UnixPacket) -> Result<UnixPacket> {
+    if packet.truncated {
+        let text = format!("a datagram was longer than {} bytes", packet.data.len());
+        return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidData, text)));
+    }
+    Ok(packet)
+}
+
+impl Attributes for UnixDatagram {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
+    }
+}
+
+impl Attributes for ConnectedUnixDatagram {
+    fn provide(&self, request: &mut AttributeRequest<'_>) {
+        request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
+        request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
+        request.provide_if_known::<attribute::Peer>(|| self.peer_credentials().ok().flatten());
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
+    }
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixDatagram").field("local_path", &self.local_path().ok().flatten()).finish()
+    }
+}
+
+impl fmt::Debug for ConnectedUnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectedUnixDatagram")
+            .field("local_path", &self.local_path().ok().flatten())
+            .field("peer_path", &self.peer_path().ok().flatten())
+            .finish()
+    }
+}

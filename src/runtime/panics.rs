@@ -1,0 +1,135 @@
+//! Panics of users' code that must not keep the runtime from finishing what it does.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread,
+};
+
+/// What a panic brings along. Its destructor is code of users, too.
+pub(crate) type PanicPayload = Box<dyn Any + Send>;
+
+/// The first of several panics; what later ones bring is dropped.
+#[derive(Default)]
+pub(crate) struct FirstPanic(Cell<Option<PanicPayload>>);
+
+impl FirstPanic {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    /// One that has happened.
+    pub(crate) const fn of(payload: PanicPayload) -> Self {
+        Self(Cell::new(Some(payload)))
+    }
+
+    /// Runs code of users. `None` if it has panicked.
+    pub(crate) fn catch<R>(&self, run: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => Some(result),
+            Err(payload) => {
+                self.keep(payload);
+                None
+            }
+        }
+    }
+
+    /// Drops values of users one after the other, each whatever the others do.
+    pub(crate) fn drop_each<T>(&self, values: impl IntoIterator<Item = T>) {
+        for value in values {
+            self.catch(|| drop(value));
+        }
+    }
+
+    /// Keeps this panic if it is the first.
+    pub(crate) fn keep(&self, payload: PanicPayload) {
+        match self.0.take() {
+            None => self.0.set(Some(payload)),
+            first => {
+                self.0.set(first);
+                dispose_of(payload);
+            }
+        }
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        let payload = self.0.take();
+        let is_some = payload.is_some();
+        self.0.set(payload);
+        is_some
+    }
+
+    pub(crate) fn take(&self) -> Option<PanicPayload> {
+        self.0.take()
+    }
+
+    /// Lets the panic go on, if there is one, unless another is on its way already: two at a time end the process.
+    pub(crate) fn resume(&self) {
+        if !thread::panicking()
+            && let Some(payload) = self.0.take()
+        {
+            resume_unwind(payload);
+        }
+    }
+}
+
+impl Drop for FirstPanic {
+    fn drop(&mut self) {
+        if let Some(payload) = self.0.take() {
+            dispose_of(payload);
+        }
+    }
+}
+
+/// Drops what a panic has brought. Should that panic, too, what comes of it is forgotten, as there is no end to it
+/// otherwise.
+pub(crate) fn dispose_of(payload: PanicPayload) {
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(Self);
+        }
+    }
+
+    #[test]
+    fn the_first_panic_is_kept_and_no_payload_stops_what_follows() {
+        let panics = FirstPanic::new();
+        panics.catch(|| std::panic::panic_any(7));
+        panics.catch(|| std::panic::panic_any(Bomb));
+        assert_eq!(panics.catch(|| "went on"), Some("went on"));
+        assert_eq!(*panics.take().unwrap().downcast::<i32>().unwrap(), 7);
+    }
+
+    #[test]
+    fn a_payload_that_panics_is_dropped_quietly_with_its_keeper() {
+        let panics = FirstPanic::new();
+        panics.catch(|| std::panic::panic_any(Bomb));
+        drop(panics);
+    }
+
+    #[test]
+    fn each_value_is_dropped_whatever_the_others_do() {
+        struct Counts<'a>(&'a Cell<u32>);
+        impl Drop for Counts<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+                panic!("a destructor");
+            }
+        }
+        let (panics, dropped) = (FirstPanic::new(), Cell::new(0));
+        panics.drop_each([Counts(&dropped), Counts(&dropped), Counts(&dropped)]);
+        assert_eq!(dropped.get(), 3);
+        assert!(panics.is_some());
+    }
+}

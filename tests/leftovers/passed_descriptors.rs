@@ -1,0 +1,121 @@
+//! Descriptors that come over UNIX sockets while nobody takes them: none is left open.
+
+use crate::peers::{Ticker, alone, lock, open_descriptors, poll_once, settle};
+use anyio::{
+    Builder, Result, lowlevel,
+    net::{ConnectedUnixDatagram, UnixStream},
+    testing::test_backends,
+};
+use std::{cell::RefCell, os::fd::AsFd};
+
+/// How far a receive has come when it is dropped.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Queued,
+    Submitted,
+    /// The message is there, and the future does not know yet.
+    Answered,
+    /// It goes, and then the message comes.
+    Abandoned,
+}
+
+const STAGES: [Stage; 4] = [Stage::Queued, Stage::Submitted, Stage::Answered, Stage::Abandoned];
+
+#[test]
+fn a_dropped_receive_of_descriptors_from_a_stream() {
+    alone(async || {
+        let ticker = Ticker::new();
+        ticker.tick().await;
+        let before = (lowlevel::statistics(), open_descriptors());
+        for stage in STAGES {
+            let (one, other) = UnixStream::pair()?;
+            let mut receiving = Box::pin(other.receive_fds(10, 10));
+            assert!(poll_once(receiving.as_mut()).await.is_pending());
+            if !matches!(stage, Stage::Queued) {
+                ticker.tick().await;
+            }
+            if matches!(stage, Stage::Answered) {
+                one.send_fds("x", &[one.as_fd(), other.as_fd()]).await?;
+                ticker.tick().await;
+            }
+            drop(receiving);
+            if matches!(stage, Stage::Abandoned) {
+                one.send_fds("x", &[one.as_fd(), other.as_fd()]).await?;
+            }
+            ticker.tick().await;
+            drop((one, other));
+            ticker.tick().await;
+            settle(&ticker, before.0).await;
+            assert_eq!(open_descriptors(), before.1, "descriptors after {stage:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_datagram_socket_that_goes_with_descriptors_nobody_has_taken() {
+    alone(async || {
+        let ticker = Ticker::new();
+        ticker.tick().await;
+        let before = (lowlevel::statistics(), open_descriptors());
+        for stage in STAGES {
+            let (one, other) = ConnectedUnixDatagram::pair()?;
+            let mut receiving = Box::pin(other.receive_fds());
+            assert!(poll_once(receiving.as_mut()).await.is_pending());
+            if !matches!(stage, Stage::Queued) {
+                ticker.tick().await;
+            }
+            if matches!(stage, Stage::Answered) {
+                for _ in 0..5 {
+                    one.send_fds("x", &[one.as_fd(), other.as_fd()]).await?;
+                }
+                ticker.tick().await;
+            }
+            drop(receiving);
+            if matches!(stage, Stage::Abandoned) {
+                one.send_fds("x", &[one.as_fd(), other.as_fd()]).await?;
+            }
+            drop((one, other));
+            ticker.tick().await;
+            settle(&ticker, before.0).await;
+            assert_eq!(open_descriptors(), before.1, "descriptors after {stage:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn descriptors_that_came_before_a_run_ended_and_that_nobody_took() {
+    let _lock = lock();
+    for backend in test_backends() {
+        for singly in [false, true] {
+            let before = open_descriptors();
+            let kept = RefCell::new(None);
+            let mut builder = Builder::new().backend(backend);
+            if singly {
+                builder = builder.receive_buffers(0);
+            }
+            let run = builder.run(async || -> Result<()> {
+                let ticker = Ticker::new();
+                let (one, other) = ConnectedUnixDatagram::pair()?;
+                let mut receiving = Box::pin(other.receive_fds());
+                assert!(poll_once(receiving.as_mut()).await.is_pending());
+                ticker.tick().await;
+                for _ in 0..5 {
+                    one.send_fds("x", &[one.as_fd(), other.as_fd()]).await?;
+                }
+                ticker.tick().await;
+                drop(receiving);
+                kept.replace(Some((one, other)));
+                Ok(())
+            });
+            run.unwrap().unwrap();
+            // The sockets are left, with what a receive of their own memory may have brought, and nothing else.
+            let own = if singly { 2 } else { 0 };
+            let left = open_descriptors() - before - 2;
+            assert!(left <= own, "{backend}, singly: {singly}, {left} are left");
+            drop(kept);
+            assert_eq!(open_descriptors(), before, "{backend}, singly: {singly}");
+        }
+    }
+}

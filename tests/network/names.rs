@@ -1,0 +1,165 @@
+//! Names of hosts and services.
+
+use anyio::{
+    Builder, Error, Result, lowlevel, move_on_after,
+    net::{
+        AddressFamily, AddressInfoFlags, NameInfoFlags, SocketType, TcpListener, TcpStream, getaddrinfo,
+        getnameinfo, resolve,
+    },
+    testing::test_backends,
+    to_thread,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+fn addresses(text: &[&str]) -> Vec<SocketAddr> {
+    text.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[anyio::test]
+async fn an_address_is_its_own_answer_without_a_thread() -> Result<()> {
+    // Nothing but the driver could end a wait for a thread here.
+    let found = getaddrinfo("127.0.0.1", "80").await?;
+    assert_eq!(
+        found.iter().map(|info| (info.socket_type, info.protocol)).collect::<Vec<_>>(),
+        [(SocketType::Stream, 6), (SocketType::Datagram, 17), (SocketType::Raw, 0)]
+    );
+    assert!(found.iter().all(|info| info.address == addresses(&["127.0.0.1:80"])[0]));
+    let found = getaddrinfo("::1", None).socket_type(SocketType::Datagram).await?;
+    assert_eq!((found.len(), found[0].address), (1, addresses(&["[::1]:0"])[0]));
+    assert_eq!(resolve("::1", 7).await?, addresses(&["[::1]:7"]));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_name_and_a_service_are_looked_up() -> Result<()> {
+    let found = getaddrinfo("localhost", "80")
+        .family(AddressFamily::V4)
+        .socket_type(SocketType::Stream)
+        .flags(AddressInfoFlags::CANONICAL_NAME)
+        .await?;
+    assert_eq!(found[0].address, addresses(&["127.0.0.1:80"])[0]);
+    assert!(found[0].canonical_name.is_some());
+    let everywhere =
+        getaddrinfo(None, "80").family(AddressFamily::V4).flags(AddressInfoFlags::PASSIVE).await?;
+    assert_eq!(everywhere[0].address, addresses(&["0.0.0.0:80"])[0]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_cannot_be_found_is_named_in_the_error() -> Result<()> {
+    let error = getaddrinfo("no-such-host.invalid", "80").await.unwrap_err();
+    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    let error = getaddrinfo("127.0.0.1", "80").family(AddressFamily::V6).await.unwrap_err();
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    let error = getaddrinfo("name", "80").flags(AddressInfoFlags::NUMERIC_HOST).await.unwrap_err();
+    assert!(error.to_string().contains("name"), "{error}");
+    let error = TcpStream::connect("a\u{fffd}b:80").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    Ok(())
+}
+
+#[anyio::test]
+async fn numbers_are_given_for_addresses() -> Result<()> {
+    let numbers = NameInfoFlags::NUMERIC_HOST | NameInfoFlags::NUMERIC_SERVICE;
+    let address: SocketAddr = "[::1]:65000".parse().unwrap();
+    assert_eq!(getnameinfo(address, numbers).await?, ("::1".to_owned(), "65000".to_owned()));
+    let (host, service) = getnameinfo(address, NameInfoFlags::empty()).await?;
+    assert!(!host.is_empty());
+    assert_eq!(service, "65000", "no service has this number");
+    Ok(())
+}
+
+/// A resolver of one name, which counts how often it is asked.
+fn knows(
+    name: &'static str,
+    asked: Arc<Mutex<Vec<String>>>,
+) -> impl AsyncFn(&str, u16) -> Result<Vec<SocketAddr>> {
+    async move |host: &str, port: u16| {
+        lowlevel::checkpoint().await?;
+        asked.lock().unwrap().push(host.to_owned());
+        if host == name {
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+        } else {
+            Err(Error::Io(io::Error::new(io::ErrorKind::NotFound, "not known here")))
+        }
+    }
+}
+
+#[test]
+fn a_run_may_have_a_resolver_of_its_own() {
+    for backend in test_backends() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let made = Arc::new(AtomicUsize::new(0));
+        let (in_runs, count) = (asked.clone(), made.clone());
+        let builder = Builder::new().backend(backend).resolver(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            knows("xn--bcher-kva.test", in_runs.clone())
+        });
+        for _ in 0..2 {
+            builder
+                .run(async || -> Result<()> {
+                    let listener = TcpListener::bind("127.0.0.1:0").await?;
+                    let port = listener.local_addr()?.port();
+                    let client = TcpStream::connect(("bücher.test", port)).await?;
+                    assert_eq!(client.peer_addr()?, listener.local_addr()?);
+                    let info = getaddrinfo("bücher.test", &*port.to_string()).await?;
+                    assert_eq!(info[0].address, listener.local_addr()?);
+                    let error = TcpStream::connect("other.test:1").await.unwrap_err();
+                    assert!(error.to_string().contains("other.test"), "{error}");
+                    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+                    Ok(())
+                })
+                .unwrap()
+                .unwrap();
+        }
+        assert_eq!(made.load(Ordering::SeqCst), 2, "one for each run");
+        assert_eq!(
+            *asked.lock().unwrap(),
+            ["xn--bcher-kva.test", "xn--bcher-kva.test", "other.test"].repeat(2)
+        );
+    }
+}
+
+#[test]
+fn a_look_up_that_takes_for_ever_is_given_up() {
+    for backend in test_backends() {
+        let found = Builder::new()
+            .backend(backend)
+            .resolver(|| async |_: &str, _: u16| Err(anyio::sleep_forever().await.into()))
+            .run(async || move_on_after(Duration::from_millis(1), resolve("slow.test", 1)).await)
+            .unwrap();
+        assert!(matches!(found, Ok(None)), "{found:?}");
+    }
+}
+
+#[anyio::test]
+async fn functions_that_block_all_threads_hold_no_look_up_up() -> Result<()> {
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Arc::new(Mutex::new(ended));
+    anyio::task_group(async |tg| -> Result<()> {
+        let tokens = to_thread::current_default_thread_limiter().total_tokens();
+        for _ in 0..tokens {
+            let ended = ended.clone();
+            tg.start_soon(async move {
+                // Each waits until the other end is gone.
+                to_thread::run_sync(move || ended.lock().unwrap().recv().is_err()).await?;
+                anyio::Ok(())
+            });
+        }
+        anyio::testing::wait_all_tasks_blocked().await?;
+        assert!(!resolve("localhost", 80).await?.is_empty());
+        drop(end);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

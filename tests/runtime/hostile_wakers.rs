@@ -1,0 +1,379 @@
+//! Wakers whose clones, wakes and destructors do what nobody expects.
+
+use anyio::{
+    CancelScope, Cancelled, RemoteScope, Result, lowlevel, move_on_after,
+    net::UnixStream,
+    sleep, sleep_forever,
+    sync::{Condition, Event, Lock, RwLock, Semaphore},
+    task_group,
+};
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, pending, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, RawWaker, RawWakerVTable, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+type Action = Cell<Option<Box<dyn FnOnce()>>>;
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(5);
+
+/// What a waker does, each once. For one thread.
+#[derive(Default)]
+struct Hooks {
+    cloned: Action,
+    woken: Action,
+    dropped: Action,
+}
+
+impl Hooks {
+    fn when_cloned(action: impl FnOnce() + 'static) -> Self {
+        let hooks = Self::default();
+        hooks.cloned.set(Some(Box::new(action)));
+        hooks
+    }
+
+    fn when_woken(action: impl FnOnce() + 'static) -> Self {
+        let hooks = Self::default();
+        hooks.woken.set(Some(Box::new(action)));
+        hooks
+    }
+
+    fn when_dropped(action: impl FnOnce() + 'static) -> Self {
+        let hooks = Self::default();
+        hooks.dropped.set(Some(Box::new(action)));
+        hooks
+    }
+
+    fn into_waker(self) -> Waker {
+        // SAFETY: the functions of the table count the hooks' owners; no test here lets its waker go to another thread.
+        unsafe { Waker::from_raw(RawWaker::new(Rc::into_raw(Rc::new(self)).cast(), &TABLE)) }
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        run(&self.dropped);
+    }
+}
+
+fn run(action: &Action) {
+    if let Some(action) = action.take() {
+        action();
+    }
+}
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        // SAFETY: the data came from `Rc::into_raw`.
+        let hooks = unsafe { &*data.cast::<Hooks>() };
+        run(&hooks.cloned);
+        // SAFETY: as above.
+        unsafe { Rc::increment_strong_count(data.cast::<Hooks>()) };
+        RawWaker::new(data, &TABLE)
+    },
+    |data| {
+        // SAFETY: as above; waking by value gives the share up.
+        let hooks = unsafe { Rc::from_raw(data.cast::<Hooks>()) };
+        run(&hooks.woken);
+    },
+    // SAFETY: as above.
+    |data| run(unsafe { &(*data.cast::<Hooks>()).woken }),
+    // SAFETY: as above; this gives the share up.
+    |data| drop(unsafe { Rc::from_raw(data.cast::<Hooks>()) }),
+);
+
+fn is_pending(future: Pin<&mut (impl Future + ?Sized)>, waker: &Waker) -> bool {
+    future.poll(&mut Context::from_waker(waker)).is_pending()
+}
+
+fn panics<T>(action: impl FnOnce() -> T) -> bool {
+    catch_unwind(AssertUnwindSafe(action)).is_err()
+}
+
+#[anyio::test]
+async fn a_wait_that_is_ended_by_the_destructor_of_its_waker_is_woken() -> Result<()> {
+    let event = Rc::new(Event::new());
+    let (waited, set) = (event.clone(), event.clone());
+    let mut wait = Box::pin(async move { waited.wait().await });
+    assert!(is_pending(wait.as_mut(), &Hooks::when_dropped(move || set.set()).into_waker()));
+    let ended = move_on_after(LONG, async { anyio::Ok(wait.as_mut().await?) }).await?;
+    assert_eq!(ended, Some(()));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_wait_that_is_ended_by_the_clone_of_its_next_waker_is_woken() {
+    let event = Rc::new(Event::new());
+    let (waited, set, woken) = (event.clone(), event.clone(), Rc::new(Cell::new(false)));
+    let mut wait = Box::pin(async move { waited.wait().await });
+    assert!(is_pending(wait.as_mut(), Waker::noop()));
+    let hooks = Hooks::when_cloned(move || set.set());
+    let noted = woken.clone();
+    hooks.woken.set(Some(Box::new(move || noted.set(true))));
+    assert!(is_pending(wait.as_mut(), &hooks.into_waker()));
+    assert!(woken.get());
+    assert!(!is_pending(wait.as_mut(), Waker::noop()));
+}
+
+#[anyio::test]
+async fn a_wait_whose_waker_panics_when_it_is_cloned_leaves_nothing_behind() {
+    let before = lowlevel::statistics();
+    let (event, semaphore) = (Event::new(), Semaphore::new(0));
+    let waker = || Hooks::when_cloned(|| panic_any("a clone")).into_waker();
+    assert!(panics(|| is_pending(Box::pin(event.wait()).as_mut(), &waker())));
+    assert!(panics(|| is_pending(Box::pin(semaphore.acquire()).as_mut(), &waker())));
+    assert!(panics(|| is_pending(Box::pin(sleep(LONG)).as_mut(), &waker())));
+    semaphore.release();
+    assert!(semaphore.try_acquire().is_ok());
+    assert_eq!(lowlevel::statistics(), before);
+}
+
+#[anyio::test]
+async fn a_waker_that_goes_with_its_wait_may_begin_an_operation_and_notify() -> Result<()> {
+    let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let one = Rc::new(UnixStream::from_owned(one.into())?);
+    let event = Rc::new(Event::new());
+    let (waited, set) = (event.clone(), event.clone());
+    let mut wait = Box::pin(async move { waited.wait().await });
+    let receiving =
+        Rc::new(RefCell::new(Box::pin(async move { one.receive_into(Vec::with_capacity(4096)).await })));
+    let begun = receiving.clone();
+    let begins = Hooks::when_dropped(move || {
+        assert!(is_pending(begun.borrow_mut().as_mut(), Waker::noop()));
+        set.set();
+    });
+    assert!(is_pending(wait.as_mut(), &begins.into_waker()));
+    drop(wait);
+    let _ = sleep(SHORT).await;
+    // Nothing was sent, so it has not ended.
+    assert!(is_pending(receiving.borrow_mut().as_mut(), Waker::noop()));
+    std::io::Write::write_all(&mut other, b"sent").unwrap();
+    let (count, buffer) = poll_fn(|cx| receiving.borrow_mut().as_mut().poll(cx)).await;
+    assert_eq!((count?, buffer), (4, b"sent".to_vec()));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_queue_is_whole_when_the_waker_of_who_leaves_it_panics() {
+    let event = Rc::new(Event::new());
+    let wait = |waker: Waker| {
+        let event = event.clone();
+        let mut wait = Box::pin(async move { event.wait().await });
+        assert!(is_pending(wait.as_mut(), &waker));
+        wait
+    };
+    let woken = Rc::new(Cell::new(0));
+    let counts = || {
+        let woken = woken.clone();
+        Hooks::when_woken(move || woken.set(woken.get() + 1)).into_waker()
+    };
+    let first = wait(Hooks::when_dropped(|| panic_any("a destructor")).into_waker());
+    let _second = wait(counts());
+    let third = wait(Hooks::when_dropped(|| panic_any("a destructor")).into_waker());
+    let _fourth = wait(counts());
+    assert!(panics(|| drop(first)));
+    assert!(panics(|| drop(third)));
+    assert_eq!(event.statistics().tasks_waiting, 2);
+    event.set();
+    assert_eq!(woken.get(), 2);
+}
+
+#[anyio::test]
+async fn one_waker_that_panics_costs_nobody_else_the_wake() {
+    let (event, condition) = (Event::new(), Condition::new());
+    let (lock, shared) = (Lock::new(()), RwLock::new(()));
+    let woken = Rc::new(Cell::new(0));
+    let waker = |place: u32| {
+        let woken = woken.clone();
+        let noted = move || woken.set(woken.get() + 1);
+        Hooks::when_woken(move || if place == 1 { panic_any("a wake") } else { noted() }).into_waker()
+    };
+    let writing = shared.write().await.unwrap();
+    let mut waits: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = Vec::new();
+    let guard = lock.try_acquire().unwrap();
+    for place in 0..3 {
+        let mut wait = Box::pin(async { event.wait().await.unwrap() });
+        assert!(is_pending(wait.as_mut(), &waker(place)));
+        waits.push(wait);
+        let mut wait = Box::pin(async { drop(shared.read().await.unwrap()) });
+        assert!(is_pending(wait.as_mut(), &waker(place)));
+        waits.push(wait);
+    }
+    drop(guard);
+    for place in 0..3 {
+        let mut wait = Box::pin(async {
+            let guard = lock.acquire().await.unwrap();
+            drop(condition.wait(guard).await);
+        });
+        assert!(is_pending(wait.as_mut(), &waker(place)));
+        waits.push(wait);
+    }
+    assert!(panics(|| event.set()));
+    assert_eq!(woken.get(), 2);
+    assert!(panics(|| drop(writing)));
+    assert_eq!(woken.get(), 4);
+    assert_eq!(shared.statistics().readers, 3);
+    let guard = lock.try_acquire().unwrap();
+    assert!(panics(|| condition.notify_all(&guard)));
+    assert_eq!(woken.get(), 6);
+}
+
+#[anyio::test]
+async fn an_operation_is_cancelled_although_the_destructor_of_its_waker_panics() -> Result<()> {
+    let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let one = UnixStream::from_owned(one.into())?;
+    let mut receiving = Box::pin(one.receive_into(Vec::with_capacity(4096)));
+    let waker = Hooks::when_dropped(|| panic_any("a destructor")).into_waker();
+    assert!(is_pending(receiving.as_mut(), &waker));
+    drop(waker);
+    let _ = sleep(SHORT).await;
+    assert!(panics(|| drop(receiving)));
+    while lowlevel::statistics().orphaned_operations > 0 {
+        sleep(SHORT).await?;
+    }
+    Ok(())
+}
+
+thread_local! {
+    static OUTER: RefCell<Option<Boxed>> = const { RefCell::new(None) };
+}
+
+#[anyio::test]
+async fn a_waker_may_drop_the_scope_around_the_one_that_is_left() {
+    let scope = CancelScope::new().shielded();
+    let asked = scope.clone();
+    let sleeping: Rc<RefCell<Pin<Box<dyn Future<Output = Cancelled>>>>> =
+        Rc::new(RefCell::new(Box::pin(sleep_forever())));
+    let woken = Rc::new(Cell::new(false));
+    let (in_scope, noted) = (sleeping.clone(), woken.clone());
+    let inner: Rc<RefCell<Option<Boxed>>> = Rc::new(RefCell::new(Some(Box::pin(async move {
+        let running = scope.clone();
+        let _ = running
+            .run(async || -> Result<()> {
+                let drops = Hooks::when_woken(move || {
+                    drop(OUTER.take());
+                    asked.set_shield(false);
+                    assert!(!asked.cancel_called());
+                    noted.set(true);
+                });
+                assert!(is_pending(in_scope.borrow_mut().as_mut(), &drops.into_waker()));
+                pending().await
+            })
+            .await;
+    }))));
+    let polled_in_outer = inner.clone();
+    OUTER.set(Some(Box::pin(async move {
+        let _ = move_on_after(Duration::ZERO, async move {
+            assert!(is_pending(polled_in_outer.borrow_mut().as_mut().unwrap().as_mut(), Waker::noop()));
+            pending::<Result<()>>().await
+        })
+        .await;
+    })));
+    OUTER.with_borrow_mut(|outer| assert!(is_pending(outer.as_mut().unwrap().as_mut(), Waker::noop())));
+    let inner = inner.take();
+    drop(inner);
+    assert!(woken.get());
+}
+
+#[anyio::test]
+async fn a_handle_of_a_scope_leads_nowhere_after_a_panic_of_a_waker_as_it_was_left() -> Result<()> {
+    let outer = CancelScope::new();
+    let sleeping: Rc<RefCell<Pin<Box<dyn Future<Output = Cancelled>>>>> =
+        Rc::new(RefCell::new(Box::pin(sleep_forever())));
+    let remote: Rc<RefCell<Option<RemoteScope>>> = Rc::default();
+    let (in_group, to_remote) = (sleeping.clone(), remote.clone());
+    let mut group: Option<Boxed> = Some(Box::pin(async move {
+        let _ = task_group(async |tg| -> Result<()> {
+            tg.scope().set_shield(true);
+            to_remote.replace(Some(tg.scope().remote()));
+            let waker = Hooks::when_woken(|| panic_any("a wake")).into_waker();
+            assert!(is_pending(in_group.borrow_mut().as_mut(), &waker));
+            pending().await
+        })
+        .await;
+    }));
+    let canceller = outer.clone();
+    let _ = outer
+        .run(async || -> Result<()> {
+            assert!(is_pending(group.as_mut().unwrap().as_mut(), Waker::noop()));
+            canceller.cancel();
+            assert!(panics(|| drop(group.take())));
+            Ok(())
+        })
+        .await;
+    let remote = remote.take().unwrap();
+    thread::spawn(move || remote.cancel()).join().unwrap();
+    sleep(SHORT).await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_the_clone_of_a_hosts_waker_wakes_is_polled_at_once() {
+    let events: Rc<[Event; 3]> = Rc::default();
+    let in_group = events.clone();
+    let mut group = Box::pin(task_group(async move |tg| -> Result<()> {
+        for place in 0..3 {
+            let events = in_group.clone();
+            tg.start_soon(async move { anyio::Ok(events[place].wait().await?) });
+        }
+        Ok(())
+    }));
+    for place in 0..3 {
+        // The clone is made before anything is polled, so its event is seen in the same poll.
+        let set = events.clone();
+        let waker = Hooks::when_cloned(move || set[place].set()).into_waker();
+        assert_eq!(is_pending(group.as_mut(), &waker), place < 2);
+        assert!(events[place].is_set());
+    }
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic_any("a destructor");
+    }
+}
+
+#[test]
+fn wakers_that_panic_with_their_run_end_it_with_one_panic() {
+    for backend in [anyio::Backend::Uring, anyio::Backend::Poll] {
+        let dropped = Arc::new(AtomicBool::new(false));
+        let noted = dropped.clone();
+        let ended = catch_unwind(|| {
+            anyio::Builder::new().backend(backend).run(async || {
+                let event = Box::leak(Box::new(Event::new()));
+                for _ in 0..3 {
+                    let mut wait = Box::pin(event.wait());
+                    assert!(is_pending(wait.as_mut(), &Waker::from(Arc::new(Panics))));
+                    std::mem::forget(wait);
+                }
+                let mut wait = Box::pin(event.wait());
+                let notes = Hooks::when_dropped(move || noted.store(true, Ordering::SeqCst));
+                assert!(is_pending(wait.as_mut(), &notes.into_waker()));
+                std::mem::forget(wait);
+            })
+        });
+        match ended {
+            Err(payload) => assert_eq!(payload.downcast_ref(), Some(&"a destructor")),
+            // Not every host has each of them.
+            Ok(result) => assert!(result.is_err()),
+        }
+        assert!(dropped.load(Ordering::SeqCst) || backend == anyio::Backend::Uring);
+    }
+}

@@ -1,0 +1,239 @@
+//! Caches of asynchronous functions, and reducing.
+
+use anyio::{
+    CancelScope, Error, Result, current_time, functools,
+    functools::{Cache, lru_cache},
+    gather, itertools, lowlevel, sleep,
+    streams::memory,
+    task_group,
+    testing::wait_all_tasks_blocked,
+};
+use std::{
+    cell::{Cell, RefCell},
+    hash::{Hash, Hasher},
+    rc::Rc,
+    time::Duration,
+};
+
+/// The numbers of a cache that tell what happened: hits, misses, and values.
+fn numbers<K: Hash + Eq + Clone, V: Clone, F>(cache: &Cache<K, V, F>) -> (u64, u64, usize) {
+    let info = cache.info();
+    (info.hits, info.misses, info.current_size)
+}
+
+#[anyio::test]
+async fn equal_arguments_call_the_function_once() -> Result<()> {
+    let calls = Cell::new(0);
+    let cached = functools::lru_cache(async |&(a, b): &(i32, i32)| {
+        calls.set(calls.get() + 1);
+        anyio::Ok(a + b)
+    });
+    assert_eq!(
+        (cached.call((1, 2)).await?, cached.call((1, 2)).await?, cached.call((2, 1)).await?),
+        (3, 3, 3)
+    );
+    assert_eq!(calls.get(), 2);
+    assert_eq!(numbers(&cached), (1, 2, 2));
+    assert_eq!(cached.parameters().max_size, Some(128));
+    cached.clear();
+    assert_eq!(numbers(&cached), (0, 0, 0));
+    Ok(())
+}
+
+#[anyio::test]
+async fn calls_at_the_same_time_share_one_and_different_ones_do_not_wait() -> Result<()> {
+    let (running, most) = (Cell::new(0), Cell::new(0));
+    let cached = functools::cache(async |&key: &i32| {
+        running.set(running.get() + 1);
+        most.set(most.get().max(running.get()));
+        lowlevel::checkpoint().await?;
+        running.set(running.get() - 1);
+        anyio::Ok(key * 2)
+    });
+    let doubled = gather((0..100).map(|n| cached.call(n % 2))).await?;
+    assert!(doubled.iter().enumerate().all(|(n, &value)| value == (n % 2) as i32 * 2));
+    assert_eq!(numbers(&cached), (98, 2, 2));
+    assert_eq!(most.get(), 2, "different keys are computed side by side");
+    Ok(())
+}
+
+#[anyio::test]
+async fn the_oldest_goes_first() -> Result<()> {
+    let cached = functools::lru_cache(async |&key: &i32| anyio::Ok(key)).max_size(2);
+    for key in [1, 2, 1, 3, 1, 2] {
+        cached.call(key).await?;
+    }
+    // 1 was asked for again, so 3 pushed 2 out, and then 2 pushed 3 out.
+    assert_eq!(numbers(&cached), (2, 4, 2));
+    Ok(())
+}
+
+#[anyio::test]
+async fn without_room_nothing_is_kept() -> Result<()> {
+    let cached = functools::lru_cache(async |&key: &i32| anyio::Ok(key)).max_size(0);
+    cached.call(1).await?;
+    cached.call(1).await?;
+    assert_eq!(numbers(&cached), (0, 2, 0));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_failure_is_not_kept() -> Result<()> {
+    let fails = Cell::new(true);
+    let cached = functools::cache(
+        async |&key: &i32| {
+            if fails.replace(false) { Err(Error::WouldBlock) } else { Ok(key) }
+        },
+    );
+    assert!(matches!(cached.call(1).await, Err(Error::WouldBlock)));
+    assert_eq!(cached.call(1).await?, 1);
+    Ok(())
+}
+
+#[anyio::test]
+async fn cancelling_one_does_not_cancel_the_others() -> Result<()> {
+    let begun = Cell::new(0);
+    let cached = functools::cache(async |&key: &i32| {
+        begun.set(begun.get() + 1);
+        if begun.get() == 1 {
+            anyio::sleep_forever().await;
+        }
+        lowlevel::checkpoint().await?;
+        anyio::Ok(key)
+    });
+    let scope = CancelScope::new();
+    task_group(async |tg| -> Result<()> {
+        let first = tg.start_soon(async { scope.run(async || cached.call(5).await).await });
+        wait_all_tasks_blocked().await?;
+        let second = tg.start_soon(cached.call(5));
+        wait_all_tasks_blocked().await?;
+        scope.cancel();
+        assert_eq!((first.await?, second.await?), (None, 5));
+        Ok(())
+    })
+    .await?;
+    assert_eq!(begun.get(), 2);
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_value_is_good_for_its_time() -> Result<()> {
+    let cached = functools::lru_cache(async |_: &()| anyio::Ok(current_time())).ttl(Duration::from_secs(60));
+    let first = cached.call(()).await?;
+    sleep(Duration::from_secs(59)).await?;
+    assert_eq!(cached.call(()).await?, first);
+    sleep(Duration::from_secs(1)).await?;
+    assert_ne!(cached.call(()).await?, first);
+    assert_eq!(numbers(&cached), (1, 2, 1));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_hit_is_a_checkpoint_if_that_is_asked_for() -> Result<()> {
+    let hit_in_a_cancelled_scope = async |cached: &dyn AsyncHit| {
+        let scope = CancelScope::new();
+        scope
+            .run(async || {
+                scope.cancel();
+                cached.hit().await
+            })
+            .await
+    };
+    let plain = functools::cache(async |&key: &i32| anyio::Ok(key));
+    let yielding = functools::cache(async |&key: &i32| anyio::Ok(key)).always_checkpoint();
+    plain.call(1).await?;
+    yielding.call(1).await?;
+    assert!(hit_in_a_cancelled_scope(&Hit(&plain)).await?.is_some());
+    assert!(hit_in_a_cancelled_scope(&Hit(&yielding)).await?.is_none());
+    Ok(())
+}
+
+/// A call that finds its value, whatever the function is.
+trait AsyncHit {
+    fn hit(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<i32>> + '_>>;
+}
+
+struct Hit<'a, F>(&'a Cache<i32, i32, F>);
+
+impl<F: AsyncFn(&i32) -> Result<i32>> AsyncHit for Hit<'_, F> {
+    fn hit(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<i32>> + '_>> {
+        Box::pin(self.0.call(1))
+    }
+}
+
+type Twice = Rc<RefCell<Option<Box<dyn Fn()>>>>;
+
+/// A key that comes back to its cache when it is hashed.
+#[derive(Clone)]
+struct Returning(i32, Twice);
+
+impl Hash for Returning {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(again) = &*self.1.borrow() {
+            again();
+        }
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Returning {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Returning {}
+
+#[anyio::test]
+async fn a_key_may_come_back_to_its_cache() -> Result<()> {
+    let cached = Rc::new(functools::cache(async |key: &Returning| anyio::Ok(key.0)));
+    let key = Returning(1, Rc::default());
+    let returning = cached.clone();
+    key.1.replace(Some(Box::new(move || returning.clear())));
+    assert_eq!(cached.call(key.clone()).await?, 1);
+    key.1.take();
+    assert_eq!(cached.info().current_size, 0, "it was cleared");
+    Ok(())
+}
+
+#[lru_cache(max_size = 2, ttl_ms = 1000)]
+async fn joined(first: String, mut second: String) -> Result<String> {
+    lowlevel::checkpoint().await?;
+    second.insert_str(0, &first);
+    Ok(second)
+}
+
+#[anyio::test]
+async fn a_function_with_the_attribute_has_a_cache_in_each_run() -> Result<()> {
+    assert_eq!(numbers(&joined_cache()), (0, 0, 0), "no run sees what another has cached");
+    assert_eq!(joined("a".into(), "b".into()).await?, "ab");
+    assert_eq!(joined("a".into(), "b".into()).await?, "ab");
+    assert_eq!(numbers(&joined_cache()), (1, 1, 1));
+    assert_eq!(joined_cache().parameters().ttl, Some(Duration::from_secs(1)));
+    Ok(())
+}
+
+#[anyio::test]
+async fn reduce_makes_one_value_of_many() -> Result<()> {
+    let add = async |total: i32, item: i32| {
+        lowlevel::checkpoint().await?;
+        Ok(total + item)
+    };
+    assert_eq!(functools::reduce(itertools::from_iter(1..=3), add).await?, Some(6));
+    assert_eq!(functools::reduce(itertools::from_iter(0..0), add).await?, None);
+    let (sender, receiver) = memory::unbounded();
+    sender.send("x").await?;
+    drop(sender);
+    let length =
+        functools::reduce_from(10, receiver, async |total, item: &str| Ok(total + item.len())).await?;
+    assert_eq!(length, 11);
+    let scope = CancelScope::new();
+    let cancelled = scope
+        .run(async || {
+            scope.cancel();
+            functools::reduce(itertools::from_iter(0..0), add).await
+        })
+        .await?;
+    assert!(cancelled.is_none(), "also of nothing it is a checkpoint");
+    Ok(())
+}
