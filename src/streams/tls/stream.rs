@@ -4,10 +4,14 @@ use super::{handshake::TlsHandshake, options::TlsOptions, session::Session};
 use crate::{
     error::{Error, Result},
     lowlevel::take_chunk,
+    scope::fail_after,
     streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::{fmt, io, rc::Rc};
+use std::{fmt, io, rc::Rc, time::Duration};
+
+/// How long closing waits for the link to take the last word.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A stream whose bytes are encrypted on another stream, by TLS 1.2 or 1.3.
 ///
@@ -188,26 +192,31 @@ impl<S: Split> TlsStream<S> {
     }
 
     /// Tells the peer that nothing more will be sent (unless [`standard_compatible`](TlsOptions::standard_compatible) was set
-    /// to false), and closes the stream below. It does not wait for the peer's word, but for the link to take this side's.
+    /// to false), and closes the stream below. It does not wait for the peer's word, but for the link to take this side's:
+    /// for five seconds at most, as a peer that does not receive could hold it up for ever.
     ///
     /// # Errors
-    /// Why the peer could not be told, unless it has said before that it sends nothing more; what closing the stream below
-    /// says. It is closed all the same.
+    /// Why the peer could not be told, unless it has said before that it sends nothing more, such as [`Error::TimedOut`]; what
+    /// closing the stream below says. It is closed all the same.
     ///
     /// # Cancel safety
     /// The stream below is closed in any case, also in a cancelled scope and when the future is dropped; then the peer may
     /// not be told.
     pub async fn close(self) -> Result<()> {
-        let told = if self.0.is_standard_compatible() { self.0.send_eof().await } else { Ok(()) };
+        let told = match self.0.is_standard_compatible() {
+            true => fail_after(CLOSE_PATIENCE, self.0.send_eof()).await,
+            false => Ok(()),
+        };
         let has_ended = self.0.peer_has_closed();
         // With a half of it still in use the other one closes it.
         let closed = match self.into_below() {
             Some(stream) => stream.close().await,
             None => Ok(()),
         };
-        match told {
-            Err(Error::BrokenResource(_)) if has_ended => closed,
-            told => told.and(closed),
+        match told.and(closed) {
+            // Nobody is left to be told.
+            Err(Error::BrokenResource(_)) if has_ended => Ok(()),
+            closed => closed,
         }
     }
 
