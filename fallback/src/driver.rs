@@ -80,9 +80,8 @@ impl PollDriver {
             self.inner.outcomes.heard();
         }
         self.inner.received = 0;
-        while self.inner.received < SLICE
-            && let Some(event) = self.events.next()
-        {
+        while self.inner.received < SLICE {
+            let Some(event) = self.events.next() else { break };
             self.inner.event(event);
         }
         self.inner.outcomes.collect(&mut self.results);
@@ -121,13 +120,16 @@ impl Driver for PollDriver {
 
     #[inline]
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
-        // Of several answers the last must not overtake the others.
-        if let [.., before, last] = self.inner.done[..]
-            && before.token == last.token
-        {
+        if self.inner.done.last()?.token != token {
             return None;
         }
-        let answer = self.inner.done.pop_if(|last| last.token == token)?;
+        // Of several answers the last must not overtake the others.
+        if let [.., before, last] = &self.inner.done[..] {
+            if before.token == last.token {
+                return None;
+            }
+        }
+        let answer = self.inner.done.pop()?;
         self.in_flight -= 1;
         Some(answer)
     }

@@ -113,10 +113,10 @@ impl Readiness {
             // The first thing that happens to a socket.
             *descriptor = Descriptor { registered: descriptor.registered, ..Descriptor::default() };
         }
-        if side != Side::Watching
-            && let Err(error) = descriptor.classify(fd)
-        {
-            return self.complete(token, error.into());
+        if side != Side::Watching {
+            if let Err(error) = descriptor.classify(fd) {
+                return self.complete(token, error.into());
+            }
         }
         let mut progress = 0;
         if descriptor.may_be_ready(side) && (side == Side::Watching || descriptor.list(side).is_empty()) {

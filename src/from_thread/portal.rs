@@ -307,11 +307,11 @@ async fn telling<V, T>(function: impl AsyncFnOnce(Started<V>) -> T, sender: mpsc
     let mut sender = Some(sender);
     poll_fn(|cx| {
         let polled = future.as_mut().poll(cx);
-        if let Some(value) = told.take()
-            && let Some(sender) = sender.take()
-        {
-            // Who is gone needs no value.
-            drop(sender.send(value));
+        if let Some(value) = told.take() {
+            if let Some(sender) = sender.take() {
+                // Who is gone needs no value.
+                drop(sender.send(value));
+            }
         }
         polled
     })

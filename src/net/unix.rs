@@ -247,6 +247,18 @@ impl UnixListener {
         })
     }
 
+    /// Gives the bare socket away, in blocking mode, once no operation of the kernel uses it any more. Connections that were
+    /// not accepted stay in its backlog.
+    ///
+    /// # Errors
+    /// Gives the listener back if a connection has come for an `accept` that was cancelled: accept it first.
+    ///
+    /// # Cancel safety
+    /// If this future is dropped the listener is closed.
+    pub async fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
+        self.accepting.into_owned().await.map_err(|accepting| Self { accepting })
+    }
+
     /// The path it listens on, if it has one. That of an abstract name begins with a zero byte.
     ///
     /// # Errors

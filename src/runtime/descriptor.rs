@@ -108,10 +108,10 @@ impl Drop for Shared {
 impl Core {
     /// Has the driver close a descriptor, if it can be reached just now.
     pub(crate) fn close_in_background(&self, descriptor: &mut Option<OwnedFd>) {
-        if let Some(mut driver) = self.try_driver_mut()
-            && let Some(descriptor) = descriptor.take()
-        {
-            driver.close(descriptor);
+        if let Some(mut driver) = self.try_driver_mut() {
+            if let Some(descriptor) = descriptor.take() {
+                driver.close(descriptor);
+            }
         }
     }
 }

@@ -152,10 +152,10 @@ impl<T: Send + 'static> Call<T> {
 
     /// Waits no more. A loan that the worker still uses is put aside.
     fn abandon(&mut self) {
-        if self.exchange.abandon()
-            && let Some(loan) = self.loan.take()
-        {
-            loan.abandon(self.run);
+        if self.exchange.abandon() {
+            if let Some(loan) = self.loan.take() {
+                loan.abandon(self.run);
+            }
         }
     }
 }

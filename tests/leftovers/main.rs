@@ -2,6 +2,8 @@
 //!
 //! The tests count the descriptors and the children of this process, so each holds `peers::lock` while it runs.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
 mod dropped_futures;
 mod many_processes;
 mod passed_descriptors;

@@ -133,6 +133,12 @@ fn features(setup: &Setup, support: &Support, registered: bool, findings: &mut V
         "refused; needs Linux 5.18 and at most 15 other such rings in the thread",
     );
     add(
+        "waits that are no I/O waits",
+        parameters.is_feature_no_iowait(),
+        "an idle program is not counted as waiting for a disk",
+        "missing; needs Linux 6.15. Monitoring may show an idle program as pressure on I/O",
+    );
+    add(
         "skipped completions",
         support.skip_success,
         "cancels and closes that succeed make no completion",

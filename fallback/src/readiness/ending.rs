@@ -102,9 +102,8 @@ impl Readiness {
 
     pub(super) fn fail_all(&mut self, fd: RawFd, result: i32) {
         for side in [Side::Reading, Side::Writing, Side::Watching] {
-            while let Some(descriptor) = self.descriptors.seen(fd)
-                && let Some(index) = descriptor.list(side).first()
-            {
+            while let Some(descriptor) = self.descriptors.seen(fd) {
+                let Some(index) = descriptor.list(side).first() else { break };
                 self.operations.unlink(descriptor.list(side), index);
                 self.end(index, result.into());
             }

@@ -64,12 +64,11 @@ impl Waits {
     /// Gives the descriptors which accepts have brought to listeners that have not taken them, once.
     pub(crate) fn take_accepted(&self, mut give: impl FnMut(u32)) {
         for slot in self.slots() {
-            if slot.kind == WaitKind::KeptAccept
-                && slot.state == WaitState::Done
-                && let Ok(descriptor) =
-                    u32::try_from(std::mem::replace(&mut slot.outcome.result, -libc::ECANCELED))
-            {
-                give(descriptor);
+            if slot.kind == WaitKind::KeptAccept && slot.state == WaitState::Done {
+                let result = std::mem::replace(&mut slot.outcome.result, -libc::ECANCELED);
+                if let Ok(descriptor) = u32::try_from(result) {
+                    give(descriptor);
+                }
             }
         }
     }
