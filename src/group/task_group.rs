@@ -146,7 +146,9 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// Starts a child. It runs when the caller next waits, and has ended when the group has.
     ///
     /// Its future gives `()` or a `Result` with the group's error type. Awaiting the handle gives the value; the handle
-    /// may be dropped. A child that is started in a group that is cancelled runs up to its first checkpoint.
+    /// may be dropped. A child that is started in a group that is cancelled runs up to its first checkpoint. One that is
+    /// started while the group is being dropped, or after its run, is dropped at once, and its handle says that it was
+    /// cancelled.
     #[inline]
     #[track_caller]
     pub fn start_soon<O: Outcome<E>>(
@@ -169,16 +171,13 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
             // SAFETY: one of the child's two shares, and the type of its value.
             unsafe { TaskHandle::new(child) }
         };
-        if self.core.closed.get() {
-            // The group is being dropped, maybe after its run.
-            return spawn(None);
-        }
-        Core::with(|core| {
-            assert!(
-                self.core.belongs_to(core),
-                "a task group was used in another run than the one it began in"
-            );
-            core.change(|core| spawn(Some(core)))
+        Core::try_with_any(|core| match core {
+            Some(core) if !self.core.closed.get() && self.core.belongs_to(core) => {
+                core.change(|core| spawn(Some(core)))
+            }
+            // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
+            // panic.
+            _ => spawn(None),
         })
     }
 

@@ -77,7 +77,7 @@ impl Accepting {
     }
 
     fn begin(&self, core: &Core) -> WaitKey {
-        let wait = core.waits().insert(WaitKind::KeptAccept, WaitReason::Accept);
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Accept);
         self.operation.set(Some(wait));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };

@@ -113,7 +113,7 @@ impl TcpStream {
         option(self.socket.options().set_tcp_nodelay(on), "TCP_NODELAY")
     }
 
-    /// How long closing waits for unsent data: `Some(0)` resets the connection instead, `None` closes in the background.
+    /// How long closing waits for unsent data: `Some(0)` resets the connection instead, `None` leaves it to the system, and closing waits for nothing.
     ///
     /// # Errors
     /// What the system says.

@@ -4,8 +4,10 @@
 
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
+mod closing;
 mod dropped_futures;
 mod many_processes;
+mod outliving;
 mod passed_descriptors;
 #[path = "../peers/mod.rs"]
 mod peers;

@@ -156,12 +156,6 @@ fn features(setup: &Setup, support: &Support, registered: bool, findings: &mut V
         "one entry serves a stream for long",
         "missing; needs Linux 6.0 and the ring of buffers. Each receive is one entry",
     );
-    add(
-        "messages between rings",
-        support.messages,
-        "another core is woken through its ring",
-        "missing; needs Linux 5.18. Another core is woken through an eventfd",
-    );
 }
 
 fn operation_name(kind: OpKind) -> &'static str {
