@@ -24,7 +24,7 @@ use std::{fmt, rc::Rc};
 ///     while move_on_after(Duration::from_secs(1), handshake.run()).await?.is_none() {
 ///         println!("still waiting for the peer");
 ///     }
-///     Ok(handshake.into_stream().ok().expect("it is done"))
+///     Ok(handshake.into_stream().expect("it is done"))
 /// }
 /// # let _ = encrypt;
 /// ```

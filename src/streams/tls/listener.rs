@@ -132,7 +132,7 @@ impl<L: Listener<Stream: Split + 'static>> Listener for TlsListener<L> {
         let stream = self.listener.accept().await?;
         let mut handshake = TlsHandshake::new(stream, &self.handshaking.options)?;
         self.handshaking.run(&mut handshake).await?;
-        Ok(handshake.into_stream().ok().expect("it has run to its end"))
+        Ok(handshake.into_stream().expect("it has run to its end"))
     }
 
     async fn serve_in<'scope, E, F>(

@@ -155,11 +155,9 @@ impl<S: Split> Session<S> {
         checkpoint_if_cancelled().await?;
         let mut is_first = true;
         loop {
-            let mut connection = self.connection.borrow_mut();
-            if !is_empty(&mut connection) {
-                return Ok(Some(take(&mut connection.reader())));
+            if !is_empty(&mut self.connection.borrow_mut()) {
+                return Ok(Some(take(&mut self.connection.borrow_mut().reader())));
             }
-            drop(connection);
             if self.incoming.closed.get() {
                 return Ok(None);
             }
@@ -287,7 +285,10 @@ impl<S: Split> Session<S> {
             }
             if first == buffers.len() {
                 // If it was cancelled, not all may be on its way.
-                return Ok(if self.is_flushed() { () } else { checkpoint_if_cancelled().await? });
+                if !self.is_flushed() {
+                    checkpoint_if_cancelled().await?;
+                }
+                return Ok(());
             }
         }
     }

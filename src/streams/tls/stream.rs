@@ -58,7 +58,7 @@ impl<S: Split> TlsStream<S> {
     pub async fn wrap(stream: S, options: &TlsOptions) -> Result<Self> {
         let mut handshake = TlsHandshake::new(stream, options)?;
         handshake.run().await?;
-        Ok(handshake.into_stream().ok().expect("it has run to its end"))
+        Ok(handshake.into_stream().expect("it has run to its end"))
     }
 
     /// Receives some decrypted bytes, at least one. `Ok(None)` is the end.

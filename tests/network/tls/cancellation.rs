@@ -40,9 +40,8 @@ async fn cancelled_at_each_wait<T>(mut operation: impl AsyncFnMut() -> Result<T>
                 }
             }
         };
-        match ran? {
-            Some(result) => return Ok(result),
-            None => {}
+        if let Some(result) = ran? {
+            return Ok(result);
         }
     }
 }
@@ -68,7 +67,8 @@ async fn check<S: Split>(streams: (S, S), drops: bool) -> Result<()> {
             }
         }
     );
-    (shaken?, also?);
+    shaken?;
+    also?;
     let (client, server) = (client.into_stream().unwrap(), server.into_stream().unwrap());
     let data: Vec<u8> = (0..400_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
     for (from, to) in [(&client, &server), (&server, &client)] {

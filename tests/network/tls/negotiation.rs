@@ -44,7 +44,10 @@ async fn attributes_tell_what_was_agreed_on_and_what_lies_below() -> Result<()> 
     assert_eq!(server.extra::<attribute::StandardCompatible>(), Some(true));
     assert_eq!(client.extra::<attribute::ServerName>(), None);
     assert_eq!(server.extra::<attribute::ServerName>().as_deref(), Some("localhost"));
-    assert_eq!(client.extra::<attribute::PeerCertificates>().unwrap(), [LOCALHOST.certificate.clone()]);
+    assert_eq!(
+        client.extra::<attribute::PeerCertificates>().unwrap(),
+        std::slice::from_ref(&LOCALHOST.certificate)
+    );
     assert_eq!(server.extra::<attribute::PeerCertificates>(), None);
     let binding = client.extra::<attribute::ChannelBinding>().unwrap();
     assert_eq!(server.extra::<attribute::ChannelBinding>(), Some(binding));
@@ -117,7 +120,8 @@ async fn keys_are_logged_for_who_wants_them() -> Result<()> {
     let server = TlsOptions::server(LOCALHOST.server_config());
     let (client, server) =
         shake_hands(memory_stream_pair(), &TlsOptions::client(client, "localhost")?, &server).await;
-    (client?, server?);
+    client?;
+    server?;
     assert!(keys.0.lock().unwrap().iter().any(|label| label == "CLIENT_TRAFFIC_SECRET_0"));
     Ok(())
 }
