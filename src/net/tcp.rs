@@ -2,6 +2,8 @@
 
 mod bind_all;
 mod connect_options;
+#[cfg(feature = "tls-core")]
+mod tls;
 
 pub use connect_options::TcpConnectOptions;
 

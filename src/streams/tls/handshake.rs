@@ -77,6 +77,24 @@ impl<S: Split> TlsHandshake<S> {
     }
 }
 
+impl<S: Split> TlsStream<S> {
+    /// Does the handshake on a stream. It waits for the peer without a limit of its own: put
+    /// [`fail_after`](crate::fail_after) around it where the peer is anybody.
+    ///
+    /// # Errors
+    /// [`Error::Tls`](crate::Error::Tls) if one of the sides refuses the other. [`Error::BrokenResource`](crate::Error::BrokenResource)
+    /// if the link was lost or the peer ended it. [`Error::Io`](crate::Error::Io) of the kind `InvalidInput` if the configuration of rustls is of no use. [`Error::Cancelled`](crate::Error::Cancelled) if
+    /// the scope is cancelled.
+    ///
+    /// # Cancel safety
+    /// The stream is dropped, and so closed, on errors, in a cancelled scope and with the future. [`TlsHandshake`] keeps it.
+    pub async fn wrap(stream: S, options: &TlsOptions) -> Result<Self> {
+        let mut handshake = TlsHandshake::new(stream, options)?;
+        handshake.run().await?;
+        Ok(handshake.into_stream().expect("it has run to its end"))
+    }
+}
+
 /// As those of the [`TlsStream`], as far as the handshake has come.
 impl<S: Split> Attributes for TlsHandshake<S> {
     fn provide(&self, request: &mut AttributeRequest<'_>) {

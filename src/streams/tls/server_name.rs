@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    net::idna,
+    idna,
 };
 use rustls::pki_types::ServerName;
 use std::io;

@@ -1,6 +1,6 @@
 //! TLS as a stream around a stream.
 
-use super::{handshake::TlsHandshake, options::TlsOptions, session::Session};
+use super::session::Session;
 use crate::{
     error::{Error, Result},
     lowlevel::take_chunk,
@@ -45,27 +45,11 @@ impl<S: Split> TlsStream<S> {
         Self(session)
     }
 
-    /// Does the handshake on a stream. It waits for the peer without a limit of its own: put
-    /// [`fail_after`](crate::fail_after) around it where the peer is anybody.
-    ///
-    /// # Errors
-    /// [`Error::Tls`] if one of the sides refuses the other. [`Error::BrokenResource`] if the link was lost or the peer ended
-    /// it. [`Error::Io`] of the kind `InvalidInput` if the configuration of rustls is of no use. [`Error::Cancelled`] if the
-    /// scope is cancelled.
-    ///
-    /// # Cancel safety
-    /// The stream is dropped, and so closed, on errors, in a cancelled scope and with the future. [`TlsHandshake`] keeps it.
-    pub async fn wrap(stream: S, options: &TlsOptions) -> Result<Self> {
-        let mut handshake = TlsHandshake::new(stream, options)?;
-        handshake.run().await?;
-        Ok(handshake.into_stream().expect("it has run to its end"))
-    }
-
     /// Receives some decrypted bytes, at least one. `Ok(None)` is the end.
     ///
     /// # Errors
     /// [`Error::BrokenResource`] if the link was lost, or ended without a word of the peer (unless
-    /// [`standard_compatible`](TlsOptions::standard_compatible) was set to false), [`Error::Tls`] if what came is not what
+    /// [`standard_compatible`](super::TlsOptions::standard_compatible) was set to false), [`Error::Tls`] if what came is not what
     /// the peer can have sent, or the peer refuses the connection, [`Error::BusyResource`] if another task is receiving,
     /// [`Error::Cancelled`] if the scope is cancelled.
     ///
@@ -191,7 +175,7 @@ impl<S: Split> TlsStream<S> {
         self.0.send_eof().await
     }
 
-    /// Tells the peer that nothing more will be sent (unless [`standard_compatible`](TlsOptions::standard_compatible) was set
+    /// Tells the peer that nothing more will be sent (unless [`standard_compatible`](super::TlsOptions::standard_compatible) was set
     /// to false), and closes the stream below. It does not wait for the peer's word, but for the link to take this side's:
     /// for five seconds at most, as a peer that does not receive could hold it up for ever.
     ///
