@@ -2,6 +2,7 @@
 
 mod bind_all;
 mod connect_options;
+mod connecting;
 #[cfg(feature = "tls-core")]
 mod tls;
 
