@@ -2,6 +2,7 @@
 
 mod bind_all;
 mod connect_options;
+mod connecting;
 
 pub use connect_options::TcpConnectOptions;
 

@@ -646,3 +646,19 @@ async fn a_receive_is_ready_at_once_when_bytes_are_there() -> Result<()> {
     is_future(&stream.receive());
     Ok(())
 }
+
+#[anyio::test]
+async fn whoever_else_has_a_socket_finds_it_in_blocking_mode() -> Result<()> {
+    fn blocks(descriptor: &impl std::os::fd::AsFd) -> bool {
+        let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor.as_fd());
+        // SAFETY: only flags are read.
+        unsafe { libc::fcntl(number, libc::F_GETFL) & libc::O_NONBLOCK == 0 }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    let server = listener.accept().await?;
+    client.send("x").await?;
+    server.receive().await?;
+    assert!(blocks(&listener) && blocks(&client) && blocks(&server));
+    Ok(())
+}
