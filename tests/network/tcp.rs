@@ -529,6 +529,10 @@ async fn addresses_and_options_are_those_of_the_socket() -> Result<()> {
             assert!(stream.as_fd().try_clone_to_owned().is_ok());
         }
         assert!(format!("{client:?}").contains(&listener.local_addr()?.to_string()));
+        for (asked, seconds) in [(Duration::from_millis(1), 1), (Duration::MAX, i32::MAX as u64)] {
+            client.set_linger(Some(asked))?;
+            assert_eq!(client.options().linger()?, Some(Duration::from_secs(seconds)), "{asked:?}");
+        }
         client.set_linger(Some(Duration::ZERO))?;
         client.close().await?;
         assert!(matches!(server.receive().await, Err(Error::BrokenResource(_))));
