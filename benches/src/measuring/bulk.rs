@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::cell::Direction;
+use crate::measuring::cell::Direction;
 
 /// How long an order is on the wire.
 pub(crate) const ORDER_BYTES: usize = 16;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{machine::Machine, measure::Memory, statistics::Summary};
+use crate::measuring::{machine::Machine, measure::Memory, statistics::Summary};
 
 /// One run of the command.
 #[derive(Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl Growth {
 }
 
 /// Compares the peers with the reference.
-pub(super) fn compared(peers: Vec<(&'static str, Vec<Growth>)>, reference: &str) -> Vec<PeerResult> {
+pub(crate) fn compared(peers: Vec<(&'static str, Vec<Growth>)>, reference: &str) -> Vec<PeerResult> {
     let baseline = peers.iter().find(|(peer, _)| *peer == reference).map(|(_, rounds)| rounds.clone());
     let baseline = baseline.unwrap_or_default();
     let compare = |(peer, rounds): (&str, Vec<Growth>)| {

@@ -13,7 +13,7 @@ use std::{
 use hdrhistogram::Histogram;
 use socket2::SockRef;
 
-use crate::{cell::Cell, interrupt::Interrupt};
+use crate::measuring::{cell::Cell, interrupt::Interrupt};
 
 /// No answer for this long fails the measurement.
 const STALL_LIMIT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::{cell::Cell, machine::Machine, measure::Growth, statistics::Summary};
+use crate::measuring::{cell::Cell, machine::Machine, measure::Growth, statistics::Summary};
 
 /// One run of the command.
 #[derive(Serialize, Deserialize)]
@@ -154,7 +154,7 @@ fn distribution(histogram: &Histogram<u64>) -> Vec<Quantile> {
 impl PeerResult {
     /// The figures that need no other peer.
     pub(crate) fn new(
-        peer: &'static crate::peers::Peer,
+        (peer, by_hand): (&str, bool),
         slices: Vec<Slice>,
         latencies: &Histogram<u64>,
         growth: Growth,
@@ -162,8 +162,8 @@ impl PeerResult {
         resident_bytes: u64,
     ) -> Self {
         Self {
-            peer: peer.name.to_owned(),
-            by_hand: peer.by_hand,
+            peer: peer.to_owned(),
+            by_hand,
             requests_per_second: Summary::of(slices.iter().map(Slice::rate)),
             cpu_per_request_microseconds: Summary::of(slices.iter().map(|it| it.cpu_per_request() / 1e3)),
             slices,
@@ -273,16 +273,8 @@ mod tests {
     }
 
     fn result(peer: &'static str, by_hand: bool, slices: Vec<Slice>) -> PeerResult {
-        let peer = Box::leak(Box::new(crate::peers::Peer {
-            name: peer,
-            about: "",
-            packages: &[],
-            by_hand,
-            servers: &[],
-            jobs: &[],
-        }));
         let histogram = Histogram::new(2).unwrap();
-        PeerResult::new(peer, slices, &histogram, Growth::default(), None, 0)
+        PeerResult::new((peer, by_hand), slices, &histogram, Growth::default(), None, 0)
     }
 
     #[test]

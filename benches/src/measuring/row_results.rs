@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Figure, Row};
-use crate::{machine::Machine, results::Failure, statistics::Summary};
+use super::row::{Figure, Row};
+use crate::measuring::{machine::Machine, results::Failure, statistics::Summary};
 
 /// One run of the command.
 #[derive(Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::measure::CpuClock;
+use crate::measuring::measure::CpuClock;
 
 /// One stretch of work.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -14,10 +14,10 @@ use std::{
 use anyhow::{Context, anyhow};
 use futures_util::task::AtomicWaker;
 
-use crate::{
+use crate::measuring::{
+    job::Order,
     limits,
     stopwatch::{Measured, measure},
-    worker::Order,
 };
 
 /// Runs a future to its end in a new runtime on this thread.

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 
-use super::results::{PeerResult, Results, RowResult};
+use crate::measuring::row_results::{PeerResult, Results, RowResult};
 use crate::{
     peers::Peer,
-    report::{DISTURBED, failed, median, spread},
+    report::terminal::{DISTURBED, failed, median, spread},
 };
 
 /// One row's table.

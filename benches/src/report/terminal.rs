@@ -4,30 +4,14 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 
-use crate::{
+use crate::measuring::{
     machine::Machine,
-    peers,
     results::{CellResult, Failure, PeerResult, Results},
     statistics::Summary,
-    workloads,
 };
 
 /// From this share of waiting for a processor on, a cell is marked as disturbed.
 pub(crate) const DISTURBED: f64 = 0.02;
-
-/// The workloads, and the peers with what they serve.
-pub(crate) fn list() -> String {
-    let mut text = String::from("Workloads:\n");
-    for (name, about) in workloads::described() {
-        let _ = writeln!(text, "  {name:<16} {about}");
-    }
-    text.push_str("\nPeers:\n");
-    for peer in peers::ALL {
-        let served: Vec<_> = peer.workloads().collect();
-        let _ = writeln!(text, "  {:<16} {} [{}]", peer.name, peer.about, served.join(", "));
-    }
-    text
-}
 
 /// Machine, versions and what the figures are good for.
 pub(crate) fn header(machine: &Machine) -> String {

@@ -7,16 +7,20 @@ use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cell::Cell,
-    interrupt::Interrupt,
-    limits,
-    load::Load,
-    machine::Machine,
-    page::{self, Document},
+    measuring::{
+        cell::Cell,
+        interrupt::Interrupt,
+        limits,
+        load::Load,
+        machine::Machine,
+        results::{Results, Unit},
+    },
     peers::{self, Peer},
-    report,
-    results::{Results, Unit},
-    rotation::Plan,
+    report::{
+        page::{self, Document},
+        terminal,
+    },
+    workloads::rotation::Plan,
 };
 
 const ROUNDS: u32 = 40;
@@ -120,7 +124,7 @@ pub(crate) fn run<L: Load>(
     let json = json.transpose()?;
 
     let machine = Machine::inspect(&peers::packages(plan.servers.iter().map(|(peer, _)| *peer)));
-    print!("{}", report::header(&machine));
+    print!("{}", terminal::header(&machine));
     println!("{}", repetition(&plan, arguments));
     if !workload.all_cores {
         limits::pin_to_core(arguments.load_core).context("pinning the load to its processor")?;
@@ -142,7 +146,7 @@ pub(crate) fn run<L: Load>(
     };
     for cell in cells {
         let result = plan.measure(cell, &mut load, &mut random, &interrupt, &progress)?;
-        progress.suspend(|| print!("{}", report::cell(&result, &results)));
+        progress.suspend(|| print!("{}", terminal::cell(&result, &results)));
         results.cells.push(result);
     }
     progress.finish_and_clear();

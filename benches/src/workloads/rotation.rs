@@ -10,14 +10,16 @@ use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 
 use crate::{
-    cell::Cell,
-    interrupt::Interrupt,
-    load::Load,
-    measure::{Counters, CpuClock, Growth, resident_bytes, run_queue_wait},
+    measuring::{
+        cell::Cell,
+        interrupt::Interrupt,
+        load::Load,
+        measure::{Counters, CpuClock, Growth, resident_bytes, run_queue_wait},
+        results::{CellResult, Failure, Latency, PeerResult, Slice},
+        system_calls::SystemCalls,
+    },
     peers::Peer,
-    results::{CellResult, Failure, Latency, PeerResult, Slice},
-    server::Server,
-    system_calls::SystemCalls,
+    workloads::server::Server,
 };
 
 /// How long a server gets after its last answer to go back to sleep before its processor time is read.
@@ -245,7 +247,7 @@ impl Tally {
 
     fn finish(self) -> PeerResult {
         PeerResult::new(
-            self.peer,
+            (self.peer.name, self.peer.by_hand),
             self.slices,
             &self.latencies,
             self.growth,

@@ -4,46 +4,14 @@
 //! work each, and only figures of one rotation are compared.
 
 mod measuring;
-pub(crate) mod results;
-mod table;
 
 use std::path::PathBuf;
 
 use clap::{Args, value_parser};
-use serde::{Deserialize, Serialize};
 
 use crate::peers::{self, Peer};
 
 pub(crate) use measuring::{run, run_in};
-
-/// Something that is done many times.
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    /// The peers' job that does it.
-    pub(crate) job: &'static str,
-    /// How often it is done in a turn.
-    pub(crate) operations: u64,
-    /// What is looked at first.
-    pub(crate) figure: Figure,
-}
-
-/// Which of a row's two figures goes into the overview.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Figure {
-    Cpu,
-    Elapsed,
-}
-
-impl Figure {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "CPU",
-            Self::Elapsed => "time",
-        }
-    }
-}
 
 /// The options of these workloads.
 #[derive(Args)]

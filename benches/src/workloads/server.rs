@@ -4,7 +4,7 @@
 //! cannot outlive the measurement, whatever ends that.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     net::SocketAddr,
     process::exit,
     sync::mpsc,
@@ -16,9 +16,9 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use crate::{
-    limits,
+    measuring::ready::Ready,
+    measuring::{limits, process::Process},
     peers::{self, Peer},
-    process::Process,
 };
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -31,18 +31,6 @@ pub(crate) struct ServeArguments {
     /// The processor to stay on.
     #[arg(long)]
     core: Option<usize>,
-}
-
-/// Given to a peer's server, to be used once it listens.
-pub(crate) struct Ready(());
-
-impl Ready {
-    /// Tells the address to the process that measures.
-    pub(crate) fn listening_on(self, address: SocketAddr) -> io::Result<()> {
-        let mut output = io::stdout().lock();
-        writeln!(output, "{address}")?;
-        output.flush()
-    }
 }
 
 /// Runs one peer's server in this process.
@@ -58,7 +46,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
         let ended = io::stdin().read(&mut [0]);
         exit(i32::from(ended.is_err()));
     });
-    serve(Ready(()))
+    serve(Ready::default())
 }
 
 /// A peer's server process. Dropping it ends the process.

@@ -16,25 +16,14 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use crate::{
-    limits,
+    measuring::job::Order,
+    measuring::{limits, process::Process, stopwatch::Measured},
     peers::{self, Peer},
-    process::Process,
-    stopwatch::Measured,
     workloads,
 };
 
 /// A job that has not ended by then will not.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Does a row's work for one peer.
-pub(crate) type Job = fn(&Order) -> anyhow::Result<Measured>;
-
-/// How much of it is to be done, and where.
-pub(crate) struct Order {
-    pub(crate) operations: u64,
-    /// The processor for a second thread, if the job needs one.
-    pub(crate) other_core: usize,
-}
 
 /// The hidden subcommand's arguments.
 #[derive(Args)]

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
 
 use super::{Load, Served, connect, nanoseconds, pattern};
-use crate::{
+use crate::measuring::{
     bulk::{Order, RECEIPT_BYTES, Receipt},
     cell::{Cell, Direction},
     interrupt::Interrupt,

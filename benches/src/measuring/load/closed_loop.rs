@@ -24,7 +24,7 @@ use io_uring::{
 };
 
 use super::{Load, STALL_LIMIT, Served, WAIT_LIMIT, connect, nanoseconds};
-use crate::{
+use crate::measuring::{
     cell::Cell,
     interrupt::Interrupt,
     submissions::{Submissions, ring},

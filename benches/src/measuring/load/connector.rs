@@ -25,7 +25,7 @@ use io_uring::{
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Load, STALL_LIMIT, Served, WAIT_LIMIT, nanoseconds, pattern};
-use crate::{
+use crate::measuring::{
     cell::Cell,
     interrupt::Interrupt,
     submissions::{Submissions, ring},

@@ -9,7 +9,7 @@ use super::{
     chart::{Chart, GREY, PALE, draw, headline, text},
     colours,
 };
-use crate::statistics::Summary;
+use crate::measuring::statistics::Summary;
 
 const WIDTH: i32 = 860;
 const TOP: i32 = 78;

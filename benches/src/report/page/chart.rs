@@ -12,6 +12,11 @@ use plotters::{
 pub(super) const GREY: RGBColor = RGBColor(110, 110, 110);
 pub(super) const PALE: RGBColor = RGBColor(215, 215, 215);
 
+/// A cell's name as part of a file's.
+pub(super) fn file_name(cell: crate::measuring::cell::Cell) -> String {
+    cell.to_string().replace([':', '@'], "-")
+}
+
 /// A picture and what it is of.
 pub(super) struct Chart {
     /// Its file's name, without the ending.

@@ -1,10 +1,10 @@
 //! The distribution of latencies: what share of the requests took how long.
 
 use super::{
-    chart::Chart,
+    chart::{Chart, file_name},
     lines::{Axis, Lines},
 };
-use crate::results::{CellResult, Results};
+use crate::measuring::results::{CellResult, Results};
 
 /// The curves of one cell.
 pub(super) fn chart(results: &Results, cell: &CellResult) -> anyhow::Result<Option<Chart>> {
@@ -19,7 +19,7 @@ pub(super) fn chart(results: &Results, cell: &CellResult) -> anyhow::Result<Opti
     });
     let marks = [2.0, 10.0, 100.0, 1e3, 1e4, 1e5].map(|rarity| (rarity, percentile(rarity))).into();
     let chart = Lines {
-        name: format!("{}-latency-{}", results.workload, super::requests::file_name(cell.cell)),
+        name: format!("{}-latency-{}", results.workload, file_name(cell.cell)),
         title: format!("{} {}: latency", results.workload, cell.cell),
         below: "this share of the requests took no longer; lower is better".to_owned(),
         x: Axis { title: "percentile", marks },

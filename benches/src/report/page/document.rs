@@ -2,12 +2,15 @@
 
 use anyhow::Context;
 
-use crate::{machine::Machine, results, rows, workloads::idle};
+use crate::{
+    measuring::{idle_results, row_results},
+    measuring::{machine::Machine, results},
+};
 
 pub(crate) enum Document {
     Requests(results::Results),
-    Rows(rows::results::Results),
-    Idle(idle::results::Results),
+    Rows(row_results::Results),
+    Idle(idle_results::Results),
 }
 
 impl Document {

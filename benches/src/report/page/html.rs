@@ -8,7 +8,11 @@ use super::{
     overview::{self, Line, Verdict},
     provenance::provenance,
 };
-use crate::{report::DISTURBED, results, rows, statistics::Summary, workloads::idle};
+use crate::{
+    measuring::{idle_results, row_results},
+    measuring::{results, statistics::Summary},
+    report::terminal::DISTURBED,
+};
 
 const STYLE: &str = "
 body { font: 15px/1.45 sans-serif; max-width: 1280px; margin: 2em auto; padding: 0 1em; color: #1c1c1c; background: #fafafa }
@@ -90,7 +94,7 @@ fn class(ratio: Summary) -> &'static str {
 }
 
 fn spread(ratio: Summary) -> String {
-    crate::report::spread(ratio)
+    crate::report::terminal::spread(ratio)
 }
 
 fn section(document: &Document, charts: &[Chart]) -> Markup {
@@ -154,7 +158,7 @@ fn cell_table(results: &results::Results, cell: &results::CellResult) -> Markup 
     }
 }
 
-fn row_table(results: &rows::results::Results, row: &rows::results::RowResult) -> Markup {
+fn row_table(results: &row_results::Results, row: &row_results::RowResult) -> Markup {
     html! {
         h3 { (row.row) }
         p.note { (row.about) }
@@ -180,7 +184,7 @@ fn row_table(results: &rows::results::Results, row: &rows::results::RowResult) -
     }
 }
 
-fn idle_table(results: &idle::results::Results) -> Markup {
+fn idle_table(results: &idle_results::Results) -> Markup {
     html! {
         p.note {
             (results.connections) " connections; the limit of open files is " (results.open_files) "."
@@ -213,7 +217,7 @@ fn ratio(ratio: Option<Summary>, more_is_better: bool) -> Markup {
 }
 
 fn median(summary: Option<Summary>, digits: usize) -> String {
-    crate::report::median(summary, digits)
+    crate::report::terminal::median(summary, digits)
 }
 
 fn disturbed(peer: &str, share: f64) -> Markup {

@@ -4,7 +4,7 @@ use super::{
     bars::{Bars, Group, Scale},
     chart::Chart,
 };
-use crate::workloads::idle::results::Results;
+use crate::measuring::idle_results::Results;
 
 pub(super) fn charts(results: &Results) -> anyhow::Result<Vec<Chart>> {
     let resident = results.peers.iter();

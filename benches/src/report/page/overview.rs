@@ -1,7 +1,10 @@
 //! All ratios of all workloads in one table, in which a loss is as plain to see as a win.
 
 use super::Document;
-use crate::{peers::ALL, results::Unit, statistics::Summary};
+use crate::{
+    measuring::{results::Unit, statistics::Summary},
+    peers::ALL,
+};
 
 /// One line: what was measured, and each peer's ratio to the reference.
 pub(super) struct Line {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Document;
-use crate::machine::Machine;
+use crate::measuring::machine::Machine;
 
 /// Documents that were measured by the same program on the same machine.
 struct Origin<'a> {

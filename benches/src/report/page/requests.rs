@@ -6,7 +6,7 @@ use super::{
     curves,
     lines::{Axis, Lines},
 };
-use crate::{
+use crate::measuring::{
     cell::{Cell, Direction},
     results::{PeerResult, Results, Unit},
     statistics::Summary,
@@ -60,11 +60,6 @@ pub(super) fn charts(results: &Results) -> anyhow::Result<Vec<Chart>> {
         }
     }
     Ok(charts.into_iter().flatten().collect())
-}
-
-/// A cell's name as part of a file's.
-pub(super) fn file_name(cell: Cell) -> String {
-    cell.to_string().replace([':', '@'], "-")
 }
 
 fn ratios(

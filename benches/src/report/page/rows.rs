@@ -4,9 +4,9 @@ use super::{
     bars::{Bars, Group, Scale},
     chart::Chart,
 };
-use crate::rows::{
-    Figure,
-    results::{PeerResult, Results, RowResult},
+use crate::measuring::{
+    row::Figure,
+    row_results::{PeerResult, Results, RowResult},
 };
 
 /// So many rows are still to be taken in at a glance.

@@ -5,21 +5,20 @@ use std::{fs::File, io::BufWriter, path::Path, time::Instant};
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    Arguments, Row,
-    results::{Results, RowResult, Turn, Turns},
-    table,
+use super::Arguments;
+use crate::measuring::{
+    row::Row,
+    row_results::{Results, RowResult, Turn, Turns},
 };
+use crate::report::row_table;
 use crate::{
-    interrupt::Interrupt,
-    limits,
-    machine::Machine,
-    measure::run_queue_wait,
-    page::{self, Document},
+    measuring::{interrupt::Interrupt, limits, machine::Machine, measure::run_queue_wait, results::Failure},
     peers::{self, Peer},
-    report,
-    results::Failure,
-    worker::Worker,
+    report::{
+        page::{self, Document},
+        terminal,
+    },
+    workloads::worker::Worker,
 };
 
 const ROUNDS: u32 = 20;
@@ -47,7 +46,7 @@ pub(crate) fn run_in(
     let json = json.transpose()?;
 
     let machine = Machine::inspect(&peers::packages(peers.iter().copied()));
-    print!("{}", report::header(&machine));
+    print!("{}", terminal::header(&machine));
     let mut random = fastrand::Rng::with_seed(arguments.seed);
     let total = (rows.len() * peers.len()) as u64 * u64::from(rounds + 1);
     let progress = ProgressBar::new(total).with_style(ProgressStyle::with_template(
@@ -68,11 +67,11 @@ pub(crate) fn run_in(
             Rotation { folder, workload, row, arguments, rounds, interrupt: &interrupt, progress: &progress };
         let (turns, failures) = rotation.measure(&peers, &mut random)?;
         let result = RowResult::new(row, turns, failures, reference);
-        progress.suspend(|| print!("{}", table::row(&result, reference)));
+        progress.suspend(|| print!("{}", row_table::row(&result, reference)));
         results.rows.push(result);
     }
     progress.finish_and_clear();
-    print!("{}", table::overview(&results, &peers));
+    print!("{}", row_table::overview(&results, &peers));
     if let Some(file) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), &results)?;
     }
@@ -182,7 +181,7 @@ impl Rotation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Figure;
+    use crate::measuring::row::Figure;
 
     const fn row(name: &'static str) -> Row {
         Row { name, about: "", job: "", operations: 1, figure: Figure::Cpu }

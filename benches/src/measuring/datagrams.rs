@@ -17,11 +17,11 @@ use std::{
 
 use socket2::SockRef;
 
-use crate::{
+use crate::measuring::{
+    amounts::{STREAM_BYTES, TOGETHER},
+    job::Order,
     limits,
     stopwatch::Measured,
-    worker::Order,
-    workloads::udp::{STREAM_BYTES, TOGETHER},
 };
 
 /// Room for all that may be on its way.
