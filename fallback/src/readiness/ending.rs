@@ -40,9 +40,6 @@ impl Readiness {
                     let listener =
                         self.descriptors.seen(fd).map_or(Class::Unknown, |listener| listener.class);
                     self.adopt(answer.result, listener);
-                    if let Some(descriptor) = self.descriptors.seen(answer.result) {
-                        descriptor.nonblocking = true;
-                    }
                 }
                 Op::Open { .. } => self.adopt(answer.result, Class::Unknown),
                 _ => {}
