@@ -97,6 +97,14 @@ impl<T> TaskHandle<'_, T> {
         }
     }
 
+    /// Like [`cancel`](Self::cancel), with a text that says why.
+    #[track_caller]
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        if !self.is_finished() {
+            self.header().scope.cancel_because(reason);
+        }
+    }
+
     /// The child's own scope.
     pub fn scope(&self) -> &Scope {
         &self.header().scope

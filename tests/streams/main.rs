@@ -3,6 +3,7 @@
 mod attributes;
 mod boxed;
 mod broadcast;
+mod closing;
 mod conformance;
 mod io;
 mod itertools;
@@ -10,6 +11,7 @@ mod listeners;
 mod lockstep;
 mod memory;
 mod objects;
+mod sizes;
 mod split;
 mod unreliable;
 mod wrappers;

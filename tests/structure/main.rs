@@ -4,6 +4,7 @@ mod cancel_scope;
 mod deadlines;
 mod errors;
 mod groups;
+mod pending_cancellations;
 mod shields;
 mod start;
 mod swallowed_cancellations;
