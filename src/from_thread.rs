@@ -53,7 +53,7 @@ pub(crate) use host::{Host, Working};
 pub(crate) use request::{LocalFuture, Request};
 
 use crate::error::{Cancelled, Error, Result};
-use request::{request, value_of};
+use request::{inheriting, request, value_of};
 
 /// From a worker thread: has the task that waits for this thread run something, and waits for what it gives.
 ///
@@ -70,7 +70,7 @@ use request::{request, value_of};
 pub fn run<T: Send + 'static>(function: impl AsyncFnOnce() -> T + Send + 'static) -> Result<T> {
     let host = host::current().ok_or(Error::NoRun)?;
     let (request, answer) = request(function);
-    host.ask(request).map_err(|_| Cancelled::new())?;
+    host.ask(inheriting(request)).map_err(|_| Cancelled::new())?;
     Ok(value_of(answer.recv().map_err(|_| Cancelled::new())?))
 }
 

@@ -5,6 +5,7 @@ mod autojump;
 pub(crate) mod backend;
 pub(crate) mod clock;
 mod companions;
+mod context;
 mod core;
 mod deadlock;
 mod descriptor;
@@ -34,6 +35,7 @@ pub use wait_reason::WaitReason;
 
 pub(crate) use self::core::Core;
 pub(crate) use companions::{Companion, announce};
+pub(crate) use context::{Bindings, InContext, Within};
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;

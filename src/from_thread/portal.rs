@@ -1,7 +1,7 @@
 //! A task group that other threads start tasks in.
 
 use super::{
-    request::{Answer, Request, answer, catch_panic, request},
+    request::{Answer, Request, answer, catch_panic, inheriting, request},
     task::{Control, Ending, PortalTask},
 };
 use crate::{
@@ -170,7 +170,7 @@ impl BlockingPortal {
 
     fn submit(&self, request: Request) -> Result<Arc<Control>> {
         let control = Arc::new(Control::default());
-        let job = Job { request, control: Arc::clone(&control) };
+        let job = Job { request: inheriting(request), control: Arc::clone(&control) };
         let refused = {
             let mut jobs = self.shared.jobs();
             if jobs.open {

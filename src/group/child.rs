@@ -19,7 +19,7 @@ use super::{
     outcome::{Outcome, Settled},
     task_group::Errors,
 };
-use crate::runtime::{Core, Deadline, Described, FirstPanic, Scope, TaskKey, WaitQueue};
+use crate::runtime::{Bindings, Core, Deadline, Described, FirstPanic, Scope, TaskKey, WaitQueue, Within};
 use std::{
     alloc::Layout,
     cell::{Cell, UnsafeCell},
@@ -54,9 +54,14 @@ pub(super) struct ChildHeader {
     next: Cell<*const ChildHeader>,
     pub(super) scope: Scope,
     pub(super) joiners: WaitQueue,
-    pub(super) name: Cell<Option<Box<str>>>,
+    name: Cell<Option<Box<Name>>>,
+    /// What the child has inherited; while it is polled, what is to be found again afterwards.
+    bindings: Cell<Option<Bindings>>,
     pub(super) location: &'static Location<'static>,
 }
+
+/// In one word, since few children have one.
+struct Name(Box<str>);
 
 #[repr(C)]
 struct Child<F: Future, T, E> {
@@ -133,6 +138,7 @@ unsafe fn begin(
         scope: Scope::new_node(Deadline::NEVER, false),
         joiners: WaitQueue::new(),
         name: Cell::new(None),
+        bindings: Cell::new(Bindings::current()),
         location,
     };
     // SAFETY: the caller's promise.
@@ -255,8 +261,11 @@ impl GroupCore {
             if Core::try_with(|core| header.leave_group(Some(core))).is_none() {
                 header.leave_group(None);
             }
-            // SAFETY: none is being polled: that happens only in the group's poll.
-            panics.catch(|| unsafe { drop_future(child) });
+            panics.catch(|| {
+                let _inherited = Within::enter(&header.bindings);
+                // SAFETY: none is being polled: that happens only in the group's poll.
+                unsafe { drop_future(child) }
+            });
             header.status.set(TaskStatus::Cancelled);
             panics.catch(|| {
                 Core::change_anywhere(|| {
@@ -275,9 +284,13 @@ impl ChildHeader {
     /// What the child was named.
     pub(super) fn name(&self) -> Option<String> {
         let name = self.name.take();
-        let copy = name.as_deref().map(str::to_owned);
+        let copy = name.as_deref().map(|name| name.0.to_string());
         self.name.set(name);
         copy
+    }
+
+    pub(super) fn set_name(&self, name: Box<str>) {
+        self.name.set(Some(Box::new(Name(name))));
     }
 
     fn group(&self) -> &GroupCore {
@@ -343,6 +356,7 @@ where
         }
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let _current = core.enter_scope(&header.scope);
+            let _inherited = Within::enter(&header.bindings);
             // SAFETY: the group alone borrows the stage here, and the future stays in its block until it is dropped.
             let future = unsafe {
                 match &mut *child.cast::<Self>().as_ref().stage.get() {
@@ -380,6 +394,7 @@ where
         let (header, group) = unsafe { (child.as_ref(), &*child.as_ref().group) };
         panics.catch(|| {
             let _current = core.enter_scope(&header.scope);
+            let _inherited = Within::enter(&header.bindings);
             // SAFETY: the future has ended; nobody uses it.
             unsafe { Self::drop_future(child) };
         });
@@ -394,6 +409,10 @@ where
         });
         if let Some(payload) = woken {
             panics.keep(payload);
+        }
+        if let Some(bindings) = header.bindings.take() {
+            // The values are of users.
+            panics.catch(|| drop(bindings));
         }
         // SAFETY: the group's share, which it gives up here.
         let release = || unsafe { release(child) };

@@ -29,10 +29,38 @@ pub enum TaskStatus {
     Failed,
 }
 
+/// Why a [`TaskHandle`] has no value to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NoValue {
+    /// The child has not ended.
+    Pending,
+    /// The child was cancelled.
+    Cancelled,
+    /// The child has failed; the error or panic is its group's.
+    Failed,
+    /// The value was taken before.
+    Taken,
+}
+
+impl fmt::Display for NoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "the task has not ended",
+            Self::Cancelled => "the task was cancelled",
+            Self::Failed => "the task has failed",
+            Self::Taken => "the task's value was taken before",
+        })
+    }
+}
+
+impl std::error::Error for NoValue {}
+
 /// A child of a group: to await its value, to cancel it alone, to see how it stands.
 ///
 /// Awaiting gives the child's value, or [`Cancelled`] if there is none because it was cancelled or has failed; the error
-/// itself goes to the group, once. The handle may be dropped at any time; the child goes on.
+/// itself goes to the group, once. [`wait`](Self::wait) and then [`try_take`](Self::try_take) tell these apart. The handle may be
+/// dropped at any time; the child goes on.
 ///
 /// # Cancel safety
 /// A value is not lost when the wait for it is cancelled: the handle can be awaited again.
@@ -67,7 +95,7 @@ impl<T> TaskHandle<'_, T> {
 
     /// Names the child, for messages and debugging.
     pub fn set_name(&self, name: impl Into<String>) {
-        self.header().name.set(Some(name.into().into_boxed_str()));
+        self.header().set_name(name.into().into_boxed_str());
     }
 
     /// The child's name: the one that was given, or the place in the source where it was started.
@@ -122,12 +150,18 @@ impl<T> TaskHandle<'_, T> {
         poll_fn(|cx| poll_end(wait.header, &mut wait.waiter, cx)).await
     }
 
-    /// The child's value, if it has finished with one that was not taken yet.
-    pub fn try_take(&mut self) -> Option<T> {
-        // SAFETY: the handle's type is the value's, and it is only taken when the child has finished.
-        (self.header().status.get() == TaskStatus::Finished)
-            .then(|| unsafe { child::take_value(self.child) })
-            .flatten()
+    /// The child's value, if it has finished with one.
+    ///
+    /// # Errors
+    /// [`NoValue`] says why there is none.
+    pub fn try_take(&mut self) -> Result<T, NoValue> {
+        match self.header().status.get() {
+            // SAFETY: the handle's type is the value's, and it is only taken when the child has finished.
+            TaskStatus::Finished => unsafe { child::take_value(self.child) }.ok_or(NoValue::Taken),
+            TaskStatus::Pending | TaskStatus::Cancelling => Err(NoValue::Pending),
+            TaskStatus::Cancelled => Err(NoValue::Cancelled),
+            TaskStatus::Failed => Err(NoValue::Failed),
+        }
     }
 }
 
@@ -172,7 +206,7 @@ impl<T> Future for TaskHandle<'_, T> {
         let header = unsafe { this.child.as_ref() };
         poll_end(header, &mut this.waiter, cx).map(|ended| {
             ended?;
-            this.try_take().ok_or(Cancelled::new())
+            this.try_take().map_err(|_| Cancelled::new())
         })
     }
 }

@@ -29,7 +29,7 @@ async fn check_sizes(kind: &str, mut stream: impl ByteReceiveStream) -> Result<(
         .await;
         let panic = polled.expect_err(kind);
         let said = panic.downcast_ref::<&str>().copied().unwrap_or_default();
-        assert_eq!(said, "receiving at most 0 bytes", "{kind}");
+        assert!(said.starts_with("receiving at most 0 bytes"), "{kind}");
     }
     assert_eq!(stream.receive_at_most(1).await?.unwrap(), "0", "{kind}");
     assert_eq!(stream.receive_at_most(3).await?.unwrap(), "123", "{kind}");

@@ -9,3 +9,4 @@ mod shields;
 mod start;
 mod swallowed_cancellations;
 mod task_handle;
+mod task_locals;
