@@ -4,6 +4,7 @@ mod blocks;
 mod child;
 mod core;
 mod drive;
+mod errors;
 mod gather;
 mod gather_tuple;
 mod gather_until;
@@ -13,13 +14,15 @@ mod race;
 #[cfg(doctest)]
 mod refused;
 mod start;
+mod status;
 mod task_group;
 
 pub use gather::{Completed, amap, as_completed, gather};
 pub use gather_tuple::{FutureTuple, gather_tuple};
 pub use gather_until::gather_until;
-pub use handle::{NoValue, TaskHandle, TaskStatus};
+pub use handle::TaskHandle;
 pub use outcome::Outcome;
 pub use race::race;
 pub use start::Started;
+pub use status::{NoValue, TaskStatus};
 pub use task_group::{TaskGroup, task_group};

@@ -203,11 +203,6 @@ operations! {
         /// The permissions of a file that is created.
         mode: mode_t,
     }
-    /// Closes a descriptor and reports how that went. The number is free afterwards, whatever the result.
-    Close "close" {
-        /// The descriptor.
-        fd: RawFd,
-    }
     /// Waits until what was written to a file is on its device.
     Synchronize "fsync" {
         /// The file.

@@ -1,6 +1,10 @@
 //! What is left in hand of a child.
 
-use super::child::{self, ChildHeader};
+use super::{
+    child,
+    core::ChildHeader,
+    status::{NoValue, TaskStatus},
+};
 use crate::{
     error::Cancelled,
     runtime::{Core, FirstPanic, Scope, WaitReason, Waiter},
@@ -13,48 +17,6 @@ use std::{
     ptr::NonNull,
     task::{Context, Poll},
 };
-
-/// How a child stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TaskStatus {
-    /// It has not ended.
-    Pending,
-    /// It was cancelled by [`TaskHandle::cancel`] and has not ended.
-    Cancelling,
-    /// It ended with a value.
-    Finished,
-    /// It ended because a scope around it was cancelled.
-    Cancelled,
-    /// It ended with an error, which is the group's, or a panic.
-    Failed,
-}
-
-/// Why a [`TaskHandle`] has no value to give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NoValue {
-    /// The child has not ended.
-    Pending,
-    /// The child was cancelled.
-    Cancelled,
-    /// The child has failed; the error or panic is its group's.
-    Failed,
-    /// The value was taken before.
-    Taken,
-}
-
-impl fmt::Display for NoValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pending => "the task has not ended",
-            Self::Cancelled => "the task was cancelled",
-            Self::Failed => "the task has failed",
-            Self::Taken => "the task's value was taken before",
-        })
-    }
-}
-
-impl std::error::Error for NoValue {}
 
 /// A child of a group: to await its value, to cancel it alone, to see how it stands.
 ///

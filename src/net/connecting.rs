@@ -1,6 +1,6 @@
 //! Connecting.
 
-use super::addresses::Candidates;
+use super::{TcpConnectOptions, addresses::Candidates};
 use crate::{
     error::{ConnectionFailed, Error, ErrorGroup, Failure, Result},
     group::task_group,
@@ -9,10 +9,7 @@ use crate::{
 };
 use anyio_driver::Op;
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
-
-/// How long an attempt has the field for itself before the next begins (RFC 8305, section 8).
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+use std::{cell::RefCell, io, net::SocketAddr};
 
 struct Connect {
     descriptor: Descriptor,
@@ -54,16 +51,22 @@ pub(super) async fn connect(socket: Socket, address: SockAddr) -> Result<Descrip
 }
 
 /// Connects to the first of several addresses that answers: each attempt begins when the one before has failed, or after
-/// a quarter of a second ("happy eyeballs", RFC 8305). Attempts that lose are cancelled, and closed if they succeed late.
+/// some time ("happy eyeballs", RFC 8305). Attempts that lose are cancelled, and closed if they succeed late.
 /// Errors name the target and the addresses.
-pub(super) async fn connect_any(candidates: Candidates, target: &str) -> Result<Descriptor> {
-    let addresses = candidates.interleaved();
+pub(super) async fn connect_any(
+    candidates: Candidates,
+    target: &str,
+    options: &TcpConnectOptions,
+) -> Result<Descriptor> {
+    let addresses = options
+        .suitable(candidates.interleaved())
+        .map_err(|error| Error::of_operation(error, "connect", target))?;
     if let [address] = addresses[..] {
         let by_name = |address: SocketAddr| match address.to_string() {
             address if address == target => address,
             address => format!("{target} ({address})"),
         };
-        return attempt(address)
+        return attempt(address, options)
             .await
             .map_err(|error| Error::of_operation(error, "connect", by_name(address)));
     }
@@ -73,7 +76,7 @@ pub(super) async fn connect_any(candidates: Candidates, target: &str) -> Result<
         for &address in &addresses {
             let (winner, errors) = (&winner, &errors);
             let attempted = tg.start_soon(async move {
-                match attempt(address).await {
+                match attempt(address, options).await {
                     Ok(descriptor) => {
                         winner.borrow_mut().get_or_insert(descriptor);
                         tg.cancel();
@@ -86,7 +89,7 @@ pub(super) async fn connect_any(candidates: Candidates, target: &str) -> Result<
                 }
                 Ok(())
             });
-            move_on_after(ATTEMPT_DELAY, attempted.wait()).await?;
+            move_on_after(options.delay(), attempted.wait()).await?;
         }
         Ok(())
     })
@@ -96,12 +99,16 @@ pub(super) async fn connect_any(candidates: Candidates, target: &str) -> Result<
     }
     crate::lowlevel::checkpoint_if_cancelled().await?;
     let errors = ErrorGroup::new(errors.into_inner());
-    Err(errors.map_or_else(
-        || Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to connect to")),
-        |errors| Error::ConnectionFailed(Box::new(ConnectionFailed::new(target.to_owned(), errors))),
-    ))
+    let errors = errors.expect("each attempt has failed, and there was at least one");
+    Err(Error::ConnectionFailed(Box::new(ConnectionFailed::new(target.to_owned(), errors))))
 }
 
-async fn attempt(address: SocketAddr) -> io::Result<Descriptor> {
-    connect(socket(Domain::for_address(address))?, address.into()).await
+async fn attempt(address: SocketAddr, options: &TcpConnectOptions) -> io::Result<Descriptor> {
+    let socket = socket(Domain::for_address(address))?;
+    if let Some(local) = options.local_for(address) {
+        // Connections from this port that linger do not stand in the way.
+        socket.set_reuse_address(true)?;
+        socket.bind(&local.into())?;
+    }
+    connect(socket, address.into()).await
 }

@@ -277,13 +277,13 @@ impl SpooledTemporaryFile {
     /// # Cancel safety
     /// As for [`File::set_len`](crate::fs::File::set_len).
     pub async fn set_len(&mut self, length: u64) -> Result<()> {
-        if let Place::Memory { contents, .. } = &mut self.place
-            && length <= self.max_size as u64
-        {
-            checkpoint().await?;
-            // At most the bound, which is a length in memory.
-            contents.resize(length as usize, 0);
-            return Ok(());
+        if let Place::Memory { contents, .. } = &mut self.place {
+            if length <= self.max_size as u64 {
+                checkpoint().await?;
+                // At most the bound, which is a length in memory.
+                contents.resize(length as usize, 0);
+                return Ok(());
+            }
         }
         self.disk().await?.set_len(length).await
     }

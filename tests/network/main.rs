@@ -1,6 +1,10 @@
 //! Sockets and listeners, and readers that are slow.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
+mod connecting;
 mod fairness;
+mod inherited;
 mod listeners;
 mod names;
 mod passing;

@@ -102,7 +102,7 @@ pub(crate) unsafe fn splice(
     flags: c_uint,
 ) -> i32 {
     let (mut from_offset, mut to_offset) =
-        (from_offset.map(u64::cast_signed), to_offset.map(u64::cast_signed));
+        (from_offset.map(|offset| offset as i64), to_offset.map(|offset| offset as i64));
     let from_pointer = from_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
     let to_pointer = to_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
     // SAFETY: the offsets are null or this function's own.

@@ -1,6 +1,6 @@
 //! Listening on all addresses of a name.
 
-use super::{Accepting, Candidates, TcpListener, TcpListenerOptions, ToSocketAddrs, nothing_to_listen_on};
+use super::{Accepting, Candidates, TcpListener, TcpListenerOptions, ToSocketAddrs, all_of};
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
@@ -8,27 +8,62 @@ use crate::{
     streams::MultiListener,
 };
 use socket2::Socket;
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 impl TcpListenerOptions {
     /// Makes a listener on each address of the name, all on the same port, as one. If that is chosen by the system (0)
     /// and taken on another address, it chooses again, as often as there are addresses.
     ///
     /// # Errors
-    /// What the system says of the address that cannot be had, or the resolver of the name.
+    /// What the system says of the address that cannot be had; after several attempts all that it has said, as
+    /// [`Error::Group`]. Or what the resolver says of the name.
     pub async fn bind_all(&self, address: impl ToSocketAddrs) -> Result<MultiListener<TcpListener>> {
         let Candidates::Addresses(mut addresses) = address.candidates().resolved().await? else {
             unreachable!("what was resolved is addresses")
         };
         checkpoint_if_cancelled().await?;
-        if addresses.is_empty() {
-            return Err(nothing_to_listen_on());
-        }
-        let sockets = choose_port(&mut addresses, |addresses| self.bind_to_all(addresses))
-            .map_err(|(address, error)| Error::of_operation(error, "listen on", address))?;
+        let sockets =
+            choose_port(&mut addresses, |addresses| self.bind_to_all(addresses)).map_err(|refused| {
+                let tell = |(address, error)| Error::of_operation(error, "listen on", address);
+                all_of(refused.into_iter().map(tell).collect())
+            })?;
         let adopt =
             |socket: Socket| TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) };
         Ok(sockets.into_iter().map(adopt).collect())
+    }
+
+    /// Makes a listener on all interfaces of this host, for IPv4 and IPv6: one socket for both where that can be, whatever
+    /// [`only_v6`](Self::only_v6) says, and otherwise one for each family that the host has. Port 0 lets the system choose.
+    ///
+    /// ```
+    /// use anyio::{net::{TcpListenerOptions, TcpStream}, streams::Listener};
+    ///
+    /// # anyio::run(async || -> anyio::Result<()> {
+    /// let listener = TcpListenerOptions::new().bind_everywhere(0).await?;
+    /// let port = listener.listeners()[0].local_addr()?.port();
+    /// let _client = TcpStream::connect(("127.0.0.1", port)).await?;
+    /// listener.accept().await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says, as for [`bind_all`](Self::bind_all).
+    pub async fn bind_everywhere(&self, port: u16) -> Result<MultiListener<TcpListener>> {
+        let (v6, v4) = (
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        );
+        match self.clone().only_v6(false).bind_all(v6).await {
+            // The host has no IPv6.
+            Err(error) if is_missing_family(&error) => return self.bind_all(v4).await,
+            // The system keeps the families apart.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOPROTOOPT)) => {}
+            done => return done,
+        }
+        self.clone().only_v6(true).bind_all([v6, v4].as_slice()).await
     }
 
     /// One listener for each address; those without a port get that of the first.
@@ -53,30 +88,35 @@ impl TcpListenerOptions {
 type Refused = (SocketAddr, io::Error);
 
 /// Binds to all addresses, and once more for each of them if the port that the system has chosen is taken on another one: that
-/// chooses then. What was made comes in the order of the addresses.
+/// chooses then. What was made comes in the order of the addresses; if all was in vain, why comes in that of the attempts.
 fn choose_port<S>(
     addresses: &mut [SocketAddr],
     mut bind: impl FnMut(&[SocketAddr]) -> Result<Vec<S>, Refused>,
-) -> Result<Vec<S>, Refused> {
-    let mut turned = 0;
-    for _ in 1..addresses.len() {
+) -> Result<Vec<S>, Vec<Refused>> {
+    let (mut turned, mut refusals) = (0, Vec::new());
+    while refusals.len() < addresses.len() {
         match bind(addresses) {
-            Err((address, error)) if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 => {
+            Ok(mut bound) => {
+                bound.rotate_right(turned);
+                return Ok(bound);
+            }
+            Err((address, error)) => {
+                let is_taken = error.kind() == io::ErrorKind::AddrInUse && address.port() == 0;
+                refusals.push((address, error));
+                if !is_taken {
+                    break;
+                }
                 let taken = addresses.iter().position(|&candidate| candidate == address).unwrap_or(0);
                 addresses.rotate_left(taken);
                 turned = (turned + taken) % addresses.len();
             }
-            bound => return in_order(bound, turned),
         }
     }
-    in_order(bind(addresses), turned)
+    Err(refusals)
 }
 
-fn in_order<S>(bound: Result<Vec<S>, Refused>, turned: usize) -> Result<Vec<S>, Refused> {
-    bound.map(|mut bound| {
-        bound.rotate_right(turned);
-        bound
-    })
+fn is_missing_family(error: &Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
 #[cfg(test)]
@@ -114,8 +154,8 @@ mod tests {
             attempts += 1;
             Err::<Vec<()>, _>(taken(addresses[1]))
         });
-        assert_eq!(refused.unwrap_err().1.kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(attempts, 3);
+        let kinds: Vec<_> = refused.unwrap_err().iter().map(|(_, error)| error.kind()).collect();
+        assert_eq!((kinds, attempts), (vec![io::ErrorKind::AddrInUse; 3], 3));
     }
 
     #[test]
@@ -129,8 +169,8 @@ mod tests {
                 attempts += 1;
                 Err::<Vec<()>, _>((address, kind.into()))
             });
-            assert_eq!(refused.unwrap_err().1.kind(), kind);
-            assert_eq!(attempts, 1);
+            let kinds: Vec<_> = refused.unwrap_err().iter().map(|(_, error)| error.kind()).collect();
+            assert_eq!((kinds, attempts), (vec![kind], 1));
         }
     }
 }
