@@ -302,6 +302,7 @@ where
     ) {
         // SAFETY: the child is alive, and the group outlives it.
         let (header, group) = unsafe { (child.as_ref(), &*child.as_ref().group) };
+        let location = header.location;
         panics.catch(|| {
             let _current = core.enter_scope(&header.scope);
             let _inherited = Within::enter(&header.bindings);
@@ -332,7 +333,7 @@ where
             release();
         }
         if let Some(payload) = panics.take() {
-            group.panicked(payload);
+            group.panicked(payload, location);
         }
     }
 
@@ -365,7 +366,7 @@ where
             return TaskStatus::Cancelled;
         }
         errors.push(error);
-        panics.catch(|| header.group().fail());
+        panics.catch(|| header.group().fail(header.location));
         TaskStatus::Failed
     }
 

@@ -40,15 +40,15 @@ impl GroupCore {
         }
     }
 
-    /// Cancels what is left because one has failed.
-    pub(super) fn fail(&self) {
-        self.scope.cancel_with(ReasonKind::SiblingFailed, None, Location::caller());
+    /// Cancels what is left because one has failed, which was started there.
+    pub(super) fn fail(&self, started: &'static Location<'static>) {
+        self.scope.cancel_with(ReasonKind::SiblingFailed, None, started);
     }
 
     /// Keeps a panic for the parent, if it is the first, and cancels what is left.
-    pub(super) fn panicked(&self, payload: PanicPayload) {
+    pub(super) fn panicked(&self, payload: PanicPayload, started: &'static Location<'static>) {
         self.panic.keep(payload);
-        self.panic.catch(|| self.fail());
+        self.panic.catch(|| self.fail(started));
     }
 
     /// Whether the group was begun in the run of this executor.

@@ -159,7 +159,7 @@ fn a_spooled_file_is_a_stream_with_lines_in_memory_and_on_the_disk() {
             assert_eq!(lines.receive_line(100).await?.as_deref(), Some("two"));
             assert_eq!(lines.receive_line(100).await?.as_deref(), Some("three"));
             assert_eq!(lines.receive_line(100).await?, None);
-            let mut file = lines.into_inner();
+            let (mut file, _) = lines.into_inner();
             file.write(vec![0xff]).await.0?;
             file.rewind().await?;
             let wrong = file.read_lines().await.unwrap_err();

@@ -92,6 +92,26 @@ async fn a_cancellation_that_another_task_is_to_meet_can_be_seen() -> Result<()>
 }
 
 #[anyio::test]
+async fn who_is_cancelled_for_a_failed_sibling_can_read_where_that_was_started() {
+    let seen = Cell::new(None);
+    let failed = task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            let cancelled = sleep_forever().await;
+            seen.set(current_cancel_reason());
+            Err::<(), anyio::Error>(cancelled.into())
+        });
+        tg.start_soon(async { Err::<(), _>(anyio::Error::WouldBlock) });
+        Ok(())
+    })
+    .await;
+    assert_eq!(failed.unwrap_err().len(), 1);
+    let reason = seen.take().unwrap();
+    assert_eq!(reason.kind(), ReasonKind::SiblingFailed);
+    assert!(reason.location().file().ends_with("pending_cancellations.rs"), "{reason}");
+    assert!(reason.to_string().contains("pending_cancellations.rs"), "{reason}");
+}
+
+#[anyio::test]
 async fn a_group_and_a_child_are_cancelled_with_a_reason() -> Result<()> {
     let reasons = Cell::new(Vec::new());
     let note = async || {
