@@ -37,14 +37,15 @@ enum Place {
 }
 
 impl Builder {
-    /// A file that stays in memory until it is longer than `max_size` bytes.
+    /// A file that stays in memory until it is longer than `max_size` bytes, or longer than there is memory for.
     pub fn spooled_file(self, max_size: usize) -> SpooledTemporaryFile {
         SpooledTemporaryFile::new_of(self, max_size)
     }
 }
 
 impl SpooledTemporaryFile {
-    /// An empty file, which moves to the disk when it gets longer than `max_size` bytes. [`Builder`] says where.
+    /// An empty file, which moves to the disk when it gets longer than `max_size` bytes, or longer than there is memory for.
+    /// [`Builder`] says where.
     pub fn new(max_size: usize) -> Self {
         Builder::new().spooled_file(max_size)
     }
@@ -202,7 +203,7 @@ impl SpooledTemporaryFile {
         }
     }
 
-    /// Writes all bytes, unless the file is on the disk or has to move there first, which false says.
+    /// Writes all bytes, unless the file is on the disk or has to move there first, also for want of memory, which false says.
     async fn write_in_memory(&mut self, bytes: &[u8]) -> Result<bool> {
         let Place::Memory { contents, position, .. } = &mut self.place else { return Ok(false) };
         let end = position.saturating_add(bytes.len() as u64);
@@ -212,8 +213,8 @@ impl SpooledTemporaryFile {
         checkpoint().await?;
         // Both are at most the bound, which is a length in memory.
         let (start, end) = (*position as usize, end as usize);
-        if contents.len() < end {
-            contents.resize(end, 0);
+        if contents.len() < end && !set_length(contents, end) {
+            return Ok(false);
         }
         contents[start..end].copy_from_slice(bytes);
         *position = end as u64;
@@ -281,8 +282,9 @@ impl SpooledTemporaryFile {
             if length <= self.max_size as u64 {
                 checkpoint().await?;
                 // At most the bound, which is a length in memory.
-                contents.resize(length as usize, 0);
-                return Ok(());
+                if set_length(contents, length as usize) {
+                    return Ok(());
+                }
             }
         }
         self.disk().await?.set_len(length).await
@@ -301,4 +303,13 @@ impl SpooledTemporaryFile {
             Place::Memory { .. } => Ok(()),
         }
     }
+}
+
+/// Cuts contents off, or adds zeroes. False if there is no memory for them.
+fn set_length(contents: &mut Vec<u8>, length: usize) -> bool {
+    let has_room = contents.try_reserve(length.saturating_sub(contents.len())).is_ok();
+    if has_room {
+        contents.resize(length, 0);
+    }
+    has_room
 }
