@@ -3,6 +3,8 @@
 mod bind_all;
 mod connect_options;
 mod connecting;
+#[cfg(feature = "tls-core")]
+mod tls;
 
 pub use connect_options::TcpConnectOptions;
 
