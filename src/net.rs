@@ -23,6 +23,7 @@ mod tcp;
 mod udp;
 mod unix;
 mod unix_address;
+mod unix_binding;
 mod unix_datagram;
 
 pub use addresses::ToSocketAddrs;

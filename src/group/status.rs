@@ -5,7 +5,7 @@
 pub enum TaskStatus {
     /// It has not ended.
     Pending,
-    /// It was cancelled by [`TaskHandle::cancel`] and has not ended.
+    /// It was cancelled by [`TaskHandle::cancel`](crate::TaskHandle::cancel) and has not ended.
     Cancelling,
     /// It ended with a value.
     Finished,

@@ -1,9 +1,12 @@
 //! A function that was given to the pool.
 
-use super::loan::{Loan, end_abandoned};
+use super::{
+    host::{Host, Working},
+    loan::{Loan, end_abandoned},
+    request::{LocalFuture, Request},
+};
 use crate::{
     error::Cancelled,
-    from_thread::{Host, LocalFuture, Request, Working},
     lowlevel::RunToken,
     runtime::{
         Core, WaitKey, WaitKind, WaitReason,
