@@ -18,6 +18,8 @@ mod quarantine;
 #[cfg(address_sanitizer)]
 #[path = "no_quarantine.rs"]
 mod quarantine;
+mod system;
+mod threads;
 mod values;
 mod wakers;
 mod watchdog;
