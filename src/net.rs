@@ -9,7 +9,6 @@ mod credentials;
 mod datagrams;
 mod getaddrinfo;
 mod getnameinfo;
-mod idna;
 mod inherited;
 mod listening;
 mod name_service;

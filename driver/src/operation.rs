@@ -115,8 +115,7 @@ operations! {
         /// `MSG_…` flags of `sendmsg(2)`. Drivers add `MSG_NOSIGNAL`.
         flags: c_int,
     }
-    /// Accepts one connection; the result is its descriptor, non-blocking where the driver wants it so, and
-    /// closed on exec.
+    /// Accepts one connection; the result is its descriptor, in blocking mode and closed on exec.
     Accept "accept" {
         /// The listening socket.
         fd: RawFd,

@@ -9,7 +9,6 @@
 use crate::{
     host, opening,
     outcomes::Outcomes,
-    readiness::brings_descriptor,
     system::{last_error, uninterrupted},
 };
 use anyio_driver::{
@@ -68,7 +67,7 @@ pub(crate) unsafe fn start(
     };
     let (work, outcomes) = (Work(op), Arc::clone(outcomes));
     pool.submit(Box::new(move || {
-        let opens = brings_descriptor(&work.0);
+        let opens = opening::brings_descriptor(&work.0);
         // SAFETY: the caller's promise holds until the result has been handed in.
         let result = unsafe { work.run() };
         if !outcomes.push(token, result) && opens && result >= 0 {

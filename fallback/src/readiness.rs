@@ -9,8 +9,6 @@
 mod ending;
 mod events;
 
-pub(crate) use ending::brings_descriptor;
-
 use crate::{
     attempt::{Attempt, Buffers, attempt, doubtful, side},
     blocking,

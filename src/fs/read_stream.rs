@@ -76,11 +76,11 @@ impl FileReadStream {
         self
     }
 
-    /// How many chunks are read at a time, the one that is waited for included. At least 1; 4 by default. What has no
-    /// positions is read one chunk at a time.
+    /// How many chunks are read at a time, the one that is waited for included. At least 1, at most 1024; 4 by default. What
+    /// has no positions is read one chunk at a time.
     #[must_use]
     pub fn read_ahead(mut self, chunks: usize) -> Self {
-        self.depth = chunks.max(1);
+        self.depth = chunks.clamp(1, 1024);
         self
     }
 

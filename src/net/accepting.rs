@@ -86,10 +86,10 @@ impl Accepting {
 
     /// Stops accepting and closes the socket.
     pub(super) async fn close(self) -> Result<()> {
-        if self.pause().await
-            && let Some(outcome) = self.take_outcome()
-        {
-            close_connection(outcome.result);
+        if self.pause().await {
+            if let Some(outcome) = self.take_outcome() {
+                close_connection(outcome.result);
+            }
         }
         let descriptor = self.descriptor.clone();
         drop(self);

@@ -1,15 +1,9 @@
 //! Connecting.
 
-use super::{TcpConnectOptions, addresses::Candidates};
-use crate::{
-    error::{ConnectionFailed, Error, ErrorGroup, Failure, Result},
-    group::task_group,
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
-    scope::move_on_after,
-};
+use crate::runtime::{Answer, Descriptor, Operation, Payload, WaitReason};
 use anyio_driver::Op;
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::{cell::RefCell, io, net::SocketAddr};
+use std::io;
 
 struct Connect {
     descriptor: Descriptor,
@@ -48,67 +42,4 @@ pub(super) async fn connect(socket: Socket, address: SockAddr) -> Result<Descrip
     let connect = Connect { descriptor: descriptor.clone(), address: Box::new(address) };
     Operation::new(connect).await.map_err(|refusal| refusal.into_io())?;
     Ok(descriptor)
-}
-
-/// Connects to the first of several addresses that answers: each attempt begins when the one before has failed, or after
-/// some time ("happy eyeballs", RFC 8305). Attempts that lose are cancelled, and closed if they succeed late.
-/// Errors name the target and the addresses.
-pub(super) async fn connect_any(
-    candidates: Candidates,
-    target: &str,
-    options: &TcpConnectOptions,
-) -> Result<Descriptor> {
-    let addresses = options
-        .suitable(candidates.interleaved())
-        .map_err(|error| Error::of_operation(error, "connect", target))?;
-    if let [address] = addresses[..] {
-        let by_name = |address: SocketAddr| match address.to_string() {
-            address if address == target => address,
-            address => format!("{target} ({address})"),
-        };
-        return attempt(address, options)
-            .await
-            .map_err(|error| Error::of_operation(error, "connect", by_name(address)));
-    }
-    let winner = RefCell::new(None);
-    let errors = RefCell::new(Vec::new());
-    task_group(async |tg| -> Result<()> {
-        for &address in &addresses {
-            let (winner, errors) = (&winner, &errors);
-            let attempted = tg.start_soon(async move {
-                match attempt(address, options).await {
-                    Ok(descriptor) => {
-                        winner.borrow_mut().get_or_insert(descriptor);
-                        tg.cancel();
-                    }
-                    Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => return Err(error.into()),
-                    Err(error) => {
-                        let failure = Failure::new("connect", Some(address.to_string()), error);
-                        errors.borrow_mut().push(failure.into_io());
-                    }
-                }
-                Ok(())
-            });
-            move_on_after(options.delay(), attempted.wait()).await?;
-        }
-        Ok(())
-    })
-    .await?;
-    if let Some(descriptor) = winner.into_inner() {
-        return Ok(descriptor);
-    }
-    crate::lowlevel::checkpoint_if_cancelled().await?;
-    let errors = ErrorGroup::new(errors.into_inner());
-    let errors = errors.expect("each attempt has failed, and there was at least one");
-    Err(Error::ConnectionFailed(Box::new(ConnectionFailed::new(target.to_owned(), errors))))
-}
-
-async fn attempt(address: SocketAddr, options: &TcpConnectOptions) -> io::Result<Descriptor> {
-    let socket = socket(Domain::for_address(address))?;
-    if let Some(local) = options.local_for(address) {
-        // Connections from this port that linger do not stand in the way.
-        socket.set_reuse_address(true)?;
-        socket.bind(&local.into())?;
-    }
-    connect(socket, address.into()).await
 }

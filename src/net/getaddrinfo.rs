@@ -1,12 +1,12 @@
 //! Looking names up with all that the operating system lets one ask.
 
 use super::{
-    idna,
     name_service::{Hints, addresses_of},
     resolver,
 };
 use crate::{
     error::{Error, Result},
+    idna,
     runtime::nothing_to_do,
     to_thread,
 };

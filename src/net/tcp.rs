@@ -2,6 +2,9 @@
 
 mod bind_all;
 mod connect_options;
+mod connecting;
+#[cfg(feature = "tls-core")]
+mod tls;
 
 pub use connect_options::TcpConnectOptions;
 
@@ -113,12 +116,14 @@ impl TcpStream {
         option(self.socket.options().set_tcp_nodelay(on), "TCP_NODELAY")
     }
 
-    /// How long closing waits for unsent data: `Some(0)` resets the connection instead, `None` leaves it to the system, and closing waits for nothing.
+    /// How long closing waits for unsent data, in whole seconds: a part of one counts as one, and no more than 2,147,483,647
+    /// are waited for. `Some(Duration::ZERO)` resets the connection instead; `None` leaves it to the system, and closing
+    /// waits for nothing.
     ///
     /// # Errors
     /// What the system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
-        option(self.socket.options().set_linger(linger), "SO_LINGER")
+        option(self.socket.options().set_linger(linger.map(whole_seconds)), "SO_LINGER")
     }
 
     /// Any other option of the socket.
@@ -399,4 +404,11 @@ pub(super) fn inet(address: io::Result<socket2::SockAddr>, operation: &'static s
 
 pub(super) fn option<T>(result: io::Result<T>, operation: &'static str) -> Result<T> {
     result.map_err(|error| Error::of_stream(error, operation))
+}
+
+/// A time as the system counts it here. Cut off it would become 0 for less than a second, and anything for very much, and
+/// 0 throws away what was sent.
+fn whole_seconds(time: Duration) -> Duration {
+    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+    Duration::from_secs(seconds.min(i32::MAX as u64))
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
+mod broken_off_handshakes;
 mod closing;
 mod dropped_futures;
 mod many_processes;

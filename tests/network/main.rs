@@ -13,6 +13,7 @@ mod peers;
 mod serving;
 mod slow_readers;
 mod tcp;
+mod tls;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 mod udp;

@@ -4,16 +4,11 @@ use super::{LEAST, Readiness};
 use crate::{
     attempt::{Answer, withdrawn},
     descriptors::{Class, Descriptor},
+    opening::brings_descriptor,
     operations::{Place, Side},
 };
 use anyio_driver::{Completion, CompletionFlags, Op, Token};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-
-/// Whether the success of an operation makes a descriptor.
-#[inline]
-pub(crate) fn brings_descriptor(op: &Op) -> bool {
-    matches!(op, Op::Accept { .. } | Op::Open { .. })
-}
 
 impl Readiness {
     /// Notes that a descriptor is new.
@@ -45,9 +40,6 @@ impl Readiness {
                     let listener =
                         self.descriptors.seen(fd).map_or(Class::Unknown, |listener| listener.class);
                     self.adopt(answer.result, listener);
-                    if let Some(descriptor) = self.descriptors.seen(answer.result) {
-                        descriptor.nonblocking = true;
-                    }
                 }
                 Op::Open { .. } => self.adopt(answer.result, Class::Unknown),
                 _ => {}

@@ -1,7 +1,5 @@
 //! How a TCP connection is to be made.
 
-use super::super::{TcpStream, ToSocketAddrs, connecting::connect_any};
-use crate::error::Result;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -57,23 +55,8 @@ impl TcpConnectOptions {
         self
     }
 
-    /// Connects, as [`TcpStream::connect`] does otherwise.
-    ///
-    /// # Errors
-    /// As for [`TcpStream::connect`]; with a local address that is none of this host, or of another family than all that
-    /// are to be connected to, also that.
-    ///
-    /// # Cancel safety
-    /// Attempts are cancelled, and what connects late is closed.
-    pub async fn connect(&self, address: impl ToSocketAddrs) -> Result<TcpStream> {
-        let candidates = address.candidates();
-        let target = candidates.to_string();
-        let descriptor = connect_any(candidates.resolved().await?, &target, self).await?;
-        Ok(TcpStream::from_descriptor(descriptor))
-    }
-
     /// Those of the addresses that can be connected to.
-    pub(in crate::net) fn suitable(&self, addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn suitable(&self, addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
         let there_are_some = !addresses.is_empty();
         let suits = |address: &SocketAddr| {
             self.local_address.is_none_or(|local| local.is_ipv4() == address.is_ipv4())
@@ -92,7 +75,7 @@ impl TcpConnectOptions {
     }
 
     /// The address to connect to this one from, if one is wanted.
-    pub(in crate::net) fn local_for(&self, address: SocketAddr) -> Option<SocketAddr> {
+    pub(super) fn local_for(&self, address: SocketAddr) -> Option<SocketAddr> {
         match self.local_address {
             Some(local) => Some(SocketAddr::new(local, self.local_port)),
             None if self.local_port == 0 => None,
@@ -103,7 +86,7 @@ impl TcpConnectOptions {
         }
     }
 
-    pub(in crate::net) fn delay(&self) -> Duration {
+    pub(super) fn delay(&self) -> Duration {
         self.happy_eyeballs_delay
     }
 }
