@@ -266,7 +266,7 @@ where
         // SAFETY: the block does not move, and the group's scope outlives the child.
         unsafe {
             if header.scope.is_entered() {
-                header.scope.find_parent(Some(&header.group().scope));
+                header.scope.find_parent(core, &header.group().scope);
             } else {
                 header.scope.enter(core, Some(&header.group().scope));
             }

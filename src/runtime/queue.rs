@@ -1,7 +1,7 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
 use super::{
-    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState, bequest,
+    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitKind, WaitReason, WaitState, bequest,
     scope::DELIVERIES_BEFORE_WARNING,
 };
 use crate::error::{Cancelled, Error};
@@ -225,12 +225,16 @@ impl Waiter {
         linked: bool,
     ) {
         let waits = core.waits();
-        let wait = waits.insert_hook(self.reason, cx.waker());
+        let wait = waits.insert(WaitKind::Hook, self.reason);
         self.wait = Some(wait);
         queue.push(core, wait, label);
-        if linked {
-            core.link_to_scope(wait);
+        if linked && core.follow_scope(wait) {
+            // By code of users that was asked since the caller looked.
+            waits.cancel(wait);
+            return cx.waker().wake_by_ref();
         }
+        // Last, when whatever ends the wait finds it: making a clone of a waker is code of users.
+        waits.set_waker(wait, cx.waker());
     }
 
     /// Queues up at the first call, and tells when and how the wait has ended. A cancelled scope ends it with
