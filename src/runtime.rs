@@ -41,7 +41,7 @@ pub(crate) use context::{Bindings, InContext, Within};
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
-pub(crate) use panics::{FirstPanic, PanicPayload};
+pub(crate) use panics::{FirstPanic, PanicPayload, dispose_of};
 pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
 pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;

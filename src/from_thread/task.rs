@@ -3,6 +3,7 @@
 use crate::to_thread::request::{Answer, value_of};
 use crate::{
     error::{Error, Result},
+    runtime::dispose_of,
     scope::RemoteScope,
 };
 use std::{
@@ -16,7 +17,8 @@ use std::{
 
 /// A task that was started through a [`BlockingPortal`](super::BlockingPortal), to be waited for on any thread.
 ///
-/// Dropping it leaves the task to the portal. A panic of such a task, which nobody would hear of, then ends the portal.
+/// Dropping it leaves the task to the portal. A panic of such a task, which nobody would hear of, then ends the portal; one
+/// that has happened before is logged.
 #[must_use = "the task goes on without it, but nobody hears what comes of it"]
 pub struct PortalTask<T> {
     answer: mpsc::Receiver<Answer<T>>,
@@ -117,6 +119,16 @@ impl<T> PortalTask<T> {
     /// Whether the task has ended.
     pub fn is_done(&self) -> bool {
         matches!(*self.control.phase(), Phase::Over)
+    }
+}
+
+impl<T> Drop for PortalTask<T> {
+    fn drop(&mut self) {
+        // One that comes later ends the portal.
+        if let Ok(Err(payload)) = self.answer.try_recv() {
+            log::error!("a task in a portal panicked, and nobody has waited for it");
+            dispose_of(payload);
+        }
     }
 }
 
