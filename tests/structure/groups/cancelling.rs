@@ -2,8 +2,8 @@
 
 use super::{LONG, SHORT, forever};
 use anyio::{
-    CancelAware, CancelScope, Error, ErrorGroup, ReasonKind, Result, TaskGroup, fail_after, lowlevel,
-    move_on_after, shield, sleep, sleep_forever, task_group,
+    CancelScope, Error, ErrorGroup, ReasonKind, Result, TaskGroup, fail_after, lowlevel, move_on_after,
+    shield, sleep, sleep_forever, task_group,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -323,7 +323,10 @@ async fn a_limit_that_cuts_children_short_is_told_though_the_body_was_through() 
     // So it is through groups between, and in the group itself.
     let moved_on = move_on_after(SHORT, async {
         let inner = task_group(async |tg| -> Result<()> {
-            tg.start_soon(async { Ok(drop(task_group(sleeper).await?)) });
+            tg.start_soon(async {
+                task_group(sleeper).await?;
+                Ok(())
+            });
             Ok(())
         })
         .await;
