@@ -14,6 +14,7 @@ pub mod itertools;
 pub mod lowlevel;
 mod message;
 pub mod net;
+mod on_thread;
 mod path;
 mod pipe;
 pub mod process;
@@ -45,6 +46,7 @@ pub use group::{
     Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
     task_group,
 };
+pub use on_thread::OnThread;
 pub use path::{
     Copying, MkdirOptions, Newlines, Path, PathInfo, TextFormat, TouchOptions, WalkFolders, WalkedFolder,
 };
