@@ -26,27 +26,7 @@ version=$(rustc --version | cut -d' ' -f2)
 source=$cache/rust-src-$version
 toolchain=$cache/toolchain-$version
 
-# Where this machine's own Debian packages come from.
-mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
-    sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' | head -n 1)
-
-# Runs an apt command with lists, caches and sources of its own.
-own_apt() {
-    apt=$cache/apt
-    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/sources"
-    cat >"$apt/sources/$suite.sources" <<SOURCES
-Types: deb
-URIs: $mirror
-Suites: $suite
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-SOURCES
-    command=$1
-    shift
-    "$command" -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources" \
-        -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives" \
-        -o APT::Sandbox::User="$(id -un)" "$@"
-}
+. ci/debian-packages.sh
 
 if [ ! -d "$source" ]; then
     own_apt apt-get update

@@ -118,6 +118,37 @@ try_file_server() {
     start file_server --port 0 --backend "$1" --root "$root" --cores 2 --quiet
     expect "a file from one of two cores" 0123456789 "$(content "http://$address/digits.txt")"
     stop INT
+    try_https "$1" "$root"
+}
+
+# The same over TLS, and a certificate that is replaced.
+try_https() {
+    local url
+    make_certificate
+    start file_server --port 0 --backend "$1" --root "$2" --certificate "$work/certificate.pem" --key "$work/key.pem"
+    url=https://localhost:${address##*:}
+    expect "a file over TLS" 0123456789 "$(content --cacert "$work/certificate.pem" "$url/digits.txt")"
+    content --cacert "$work/certificate.pem" "$url/random.bin" | cmp - "$2/random.bin" ||
+        fail "a larger file is not the same over TLS"
+    expect "a range over TLS" 206 "$(status --cacert "$work/certificate.pem" --range 2-4 "$url/digits.txt")"
+    expect "a server that is not trusted" 000 "$(status "$url/digits.txt" 2>/dev/null || true)"
+    expect "a request that is not encrypted" 000 "$(status "http://$address/" 2>/dev/null || true)"
+    make_certificate
+    kill -HUP "$server"
+    for _ in $(seq 50); do
+        status --cacert "$work/certificate.pem" "$url/digits.txt" >/dev/null 2>&1 && break
+        sleep 0.1
+    done
+    expect "a file under the new certificate" 200 "$(status --cacert "$work/certificate.pem" "$url/digits.txt")"
+    stop TERM
+}
+
+# A certificate for localhost that has signed itself.
+make_certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -keyout "$work/new-key.pem" -out "$work/new-certificate.pem" 2>/dev/null
+    mv "$work/new-key.pem" "$work/key.pem"
+    mv "$work/new-certificate.pem" "$work/certificate.pem"
 }
 
 # Two requests at once on one connection, the second of which is the last.

@@ -7,7 +7,11 @@ mod connection_failed;
 mod failure;
 mod group;
 mod inside;
+#[cfg(not(feature = "tls-core"))]
+mod no_tls;
 pub(crate) mod ok;
+#[cfg(feature = "tls-core")]
+mod tls;
 
 pub(crate) use cancel_aware::{AsError, is_cancellation};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
@@ -17,6 +21,10 @@ pub use connection_failed::ConnectionFailed;
 pub use failure::Failure;
 pub use group::ErrorGroup;
 pub(crate) use inside::is_looked_into;
+#[cfg(not(feature = "tls-core"))]
+pub use no_tls::TlsError;
+#[cfg(feature = "tls-core")]
+pub use tls::{TlsError, TlsSide};
 
 use crate::system::completed::ProcessFailed;
 use std::{error::Error as StdError, fmt, io};
@@ -98,6 +106,8 @@ pub enum Error {
     RunFinished,
     /// This host or back end cannot do what the text names.
     Unsupported(&'static str),
+    /// One side of a TLS connection refused the other. Only with the feature `tls`.
+    Tls(Box<TlsError>),
     /// The operating system refused.
     Io(io::Error),
     /// A process did not end with success, although that was asked for.
@@ -126,7 +136,7 @@ impl Error {
             Self::AlreadyAcquired => io::ErrorKind::Deadlock,
             Self::ClosedResource => io::ErrorKind::NotConnected,
             Self::EndOfStream | Self::IncompleteRead => io::ErrorKind::UnexpectedEof,
-            Self::DelimiterNotFound { .. } => io::ErrorKind::InvalidData,
+            Self::DelimiterNotFound { .. } | Self::Tls(_) => io::ErrorKind::InvalidData,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
@@ -191,6 +201,7 @@ impl fmt::Display for Error {
             Self::NoRun => f.write_str("no run on this thread, and none that this thread works for"),
             Self::RunFinished => f.write_str("the run is over"),
             Self::Unsupported(what) => write!(f, "{what} is not supported by this host or back end"),
+            Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::ProcessFailed(failed) => failed.fmt(f),
             Self::Group(group) => group.fmt(f),

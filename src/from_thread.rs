@@ -35,10 +35,8 @@
 //! # anyio::Ok(())
 //! ```
 
-mod host;
 mod portal;
 mod provider;
-mod request;
 mod resource;
 mod running;
 mod task;
@@ -49,11 +47,13 @@ pub use resource::PortalResource;
 pub use running::{RunningPortal, start_blocking_portal};
 pub use task::PortalTask;
 
-pub(crate) use host::{Host, Working};
-pub(crate) use request::{LocalFuture, Request};
-
-use crate::error::{Cancelled, Error, Result};
-use request::{request, value_of};
+use crate::{
+    error::{Cancelled, Error, Result},
+    to_thread::{
+        host,
+        request::{request, value_of},
+    },
+};
 
 /// From a worker thread: has the task that waits for this thread run something, and waits for what it gives.
 ///

@@ -4,6 +4,7 @@ mod blocks;
 mod child;
 mod core;
 mod drive;
+mod errors;
 mod gather;
 mod handle;
 mod outcome;
@@ -11,11 +12,13 @@ mod race;
 #[cfg(doctest)]
 mod refused;
 mod start;
+mod status;
 mod task_group;
 
 pub use gather::{Completed, amap, as_completed, gather};
-pub use handle::{TaskHandle, TaskStatus};
+pub use handle::TaskHandle;
 pub use outcome::Outcome;
 pub use race::race;
 pub use start::Started;
+pub use status::TaskStatus;
 pub use task_group::{TaskGroup, task_group};

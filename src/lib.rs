@@ -10,6 +10,7 @@ pub mod from_thread;
 pub mod fs;
 pub mod functools;
 mod group;
+mod idna;
 pub mod itertools;
 pub mod lowlevel;
 mod message;

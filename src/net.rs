@@ -9,7 +9,7 @@ mod credentials;
 mod datagrams;
 mod getaddrinfo;
 mod getnameinfo;
-mod idna;
+mod inherited;
 mod listening;
 mod name_service;
 mod passing;
@@ -22,19 +22,22 @@ mod tcp;
 mod udp;
 mod unix;
 mod unix_address;
+mod unix_binding;
 mod unix_datagram;
 
 pub use addresses::ToSocketAddrs;
-pub use connectable::{TcpConnectable, UnixConnectable};
+pub use connectable::{AsConnectable, TcpConnectable, UnixConnectable, as_connectable};
 pub use credentials::PeerCredentials;
 pub use getaddrinfo::{
     AddressFamily, AddressInfo, AddressInfoFlags, GetAddressInfo, SocketType, getaddrinfo,
 };
 pub use getnameinfo::{NameInfoFlags, getnameinfo};
+pub use inherited::{InheritedListener, InheritedSocket, listeners_from_environment};
+use listening::may_listen;
 pub use passing::ReceivedDescriptors;
 pub(crate) use resolver::MakeResolver;
 pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
-pub use tcp::{TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
+pub use tcp::{TcpConnectOptions, TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
 pub use udp::{ConnectedUdpSocket, Datagram, Ecn, Interface, SendOptions, UdpSocket, UdpSocketOptions};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};
 pub use unix_datagram::{ConnectedUnixDatagram, UnixDatagram, UnixDatagramOptions, UnixPacket};

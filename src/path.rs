@@ -5,6 +5,7 @@ mod folders;
 mod info;
 mod parts;
 mod text;
+mod there;
 mod uri;
 
 pub use disk::{Copying, MkdirOptions, TouchOptions};

@@ -9,6 +9,7 @@
 mod child;
 mod command;
 mod handle;
+mod pipe;
 mod reaper;
 mod run;
 mod running;

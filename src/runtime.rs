@@ -3,7 +3,9 @@
 mod aftermath;
 mod autojump;
 pub(crate) mod backend;
+mod bequest;
 pub(crate) mod clock;
+mod closing;
 mod companions;
 mod core;
 mod deadlock;

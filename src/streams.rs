@@ -14,12 +14,15 @@ pub mod memory;
 mod multi_listener;
 mod object;
 pub mod objects;
+mod piece_sender;
 mod repeated;
 mod serving;
 mod shared;
 mod split;
 mod stapled;
 mod text;
+#[cfg(feature = "tls-core")]
+pub mod tls;
 mod unreliable;
 pub mod watch;
 

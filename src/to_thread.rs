@@ -9,8 +9,10 @@
 //! ([`RunSync::limiter`]).
 
 mod call;
+pub(crate) mod host;
 mod loan;
 mod purpose;
+pub(crate) mod request;
 
 use crate::{
     error::{Error, Result},

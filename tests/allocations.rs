@@ -1,37 +1,51 @@
-//! Nothing is allocated for an echo once everything is warm.
+//! Nothing is allocated for an echo once everything is warm, and little is held for a connection that is idle.
+
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
 mod peers;
 
 use anyio::{
     CancelScope, Result,
-    net::{ConnectedUdpSocket, Ecn, SendOptions, TcpStream, UdpSocket, UdpSocketOptions},
+    net::{ConnectedUdpSocket, Ecn, SendOptions, TcpStream, UdpSocket, UdpSocketOptions, UnixStream},
+    streams::tls::{TlsOptions, TlsStream},
 };
+use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::PrivateKeyDer};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::Arc,
 };
 
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// How many bytes this thread has allocated and not freed.
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
+
+fn note_held(bytes: i64) {
+    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
 }
 
 // SAFETY: everything is the system allocator's, which keeps the contract; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        note_held(layout.size() as i64);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note_held(-(layout.size() as i64));
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(pointer, layout) };
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        note_held(size as i64 - layout.size() as i64);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -168,5 +182,56 @@ async fn datagrams_that_are_sent_and_received_together_allocate_nothing() -> Res
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
+    Ok(())
+}
+
+fn tls_options() -> (TlsOptions, TlsOptions) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (TlsOptions::client(client, "localhost").unwrap(), TlsOptions::server(server))
+}
+
+#[anyio::test]
+async fn an_idle_tls_connection_holds_less_than_20_kib() -> Result<()> {
+    const CONNECTIONS: usize = 100;
+    let (client_options, server_options) = tls_options();
+    let mut connections = Vec::with_capacity(CONNECTIONS + 1);
+    let mut before = 0;
+    // The first warms everything up.
+    for number in 0..=CONNECTIONS {
+        if number == 1 {
+            before = HELD.get();
+        }
+        let (client, server) = UnixStream::pair()?;
+        let (client, server) = futures_util::join!(
+            TlsStream::wrap(client, &client_options),
+            TlsStream::wrap(server, &server_options)
+        );
+        let (client, server) = (client?, server?);
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            from.send(vec![7; 16_384]).await?;
+            let mut received = 0;
+            while received < 16_384 {
+                received += to.receive().await?.unwrap().len();
+            }
+        }
+        connections.push((client, server));
+    }
+    let each = (HELD.get() - before) / (2 * CONNECTIONS as i64);
+    assert!(each < 20 * 1024, "a side of a connection holds {each} bytes");
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! With `ANYIO_LONG_TESTS=1` in the environment a million receives and a hundred thousand accepts are cancelled instead
 //! of some thousands: `ANYIO_LONG_TESTS=1 cargo test --release --test cancelled_receives`.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
 mod peers;
 
 use anyio::{

@@ -1,6 +1,8 @@
 //! A run on the process's main thread handles Ctrl-C unasked. Tests of the usual kind run on other threads, so this is a
 //! program without them, which runs itself.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
 use anyio::{Error, sleep_forever, testing::test_backends};
 use std::{
     env,

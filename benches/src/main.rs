@@ -5,6 +5,7 @@
 mod arrivals;
 mod bulk;
 mod cell;
+mod datagrams;
 mod http;
 mod interrupt;
 mod limits;

@@ -15,6 +15,7 @@ mod plain_jobs;
 mod raw_bundle;
 mod raw_direct;
 mod raw_epoll;
+mod raw_mmsg;
 mod raw_multishot;
 mod raw_oneshot;
 mod raw_ring;
@@ -45,6 +46,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &raw_direct::PEER,
     &raw_bundle::PEER,
     &raw_epoll::PEER,
+    &raw_mmsg::PEER,
     &raw_zerocopy::PEER,
     &raw_ring::PEER,
     &raw_ring::FIXED,

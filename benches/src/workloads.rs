@@ -12,6 +12,7 @@ mod latency;
 pub(crate) mod processes;
 mod stream;
 pub(crate) mod tasks;
+pub(crate) mod udp;
 
 use clap::Subcommand;
 
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Cancel(rows::Arguments),
     /// Files: random reads at several depths, long reads and writes, many small files.
     Files(files::Arguments),
+    /// UDP: echo on one socket for many peers, and datagrams in one direction with and without offload.
+    Udp(rows::Arguments),
     /// Other processes, started and waited for.
     Processes(rows::Arguments),
 }
@@ -53,6 +56,7 @@ impl Command {
             Self::Tasks(arguments) => tasks::run(arguments),
             Self::Cancel(arguments) => cancel::run(arguments),
             Self::Files(arguments) => files::run(arguments),
+            Self::Udp(arguments) => udp::run(arguments),
             Self::Processes(arguments) => processes::run(arguments),
         }
     }

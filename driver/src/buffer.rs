@@ -72,6 +72,19 @@ pub unsafe trait IoBufMut: IoBuf {
     /// The first `length` bytes are initialised and `length` is at most `capacity()`.
     unsafe fn set_filled(&mut self, length: usize);
 
+    /// Copies bytes to the beginning, as many as there is room for, and tells how many those are. They are what the buffer is
+    /// filled with afterwards.
+    fn fill_from(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.capacity());
+        // SAFETY: there is room for `count` bytes, in memory that nobody else uses, so it does not overlap with those that
+        // are borrowed here.
+        unsafe {
+            self.pointer_mut().copy_from_nonoverlapping(bytes.as_ptr(), count);
+            self.set_filled(count);
+        }
+        count
+    }
+
     /// The part of this buffer's room, initialised or not, from `start` on for at most `length` bytes, as a
     /// buffer to be filled.
     ///

@@ -1,7 +1,7 @@
 //! What a driver answers.
 
 use crate::Token;
-use std::io;
+use std::{io, os::fd::RawFd};
 
 bitflags::bitflags! {
     /// What else is to be known of a [`Completion`].
@@ -15,6 +15,8 @@ bitflags::bitflags! {
         const UNSUPPORTED = 4;
         /// More data was waiting in the socket when this receive completed.
         const MORE_DATA = 8;
+        /// The result is a descriptor that the operation has made, and that whoever takes the completion owns.
+        const DESCRIPTOR = 16;
     }
 }
 
@@ -56,6 +58,12 @@ impl Completion {
     #[inline]
     pub fn is_final(&self) -> bool {
         !self.flags.contains(CompletionFlags::MORE)
+    }
+
+    /// The descriptor which the operation has made, if it has.
+    #[inline]
+    pub fn brought(&self) -> Option<RawFd> {
+        self.flags.contains(CompletionFlags::DESCRIPTOR).then_some(self.result)
     }
 
     /// The count or descriptor, or the error the kernel gave.

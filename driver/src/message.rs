@@ -10,10 +10,6 @@ use libc::msghdr;
 /// told to be.
 pub const LONGEST_MESSAGE: usize = 65_536;
 
-/// The size of a buffer for a message with all that belongs to it. Together with what the pool puts in front of each it is
-/// a whole number of pages, and no power of two, as the beginnings of buffers would then share few lines of the cache.
-pub(crate) const MESSAGE_BUFFER_SIZE: usize = 17 * 4096 - crate::pool::FRONT;
-
 /// The lengths of what a buffer holds, which it begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
@@ -61,7 +57,7 @@ impl MessageLayout {
 
     /// Whether a buffer for messages has room for the longest one behind all this.
     pub const fn fits(self) -> bool {
-        self.payload_offset() + LONGEST_MESSAGE <= MESSAGE_BUFFER_SIZE
+        self.payload_offset() + LONGEST_MESSAGE <= crate::pool::MESSAGE_BUFFER_SIZE
     }
 }
 

@@ -115,8 +115,7 @@ operations! {
         /// `MSG_…` flags of `sendmsg(2)`. Drivers add `MSG_NOSIGNAL`.
         flags: c_int,
     }
-    /// Accepts one connection; the result is its descriptor, non-blocking where the driver wants it so, and
-    /// closed on exec.
+    /// Accepts one connection; the result is its descriptor, in blocking mode and closed on exec.
     Accept "accept" {
         /// The listening socket.
         fd: RawFd,
@@ -202,11 +201,6 @@ operations! {
         flags: c_int,
         /// The permissions of a file that is created.
         mode: mode_t,
-    }
-    /// Closes a descriptor and reports how that went. The number is free afterwards, whatever the result.
-    Close "close" {
-        /// The descriptor.
-        fd: RawFd,
     }
     /// Waits until what was written to a file is on its device.
     Synchronize "fsync" {

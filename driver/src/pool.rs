@@ -16,7 +16,6 @@ mod chunk;
 
 pub use chunk::Chunk;
 
-use crate::message::MESSAGE_BUFFER_SIZE;
 use std::{
     alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error},
     cell::{Cell, RefCell},
@@ -33,6 +32,10 @@ const KEPT: usize = 256;
 
 /// What lies in front of each buffer whose parts may have several owners.
 pub(crate) const FRONT: usize = size_of::<Shares>();
+
+/// The size of a buffer for a message with all that belongs to it. Together with what the pool puts in front of each it is
+/// a whole number of pages, and no power of two, as the beginnings of buffers would then share few lines of the cache.
+pub(crate) const MESSAGE_BUFFER_SIZE: usize = 17 * 4096 - FRONT;
 
 /// How many chunks own parts of a buffer.
 #[repr(C, align(16))]

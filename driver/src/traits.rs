@@ -1,11 +1,7 @@
 //! What a driver can do.
 
 use crate::{BufferId, BufferPool, Chunk, Completion, Op, OpKind, Token, Unparker};
-use std::{
-    io,
-    os::fd::{OwnedFd, RawFd},
-    time::Instant,
-};
+use std::{io, os::fd::RawFd, time::Instant};
 
 /// How long [`Driver::turn`] may wait for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +55,16 @@ pub trait Driver {
     /// Asking again, or for an operation that has completed meanwhile, does nothing.
     fn cancel(&mut self, token: Token);
 
-    /// Closes a descriptor in the background, without an answer.
-    fn close(&mut self, descriptor: OwnedFd);
+    /// Cancels an operation as [`cancel`](Driver::cancel) does, and at once: appends the operation's completions to
+    /// `completions` that are known now, the final one among them unless it is in the hands of a thread that has to finish
+    /// what it does. No turn hands them out then. When the final one is there, nothing holds the operation's descriptor on
+    /// its behalf, so that closing it has its effect.
+    ///
+    /// What other operations have answered meanwhile comes out of the next turn.
+    fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>);
 
-    /// Forgets what the driver has noted about a descriptor that leaves its care without being closed by it, and
-    /// which no operation in flight uses, since its number may soon mean something else.
+    /// Forgets what the driver has noted about a descriptor that is going to be closed or given away, and which no operation
+    /// in flight uses, since its number may soon mean something else.
     fn forget(&mut self, fd: RawFd) {
         let _ = fd;
     }
@@ -83,11 +84,6 @@ pub trait Driver {
 
     /// A handle with which any thread can end a [`turn`](Driver::turn) that waits.
     fn unparker(&self) -> Unparker;
-
-    /// Wakes another driver, by way of this one's queue where that is cheaper than [`Unparker::unpark`].
-    fn unpark_other(&mut self, other: &Unparker) {
-        other.unpark();
-    }
 
     /// Fetches the pool buffer which a completion with [`CompletionFlags::BUFFER`](crate::CompletionFlags::BUFFER)
     /// names, with its first `length` bytes (the completion's result) as contents. Once for each such completion.

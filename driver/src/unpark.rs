@@ -1,6 +1,6 @@
 //! Waking a driver from elsewhere.
 
-use std::{fmt, os::fd::RawFd, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// How a driver is woken. Implemented by drivers.
 pub trait Unpark: Send + Sync {
@@ -8,13 +8,6 @@ pub trait Unpark: Send + Sync {
     ///
     /// Handlers of signals call it, so it takes no lock and allocates nothing.
     fn unpark(&self);
-
-    /// The driver's ring as a descriptor to which another ring can send a message, if it has one.
-    ///
-    /// It stays open as long as this value lives.
-    fn ring(&self) -> Option<RawFd> {
-        None
-    }
 }
 
 /// Wakes a driver from any thread. Cheap to clone; outlives the driver harmlessly.
@@ -31,15 +24,10 @@ impl Unparker {
     pub fn unpark(&self) {
         self.0.unpark();
     }
-
-    /// The driver's ring, if it has one, open as long as this value or a clone lives.
-    pub fn ring(&self) -> Option<RawFd> {
-        self.0.ring()
-    }
 }
 
 impl fmt::Debug for Unparker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unparker").field("ring", &self.ring()).finish()
+        f.debug_struct("Unparker").finish_non_exhaustive()
     }
 }

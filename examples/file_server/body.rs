@@ -1,7 +1,7 @@
 //! Bodies of requests. This server has no use for them, but has to find where they end.
 
-use crate::{input::Input, request::Body, status::Status};
-use anyio::{Error, Result, net::TcpStream};
+use crate::{input::Input, request::Body, status::Status, stream::ClientStream};
+use anyio::{Error, Result};
 
 /// The largest body that is skipped, in bytes.
 const LIMIT: u64 = 64 * 1024;
@@ -11,7 +11,7 @@ const LIMIT: u64 = 64 * 1024;
 /// # Errors
 /// Those of the stream, and [`Error::IncompleteRead`] if it ends too soon. Inside, the status with which the request is to
 /// be refused.
-pub(crate) async fn skip(body: Body, input: &mut Input, stream: &TcpStream) -> Result<Result<(), Status>> {
+pub(crate) async fn skip(body: Body, input: &mut Input, stream: &ClientStream) -> Result<Result<(), Status>> {
     match body {
         Body::None => Ok(Ok(())),
         Body::Length(LIMIT..) => Ok(Err(Status::ContentTooLarge)),
@@ -23,11 +23,11 @@ pub(crate) async fn skip(body: Body, input: &mut Input, stream: &TcpStream) -> R
     }
 }
 
-async fn more(input: &mut Input, stream: &TcpStream) -> Result<()> {
+async fn more(input: &mut Input, stream: &ClientStream) -> Result<()> {
     if input.receive(stream).await? { Ok(()) } else { Err(Error::IncompleteRead) }
 }
 
-async fn skip_bytes(mut count: usize, input: &mut Input, stream: &TcpStream) -> Result<()> {
+async fn skip_bytes(mut count: usize, input: &mut Input, stream: &ClientStream) -> Result<()> {
     loop {
         let there = count.min(input.bytes().len());
         input.consume(there);
@@ -39,7 +39,7 @@ async fn skip_bytes(mut count: usize, input: &mut Input, stream: &TcpStream) -> 
     }
 }
 
-async fn skip_chunks(input: &mut Input, stream: &TcpStream) -> Result<Result<(), Status>> {
+async fn skip_chunks(input: &mut Input, stream: &ClientStream) -> Result<Result<(), Status>> {
     let mut total = 0;
     loop {
         match httparse::parse_chunk_size(input.bytes()) {
@@ -72,7 +72,7 @@ async fn skip_chunks(input: &mut Input, stream: &TcpStream) -> Result<Result<(),
     }
 }
 
-async fn skip_trailer(input: &mut Input, stream: &TcpStream) -> Result<Result<(), Status>> {
+async fn skip_trailer(input: &mut Input, stream: &ClientStream) -> Result<Result<(), Status>> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 16];
         match httparse::parse_headers(input.bytes(), &mut headers) {

@@ -10,8 +10,9 @@ use crate::{
     sending::Sender,
     server::Server,
     status::Status,
+    stream::ClientStream,
 };
-use anyio::{CancelScope, Result, move_on_after, net::TcpStream};
+use anyio::{CancelScope, Result, move_on_after};
 use std::{
     cell::Cell,
     net::{IpAddr, Ipv4Addr},
@@ -23,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(crate) struct Connection<'a> {
     server: &'a Server<'a>,
-    stream: TcpStream,
+    stream: ClientStream,
     client: IpAddr,
     /// The scope of waiting for the next request; cancelled when the server stops.
     idle: &'a CancelScope,
@@ -41,8 +42,8 @@ enum Next {
 }
 
 impl<'a> Connection<'a> {
-    pub(crate) fn new(server: &'a Server<'a>, stream: TcpStream, idle: &'a CancelScope) -> Self {
-        let client = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
+    pub(crate) fn new(server: &'a Server<'a>, stream: ClientStream, idle: &'a CancelScope) -> Self {
+        let client = stream.client().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
         Self { server, stream, client, idle, input: Input::default() }
     }
 
@@ -160,7 +161,7 @@ enum Outcome {
 }
 
 /// Receives a request with its body.
-async fn receive(input: &mut Input, stream: &TcpStream) -> Result<Received> {
+async fn receive(input: &mut Input, stream: &ClientStream) -> Result<Received> {
     let (head, length) = input.head(stream).await?;
     let line = input.first_line().to_owned();
     input.consume(length);

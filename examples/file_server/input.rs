@@ -1,7 +1,7 @@
 //! What a client has sent and nobody has looked at yet.
 
-use crate::{request::Request, status::Status};
-use anyio::{Result, net::TcpStream};
+use crate::{request::Request, status::Status, stream::ClientStream};
+use anyio::Result;
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -43,7 +43,7 @@ impl Input {
     }
 
     /// Waits for more bytes; false is the end.
-    pub(crate) async fn receive(&mut self, stream: &TcpStream) -> Result<bool> {
+    pub(crate) async fn receive(&mut self, stream: &ClientStream) -> Result<bool> {
         let Some(chunk) = stream.receive().await? else { return Ok(false) };
         if self.used > 0 {
             self.bytes.drain(..self.used);
@@ -60,7 +60,7 @@ impl Input {
     }
 
     /// Waits until the head of a request is there. It stays there.
-    pub(crate) async fn head(&mut self, stream: &TcpStream) -> Result<(Head, usize)> {
+    pub(crate) async fn head(&mut self, stream: &ClientStream) -> Result<(Head, usize)> {
         loop {
             match Request::parse(self.bytes()) {
                 Ok(Some((request, length))) if length <= MAX_HEAD => {

@@ -5,7 +5,8 @@
 //! It speaks keep-alive, pipelining, HEAD, byte ranges (also several at a time) and conditional requests, lists folders
 //! that have no `index.html`, and keeps to its folder: paths and symbolic links that lead out of it are refused. Each
 //! wait for a client has a time limit, made of cancel scopes. SIGINT or SIGTERM stops it: it accepts no more, lets
-//! requests in progress finish within a grace period, and cancels the rest; a second signal does so at once.
+//! requests in progress finish within a grace period, and cancels the rest; a second signal does so at once. With
+//! `--certificate` and `--key` it serves HTTPS; SIGHUP makes it load them again.
 //!
 //! Where to begin reading: `server.rs` is the structure of tasks and scopes on one core, `connection.rs` what happens on
 //! one connection, `resource.rs` how a request becomes a response.
@@ -14,6 +15,7 @@ mod access_log;
 mod body;
 mod conditions;
 mod connection;
+mod encryption;
 mod folder;
 mod input;
 mod listeners;
@@ -30,11 +32,13 @@ mod sending;
 mod server;
 mod shutdown;
 mod status;
+mod stream;
 mod target;
 
 use anyhow::Context;
 use anyio::{Builder, Core};
 use clap::Parser;
+use encryption::Encryption;
 use options::Options;
 use shutdown::Shutdown;
 use std::process::ExitCode;
@@ -49,11 +53,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
     anyhow::ensure!(root.is_dir(), "{} is not a folder", root.display());
 
     let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
-    let listeners = builder.run(async || listeners::bind(options).await)??;
+    let (encryption, listeners) = builder.run(async || -> anyhow::Result<_> {
+        Ok((Encryption::load(options).await?, listeners::bind(options).await?))
+    })??;
     let shutdown = Shutdown::default();
     builder.run_on_cores(listeners.count(), async |core: &Core| {
         let listener = listeners.take(core.index())?;
-        server::run(core, listener, &root, options, &shutdown).await
+        server::run(core, listener, encryption.as_ref(), &root, options, &shutdown).await
     })?;
     Ok(())
 }

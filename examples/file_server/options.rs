@@ -16,6 +16,12 @@ pub(crate) struct Options {
     /// The port to listen on; 0 lets the system choose one.
     #[arg(long, default_value_t = 8080)]
     pub(crate) port: u16,
+    /// The file of a certificate in PEM, to serve HTTPS; those between it and the authority stand behind it.
+    #[arg(long, requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The file of the certificate's key in PEM.
+    #[arg(long, requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
     /// How many cores to use.
     #[arg(long, default_value = "1")]
     pub(crate) cores: NonZeroUsize,

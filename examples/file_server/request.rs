@@ -113,12 +113,13 @@ impl<'h> Headers<'h> {
     fn single(&self, name: &str) -> Option<String> {
         let mut values = self.values(name);
         let value = values.next().filter(|_| values.next().is_none())?;
-        Some(str::from_utf8(value).ok()?.trim().to_owned())
+        Some(std::str::from_utf8(value).ok()?.trim().to_owned())
     }
 
     /// The values of a header that is a list, as one. What is no text is left out.
     fn joined(&self, name: &str) -> Option<String> {
-        let values: Vec<&str> = self.values(name).filter_map(|value| str::from_utf8(value).ok()).collect();
+        let values: Vec<&str> =
+            self.values(name).filter_map(|value| std::str::from_utf8(value).ok()).collect();
         (!values.is_empty()).then(|| values.join(","))
     }
 
@@ -153,7 +154,7 @@ impl<'h> Headers<'h> {
                 if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
                     return Err(Status::BadRequest);
                 }
-                let length = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
                 // A number that does not fit is too large in any case.
                 Ok(Body::Length(length.unwrap_or(u64::MAX)))
             }

@@ -1,7 +1,10 @@
 //! Sending responses, piece by piece, each within a time limit.
 
-use crate::response::{Content, Piece};
-use anyio::{Error, IoBufMut as _, Result, fail_after, fs::File, net::TcpStream};
+use crate::{
+    response::{Content, Piece},
+    stream::ClientStream,
+};
+use anyio::{Error, IoBufMut as _, Result, fail_after, fs::File};
 use std::{cell::Cell, ops::Range, time::Duration};
 
 /// How many bytes are read from a file and sent at a time.
@@ -9,7 +12,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Sends one response.
 pub(crate) struct Sender<'a> {
-    stream: &'a TcpStream,
+    stream: &'a ClientStream,
     timeout: Duration,
     /// What is to be sent next.
     gathered: Vec<u8>,
@@ -18,7 +21,7 @@ pub(crate) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(stream: &'a TcpStream, timeout: Duration, sent: &'a Cell<u64>) -> Self {
+    pub(crate) fn new(stream: &'a ClientStream, timeout: Duration, sent: &'a Cell<u64>) -> Self {
         Self { stream, timeout, gathered: Vec::new(), sent }
     }
 

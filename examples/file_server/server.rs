@@ -11,14 +11,21 @@
 //! ```
 
 use crate::{
-    access_log::AccessLog, connection::Connection, folder::Folder, options::Options, output::say,
+    access_log::AccessLog,
+    connection::Connection,
+    encryption::Encryption,
+    folder::Folder,
+    options::Options,
+    output::say,
     shutdown::Shutdown,
+    stream::{ClientStream, Entrance},
 };
 use anyio::{
     CancelScope, Core, Error, Result, current_time,
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     signal::{Signal, receiver},
-    streams, task_group,
+    streams::{self, Listener as _, tls::TlsListener},
+    task_group,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -42,6 +49,7 @@ pub(crate) struct Server<'a> {
 pub(crate) async fn run(
     core: &Core,
     listener: TcpListener,
+    encryption: Option<&Encryption>,
     root: &Path,
     options: &Options,
     shutdown: &Shutdown,
@@ -55,10 +63,17 @@ pub(crate) async fn run(
         stopping: Cell::new(false),
     };
     let server = &server;
+    let address = listener.local_addr()?;
+    let (scheme, entrance) = match encryption {
+        Some(encryption) => {
+            ("https", Entrance::Encrypted(TlsListener::new(listener, encryption.config.clone())))
+        }
+        None => ("http", Entrance::Plain(listener)),
+    };
     // Open from the beginning on, so that no signal finds nobody listening.
     let signals = if core.index() == 0 { Some(receiver(&[Signal::SIGINT, Signal::SIGTERM])?) } else { None };
     if let Some(signals) = &signals {
-        say!("serving {} on http://{}", root.display(), listener.local_addr()?)?;
+        say!("serving {} on {scheme}://{address}", root.display())?;
         say!("{} core(s), stopped by {}", core.count(), names(signals.signals()))?;
     }
     task_group(async |tg| -> Result<()> {
@@ -66,7 +81,10 @@ pub(crate) async fn run(
         if let Some(signals) = &signals {
             tg.start_soon(shutdown.on_signals(signals));
         }
-        server.serve(listener, shutdown).await?;
+        if let (Some(encryption), 0) = (encryption, core.index()) {
+            tg.start_soon(encryption.reload_on_hangup());
+        }
+        server.serve(entrance, shutdown).await?;
         tg.cancel();
         Ok(())
     })
@@ -80,13 +98,13 @@ fn names(signals: impl Iterator<Item = Signal>) -> String {
 
 impl Server<'_> {
     /// Accepts connections and serves them, until stopped and all of them have ended or were cancelled.
-    async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<()> {
+    async fn serve(&self, listener: Entrance, shutdown: &Shutdown) -> Result<()> {
         // A connection that breaks or dawdles, or for which something of this server's goes wrong, ends alone.
         let server = streams::Server::new().catch_panics(true).on_error(|error: Error| {
             let _ = writeln!(io::stderr(), "a connection failed: {error}");
             Ok(())
         });
-        let handler = async |stream: TcpStream| {
+        let handler = async |stream: ClientStream| {
             let idle = self.count_connection();
             Connection::new(self, stream, &idle.scope).serve().await
         };

@@ -3,12 +3,14 @@
 //! # Contract
 //! An attempt is made only between the submission of an operation and its final completion, while everything
 //! that the operation names is valid: that is what [`Driver::submit`](anyio_driver::Driver::submit) demands of
-//! its caller. The kernel is done with the memory when the system call returns. No call here blocks: sockets are
-//! used with `MSG_DONTWAIT`, listeners, connecting sockets and pipes with `O_NONBLOCK`, and devices, whose mode
-//! is left alone, only when `poll(2)` says so.
+//! its caller. The kernel is done with the memory when the system call returns. No call here blocks, and none leaves
+//! a mode behind that others would see: sockets are used with `MSG_DONTWAIT`, pipes with `RWF_NOWAIT`, listeners,
+//! connecting sockets and pipes that do not know it in non-blocking mode for the time of the call, and devices only
+//! when `poll(2)` says so.
 
 mod connection;
 pub(crate) mod message;
+mod mode;
 mod plain;
 mod poll;
 mod stream;
@@ -139,10 +141,8 @@ pub(crate) unsafe fn attempt(
                 message::receive_many(descriptor, fd, message, &mut buffers.messages)
             }
             Op::SendMessage { fd, message, flags } => message::send(fd, message, flags),
-            Op::Accept { fd } => connection::accept(descriptor, fd),
-            Op::Connect { fd, address, length } => {
-                connection::connect(descriptor, fd, address, length, progress)
-            }
+            Op::Accept { fd } => connection::accept(fd),
+            Op::Connect { fd, address, length } => connection::connect(fd, address, length, progress),
             Op::Poll { fd, events } => poll::poll(fd, events),
             Op::Read { fd, pointer, length, .. } => plain::read(descriptor, fd, pointer, length, progress),
             Op::Write { fd, pointer, length, .. } => plain::write(descriptor, fd, pointer, length, progress),

@@ -18,6 +18,7 @@ use anyio_driver::{
 use libc::c_int;
 use std::{
     num::NonZeroUsize,
+    os::fd::{FromRawFd, OwnedFd},
     sync::{Arc, OnceLock},
     thread,
 };
@@ -65,8 +66,15 @@ pub(crate) unsafe fn start(
         _ => files,
     };
     let (work, outcomes) = (Work(op), Arc::clone(outcomes));
-    // SAFETY: the caller's promise holds until the result has been handed in.
-    pool.submit(Box::new(move || outcomes.push(token, unsafe { work.run() })))
+    pool.submit(Box::new(move || {
+        let opens = opening::brings_descriptor(&work.0);
+        // SAFETY: the caller's promise holds until the result has been handed in.
+        let result = unsafe { work.run() };
+        if !outcomes.push(token, result) && opens && result >= 0 {
+            // SAFETY: the descriptor was just made, and nobody else knows of it.
+            drop(unsafe { OwnedFd::from_raw_fd(result) });
+        }
+    }))
 }
 
 impl Work {
@@ -138,7 +146,6 @@ impl Work {
                     uninterrupted(|| libc::waitid(libc::P_PID, pid as libc::id_t, info, options))
                 }
                 Op::Nop {} => 0,
-                Op::Close { fd } => close(fd),
                 Op::Shutdown { fd, how } => shutdown(fd, how),
                 Op::Receive { .. }
                 | Op::ReceivePooled { .. }
@@ -158,15 +165,6 @@ impl Work {
 /// Hands a position in a file to what takes it as the host has it.
 fn at<T: TryFrom<u64>>(position: u64, action: impl FnOnce(T) -> i32) -> i32 {
     T::try_from(position).map_or(-libc::EOVERFLOW, action)
-}
-
-/// Closes a descriptor. The number is free afterwards, whatever the result.
-pub(crate) fn close(fd: c_int) -> i32 {
-    // SAFETY: the descriptor is the operation's, which gives it up.
-    match unsafe { libc::close(fd) } {
-        0 => 0,
-        _ => -last_error(),
-    }
 }
 
 pub(crate) fn shutdown(fd: c_int, how: c_int) -> i32 {

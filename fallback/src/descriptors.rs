@@ -1,10 +1,6 @@
 //! What is known about descriptors, by number.
 
-use crate::{
-    host,
-    operations::List,
-    system::{last_error, uninterrupted},
-};
+use crate::{host, operations::List, system::uninterrupted};
 use std::{mem::MaybeUninit, os::fd::RawFd};
 
 /// What kind of thing a descriptor is, as far as it matters here.
@@ -19,7 +15,7 @@ pub(crate) enum Class {
     Stream,
     /// Any other socket.
     Socket,
-    /// A pipe, an event counter and the like: ready or not, and `O_NONBLOCK` may be set.
+    /// A pipe, an event counter and the like: ready or not.
     Pipe,
     /// A character device such as a terminal, often shared with other processes, whose mode is left alone.
     Device,
@@ -37,7 +33,8 @@ impl Class {
 pub(crate) struct Descriptor {
     pub(crate) class: Class,
     pub(crate) registered: bool,
-    pub(crate) nonblocking: bool,
+    /// Calls on it cannot be told not to wait.
+    pub(crate) only_by_mode: bool,
     /// May have something to read: the next attempt is worth its while.
     pub(crate) readable: bool,
     /// May have room to write.
@@ -58,7 +55,7 @@ impl Default for Descriptor {
         Self {
             class: Class::Unknown,
             registered: false,
-            nonblocking: false,
+            only_by_mode: false,
             readable: true,
             writable: true,
             ended: false,
@@ -78,27 +75,6 @@ impl Descriptor {
             self.class = class_of(fd)?;
         }
         Ok(self.class)
-    }
-
-    /// Sets `O_NONBLOCK`, once.
-    pub(crate) fn set_nonblocking(&mut self, fd: RawFd) -> Result<(), i32> {
-        if self.nonblocking {
-            return Ok(());
-        }
-        // SAFETY: only flags of the descriptor are read.
-        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-        if flags < 0 {
-            return Err(-last_error());
-        }
-        if flags & libc::O_NONBLOCK == 0 {
-            // SAFETY: only flags of the descriptor are set.
-            let result = unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) };
-            if result < 0 {
-                return Err(-last_error());
-            }
-        }
-        self.nonblocking = true;
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ use anyio_driver::{
 };
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::RawFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,6 +31,8 @@ const RETRY: Duration = Duration::from_millis(2);
 const SLICE: usize = 32 * 1024;
 
 /// Does operations on readiness and worker threads.
+///
+/// Dropping it closes the descriptors that operations have made and nobody has taken.
 ///
 /// Dropping it while operations are in flight leaves those that worker threads have begun running: their memory
 /// must then be leaked. Whoever wants it back takes turns until [`Driver::in_flight`] is 0 first.
@@ -80,9 +82,8 @@ impl PollDriver {
             self.inner.outcomes.heard();
         }
         self.inner.received = 0;
-        while self.inner.received < SLICE
-            && let Some(event) = self.events.next()
-        {
+        while self.inner.received < SLICE {
+            let Some(event) = self.events.next() else { break };
             self.inner.event(event);
         }
         self.inner.outcomes.collect(&mut self.results);
@@ -121,13 +122,16 @@ impl Driver for PollDriver {
 
     #[inline]
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
-        // Of several answers the last must not overtake the others.
-        if let [.., before, last] = self.inner.done[..]
-            && before.token == last.token
-        {
+        if self.inner.done.last()?.token != token {
             return None;
         }
-        let answer = self.inner.done.pop_if(|last| last.token == token)?;
+        // Of several answers the last must not overtake the others.
+        if let [.., before, last] = &self.inner.done[..] {
+            if before.token == last.token {
+                return None;
+            }
+        }
+        let answer = self.inner.done.pop()?;
         self.in_flight -= 1;
         Some(answer)
     }
@@ -136,8 +140,13 @@ impl Driver for PollDriver {
         self.inner.cancel(token);
     }
 
-    fn close(&mut self, descriptor: OwnedFd) {
-        self.inner.forget(descriptor.as_raw_fd());
+    fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
+        self.inner.cancel(token);
+        // An operation has one completion here, and the latest is the likely one.
+        if let Some(at) = self.inner.done.iter().rposition(|completion| completion.token == token) {
+            self.in_flight -= 1;
+            completions.push(self.inner.done.remove(at));
+        }
     }
 
     fn forget(&mut self, fd: RawFd) {
@@ -191,6 +200,14 @@ impl Driver for PollDriver {
 
     fn supports(&self, kind: OpKind) -> bool {
         host::supports(kind)
+    }
+}
+
+impl Drop for PollDriver {
+    fn drop(&mut self) {
+        if self.fork == fork::current() {
+            self.inner.close_untaken();
+        }
     }
 }
 

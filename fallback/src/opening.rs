@@ -4,6 +4,7 @@
 //! back. So pipes are opened without waiting.
 
 use crate::host;
+use anyio_driver::Op;
 use libc::{c_char, c_int, mode_t};
 use std::{mem::MaybeUninit, os::fd::RawFd};
 
@@ -48,4 +49,10 @@ unsafe fn is_pipe(directory: RawFd, path: *const c_char, flags: c_int) -> bool {
         libc::fstatat(directory, path, status.as_mut_ptr(), follow) == 0
             && status.assume_init().st_mode & libc::S_IFMT == libc::S_IFIFO
     }
+}
+
+/// Whether the success of an operation makes a descriptor.
+#[inline]
+pub(crate) fn brings_descriptor(op: &Op) -> bool {
+    matches!(op, Op::Accept { .. } | Op::Open { .. })
 }

@@ -2,7 +2,7 @@
 
 use anyio_driver::{Token, Unpark};
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -11,21 +11,45 @@ pub(crate) struct Outcomes {
     waker: mio::Waker,
     /// Whether the waker has been used since the driver last looked, so that many calls cost one system call.
     called: AtomicBool,
-    results: Mutex<Vec<(Token, i32)>>,
+    results: Mutex<Results>,
     /// Whether there are results; spares the driver the lock.
     any: AtomicBool,
 }
 
+#[derive(Default)]
+struct Results {
+    list: Vec<(Token, i32)>,
+    /// Whether the driver is gone, so that nobody takes results any more.
+    ended: bool,
+}
+
 impl Outcomes {
+    fn results(&self) -> MutexGuard<'_, Results> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn new(waker: mio::Waker) -> Self {
         Self { waker, called: AtomicBool::new(false), results: Mutex::default(), any: AtomicBool::new(false) }
     }
 
-    /// Hands in the result of a job and wakes the driver.
-    pub(crate) fn push(&self, token: Token, result: i32) {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).push((token, result));
+    /// Hands in the result of a job and wakes the driver. False if that is gone.
+    pub(crate) fn push(&self, token: Token, result: i32) -> bool {
+        let mut results = self.results();
+        if results.ended {
+            return false;
+        }
+        results.list.push((token, result));
+        drop(results);
         self.any.store(true, Ordering::Release);
         self.unpark();
+        true
+    }
+
+    /// Takes no more results; gives those that were not collected.
+    pub(crate) fn end(&self) -> Vec<(Token, i32)> {
+        let mut results = self.results();
+        results.ended = true;
+        std::mem::take(&mut results.list)
     }
 
     /// Moves what has been handed in to the end of `results`.
@@ -33,7 +57,7 @@ impl Outcomes {
     pub(crate) fn collect(&self, results: &mut Vec<(Token, i32)>) {
         // Cleared before the list is emptied: a result that comes in between is found by the next collection.
         if self.any.load(Ordering::Acquire) && self.any.swap(false, Ordering::AcqRel) {
-            results.append(&mut self.results.lock().unwrap_or_else(PoisonError::into_inner));
+            results.append(&mut self.results().list);
         }
     }
 

@@ -91,10 +91,6 @@ impl Readiness {
             match op {
                 Op::Nop {} => self.complete(token, 0.into()),
                 Op::Shutdown { fd, how } => self.complete(token, blocking::shutdown(fd, how).into()),
-                Op::Close { fd } => {
-                    self.forget(fd);
-                    self.complete(token, blocking::close(fd).into());
-                }
                 _ if !host::supports(op.kind()) => {
                     let flags = CompletionFlags::UNSUPPORTED;
                     self.done.push(Completion { flags, ..Completion::new(token, -libc::EOPNOTSUPP) });
@@ -113,10 +109,10 @@ impl Readiness {
             // The first thing that happens to a socket.
             *descriptor = Descriptor { registered: descriptor.registered, ..Descriptor::default() };
         }
-        if side != Side::Watching
-            && let Err(error) = descriptor.classify(fd)
-        {
-            return self.complete(token, error.into());
+        if side != Side::Watching {
+            if let Err(error) = descriptor.classify(fd) {
+                return self.complete(token, error.into());
+            }
         }
         let mut progress = 0;
         if descriptor.may_be_ready(side) && (side == Side::Watching || descriptor.list(side).is_empty()) {

@@ -30,10 +30,10 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
     }
     let backends = backends(&options)?;
     let attributes = Attributes::of(std::mem::take(&mut function.attrs))?;
-    if let Some(should_panic) = attributes.should_panic()
-        && !function::gives_unit(&function.sig)
-    {
-        return Err(Error::new_spanned(should_panic, "a test with `#[should_panic]` gives `()`"));
+    if let Some(should_panic) = attributes.should_panic() {
+        if !function::gives_unit(&function.sig) {
+            return Err(Error::new_spanned(should_panic, "a test with `#[should_panic]` gives `()`"));
+        }
     }
     let skipped = match attributes.should_panic().map(expected_panic) {
         Some(text) => quote!(::core::option::Option::Some(#text)),
@@ -129,14 +129,14 @@ fn expected_panic(attribute: &Attribute) -> String {
 /// Whether the attribute is about the function's code; the others are about the test.
 fn stays_with_function(attribute: &Attribute) -> bool {
     const OF_CODE: [&str; 8] = ["allow", "expect", "warn", "deny", "forbid", "doc", "inline", "track_caller"];
-    if let Meta::List(list) = &attribute.meta
-        && attribute.path().is_ident("cfg_attr")
-    {
-        return list
-            .tokens
-            .clone()
-            .into_iter()
-            .any(|token| OF_CODE.iter().any(|name| token.to_string() == *name));
+    if let Meta::List(list) = &attribute.meta {
+        if attribute.path().is_ident("cfg_attr") {
+            return list
+                .tokens
+                .clone()
+                .into_iter()
+                .any(|token| OF_CODE.iter().any(|name| token.to_string() == *name));
+        }
     }
     OF_CODE.iter().any(|name| attribute.path().is_ident(name))
 }

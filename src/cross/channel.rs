@@ -85,7 +85,7 @@ impl<T> Channel<T> {
     /// False if the channel has no receiver any more.
     fn open_receiver(&self) -> bool {
         let opened = |count| (count > 0).then_some(count + 1);
-        self.receivers.try_update(Ordering::SeqCst, Ordering::SeqCst, opened).is_ok()
+        self.receivers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, opened).is_ok()
     }
 
     fn close_receiver(&self) {

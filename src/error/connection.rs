@@ -19,6 +19,7 @@ impl Error {
             | Self::EndOfStream
             | Self::IncompleteRead
             | Self::DelimiterNotFound { .. }
+            | Self::Tls(_)
             | Self::TimedOut => true,
             Self::Io(error) => is_of_connection(error),
             Self::Group(group) => group.iter().all(Self::concerns_one_connection),

@@ -1,15 +1,13 @@
 //! A task group that other threads start tasks in.
 
-use super::{
-    request::{Answer, Request, answer, catch_panic, request},
-    task::{Control, Ending, PortalTask},
-};
+use super::task::{Control, Ending, PortalTask};
 use crate::{
     cross::{Event, Notifier},
     error::{CancelAware, Cancelled, Error, ErrorGroup, Result},
     group::{Started, TaskGroup, task_group},
     lowlevel::{current_scope_remote, current_token},
     scope::RemoteScope,
+    to_thread::request::{Answer, Request, answer, catch_panic, request},
 };
 use std::{
     collections::VecDeque,
@@ -307,11 +305,11 @@ async fn telling<V, T>(function: impl AsyncFnOnce(Started<V>) -> T, sender: mpsc
     let mut sender = Some(sender);
     poll_fn(|cx| {
         let polled = future.as_mut().poll(cx);
-        if let Some(value) = told.take()
-            && let Some(sender) = sender.take()
-        {
-            // Who is gone needs no value.
-            drop(sender.send(value));
+        if let Some(value) = told.take() {
+            if let Some(sender) = sender.take() {
+                // Who is gone needs no value.
+                drop(sender.send(value));
+            }
         }
         polled
     })

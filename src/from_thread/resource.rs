@@ -2,7 +2,6 @@
 
 use super::{
     portal::BlockingPortal,
-    request::{Answer, answer, catch_panic, value_of},
     task::{PortalTask, given_up},
 };
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
     error::{Error, Result},
     group::Started,
     scope::shield,
+    to_thread::request::{Answer, answer, catch_panic, value_of},
 };
 use std::{
     collections::VecDeque,

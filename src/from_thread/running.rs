@@ -119,10 +119,10 @@ impl Drop for RunningPortal {
         self.portal.stop(panicking);
         if panicking {
             // One panic is enough.
-            if let Some(thread) = self.thread.take()
-                && thread.thread().id() != thread::current().id()
-            {
-                drop(thread.join());
+            if let Some(thread) = self.thread.take() {
+                if thread.thread().id() != thread::current().id() {
+                    drop(thread.join());
+                }
             }
         } else if let Err(error) = self.join() {
             log::warn!("a portal ended with an error: {error}");

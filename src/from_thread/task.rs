@@ -1,6 +1,6 @@
 //! A task in a portal, as other threads see it.
 
-use super::request::{Answer, value_of};
+use crate::to_thread::request::{Answer, value_of};
 use crate::{
     error::{Error, Result},
     scope::RemoteScope,

@@ -66,7 +66,7 @@ impl Cached {
                 }
             }
             let end = position + count as u64;
-            if count == room || !end.is_multiple_of(SMALLEST_BLOCK) {
+            if count == room || end % SMALLEST_BLOCK != 0 {
                 break true;
             }
         };

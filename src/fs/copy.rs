@@ -111,10 +111,10 @@ impl Copy {
             let count = io::copy(&mut (&self.from).take(wanted), &mut self.to)?;
             self.position += count;
             left -= wanted;
+            // Also before it is as long as it says, as what the kernel tells of itself in files is.
             self.ended = count < wanted;
         }
-        if let Some(length) = self.sparse_length.filter(|_| self.ended) {
-            self.position = self.position.max(length);
+        if self.ended && self.sparse_length.is_some() {
             self.to.set_len(self.position)?;
         }
         Ok(self)
@@ -124,6 +124,7 @@ impl Copy {
     fn pass_hole(&mut self) -> io::Result<bool> {
         let Some(contents) = holes::next_contents(&self.from, self.position)? else {
             self.ended = true;
+            self.position = self.position.max(self.sparse_length.unwrap_or_default());
             return Ok(false);
         };
         self.from.seek(SeekFrom::Start(contents.start))?;

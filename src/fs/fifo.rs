@@ -74,8 +74,11 @@ pub(super) async fn has_to_wait(answer: &Result<Descriptor, Refusal>, path: &CSt
     match answer {
         Ok(descriptor) => may_wait(flags) && reads(flags) && is_pipe(descriptor.as_fd()),
         Err(Refusal::System(libc::ENXIO)) if may_wait(flags) && !reads(flags) => {
-            let status = operations::of_path(path.clone(), flags & libc::O_NOFOLLOW == 0).await;
-            status.is_ok_and(|status| Metadata::new(status).file_type().is_fifo())
+            match operations::of_path(path.clone(), flags & libc::O_NOFOLLOW == 0).await {
+                Ok(status) => Metadata::new(status).file_type().is_fifo(),
+                // So is the wait, which ends at once.
+                Err(refusal) => refusal == Refusal::Cancelled,
+            }
         }
         _ => false,
     }

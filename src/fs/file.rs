@@ -52,7 +52,9 @@ use std::{
 /// # Ok(()) }).unwrap();
 /// ```
 ///
-/// A file that is dropped is closed in the background; [`close`](Self::close) tells how that went.
+/// A file that is dropped is closed at once, or when the last operation on it has ended whose future was dropped. On file
+/// systems of networks and in user space that may block the thread until what was written has been sent;
+/// [`close`](Self::close) does not, and tells how it went.
 pub struct File {
     descriptor: Descriptor,
     cursor: Cursor,

@@ -75,11 +75,11 @@ impl Glob {
     /// Whether capital and small letters are different ones behind the pattern's first special character. Yes by default.
     #[must_use]
     pub fn case_sensitive(mut self, sensitive: bool) -> Self {
-        if sensitive != self.sensitive
-            && let Ok(matcher) = matcher(&self.pattern, sensitive)
-        {
-            self.matcher = matcher;
-            self.sensitive = sensitive;
+        if sensitive != self.sensitive {
+            if let Ok(matcher) = matcher(&self.pattern, sensitive) {
+                self.matcher = matcher;
+                self.sensitive = sensitive;
+            }
         }
         self
     }

@@ -164,7 +164,7 @@ fn time((seconds, nanoseconds): Moment) -> io::Result<SystemTime> {
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let moment = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
     moment
-        .and_then(|moment| moment.checked_add(Duration::from_nanos(nanoseconds.cast_unsigned())))
+        .and_then(|moment| moment.checked_add(Duration::from_nanos(nanoseconds as u64)))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the time is beyond this host's clock"))
 }
 

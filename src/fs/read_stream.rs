@@ -76,11 +76,11 @@ impl FileReadStream {
         self
     }
 
-    /// How many chunks are read at a time, the one that is waited for included. At least 1; 4 by default. What has no
-    /// positions is read one chunk at a time.
+    /// How many chunks are read at a time, the one that is waited for included. At least 1, at most 1024; 4 by default. What
+    /// has no positions is read one chunk at a time.
     #[must_use]
     pub fn read_ahead(mut self, chunks: usize) -> Self {
-        self.depth = chunks.max(1);
+        self.depth = chunks.clamp(1, 1024);
         self
     }
 
@@ -92,9 +92,8 @@ impl FileReadStream {
     /// # Cancel safety
     /// No byte of a file is lost; the next call gives this chunk. Of a pipe none is lost by a cancellation.
     pub async fn receive(&mut self) -> Result<Option<Chunk>> {
-        if let Some(position) = self.position
-            && let Err(refusal) = check_position(position, self.pool.buffer_size().saturating_mul(self.depth))
-        {
+        let ahead = self.pool.buffer_size().saturating_mul(self.depth);
+        if let Some(Err(refusal)) = self.position.map(|position| check_position(position, ahead)) {
             return Err(self.file.refused(refusal, "read"));
         }
         checkpoint().await?;
@@ -112,11 +111,11 @@ impl FileReadStream {
 
     /// Forgets so many bytes of what is in `rest`.
     fn consume(&mut self, count: usize) {
-        if let Some(mut rest) = self.rest.take()
-            && rest.len() > count
-        {
-            rest.advance(count);
-            self.rest = Some(rest);
+        if let Some(mut rest) = self.rest.take() {
+            if rest.len() > count {
+                rest.advance(count);
+                self.rest = Some(rest);
+            }
         }
     }
 

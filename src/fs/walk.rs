@@ -177,9 +177,8 @@ impl Walk {
 
     /// Has more folders read, up to the bound.
     fn start(&mut self) {
-        while self.running.len() < self.concurrency
-            && let Some(folder) = self.waiting.pop()
-        {
+        while self.running.len() < self.concurrency {
+            let Some(folder) = self.waiting.pop() else { return };
             let options = self.options;
             let copy = folder.clone();
             self.running.push((folder, Box::pin(to_thread::for_files(move || copy.read(options)))));

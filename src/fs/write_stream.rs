@@ -162,9 +162,8 @@ impl FileWriteStream {
 
     /// Waits until at most so many buffers are on their way.
     async fn wait_for(&mut self, most: usize) {
-        while self.behind.len() > most
-            && let Some(first) = self.behind.front_mut()
-        {
+        while self.behind.len() > most {
+            let Some(first) = self.behind.front_mut() else { return };
             let result = first.await;
             self.behind.pop_front();
             self.note(result);
@@ -172,10 +171,10 @@ impl FileWriteStream {
     }
 
     fn note(&mut self, result: Result<(), Refusal>) {
-        if let Err(refusal) = result
-            && !std::mem::replace(&mut self.failed, true)
-        {
-            self.failure = Some(self.file.refused(refusal, "write"));
+        if let Err(refusal) = result {
+            if !std::mem::replace(&mut self.failed, true) {
+                self.failure = Some(self.file.refused(refusal, "write"));
+            }
         }
     }
 

@@ -66,10 +66,10 @@ impl<K: Hash + Eq, V> Entries<K, V> {
     ) -> Option<(Rc<Entry<V>>, bool)> {
         let mut gone = Vec::new();
         let found = self.work(|map| {
-            if let Some(entry) = map.get(&key)
-                && !stale(entry)
-            {
-                return (Rc::clone(entry), false);
+            if let Some(entry) = map.get(&key) {
+                if !stale(entry) {
+                    return (Rc::clone(entry), false);
+                }
             }
             let entry = Entry::new();
             gone.extend(map.push(key, Rc::clone(&entry)));

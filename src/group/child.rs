@@ -15,11 +15,12 @@
 
 use super::{
     blocks,
-    core::GroupCore,
+    core::{ChildHeader, GroupCore, Table},
+    errors::Errors,
     outcome::{Outcome, Settled},
-    task_group::Errors,
+    status::TaskStatus,
 };
-use crate::runtime::{Core, Deadline, Described, FirstPanic, Scope, TaskKey, WaitQueue};
+use crate::runtime::{Core, Deadline, FirstPanic, Scope, WaitQueue};
 use std::{
     alloc::Layout,
     cell::{Cell, UnsafeCell},
@@ -30,33 +31,6 @@ use std::{
     ptr::{self, NonNull},
     task::{Context, Poll},
 };
-
-use super::handle::TaskStatus;
-
-/// What can be done with a child of any type.
-struct Table {
-    poll: unsafe fn(NonNull<ChildHeader>, &Core, &mut Context<'_>),
-    drop_future: unsafe fn(NonNull<ChildHeader>),
-    take_value: unsafe fn(NonNull<ChildHeader>, *mut ()),
-    drop_child: unsafe fn(NonNull<ChildHeader>),
-    size: blocks::Size,
-}
-
-/// What is known of a child of any type.
-#[repr(C)]
-pub(super) struct ChildHeader {
-    table: &'static Table,
-    group: *const GroupCore,
-    owners: Cell<u32>,
-    pub(super) status: Cell<TaskStatus>,
-    task: Cell<Option<TaskKey>>,
-    previous: Cell<*const ChildHeader>,
-    next: Cell<*const ChildHeader>,
-    pub(super) scope: Scope,
-    pub(super) joiners: WaitQueue,
-    pub(super) name: Cell<Option<Box<str>>>,
-    pub(super) location: &'static Location<'static>,
-}
 
 #[repr(C)]
 struct Child<F: Future, T, E> {
@@ -230,17 +204,6 @@ impl Drop for Block {
     }
 }
 
-/// Tells about a child.
-///
-/// # Safety
-/// `child` is what the table of tasks was given for a child that lives.
-pub(super) unsafe fn describe(child: *const ()) -> Described {
-    // SAFETY: a child that is in the table is alive; it was entered by the pointer from its allocation.
-    let header = unsafe { &*child.cast::<ChildHeader>() };
-    let name = header.name();
-    Described { name, location: header.location, scope: &header.scope }
-}
-
 impl GroupCore {
     /// Drops the futures of all children that are left, the youngest first. No new ones can start. Gives the first panic
     /// that came out of that.
@@ -268,50 +231,6 @@ impl GroupCore {
             panics.catch(|| unsafe { release(child) });
         }
         panics
-    }
-}
-
-impl ChildHeader {
-    /// What the child was named.
-    pub(super) fn name(&self) -> Option<String> {
-        let name = self.name.take();
-        let copy = name.as_deref().map(str::to_owned);
-        self.name.set(name);
-        copy
-    }
-
-    fn group(&self) -> &GroupCore {
-        // SAFETY: called only while the child is on the group's list.
-        unsafe { &*self.group }
-    }
-
-    /// Takes the child off the list of its group, and out of the table of tasks as long as there is one.
-    #[inline]
-    fn leave_group(&self, core: Option<&Core>) {
-        let Some(task) = self.task.take() else { return };
-        let group = self.group();
-        if let Some(core) = core.filter(|core| group.belongs_to(core)) {
-            core.tasks().remove(task);
-        }
-        let (previous, next) = (self.previous.get(), self.next.get());
-        // SAFETY: neighbours on the list are alive.
-        match unsafe { previous.as_ref() } {
-            Some(previous) => previous.next.set(next),
-            None => group.children.set(next),
-        }
-        // SAFETY: as above.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.previous.set(previous);
-        }
-        group.live.set(group.live.get() - 1);
-    }
-
-    /// Hangs the child under its group's scope, if it began under another and has not ended.
-    pub(super) fn move_to_group(&self, core: &Core) {
-        if self.task.get().is_some() && self.scope.is_entered() {
-            // SAFETY: the child's block does not move, and the group's scope outlives the child.
-            unsafe { self.scope.move_to(core, &self.group().scope) };
-        }
     }
 }
 
@@ -449,10 +368,10 @@ where
         // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value.
         unsafe {
             let stage = &mut *child.cast::<Self>().as_ref().stage.get();
-            if matches!(stage, Stage::Finished(_))
-                && let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over)
-            {
-                *value.cast::<Option<T>>() = Some(taken);
+            if matches!(stage, Stage::Finished(_)) {
+                if let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over) {
+                    *value.cast::<Option<T>>() = Some(taken);
+                }
             }
         }
     }

@@ -1,8 +1,20 @@
-//! The part of a group that does not depend on its error type.
+//! The parts of a group and its children that do not depend on their types.
+//!
+//! # Contract
+//! A child's header lies at the beginning of its block, and is on its group's list as long as the child lives there. The
+//! group lies still meanwhile: see [`child`](super::child).
 
-use super::child::{ChildHeader, describe};
-use crate::runtime::{Core, Deadline, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope};
-use std::{cell::Cell, panic::Location, ptr};
+use super::{blocks, status::TaskStatus};
+use crate::runtime::{
+    Core, Deadline, Described, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope, TaskKey,
+    WaitQueue,
+};
+use std::{
+    cell::Cell,
+    panic::Location,
+    ptr::{self, NonNull},
+    task::Context,
+};
 
 /// A group without its errors.
 pub(super) struct GroupCore {
@@ -43,4 +55,84 @@ impl GroupCore {
     pub(super) fn belongs_to(&self, core: &Core) -> bool {
         self.run.get() == Some(core.run())
     }
+}
+
+/// What can be done with a child of any type.
+pub(super) struct Table {
+    pub(super) poll: unsafe fn(NonNull<ChildHeader>, &Core, &mut Context<'_>),
+    pub(super) drop_future: unsafe fn(NonNull<ChildHeader>),
+    pub(super) take_value: unsafe fn(NonNull<ChildHeader>, *mut ()),
+    pub(super) drop_child: unsafe fn(NonNull<ChildHeader>),
+    pub(super) size: blocks::Size,
+}
+
+/// What is known of a child of any type.
+#[repr(C)]
+pub(super) struct ChildHeader {
+    pub(super) table: &'static Table,
+    pub(super) group: *const GroupCore,
+    pub(super) owners: Cell<u32>,
+    pub(super) status: Cell<TaskStatus>,
+    pub(super) task: Cell<Option<TaskKey>>,
+    pub(super) previous: Cell<*const ChildHeader>,
+    pub(super) next: Cell<*const ChildHeader>,
+    pub(super) scope: Scope,
+    pub(super) joiners: WaitQueue,
+    pub(super) name: Cell<Option<Box<str>>>,
+    pub(super) location: &'static Location<'static>,
+}
+
+impl ChildHeader {
+    /// What the child was named.
+    pub(super) fn name(&self) -> Option<String> {
+        let name = self.name.take();
+        let copy = name.as_deref().map(str::to_owned);
+        self.name.set(name);
+        copy
+    }
+
+    pub(super) fn group(&self) -> &GroupCore {
+        // SAFETY: called only while the child is on the group's list.
+        unsafe { &*self.group }
+    }
+
+    /// Takes the child off the list of its group, and out of the table of tasks as long as there is one.
+    #[inline]
+    pub(super) fn leave_group(&self, core: Option<&Core>) {
+        let Some(task) = self.task.take() else { return };
+        let group = self.group();
+        if let Some(core) = core.filter(|core| group.belongs_to(core)) {
+            core.tasks().remove(task);
+        }
+        let (previous, next) = (self.previous.get(), self.next.get());
+        // SAFETY: neighbours on the list are alive.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.next.set(next),
+            None => group.children.set(next),
+        }
+        // SAFETY: as above.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous.set(previous);
+        }
+        group.live.set(group.live.get() - 1);
+    }
+
+    /// Hangs the child under its group's scope, if it began under another and has not ended.
+    pub(super) fn move_to_group(&self, core: &Core) {
+        if self.task.get().is_some() && self.scope.is_entered() {
+            // SAFETY: the child's block does not move, and the group's scope outlives the child.
+            unsafe { self.scope.move_to(core, &self.group().scope) };
+        }
+    }
+}
+
+/// Tells about a child.
+///
+/// # Safety
+/// `child` is what the table of tasks was given for a child that lives.
+unsafe fn describe(child: *const ()) -> Described {
+    // SAFETY: a child that is in the table is alive; it was entered by the pointer from its allocation.
+    let header = unsafe { &*child.cast::<ChildHeader>() };
+    let name = header.name();
+    Described { name, location: header.location, scope: &header.scope }
 }

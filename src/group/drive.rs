@@ -1,9 +1,9 @@
 //! Polling a group: its body, and those of its children that are ready.
 
 use super::{
-    child::{self, ChildHeader},
-    core::GroupCore,
-    task_group::Errors,
+    child,
+    core::{ChildHeader, GroupCore},
+    errors::Errors,
 };
 use crate::runtime::{Core, FirstPanic, TaskKey};
 use std::{
@@ -178,6 +178,8 @@ where
 
 impl<F, T, E> Drop for Drive<'_, F, T, E> {
     fn drop(&mut self) {
+        // The body is dropped next, maybe after the run; no child can start from there.
+        self.group.closed.set(true);
         if let Some(task) = self.task.take() {
             remove_task(self.group, task);
         }

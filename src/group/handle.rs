@@ -1,6 +1,6 @@
 //! What is left in hand of a child.
 
-use super::child::{self, ChildHeader};
+use super::{child, core::ChildHeader, status::TaskStatus};
 use crate::{
     error::Cancelled,
     runtime::{Core, FirstPanic, Scope, WaitReason, Waiter},
@@ -13,21 +13,6 @@ use std::{
     ptr::NonNull,
     task::{Context, Poll},
 };
-
-/// How a child stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TaskStatus {
-    /// It has not ended.
-    Pending,
-    /// It was cancelled by [`TaskHandle::cancel`] and has not ended.
-    Cancelling,
-    /// It ended with a value.
-    Finished,
-    /// It ended because a scope around it was cancelled.
-    Cancelled,
-    /// It ended with an error, which is the group's, or a panic.
-    Failed,
-}
 
 /// A child of a group: to await its value, to cancel it alone, to see how it stands.
 ///

@@ -5,9 +5,7 @@
 //! which happens before the child's memory is freed. It is used only while it is set.
 
 use super::{
-    child::{ChildHeader, Parent},
-    handle::{TaskHandle, TaskStatus},
-    outcome::StartOutcome,
+    child::Parent, core::ChildHeader, handle::TaskHandle, outcome::StartOutcome, status::TaskStatus,
     task_group::TaskGroup,
 };
 use crate::{
@@ -157,8 +155,56 @@ impl<V, T> Drop for Waiting<'_, '_, V, T> {
     }
 }
 
+impl<'scope, E> TaskGroup<'scope, '_, E> {
+    /// Starts a child and waits until it says that it is ready, with [`Started::set`], or has failed before.
+    ///
+    /// Until then the child lives in the scopes of the caller: cancelling those cancels it. From then on it is a child of
+    /// the group like any other.
+    ///
+    /// ```
+    /// use anyio::{Result, Started, sleep_forever, task_group};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     let (port, _server) = tg
+    ///         .start(async |started: Started<u16>| {
+    ///             started.set(8080);
+    ///             Err::<(), _>(sleep_forever().await.into())
+    ///         })
+    ///         .await?;
+    ///     assert_eq!(port, 8080);
+    ///     tg.cancel();
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// The child's, if it fails before it is ready; then the group does not see it. A cancellation, if the caller is
+    /// cancelled before the child is ready, but only after the child has ended.
+    ///
+    /// # Cancel safety
+    /// The child is cancelled and awaited. If this future is dropped before the child is ready the child is cancelled,
+    /// and the group awaits it.
+    ///
+    /// # Panics
+    /// If the child ends with a value although it never said that it is ready.
+    #[track_caller]
+    pub fn start<V: 'scope, T: 'scope, C>(
+        &'scope self,
+        child: C,
+    ) -> impl Future<Output = Result<(V, TaskHandle<'scope, T>), E>>
+    where
+        C: AsyncFnOnce(Started<V>) -> Result<T, E> + 'scope,
+        E: From<Cancelled>,
+    {
+        start(self, child, Location::caller())
+    }
+}
+
 /// See [`TaskGroup::start`].
-pub(super) async fn start<'scope, V: 'scope, T: 'scope, E, C>(
+async fn start<'scope, V: 'scope, T: 'scope, E, C>(
     group: &'scope TaskGroup<'scope, '_, E>,
     child: C,
     location: &'static Location<'static>,

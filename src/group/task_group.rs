@@ -4,16 +4,20 @@ use super::{
     child::{self, Parent},
     core::GroupCore,
     drive::Drive,
+    errors::Errors,
     handle::TaskHandle,
     outcome::Outcome,
-    start::{self, Started},
 };
 use crate::{
-    error::{CancelAware, Cancelled, ErrorGroup, is_cancellation},
+    error::{CancelAware, ErrorGroup},
     runtime::{Core, Scope},
 };
 use std::{
-    cell::RefCell, error::Error as StdError, fmt, future::Future, marker::PhantomData, panic::Location,
+    cell::RefCell,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    panic::{Location, resume_unwind},
     pin::pin,
 };
 
@@ -25,22 +29,6 @@ pub struct TaskGroup<'scope, 'env: 'scope, E> {
     errors: Errors<E>,
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<&'env mut &'env ()>,
-}
-
-/// The real errors of a group so far, first in time first.
-pub(super) struct Errors<E> {
-    errors: RefCell<Vec<E>>,
-    as_error: fn(&E) -> &(dyn StdError + 'static),
-}
-
-impl<E> Errors<E> {
-    pub(super) fn is_cancellation(&self, error: &E) -> bool {
-        is_cancellation((self.as_error)(error))
-    }
-
-    pub(super) fn push(&self, error: E) {
-        self.errors.borrow_mut().push(error);
-    }
 }
 
 /// Runs a body that may start children, and returns when it and all of them have ended.
@@ -109,10 +97,10 @@ where
     let concluded = conclude(&group.core, &group.errors, result);
     let panics = &group.core.panic;
     panics.catch(|| group.core.scope.leave_anywhere());
-    if panics.is_some() {
-        panics.drop_each([concluded]);
-        panics.resume();
-        unreachable!("a panic goes on");
+    if let Some(payload) = panics.take() {
+        panics.catch(|| drop(concluded));
+        // Also where another is on its way: this is no destructor, and whoever polls within one can catch it.
+        resume_unwind(payload);
     }
     concluded
 }
@@ -158,7 +146,9 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// Starts a child. It runs when the caller next waits, and has ended when the group has.
     ///
     /// Its future gives `()` or a `Result` with the group's error type. Awaiting the handle gives the value; the handle
-    /// may be dropped. A child that is started in a group that is cancelled runs up to its first checkpoint.
+    /// may be dropped. A child that is started in a group that is cancelled runs up to its first checkpoint. One that is
+    /// started while the group is being dropped, or after its run, is dropped at once, and its handle says that it was
+    /// cancelled.
     #[inline]
     #[track_caller]
     pub fn start_soon<O: Outcome<E>>(
@@ -181,63 +171,14 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
             // SAFETY: one of the child's two shares, and the type of its value.
             unsafe { TaskHandle::new(child) }
         };
-        if self.core.closed.get() {
-            // The group is being dropped, maybe after its run.
-            return spawn(None);
-        }
-        Core::with(|core| {
-            assert!(
-                self.core.belongs_to(core),
-                "a task group was used in another run than the one it began in"
-            );
-            core.change(|core| spawn(Some(core)))
+        Core::try_with_any(|core| match core {
+            Some(core) if !self.core.closed.get() && self.core.belongs_to(core) => {
+                core.change(|core| spawn(Some(core)))
+            }
+            // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
+            // panic.
+            _ => spawn(None),
         })
-    }
-
-    /// Starts a child and waits until it says that it is ready, with [`Started::set`], or has failed before.
-    ///
-    /// Until then the child lives in the scopes of the caller: cancelling those cancels it. From then on it is a child of
-    /// the group like any other.
-    ///
-    /// ```
-    /// use anyio::{Result, Started, sleep_forever, task_group};
-    ///
-    /// # anyio::run(async || -> Result<()> {
-    /// task_group(async |tg| -> Result<()> {
-    ///     let (port, _server) = tg
-    ///         .start(async |started: Started<u16>| {
-    ///             started.set(8080);
-    ///             Err::<(), _>(sleep_forever().await.into())
-    ///         })
-    ///         .await?;
-    ///     assert_eq!(port, 8080);
-    ///     tg.cancel();
-    ///     Ok(())
-    /// })
-    /// .await?;
-    /// # Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// # Errors
-    /// The child's, if it fails before it is ready; then the group does not see it. A cancellation, if the caller is
-    /// cancelled before the child is ready, but only after the child has ended.
-    ///
-    /// # Cancel safety
-    /// The child is cancelled and awaited. If this future is dropped before the child is ready the child is cancelled,
-    /// and the group awaits it.
-    ///
-    /// # Panics
-    /// If the child ends with a value although it never said that it is ready.
-    #[track_caller]
-    pub fn start<V: 'scope, T: 'scope, C>(
-        &'scope self,
-        child: C,
-    ) -> impl Future<Output = Result<(V, TaskHandle<'scope, T>), E>>
-    where
-        C: AsyncFnOnce(Started<V>) -> Result<T, E> + 'scope,
-        E: From<Cancelled>,
-    {
-        start::start(self, child, Location::caller())
     }
 
     /// Cancels the group's scope: its body and all children.

@@ -6,10 +6,13 @@
 use crate::reserved::Reserved;
 use crate::{
     error::Result,
-    runtime::{Core, Descriptor, Disposer, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon},
+    runtime::{
+        Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon,
+    },
 };
 use anyio_driver::{Completion, Op};
-use std::{cell::Cell, future::poll_fn, task::Poll};
+use socket2::SockRef;
+use std::{cell::Cell, future::poll_fn, os::fd::OwnedFd, task::Poll};
 
 /// The accepting side of a listening socket.
 pub(super) struct Accepting {
@@ -35,10 +38,10 @@ impl Accepting {
             Core::with(|core| {
                 let waits = core.waits();
                 loop {
-                    if hook.0.is_none()
-                        && let Err(cancelled) = core.check_cancelled()
-                    {
-                        return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                    if hook.0.is_none() {
+                        if let Err(cancelled) = core.check_cancelled() {
+                            return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                        }
                     }
                     let wait = self.operation.get().unwrap_or_else(|| self.begin(core));
                     if let Some(outcome) = waits.outcome(wait) {
@@ -74,7 +77,7 @@ impl Accepting {
     }
 
     fn begin(&self, core: &Core) -> WaitKey {
-        let wait = core.waits().insert(WaitKind::KeptAccept, WaitReason::Accept);
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Accept);
         self.operation.set(Some(wait));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };
@@ -83,21 +86,42 @@ impl Accepting {
 
     /// Stops accepting and closes the socket.
     pub(super) async fn close(self) -> Result<()> {
-        self.stop().await;
+        if self.pause().await {
+            if let Some(outcome) = self.take_outcome() {
+                close_connection(outcome.result);
+            }
+        }
         let descriptor = self.descriptor.clone();
         drop(self);
         Ok(descriptor.close().await?)
     }
 
-    /// Stops the operation in flight and waits for its end. A connection that it has brought is closed.
-    async fn stop(&self) {
+    /// Gives the bare descriptor away, in blocking mode, unless a connection has come that nobody has taken.
+    pub(super) async fn into_owned(self) -> Result<OwnedFd, Self> {
+        if self.pause().await {
+            return Err(self);
+        }
+        let descriptor = self.descriptor.clone();
+        drop(self);
+        let given = descriptor.into_owned().map_err(Self::new)?;
+        // It fails only for what is no open descriptor.
+        let _ = SockRef::from(&given).set_nonblocking(false);
+        Ok(given)
+    }
+
+    /// Stops the operation in flight and waits for its end. Tells whether it has brought a connection, which stays for the
+    /// next `accept`.
+    async fn pause(&self) -> bool {
         poll_fn(|cx| {
             Core::with(|core| {
-                let Some(wait) = self.operation.get() else { return Poll::Ready(()) };
-                if let Some(outcome) = core.waits().take_outcome(wait) {
+                let Some(wait) = self.operation.get() else { return Poll::Ready(false) };
+                if let Some(outcome) = core.waits().outcome(wait) {
+                    if outcome.result >= 0 {
+                        return Poll::Ready(true);
+                    }
                     self.operation.set(None);
-                    close_connection(outcome.result);
-                    return Poll::Ready(());
+                    drop(core.waits().remove(wait));
+                    return Poll::Ready(false);
                 }
                 core.waits().set_waker(wait, cx.waker());
                 if core.waits().ask_cancel(wait) {
@@ -106,7 +130,13 @@ impl Accepting {
                 Poll::Pending
             })
         })
-        .await;
+        .await
+    }
+
+    /// Takes what the operation has brought.
+    fn take_outcome(&self) -> Option<Outcome> {
+        let wait = self.operation.take()?;
+        Core::with(|core| core.waits().take_outcome(wait))
     }
 }
 

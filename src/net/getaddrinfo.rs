@@ -1,12 +1,12 @@
 //! Looking names up with all that the operating system lets one ask.
 
 use super::{
-    idna,
     name_service::{Hints, addresses_of},
     resolver,
 };
 use crate::{
     error::{Error, Result},
+    idna,
     runtime::nothing_to_do,
     to_thread,
 };
@@ -184,11 +184,11 @@ impl GetAddressInfo {
     async fn ask(self) -> Result<Vec<AddressInfo>> {
         let port = self.service.as_deref().map_or(Some(0), |service| service.parse::<u16>().ok());
         let host = self.host.as_deref();
-        if let (Some(port), Some(Ok(address))) = (port, host.map(str::parse::<IpAddr>))
-            && self.family.is_none_or(|family| family == AddressFamily::of(address))
-        {
-            nothing_to_do().await?;
-            return self.answers([SocketAddr::new(address, port)]);
+        if let (Some(port), Some(Ok(address))) = (port, host.map(str::parse::<IpAddr>)) {
+            if self.family.is_none_or(|family| family == AddressFamily::of(address)) {
+                nothing_to_do().await?;
+                return self.answers([SocketAddr::new(address, port)]);
+            }
         }
         let ascii = host.map(idna::to_ascii).transpose()?.map(std::borrow::Cow::into_owned);
         let is_name = !self.flags.contains(AddressInfoFlags::NUMERIC_HOST);

@@ -1,8 +1,8 @@
 //! Who looks up the names of hosts.
 
-use super::idna;
 use crate::{
     error::{Error, Result},
+    idna,
     lowlevel::RunVar,
     to_thread,
 };

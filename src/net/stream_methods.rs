@@ -96,7 +96,7 @@ macro_rules! stream {
                 self.socket.send_eof().await
             }
 
-            /// Closes the stream and waits until that is done. Dropping it closes it too, in the background.
+            /// Closes the stream and waits until that is done. Dropping it closes it too, at once.
             ///
             /// # Errors
             /// What the operating system reports; the stream is closed all the same.

@@ -1,12 +1,17 @@
 //! TCP.
 
 mod bind_all;
+mod connect_options;
+mod connecting;
+#[cfg(feature = "tls-core")]
+mod tls;
+
+pub use connect_options::TcpConnectOptions;
 
 use super::{
     accepting::Accepting,
     addresses::{Candidates, ToSocketAddrs},
     attribute::{self, RawDescriptor},
-    connecting::connect_any,
     socket::Socket,
     stream_methods::stream,
     take_over::{Role, take_over},
@@ -57,16 +62,14 @@ impl TcpStream {
     /// attempt gets a quarter of a second before the next begins beside it (RFC 8305).
     ///
     /// # Errors
-    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several; both name what
-    /// was to be connected to and the addresses that were tried. What
-    /// the resolver says of a name. [`Error::Cancelled`] if the scope is cancelled.
+    /// What the system says of the only address, or [`Error::ConnectionFailed`] with one error for each of several; both
+    /// name what was to be connected to and the addresses that were tried. What the resolver says of a name.
+    /// [`Error::Cancelled`] if the scope is cancelled.
     ///
     /// # Cancel safety
     /// Attempts are cancelled, and what connects late is closed.
     pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
-        let candidates = address.candidates();
-        let target = candidates.to_string();
-        Ok(Self::from_descriptor(connect_any(candidates.resolved().await?, &target).await?))
+        TcpConnectOptions::new().connect(address).await
     }
 
     fn from_descriptor(descriptor: Descriptor) -> Self {
@@ -113,12 +116,14 @@ impl TcpStream {
         option(self.socket.options().set_tcp_nodelay(on), "TCP_NODELAY")
     }
 
-    /// How long closing waits for unsent data: `Some(0)` resets the connection instead, `None` closes in the background.
+    /// How long closing waits for unsent data, in whole seconds: a part of one counts as one, and no more than 2,147,483,647
+    /// are waited for. `Some(Duration::ZERO)` resets the connection instead; `None` leaves it to the system, and closing
+    /// waits for nothing.
     ///
     /// # Errors
     /// What the system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
-        option(self.socket.options().set_linger(linger), "SO_LINGER")
+        option(self.socket.options().set_linger(linger.map(whole_seconds)), "SO_LINGER")
     }
 
     /// Any other option of the socket.
@@ -204,22 +209,22 @@ impl TcpListenerOptions {
     /// Makes a listener on the first address that can be had.
     ///
     /// # Errors
-    /// What the system says of the last address, or the resolver of the name.
+    /// What the system says of the address, of several all that it says as [`Error::Group`]; or the resolver of the name.
     pub async fn bind(&self, address: impl ToSocketAddrs) -> Result<TcpListener> {
         let Candidates::Addresses(addresses) = address.candidates().resolved().await? else {
             unreachable!("what was resolved is addresses")
         };
         checkpoint_if_cancelled().await?;
-        let mut failure = nothing_to_listen_on();
+        let mut failures = Vec::new();
         for address in addresses {
             match self.bind_to(address) {
                 Ok(socket) => {
                     return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) });
                 }
-                Err(error) => failure = Error::of_operation(error, "listen on", address),
+                Err(error) => failures.push(Error::of_operation(error, "listen on", address)),
             }
         }
-        Err(failure)
+        Err(all_of(failures))
     }
 
     fn bind_to(&self, address: SocketAddr) -> io::Result<socket2::Socket> {
@@ -237,8 +242,13 @@ impl TcpListenerOptions {
     }
 }
 
-fn nothing_to_listen_on() -> Error {
-    Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"))
+/// One error for all the addresses that cannot be listened on.
+fn all_of(mut failures: Vec<Error>) -> Error {
+    match failures.len() {
+        0 => Error::Io(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on")),
+        1 => failures.remove(0),
+        _ => Error::Group(Box::new(ErrorGroup::new(failures).expect("there are several"))),
+    }
 }
 
 impl Default for TcpListenerOptions {
@@ -268,6 +278,18 @@ impl TcpListener {
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
         let descriptor = take_over(descriptor, Type::STREAM, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
         Ok(Self { accepting: Accepting::new(descriptor) })
+    }
+
+    /// Gives the bare socket away, in blocking mode, once no operation of the kernel uses it any more. Connections that were
+    /// not accepted stay in its backlog.
+    ///
+    /// # Errors
+    /// Gives the listener back if a connection has come for an `accept` that was cancelled: accept it first.
+    ///
+    /// # Cancel safety
+    /// If this future is dropped the listener is closed.
+    pub async fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
+        self.accepting.into_owned().await.map_err(|accepting| Self { accepting })
     }
 
     /// The address it listens on.
@@ -382,4 +404,11 @@ pub(super) fn inet(address: io::Result<socket2::SockAddr>, operation: &'static s
 
 pub(super) fn option<T>(result: io::Result<T>, operation: &'static str) -> Result<T> {
     result.map_err(|error| Error::of_stream(error, operation))
+}
+
+/// A time as the system counts it here. Cut off it would become 0 for less than a second, and anything for very much, and
+/// 0 throws away what was sent.
+fn whole_seconds(time: Duration) -> Duration {
+    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+    Duration::from_secs(seconds.min(i32::MAX as u64))
 }

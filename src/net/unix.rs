@@ -9,7 +9,8 @@ use super::{
     socket::Socket,
     stream_methods::stream,
     take_over::{Role, take_over},
-    unix_address::path_of,
+    unix_address::{of_path, path_of},
+    unix_binding::Binding,
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
@@ -19,14 +20,11 @@ use crate::{
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use socket2::{Domain, SockAddr, SockRef, Type};
+use socket2::{Domain, SockRef, Type};
 use std::{
     convert::Infallible,
-    fmt, fs, io,
-    os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::fs::{FileTypeExt, PermissionsExt},
-    },
+    fmt, io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -50,7 +48,7 @@ impl UnixStream {
     pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |error| Error::of_operation(error, "connect", path.display());
-        let address = SockAddr::unix(path).map_err(failed)?;
+        let address = of_path(path).map_err(failed)?;
         let socket = connecting::socket(Domain::UNIX).map_err(failed)?;
         match connecting::connect(socket, address).await {
             Ok(descriptor) => Ok(Self { socket: Socket::new(descriptor) }),
@@ -166,13 +164,13 @@ impl Attributes for UnixStream {
 #[derive(Debug, Clone)]
 pub struct UnixListenerOptions {
     backlog: i32,
-    mode: Option<u32>,
+    binding: Binding,
 }
 
 impl UnixListenerOptions {
     /// A backlog of 65,536 (the system has a limit of its own), and the permissions that the process's mask gives.
     pub fn new() -> Self {
-        Self { backlog: 65_536, mode: None }
+        Self { backlog: 65_536, binding: Binding::default() }
     }
 
     /// How many connections may wait to be accepted.
@@ -185,15 +183,25 @@ impl UnixListenerOptions {
     /// The permissions of the socket's file, such as `0o600`.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = Some(mode);
+        self.binding.mode = Some(mode);
         self
     }
 
-    /// Makes a listener. A socket of that path, which nobody may use any more, is removed first; any other kind of file is
-    /// not. The file stays when the listener is closed.
+    /// Whether a socket that somebody has open keeps its path, which is an error (`AddrInUse`) then. That is found out by
+    /// connecting to it, so who listens there sees a connection that is closed at once. By default it loses its path.
+    #[must_use]
+    pub fn refuse_living(mut self, on: bool) -> Self {
+        self.binding.refuse_living = on;
+        self
+    }
+
+    /// Makes a listener. A socket that has that path is replaced, unless something fails: then it keeps its path. Any other
+    /// kind of file is not touched. The file stays when the listener is closed. On Linux a path that begins with a zero byte
+    /// is an abstract name, for which there is no file.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says. [`Error::Io`] of the kind `InvalidInput` for a path that is empty or too long, or has a zero byte
+    /// in it.
     pub async fn bind(&self, path: impl AsRef<Path>) -> Result<UnixListener> {
         let path = path.as_ref().to_path_buf();
         let options = self.clone();
@@ -204,15 +212,11 @@ impl UnixListenerOptions {
     }
 
     fn bind_to(&self, path: &Path) -> io::Result<socket2::Socket> {
-        if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
-            fs::remove_file(path)?;
+        if path.as_os_str().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "nobody could connect to an empty path"));
         }
         let socket = connecting::socket(Domain::UNIX)?;
-        socket.bind(&SockAddr::unix(path)?)?;
-        if let Some(mode) = self.mode {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        }
-        socket.listen(self.backlog)?;
+        self.binding.bind(&socket, path, |socket| socket.listen(self.backlog))?;
         Ok(socket)
     }
 }
@@ -245,6 +249,18 @@ impl UnixListener {
         Ok(Self {
             accepting: Accepting::new(take_over(descriptor, Type::STREAM, &[Domain::UNIX], Role::Listening)?),
         })
+    }
+
+    /// Gives the bare socket away, in blocking mode, once no operation of the kernel uses it any more. Connections that were
+    /// not accepted stay in its backlog.
+    ///
+    /// # Errors
+    /// Gives the listener back if a connection has come for an `accept` that was cancelled: accept it first.
+    ///
+    /// # Cancel safety
+    /// If this future is dropped the listener is closed.
+    pub async fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
+        self.accepting.into_owned().await.map_err(|accepting| Self { accepting })
     }
 
     /// The path it listens on, if it has one. That of an abstract name begins with a zero byte.

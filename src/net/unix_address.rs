@@ -15,6 +15,20 @@ pub(super) fn path_of(address: io::Result<SockAddr>, operation: &'static str) ->
     Ok(address.as_pathname().map(Path::to_path_buf).or_else(|| abstract_path(abstract_name(&address)?)))
 }
 
+/// The address of a path, or, if that begins with a zero byte, of an abstract name. An empty one has the system choose an
+/// abstract name when a socket is bound to it.
+///
+/// # Errors
+/// If it is too long, or a path with a zero byte in it, which would be another, shorter one.
+pub(super) fn of_path(path: impl AsRef<Path>) -> io::Result<SockAddr> {
+    let path = path.as_ref();
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.first().is_some_and(|&first| first != 0) && bytes.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path has no zero bytes in it"));
+    }
+    SockAddr::unix(path)
+}
+
 /// The path that an abstract name is known by.
 fn abstract_path(name: &[u8]) -> Option<PathBuf> {
     let mut path = vec![0];
@@ -109,6 +123,14 @@ use names::{abstract_name, abstract_sender, from_abstract};
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_zero_byte_makes_a_name_abstract_or_wrong() {
+        assert!(of_path("/tmp/a").is_ok() && of_path("\0a\0b").is_ok());
+        for path in ["a\0", "/tmp/a\0b"] {
+            assert_eq!(of_path(path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
+        }
+    }
 
     #[test]
     fn names_are_read_and_can_be_answered() {

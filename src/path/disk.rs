@@ -11,7 +11,6 @@ mod ownership;
 mod trees;
 
 pub use copying::Copying;
-pub(super) use kinds::there;
 pub use making::{MkdirOptions, TouchOptions};
 
 use super::Path;

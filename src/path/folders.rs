@@ -1,6 +1,6 @@
 //! Walking through folders, one at a time.
 
-use super::{Path, disk::there};
+use super::{Path, there::there};
 use crate::{error::Result, fs};
 use std::{ffi::OsString, rc::Rc};
 

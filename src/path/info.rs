@@ -1,6 +1,6 @@
 //! What a path leads to, remembered.
 
-use super::{Path, disk::there};
+use super::{Path, there::there};
 use crate::{
     error::Result,
     fs::{self, FileType, checkpoint::checkpoint},

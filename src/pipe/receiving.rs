@@ -1,6 +1,5 @@
 //! Receiving from a pipe.
 
-use super::into_blocking;
 use crate::{
     error::Result,
     receiving::{FromPipe, Receiving},
@@ -31,7 +30,7 @@ impl Receiving<FromPipe> {
         }
         let descriptor = self.descriptor().clone();
         drop(self);
-        into_blocking(descriptor).map_err(Self::new)
+        descriptor.into_owned().map_err(Self::new)
     }
 }
 

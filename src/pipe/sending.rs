@@ -1,6 +1,5 @@
 //! Sending to a pipe.
 
-use super::into_blocking;
 use crate::{
     error::{Error, Result},
     receiving::MOST,
@@ -62,7 +61,7 @@ impl Sending {
     /// Gives the bare pipe away.
     pub(crate) fn into_owned(self) -> Result<OwnedFd, Self> {
         let Self { descriptor, busy } = self;
-        into_blocking(descriptor).map_err(|descriptor| Self { descriptor, busy })
+        descriptor.into_owned().map_err(|descriptor| Self { descriptor, busy })
     }
 }
 

@@ -104,7 +104,7 @@ fn is_busy(error: &Error) -> bool {
 fn attempt(command: &Command, input: impl Fn() -> Stdio, output: impl Fn() -> Stdio) -> Result<Process> {
     // Outside of a run nothing could be done with it.
     Core::with(|_| ());
-    let failed = |error| Error::of_operation(error, "start", command.program.display());
+    let failed = |error| Error::of_operation(error, "start", Path::new(&command.program).display());
     let (input, output, error) = (input(), output(), output());
     let stdin = command.stdin.as_ref().unwrap_or(&input);
     let stdout = command.stdout.as_ref().unwrap_or(&output);
@@ -268,9 +268,8 @@ impl Settings {
 fn user_id(user: &Account) -> Result<libc::uid_t> {
     match user {
         Account::Number(number) => Ok(*number),
-        Account::Name(name) => {
-            users::user_id(name).map_err(|error| Error::of_operation(error, "find the user", name.display()))
-        }
+        Account::Name(name) => users::user_id(name)
+            .map_err(|error| Error::of_operation(error, "find the user", Path::new(name).display())),
     }
 }
 
@@ -278,7 +277,7 @@ fn group_id(group: &Account) -> Result<libc::gid_t> {
     match group {
         Account::Number(number) => Ok(*number),
         Account::Name(name) => users::group_id(name)
-            .map_err(|error| Error::of_operation(error, "find the group", name.display())),
+            .map_err(|error| Error::of_operation(error, "find the group", Path::new(name).display())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a child's standard streams are connected to.
 
-use super::{ChildStderr, ChildStdin, ChildStdout};
+use super::{ChildStderr, ChildStdin, ChildStdout, pipe};
 use std::{
     fs::File,
     io,
@@ -70,8 +70,8 @@ impl Stdio {
     pub(super) fn open_shared(&self) -> io::Result<(process::Stdio, process::Stdio, Option<OwnedFd>)> {
         Ok(match &self.0 {
             Kind::Piped => {
-                let (reader, writer) = io::pipe()?;
-                (writer.try_clone()?.into(), writer.into(), Some(reader.into()))
+                let (reader, writer) = pipe::pipe()?;
+                (writer.try_clone()?.into(), writer.into(), Some(reader))
             }
             Kind::Inherit => {
                 let own = io::stdout().as_fd().try_clone_to_owned()?;
@@ -92,18 +92,6 @@ impl From<OwnedFd> for Stdio {
 impl From<File> for Stdio {
     fn from(file: File) -> Self {
         Self(Kind::Descriptor(file.into()))
-    }
-}
-
-impl From<io::PipeReader> for Stdio {
-    fn from(pipe: io::PipeReader) -> Self {
-        Self(Kind::Descriptor(pipe.into()))
-    }
-}
-
-impl From<io::PipeWriter> for Stdio {
-    fn from(pipe: io::PipeWriter) -> Self {
-        Self(Kind::Descriptor(pipe.into()))
     }
 }
 

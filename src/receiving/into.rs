@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
 };
-use anyio_driver::{Chunk, Driver, Held, IoBuf, IoBufMut, Op};
+use anyio_driver::{Chunk, Driver, Held, IoBufMut, Op};
 use std::marker::PhantomData;
 
 /// The most that one operation sends or receives: what Linux limits system calls to.
@@ -56,14 +56,7 @@ impl<S: Source> Receiving<S> {
     /// Fills a caller's buffer from what a receive into the runtime's buffers brings.
     async fn receive_copied<B: IoBufMut>(&self, mut buffer: B) -> (Result<usize>, B) {
         match self.receive_at_most(buffer.capacity()).await {
-            Ok(Some(chunk)) => {
-                // SAFETY: the chunk is no longer than the buffer's room, and the two do not overlap, since both are owned.
-                unsafe {
-                    buffer.pointer_mut().copy_from_nonoverlapping(chunk.pointer(), chunk.len());
-                    buffer.set_filled(chunk.len());
-                }
-                (Ok(chunk.len()), buffer)
-            }
+            Ok(Some(chunk)) => (Ok(buffer.fill_from(&chunk)), buffer),
             Ok(None) => (Ok(0), buffer),
             Err(error) => (Err(error), buffer),
         }

@@ -261,6 +261,9 @@ pub fn current_backend() -> Option<Backend> {
     Core::try_with(|core| core.driver().backend())
 }
 
+/// The longest that the end of a run waits for what does not end.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 type Ended<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Polls the main future, and turns the driver, until the future is ready.
@@ -321,19 +324,14 @@ fn poll_main<T>(
 /// limit is leaked.
 fn teardown(core: &Core, limit: Duration) {
     core.end_main();
-    let deadline = Instant::now() + limit;
+    // As good as never, and a moment that the system can be asked for.
+    let deadline = Instant::now() + limit.min(CENTURY);
     core.waits().cancel_operations(|token| core.cancel_operation(token));
-    // At least once: wakes of other executors wait in the driver's queue too.
-    let mut limit = Instant::now();
-    loop {
-        if let Err(error) = core.turn(Some(limit)) {
+    while core.is_busy() && Instant::now() < deadline {
+        if let Err(error) = core.turn(Some(deadline)) {
             log::warn!("the driver failed at the end of a run: {error}");
             break;
         }
-        if core.driver().in_flight() == 0 || Instant::now() >= deadline {
-            break;
-        }
-        limit = deadline;
     }
     core.panic().drop_each(core.lease().close());
     let in_flight = core.driver().in_flight();

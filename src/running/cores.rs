@@ -7,11 +7,10 @@ use super::{
 use crate::{
     error::{CancelAware, Error, ErrorGroup},
     lowlevel,
-    runtime::{ReasonKind, RemoteScope},
+    runtime::{FirstPanic, ReasonKind, RemoteScope},
 };
 use std::{
     io,
-    panic::resume_unwind,
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -109,7 +108,7 @@ impl Builder {
         let on_each = self.clone().decide_interrupt_here();
         let shared = Shared { errors: Mutex::default(), scopes: Mutex::default() };
         let processors = processors();
-        let (values, panic) = thread::scope(|threads| {
+        let (values, panics) = thread::scope(|threads| {
             let mut running = Vec::new();
             for index in 0..count {
                 let (main, shared, processor) = (&main, &shared, processors.get(index).copied());
@@ -126,19 +125,17 @@ impl Builder {
                     Err(error) => shared.fail(Some(error_of(error, "start a thread", index))),
                 }
             }
-            let mut panic = None;
+            let panics = FirstPanic::new();
             let mut values = Vec::new();
             for thread in running {
                 match thread.join() {
                     Ok(value) => values.extend(value),
-                    Err(payload) => panic = panic.or(Some(payload)),
+                    Err(payload) => panics.keep(payload),
                 }
             }
-            (values, panic)
+            (values, panics)
         });
-        if let Some(payload) = panic {
-            resume_unwind(payload);
-        }
+        panics.resume();
         match ErrorGroup::new(shared.errors.into_inner().unwrap_or_else(PoisonError::into_inner)) {
             Some(errors) => Err(errors),
             None => Ok((values.len() == count).then_some(values)),

@@ -4,11 +4,7 @@ use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
 };
 use anyio_fallback::PollDriver;
-use std::{
-    fmt, io,
-    os::fd::{OwnedFd, RawFd},
-    str::FromStr,
-};
+use std::{fmt, io, os::fd::RawFd, str::FromStr};
 
 pub(crate) mod choice;
 mod options;
@@ -107,8 +103,8 @@ impl Driver for AnyDriver {
         each!(self, driver => driver.cancel(token));
     }
 
-    fn close(&mut self, descriptor: OwnedFd) {
-        each!(self, driver => driver.close(descriptor));
+    fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
+        each!(self, driver => driver.withdraw(token, completions));
     }
 
     #[inline]
@@ -122,10 +118,6 @@ impl Driver for AnyDriver {
 
     fn unparker(&self) -> Unparker {
         each!(self, driver => driver.unparker())
-    }
-
-    fn unpark_other(&mut self, other: &Unparker) {
-        each!(self, driver => driver.unpark_other(other));
     }
 
     #[inline]

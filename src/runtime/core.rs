@@ -16,6 +16,7 @@ use super::{
     aftermath::Aftermath,
     backend::AnyDriver,
     clock::RunClock,
+    closing::Closing,
     companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
@@ -34,7 +35,7 @@ use anyio_driver::{Capabilities, Completion, CompletionFlags, Driver};
 use std::{
     cell::{Cell, Ref, RefCell, RefMut},
     io,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
+    os::fd::{FromRawFd, OwnedFd},
     ptr,
     time::Instant,
 };
@@ -71,6 +72,7 @@ pub(crate) struct Core {
     variables: Variables,
     companions: Companions,
     watched: Watched,
+    closing: Closing,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
@@ -109,6 +111,7 @@ impl Core {
             variables: Variables::default(),
             companions: Companions::default(),
             watched: Watched::default(),
+            closing: Closing::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
@@ -143,10 +146,16 @@ impl Core {
     /// Lends the executor of this thread, if there is one.
     #[inline]
     pub(crate) fn try_with<R>(use_core: impl FnOnce(&Core) -> R) -> Option<R> {
+        Self::try_with_any(|core| core.map(use_core))
+    }
+
+    /// Lends the executor of this thread, or tells that there is none.
+    #[inline]
+    pub(crate) fn try_with_any<R>(use_core: impl FnOnce(Option<&Core>) -> R) -> R {
         // At the thread's very end the variable may be gone; then the executor is, too.
         let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
         // SAFETY: the pointer leads to an executor as long as it is set: see the contract.
-        unsafe { current.as_ref() }.map(use_core)
+        use_core(unsafe { current.as_ref() })
     }
 
     /// Makes this the thread's executor as long as the guard lives.
@@ -240,6 +249,16 @@ impl Core {
         self.driver.try_borrow_mut().ok()
     }
 
+    /// The closes that worker threads do for this run.
+    pub(in crate::runtime) fn closing(&self) -> &Closing {
+        &self.closing
+    }
+
+    /// Whether something is under way that the end of the run has to wait for.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.driver().in_flight() > 0 || self.closing.count() > 0
+    }
+
     /// How many streams are open that may have a receive in flight.
     #[inline]
     pub(crate) fn streams(&self) -> &Cell<usize> {
@@ -270,8 +289,8 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.waits.detach_everything();
-        // SAFETY: the kernel has made these descriptors for listeners that can no longer take them.
-        self.waits.take_accepted(|number| drop(unsafe { OwnedFd::from_raw_fd(number as RawFd) }));
+        // SAFETY: the kernel has made these descriptors for futures and listeners that can no longer take them.
+        self.waits.take_descriptors(|number| drop(unsafe { OwnedFd::from_raw_fd(number) }));
         let driver = self.driver.get_mut();
         self.waits.take_rights(|outcome| {
             if outcome.buffer.is_message() && outcome.flags.contains(CompletionFlags::BUFFER) {
@@ -279,6 +298,7 @@ impl Drop for Core {
                 drop(ReceivedMessage::new(chunk, WITH_RIGHTS, true));
             }
         });
+        self.waits.leave_answers();
         if self.driver.get_mut().in_flight() > 0 {
             self.orphans.give_up(self.run);
         }

@@ -1,11 +1,14 @@
 //! Descriptors that are shared with the operations in flight on them.
 
-use super::{Answer, Core, Operation, Payload, Refusal, WaitReason};
-use anyio_driver::{Driver, Op, prefetch};
+use super::{Core, WaitQueue, WaitReason, Waiter, closing};
+use anyio_driver::{Driver, prefetch};
 use std::{
-    fmt, io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    fmt,
+    future::poll_fn,
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     rc::Rc,
+    task::Poll,
 };
 
 /// A descriptor, counted by its owner and by the operations that use it. It is closed when the last lets go, so a number
@@ -20,13 +23,18 @@ pub(crate) struct Descriptor {
 
 const _: () = assert!(size_of::<Descriptor>() == size_of::<usize>() + 8);
 
-/// The descriptor, until it is closed or given away.
-struct Shared(Option<OwnedFd>);
+struct Shared {
+    /// The descriptor, until it is closed or given away.
+    descriptor: Option<OwnedFd>,
+    /// Who waits until nobody else shares it.
+    closing: WaitQueue,
+}
 
 impl Descriptor {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
         let number = descriptor.as_raw_fd().into();
-        Self { shared: Rc::new(Shared(Some(descriptor))), number }
+        let shared = Shared { descriptor: Some(descriptor), closing: WaitQueue::new() };
+        Self { shared: Rc::new(shared), number }
     }
 
     /// Takes over what an operation has opened.
@@ -49,15 +57,27 @@ impl Descriptor {
         prefetch(Rc::as_ptr(&self.shared));
     }
 
-    /// Closes the descriptor and tells how that went. If operations are still in flight on it, it is closed when the
-    /// last of them has ended, and the result is a success.
+    /// Closes the descriptor when no operation is in flight on it any more, and tells how that went. Afterwards nothing of
+    /// this process holds what it led to, if it has no other descriptor for that.
     ///
     /// # Cancel safety
-    /// The descriptor is closed in any case.
+    /// The descriptor is closed in any case; if this future is dropped, when the last operation has ended.
     pub(crate) async fn close(self) -> io::Result<()> {
-        match Rc::try_unwrap(self.shared).map(|mut shared| shared.0.take()) {
-            Ok(Some(descriptor)) => Operation::shielded(Close { descriptor: Some(descriptor) }).await,
-            Ok(None) | Err(_) => Ok(()),
+        let mut last = Last { descriptor: self, waiter: Waiter::new(WaitReason::Close) };
+        poll_fn(|cx| {
+            if last.descriptor.is_unused(1) {
+                return Poll::Ready(());
+            }
+            let Last { descriptor, waiter } = &mut last;
+            Core::with(|core| waiter.poll_shielded(core, &descriptor.shared.closing, cx)).map(|_| ())
+        })
+        .await;
+        match Rc::get_mut(&mut last.descriptor.shared).and_then(|shared| shared.descriptor.take()) {
+            Some(descriptor) => {
+                forget(descriptor.as_raw_fd());
+                closing::close(descriptor).await
+            }
+            None => Ok(()),
         }
     }
 
@@ -68,7 +88,7 @@ impl Descriptor {
 
     /// Takes over a descriptor that may have been used before, under whose number the driver may know another.
     pub(crate) fn adopt(descriptor: OwnedFd) -> Self {
-        Core::try_with(|core| core.driver_mut().forget(descriptor.as_raw_fd()));
+        forget(descriptor.as_raw_fd());
         Self::new(descriptor)
     }
 
@@ -76,18 +96,52 @@ impl Descriptor {
     ///
     /// # Errors
     /// Gives the shared one back if operations are in flight on it.
-    pub(crate) fn into_owned(self) -> Result<OwnedFd, Self> {
-        let Self { shared, number } = self;
-        let mut shared = Rc::try_unwrap(shared).map_err(|shared| Self { shared, number })?;
-        let descriptor = shared.0.take().expect("a descriptor is there until it is taken");
-        Core::try_with(|core| core.driver_mut().forget(descriptor.as_raw_fd()));
-        Ok(descriptor)
+    pub(crate) fn into_owned(mut self) -> Result<OwnedFd, Self> {
+        match Rc::get_mut(&mut self.shared).and_then(|shared| shared.descriptor.take()) {
+            Some(descriptor) => {
+                forget(descriptor.as_raw_fd());
+                Ok(descriptor)
+            }
+            None => Err(self),
+        }
+    }
+}
+
+/// Has the driver forget what it knows of a number, which may soon mean something else.
+fn forget(number: RawFd) {
+    Core::try_with(|core| {
+        // In use further up on the stack it cannot be: it calls nobody.
+        if let Some(mut driver) = core.try_driver_mut() {
+            driver.forget(number);
+        }
+    });
+}
+
+/// Who waits to be the last that has a descriptor.
+struct Last {
+    descriptor: Descriptor,
+    waiter: Waiter,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.waiter.withdraw(&self.descriptor.shared.closing);
+    }
+}
+
+impl Drop for Descriptor {
+    #[inline]
+    fn drop(&mut self) {
+        // The one that stays may wait for being the last.
+        if Rc::strong_count(&self.shared) == 2 {
+            self.shared.closing.notify_all();
+        }
     }
 }
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.0.as_ref().expect("a descriptor is there until it is taken").as_fd()
+        self.shared.descriptor.as_ref().expect("a descriptor is there until it is taken").as_fd()
     }
 }
 
@@ -99,44 +153,8 @@ impl fmt::Debug for Descriptor {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let mut descriptor = self.0.take();
-        Core::try_with(|core| core.close_in_background(&mut descriptor));
-        // Outside of a run it is closed at once, by dropping it.
-    }
-}
-
-impl Core {
-    /// Has the driver close a descriptor, if it can be reached just now.
-    pub(crate) fn close_in_background(&self, descriptor: &mut Option<OwnedFd>) {
-        if let Some(mut driver) = self.try_driver_mut()
-            && let Some(descriptor) = descriptor.take()
-        {
-            driver.close(descriptor);
-        }
-    }
-}
-
-struct Close {
-    /// Taken when the operation is handed to the driver; if that never happens, dropping it closes it.
-    descriptor: Option<OwnedFd>,
-}
-
-// SAFETY: the descriptor is the operation's alone; no memory is named.
-unsafe impl Payload for Close {
-    const REASON: WaitReason = WaitReason::Close;
-
-    type Output = io::Result<()>;
-    const REPEATABLE: bool = false;
-
-    fn op(&mut self) -> Op {
-        Op::Close { fd: self.descriptor.take().map_or(-1, IntoRawFd::into_raw_fd) }
-    }
-
-    fn finish(self, answer: Answer) -> io::Result<()> {
-        match answer {
-            // The number is free after an interruption, too.
-            Ok(_) | Err(Refusal::System(libc::EINTR)) => Ok(()),
-            Err(refusal) => Err(refusal.into_io()),
+        if let Some(descriptor) = self.descriptor.take() {
+            forget(descriptor.as_raw_fd());
         }
     }
 }

@@ -55,7 +55,9 @@ impl Inbox {
             self.pending.store(true, Ordering::SeqCst);
             unparker
         };
-        if self.asleep.swap(false, Ordering::SeqCst) && !Core::unpark_from_here(&unparker) {
+        // At once, also from another executor, whose task may block its thread until it is answered. One that is awake
+        // costs nothing, and one that sleeps a system call for all messages until it has woken up.
+        if self.asleep.swap(false, Ordering::SeqCst) {
             unparker.unpark();
         }
         true

@@ -342,13 +342,19 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
                 Next::Nothing => break,
             }
         }
-        let asked = !waits.ask_cancel(wait);
-        let number = core.orphans().adopt(orphan);
-        let waker = waits.orphan(wait, number);
-        if !asked {
-            core.cancel_operation(wait.token());
+        // At once, because what the operation holds may be needed by what comes next: the port of a listener, the end of a
+        // stream that its peer is to see.
+        waits.ask_cancel(wait);
+        for completion in core.withdraw_operation(wait.token()) {
+            if completion.is_final() {
+                let waker = waits.remove(wait);
+                orphan.dispose(core, &completion);
+                return drop(waker);
+            }
+            orphan.dispose_one_of_many(core, &completion);
         }
-        drop(waker);
+        let number = core.orphans().adopt(orphan);
+        drop(waits.orphan(wait, number));
     });
     // Otherwise the run is over, and with it the operation, unless it had to be given up.
     if let Some(orphan) = orphan.filter(|_| was_given_up(wait.run())) {

@@ -66,10 +66,10 @@ impl FirstPanic {
 
     /// Lets the panic go on, if there is one, unless another is on its way already: two at a time end the process.
     pub(crate) fn resume(&self) {
-        if !thread::panicking()
-            && let Some(payload) = self.0.take()
-        {
-            resume_unwind(payload);
+        if !thread::panicking() {
+            if let Some(payload) = self.0.take() {
+                resume_unwind(payload);
+            }
         }
     }
 }

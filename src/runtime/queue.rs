@@ -1,7 +1,8 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
 use super::{
-    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState, scope::DELIVERIES_BEFORE_WARNING,
+    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState, bequest,
+    scope::DELIVERIES_BEFORE_WARNING,
 };
 use crate::error::{Cancelled, Error};
 use std::{
@@ -284,18 +285,27 @@ impl Waiter {
         }
     }
 
-    /// Leaves the queue. Tells whether it had been notified, so that the caller can pass on what that meant.
+    /// Leaves the queue. Tells whether it had been notified, maybe in a run that is over, so that the caller can pass on what
+    /// that meant.
     pub(crate) fn withdraw(&mut self, queue: &WaitQueue) -> bool {
         let Some(wait) = self.wait else { return false };
-        Core::try_with(|core| {
-            let notified = core.waits().is_current(wait) && core.waits().state(wait) == WaitState::Done;
-            if notified {
-                self.answer = core.waits().answer(wait);
+        let notified = Core::try_with(|core| {
+            if !core.waits().is_current(wait) {
+                return None;
             }
+            let done = core.waits().state(wait) == WaitState::Done;
+            let answer = done.then(|| core.waits().answer(wait));
             self.end(core, queue);
-            notified
-        })
-        .unwrap_or(false)
+            Some(answer)
+        });
+        self.wait = None;
+        match notified.flatten().unwrap_or_else(|| bequest::claim(wait)) {
+            Some(answer) => {
+                self.answer = answer;
+                true
+            }
+            None => false,
+        }
     }
 }
 

@@ -54,10 +54,10 @@ impl Core {
             let Some((&place, _)) = places.range(first..=last).next() else { return };
             let wait = places.remove(&place).and_then(|watcher| watcher.wait);
             drop(places);
-            if let Some(wait) = wait.filter(|&wait| self.waits().is_current(wait))
-                && self.waits().ask_cancel(wait)
-            {
-                self.cancel_operation(wait.token());
+            if let Some(wait) = wait.filter(|&wait| self.waits().is_current(wait)) {
+                if self.waits().ask_cancel(wait) {
+                    self.cancel_operation(wait.token());
+                }
             }
         }
     }
@@ -91,10 +91,10 @@ impl Watch {
 
     /// Says which operation waits.
     pub(crate) fn set_wait(&self, core: &Core, wait: Option<WaitKey>) {
-        if let Some(watcher) = core.watched().places.borrow_mut().get_mut(&self.place)
-            && watcher.number == self.number
-        {
-            watcher.wait = wait;
+        if let Some(watcher) = core.watched().places.borrow_mut().get_mut(&self.place) {
+            if watcher.number == self.number {
+                watcher.wait = wait;
+            }
         }
     }
 

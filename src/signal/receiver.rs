@@ -96,10 +96,10 @@ impl SignalReceiver {
                     }
                 }
                 loop {
-                    if !receive.waiter.is_waiting()
-                        && let Some(signal) = listener.take()
-                    {
-                        return Poll::Ready(Ok(signal));
+                    if !receive.waiter.is_waiting() {
+                        if let Some(signal) = listener.take() {
+                            return Poll::Ready(Ok(signal));
+                        }
                     }
                     match receive.waiter.poll(core, waiting, cx) {
                         Poll::Pending => return Poll::Pending,

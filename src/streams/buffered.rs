@@ -197,7 +197,7 @@ impl<S: ByteReceiveStream> BufferedByteStream<S> {
             None if bytes.is_empty() => return Ok(None),
             None => (bytes, bytes.len()),
         };
-        let line = str::from_utf8(line).map(str::to_owned);
+        let line = std::str::from_utf8(line).map(str::to_owned);
         self.buffer.advance(length);
         line.map(Some).map_err(|error| {
             Error::of_stream(io::Error::new(io::ErrorKind::InvalidData, error), "receive a line")

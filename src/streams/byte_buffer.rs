@@ -1,8 +1,4 @@
 //! Bytes that were received and not yet asked for.
-//!
-//! # Contract
-//! [`take_into`](ByteBuffer::take_into) fills memory that a buffer owns: no more than its capacity, and then says how
-//! much of it is filled, as [`IoBufMut`] asks.
 
 use crate::lowlevel::take_chunk;
 use anyio_driver::{Chunk, IoBufMut};
@@ -47,12 +43,7 @@ impl ByteBuffer {
 
     /// Takes as many bytes as are there and fit into the buffer, from its beginning.
     pub(crate) fn take_into<B: IoBufMut, E>(&mut self, mut buffer: B) -> (Result<usize, E>, B) {
-        let count = self.bytes.len().min(buffer.capacity());
-        // SAFETY: `count` bytes are there and there is room for them, in memory that nobody else uses.
-        unsafe {
-            buffer.pointer_mut().copy_from_nonoverlapping(self.bytes.as_ptr(), count);
-            buffer.set_filled(count);
-        }
+        let count = buffer.fill_from(&self.bytes);
         self.bytes.advance(count);
         (Ok(count), buffer)
     }

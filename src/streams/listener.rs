@@ -1,7 +1,10 @@
 //! What every listener can do.
 
 use super::{Connections, Server};
-use crate::error::{CancelAware, Error, ErrorGroup, Result};
+use crate::{
+    error::{CancelAware, Error, ErrorGroup, Result},
+    group::{TaskGroup, task_group},
+};
 use std::{convert::Infallible, future::Future};
 
 /// Where streams come from: a socket that listens, or what wraps one.
@@ -148,4 +151,76 @@ pub trait Listener {
     async fn close(self) -> Result<()>
     where
         Self: Sized;
+}
+
+impl<E> Server<'_, E> {
+    /// Accepts for ever, and calls the handler for each connection, each in a task of its own. Goes on after connections
+    /// that were aborted, and waits when descriptors or memory run out.
+    ///
+    /// # Errors
+    /// Those of handlers that end serving, and an error of the listener that makes it useless.
+    ///
+    /// # Cancel safety
+    /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
+    ///
+    /// # Panics
+    /// If a handler did and [`catch_panics`](Self::catch_panics) is not set.
+    pub async fn serve<L, Via>(
+        &self,
+        listener: &L,
+        handler: impl AsyncFn(L::Stream) -> Result<(), E>,
+    ) -> Result<Option<Infallible>, ErrorGroup<E>>
+    where
+        L: Listener + ?Sized,
+        E: CancelAware<Via> + From<Error>,
+    {
+        let handler = &handler;
+        task_group(async move |group| -> Result<Infallible, E> {
+            Ok(self.serve_in(group, listener, handler).await?)
+        })
+        .await
+    }
+
+    /// Does the same with the connections as tasks of a group of the caller's. They go on when this ends, so it can be
+    /// cancelled to stop accepting, and the group be waited for or given a deadline.
+    ///
+    /// ```
+    /// use anyio::{CancelScope, Error, Result, net::{TcpListener, TcpStream}, streams::Server, task_group};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let accepting = CancelScope::new();
+    /// let server = Server::new();
+    /// let handler = async |stream: TcpStream| -> Result<()> {
+    ///     accepting.cancel();
+    ///     stream.send("the last one").await
+    /// };
+    /// task_group(async |connections| -> Result<()> {
+    ///     let client = TcpStream::connect(address).await?;
+    ///     accepting.run(async || server.serve_in(connections, &listener, &handler).await).await?;
+    ///     assert_eq!(client.receive().await?.unwrap(), "the last one");
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// An error of the listener that makes it useless, or the cancellation. Those of handlers go to the group.
+    ///
+    /// # Cancel safety
+    /// Connections that were accepted go on, others stay in the listener.
+    pub async fn serve_in<'scope, L, Via>(
+        &'scope self,
+        group: &'scope TaskGroup<'scope, '_, E>,
+        listener: &L,
+        handler: &'scope impl AsyncFn(L::Stream) -> Result<(), E>,
+    ) -> Result<Infallible>
+    where
+        L: Listener<Stream: 'scope> + ?Sized,
+        E: CancelAware<Via> + From<Error>,
+    {
+        listener.serve_in(Connections::new(self, group), move |stream| handler(stream)).await
+    }
 }

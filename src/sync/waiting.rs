@@ -49,17 +49,20 @@ pub(crate) struct Waiting<G: Grant> {
     grant: G,
     waiter: Waiter,
     shielded: bool,
+    /// Whether the grant has queued up, and was told neither that it has left nor that it was granted: a panic of a waker may
+    /// come between.
+    queued: bool,
 }
 
 impl<G: Grant> Waiting<G> {
     /// A wait that scopes cancel.
     pub(crate) fn new(grant: G) -> Self {
-        Self { grant, waiter: Waiter::new(G::REASON), shielded: false }
+        Self { grant, waiter: Waiter::new(G::REASON), shielded: false, queued: false }
     }
 
     /// A wait that scopes do not cancel.
     pub(crate) fn shielded(grant: G) -> Self {
-        Self { grant, waiter: Waiter::new(G::REASON), shielded: true }
+        Self { grant, waiter: Waiter::new(G::REASON), shielded: true, queued: false }
     }
 
     /// Whether it stands in the queue, or has been notified there.
@@ -85,6 +88,7 @@ impl<G: Grant> Waiting<G> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(woken) => woken,
             };
+            self.queued = false;
             if let Ok(Woken::Notified) = woken {
                 return Poll::Ready(Ok(self.grant.granted(self.waiter.answer())));
             }
@@ -101,6 +105,7 @@ impl<G: Grant> Waiting<G> {
             return Poll::Ready(Ok(output));
         }
         let label = self.grant.queue_up();
+        self.queued = true;
         self.waiter.queue_up(core, self.grant.queue(), cx, label, !self.shielded);
         Poll::Pending
     }
@@ -118,7 +123,7 @@ impl<G: Grant> Future for Waiting<G> {
 
 impl<G: Grant> Drop for Waiting<G> {
     fn drop(&mut self) {
-        if !self.waiter.is_waiting() {
+        if !self.queued {
             return;
         }
         Core::change_anywhere(|| {

@@ -34,14 +34,15 @@ enum Place {
 }
 
 impl Builder {
-    /// A file that stays in memory until it is longer than `max_size` bytes.
+    /// A file that stays in memory until it is longer than `max_size` bytes, or longer than there is memory for.
     pub fn spooled_file(self, max_size: usize) -> SpooledTemporaryFile {
         SpooledTemporaryFile::new_of(self, max_size)
     }
 }
 
 impl SpooledTemporaryFile {
-    /// An empty file, which moves to the disk when it gets longer than `max_size` bytes. [`Builder`] says where.
+    /// An empty file, which moves to the disk when it gets longer than `max_size` bytes, or longer than there is memory for.
+    /// [`Builder`] says where.
     pub fn new(max_size: usize) -> Self {
         Builder::new().spooled_file(max_size)
     }
@@ -148,12 +149,11 @@ impl SpooledTemporaryFile {
                 }
                 // Both are at most the bound, which is a length in memory.
                 let (start, end) = (*position as usize, end as usize);
-                if contents.len() < end {
-                    contents.resize(end, 0);
+                if contents.len() >= end || set_length(contents, end) {
+                    contents[start..end].copy_from_slice(buffer.bytes());
+                    *position = end as u64;
+                    return (Ok(()), buffer);
                 }
-                contents[start..end].copy_from_slice(buffer.bytes());
-                *position = end as u64;
-                return (Ok(()), buffer);
             }
         }
         match self.disk().await {
@@ -219,13 +219,14 @@ impl SpooledTemporaryFile {
     /// # Cancel safety
     /// As for [`File::set_len`](crate::fs::File::set_len).
     pub async fn set_len(&mut self, length: u64) -> Result<()> {
-        if let Place::Memory { contents, .. } = &mut self.place
-            && length <= self.max_size as u64
-        {
-            checkpoint().await?;
-            // At most the bound, which is a length in memory.
-            contents.resize(length as usize, 0);
-            return Ok(());
+        if let Place::Memory { contents, .. } = &mut self.place {
+            if length <= self.max_size as u64 {
+                checkpoint().await?;
+                // At most the bound, which is a length in memory.
+                if set_length(contents, length as usize) {
+                    return Ok(());
+                }
+            }
         }
         self.disk().await?.set_len(length).await
     }
@@ -243,4 +244,13 @@ impl SpooledTemporaryFile {
             Place::Memory { .. } => Ok(()),
         }
     }
+}
+
+/// Cuts contents off, or adds zeroes. False if there is no memory for them.
+fn set_length(contents: &mut Vec<u8>, length: usize) -> bool {
+    let has_room = contents.try_reserve(length.saturating_sub(contents.len())).is_ok();
+    if has_room {
+        contents.resize(length, 0);
+    }
+    has_room
 }

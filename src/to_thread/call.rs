@@ -1,9 +1,12 @@
 //! A function that was given to the pool.
 
-use super::loan::{Loan, end_abandoned};
+use super::{
+    host::{Host, Working},
+    loan::{Loan, end_abandoned},
+    request::{LocalFuture, Request},
+};
 use crate::{
     error::Cancelled,
-    from_thread::{Host, LocalFuture, Request, Working},
     lowlevel::RunToken,
     runtime::{
         Core, WaitKey, WaitKind, WaitReason,
@@ -152,10 +155,10 @@ impl<T: Send + 'static> Call<T> {
 
     /// Waits no more. A loan that the worker still uses is put aside.
     fn abandon(&mut self) {
-        if self.exchange.abandon()
-            && let Some(loan) = self.loan.take()
-        {
-            loan.abandon(self.run);
+        if self.exchange.abandon() {
+            if let Some(loan) = self.loan.take() {
+                loan.abandon(self.run);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each test starts a program (see `programs`), mostly on a host that refuses io_uring in one way or another (see
 //! `launcher`), and looks at what it says.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 #![cfg(target_os = "linux")]
 
 mod launcher;

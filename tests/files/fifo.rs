@@ -45,6 +45,18 @@ fn descriptors_of(path: &PathBuf) -> usize {
 }
 
 #[anyio::test]
+async fn an_opening_that_is_given_up_at_any_moment_is_cancelled_and_fails_of_nothing_else() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(&folder, "fifo");
+    for round in 0..100 {
+        let limit = round * Duration::from_micros(30);
+        assert!(move_on_after(limit, writing().open(&path)).await?.is_none());
+        assert!(move_on_after(limit, File::open(&path)).await?.is_none());
+    }
+    Ok(())
+}
+
+#[anyio::test]
 async fn an_opening_that_waits_for_the_other_end_is_given_up_and_leaves_no_descriptor() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(&folder, "fifo");

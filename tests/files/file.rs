@@ -159,6 +159,14 @@ fn positioned_reads_and_writes_leave_the_cursor() {
         assert_eq!(file.write_at("abcdef".slice(2..4), 1).await.0?, 2);
         assert_eq!(file.stream_position()?, 0);
         assert_eq!(blocking::read(&path)?, b"0cd3456789");
+        for refused in [
+            file.set_len(u64::MAX).await,
+            file.allocate(1 << 63, 1).await,
+            file.allocate(0, u64::MAX).await,
+            file.advise(u64::MAX, 1, Advice::WillNeed).await,
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
         let error = file.read_at(vec![0; 8], u64::MAX).await.0.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
         Ok(())

@@ -109,7 +109,21 @@ fn a_copy_keeps_the_holes_of_a_file_and_what_is_between_them() {
         assert_eq!(fs::copy(&from, &to).await?, 0);
         file.set_len(1 << 20).unwrap();
         assert_eq!(fs::copy(&from, &to).await?, 1 << 20);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_copy_is_as_long_as_what_is_read_whatever_the_file_says() {
+    on_each_backend(async |folder| {
+        let to = folder.join("to");
         assert!(fs::copy("/proc/self/status", &to).await? > 100);
+        // These say that they have a page, and take no room, as if they were one hole.
+        for told in ["/sys/class/net/lo/mtu", "/sys/devices/system/cpu/possible", "/proc/version"] {
+            let Ok(contents) = blocking::read(told) else { continue };
+            assert_eq!(fs::copy(told, &to).await?, contents.len() as u64, "{told}");
+            assert_eq!(blocking::read(&to)?, contents, "{told}");
+        }
         Ok(())
     });
 }

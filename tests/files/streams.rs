@@ -24,7 +24,7 @@ fn chunks_come_in_order_and_the_last_is_shorter() {
         let path = folder.join("file");
         let contents = contents(100_000);
         blocking::write(&path, &contents)?;
-        for depth in [0, 1, 3, 50] {
+        for depth in [0, 1, 3, 50, usize::MAX] {
             let mut stream = FileReadStream::open(&path).await?.chunk_size(4096).read_ahead(depth);
             let mut read = Vec::new();
             while let Some(chunk) = stream.receive().await? {

@@ -135,6 +135,24 @@ fn a_spooled_file_moves_to_the_disk_only_beyond_its_bound() {
 }
 
 #[test]
+fn a_spooled_file_moves_to_the_disk_when_there_is_no_memory_for_it() {
+    on_each_backend(async |folder| {
+        const FAR: u64 = 1 << 62;
+        let mut file = Builder::new().directory(folder.join("")).spooled_file(usize::MAX);
+        file.write_all("hello").await.0?;
+        assert!(!file.is_rolled_over());
+        // Too long for a disk, too.
+        assert!(file.set_len(FAR).await.is_err());
+        assert!(file.is_rolled_over());
+        let mut file = Builder::new().directory(folder.join("")).spooled_file(usize::MAX);
+        file.seek(SeekFrom::Start(FAR)).await?;
+        assert!(file.write_all("hello").await.0.is_err());
+        assert!(file.is_rolled_over());
+        Ok(())
+    });
+}
+
+#[test]
 fn a_spooled_file_has_gaps_of_zeroes_and_ends_where_its_contents_do() {
     on_each_backend(async |_| {
         let mut file = SpooledTemporaryFile::new(100);

@@ -2,8 +2,13 @@
 //!
 //! The tests count the descriptors and the children of this process, so each holds `peers::lock` while it runs.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
+mod broken_off_handshakes;
+mod closing;
 mod dropped_futures;
 mod many_processes;
+mod outliving;
 mod passed_descriptors;
 #[path = "../peers/mod.rs"]
 mod peers;

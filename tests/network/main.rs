@@ -1,6 +1,10 @@
 //! Sockets and listeners, and readers that are slow.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
+mod connecting;
 mod fairness;
+mod inherited;
 mod listeners;
 mod names;
 mod passing;
@@ -9,6 +13,7 @@ mod peers;
 mod serving;
 mod slow_readers;
 mod tcp;
+mod tls;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 mod udp;

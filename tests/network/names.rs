@@ -3,10 +3,11 @@
 use anyio::{
     Builder, Error, Result, lowlevel, move_on_after,
     net::{
-        AddressFamily, AddressInfoFlags, NameInfoFlags, SocketType, TcpListener, TcpStream, getaddrinfo,
-        getnameinfo, resolve,
+        AddressFamily, AddressInfoFlags, NameInfoFlags, SocketType, TcpListener, TcpStream, UnixListener,
+        as_connectable, getaddrinfo, getnameinfo, resolve,
     },
-    testing::test_backends,
+    streams::Connectable,
+    testing::{free_tcp_port, free_udp_port, test_backends},
     to_thread,
 };
 use std::{
@@ -162,4 +163,30 @@ async fn functions_that_block_all_threads_hold_no_look_up_up() -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+#[anyio::test]
+async fn short_forms_stand_for_what_they_lead_to() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    as_connectable(("localhost", address.port())).connect().await?;
+    as_connectable(("127.0.0.1".to_owned(), address.port())).connect().await?;
+    as_connectable((address.ip(), address.port())).connect().await?;
+    as_connectable(as_connectable(address)).connect().await?;
+    let folder = anyio::tempfile::TemporaryDirectory::new().await?;
+    let path = folder.path().join("socket");
+    let _listener = UnixListener::bind(&path).await?;
+    as_connectable(AsRef::<std::path::Path>::as_ref(&path)).connect().await?;
+    as_connectable(path.as_os_str().to_str().unwrap()).connect().await?;
+    as_connectable(path).connect().await?;
+    Ok(())
+}
+
+#[test]
+fn a_free_port_is_free_and_given_once() {
+    let ports: Vec<u16> = (0..50).map(|_| free_tcp_port().unwrap()).collect();
+    let different: std::collections::HashSet<_> = ports.iter().collect();
+    assert_eq!(different.len(), ports.len());
+    let _bound = std::net::TcpListener::bind(("127.0.0.1", ports[0])).unwrap();
+    let _bound = std::net::UdpSocket::bind(("127.0.0.1", free_udp_port().unwrap())).unwrap();
 }

@@ -529,6 +529,10 @@ async fn addresses_and_options_are_those_of_the_socket() -> Result<()> {
             assert!(stream.as_fd().try_clone_to_owned().is_ok());
         }
         assert!(format!("{client:?}").contains(&listener.local_addr()?.to_string()));
+        for (asked, seconds) in [(Duration::from_millis(1), 1), (Duration::MAX, i32::MAX as u64)] {
+            client.set_linger(Some(asked))?;
+            assert_eq!(client.options().linger()?, Some(Duration::from_secs(seconds)), "{asked:?}");
+        }
         client.set_linger(Some(Duration::ZERO))?;
         client.close().await?;
         assert!(matches!(server.receive().await, Err(Error::BrokenResource(_))));
@@ -640,5 +644,21 @@ async fn a_receive_is_ready_at_once_when_bytes_are_there() -> Result<()> {
     assert_eq!(address, peer.peer_addr()?);
     fn is_future<F: Future>(_: &F) {}
     is_future(&stream.receive());
+    Ok(())
+}
+
+#[anyio::test]
+async fn whoever_else_has_a_socket_finds_it_in_blocking_mode() -> Result<()> {
+    fn blocks(descriptor: &impl std::os::fd::AsFd) -> bool {
+        let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor.as_fd());
+        // SAFETY: only flags are read.
+        unsafe { libc::fcntl(number, libc::F_GETFL) & libc::O_NONBLOCK == 0 }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    let server = listener.accept().await?;
+    client.send("x").await?;
+    server.receive().await?;
+    assert!(blocks(&listener) && blocks(&client) && blocks(&server));
     Ok(())
 }

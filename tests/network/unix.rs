@@ -3,7 +3,10 @@
 use crate::peers::{Ticker, poll_once};
 use anyio::{
     Error, Result,
-    net::{UnixListener, UnixListenerOptions, UnixStream},
+    net::{
+        ConnectedUnixDatagram, UnixDatagram, UnixDatagramOptions, UnixListener, UnixListenerOptions,
+        UnixStream,
+    },
     streams::ByteReceiveStream,
 };
 use std::{
@@ -297,5 +300,74 @@ async fn closing_after_a_cancelled_receive_and_a_cancelled_send_works() -> Resul
         received += chunk.len();
     }
     assert!(received > 0);
+    Ok(())
+}
+
+/// What is in a folder.
+fn names_in(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[anyio::test]
+async fn a_path_with_a_zero_byte_or_none_at_all_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a\0b");
+    let errors = [
+        UnixListener::bind(&path).await.map(drop).unwrap_err(),
+        UnixListenerOptions::new().mode(0o600).bind(&path).await.map(drop).unwrap_err(),
+        UnixStream::connect(&path).await.map(drop).unwrap_err(),
+        UnixDatagram::bind(&path).await.map(drop).unwrap_err(),
+        ConnectedUnixDatagram::connect(&path).await.map(drop).unwrap_err(),
+        UnixDatagram::unbound()?.send_to("x", &path).await.unwrap_err(),
+        UnixListener::bind("").await.map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    }
+    assert!(names_in(folder.path()).is_empty());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_bind_that_fails_leaves_the_older_socket_its_path() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let living = UnixListener::bind(&path).await?;
+    let refused = UnixListenerOptions::new().refuse_living(true).bind(&path).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{refused}");
+    // The question whether it lives has left a connection that is over.
+    assert!(living.accept().await?.receive().await?.is_none());
+    let client = UnixStream::connect(&path).await?;
+    living.accept().await?.send("still here").await?;
+    assert_eq!(client.receive().await?.unwrap(), "still here");
+    assert_eq!(names_in(folder.path()), ["socket"]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_socket_that_nobody_has_open_is_replaced_and_another_file_is_not() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    for options in [UnixListenerOptions::new(), UnixListenerOptions::new().refuse_living(true)] {
+        options.bind(&path).await?.close().await?;
+        let again = options.bind(&path).await?;
+        assert_eq!(again.local_path()?.as_deref(), Some(&*path));
+        let _client = UnixStream::connect(&path).await?;
+        again.accept().await?;
+        assert_eq!(names_in(folder.path()), ["socket"]);
+    }
+    let socket = UnixDatagramOptions::new().refuse_living(true).bind(folder.path().join("datagrams")).await?;
+    let refused = UnixDatagramOptions::new().refuse_living(true).bind(folder.path().join("datagrams")).await;
+    assert_eq!(refused.map(drop).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    drop(socket);
+    let file = folder.path().join("file");
+    std::fs::write(&file, "text")?;
+    let refused = UnixListener::bind(&file).await.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{refused}");
+    assert_eq!(std::fs::read(&file)?, b"text");
     Ok(())
 }

@@ -68,7 +68,9 @@ async fn a_socket_without_a_name_sends_and_cannot_be_answered() -> Result<()> {
 #[cfg(target_os = "linux")]
 #[anyio::test]
 async fn names_may_be_abstract_or_chosen_by_the_system() -> Result<()> {
-    let name = PathBuf::from(format!("\0anyio-{}-{:p}", std::process::id(), &0));
+    // As unlike others' as the folder.
+    let folder = Folder::new();
+    let name = PathBuf::from(format!("\0{}", folder.path("datagram").display()));
     let server = UnixDatagram::bind(&name).await?;
     assert_eq!(server.local_path()?, Some(name.clone()));
     assert_eq!(server.extra::<LocalPath>(), Some(name.clone()));
@@ -83,7 +85,7 @@ async fn names_may_be_abstract_or_chosen_by_the_system() -> Result<()> {
     server.send_to("by its name", &chosen).await?;
     assert_eq!(client.receive().await?.data, "by its name");
     // Streams have such names, too.
-    let name = PathBuf::from(format!("\0anyio-stream-{}-{:p}", std::process::id(), &0));
+    let name = PathBuf::from(format!("\0{}", folder.path("stream").display()));
     let listener = UnixListener::bind(&name).await?;
     assert_eq!(listener.extra::<LocalPath>(), Some(name.clone()));
     let stream = UnixStream::connect(&name).await?;

@@ -364,3 +364,29 @@ async fn an_event_tells_how_many_wait_for_it() -> Result<()> {
     assert!(!EVENT.is_set());
     Ok(())
 }
+
+#[anyio::test]
+async fn a_wake_up_leaves_before_the_task_that_gave_it_blocks_its_thread() -> Result<()> {
+    for _ in 0..20 {
+        let (event, backend) = (Arc::new(cross::Event::new()), anyio::current_backend().unwrap());
+        let (waiting, waits) = std::sync::mpsc::channel();
+        let awaited = event.clone();
+        let thread = thread::spawn(move || {
+            Builder::new().backend(backend).run(async || -> Result<()> {
+                task_group(async |tg| -> Result<()> {
+                    tg.start_soon(async { Ok::<_, Error>(awaited.wait().await?) });
+                    wait_all_tasks_blocked().await?;
+                    waiting.send(()).unwrap();
+                    Ok(())
+                })
+                .await?;
+                Ok(())
+            })
+        });
+        waits.recv().unwrap();
+        event.set();
+        // This run has no turn meanwhile.
+        thread.join().unwrap().unwrap()?;
+    }
+    Ok(())
+}

@@ -1,5 +1,7 @@
 //! Runs: their beginning and end, clocks, threads and cores, and what other executors and threads do with them.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
 mod attributes;
 mod cores;
 mod cross;

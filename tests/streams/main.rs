@@ -1,5 +1,7 @@
 //! Streams of objects and of bytes.
 
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
 mod attributes;
 mod boxed;
 mod broadcast;

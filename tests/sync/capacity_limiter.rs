@@ -11,9 +11,13 @@ use anyio::{
 use std::{
     cell::RefCell,
     fmt,
+    future::Future,
     hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    ptr,
     rc::Rc,
+    task::{Context, RawWaker, RawWakerVTable, Waker},
 };
 
 #[anyio::test]
@@ -281,4 +285,24 @@ async fn borrowers_may_use_the_limiter_when_they_are_compared() -> Result<()> {
     assert_eq!(limiter.borrowed_tokens(), 0);
     ASKED.take();
     Ok(())
+}
+
+fn no_clone(_: *const ()) -> RawWaker {
+    panic!("a clone")
+}
+
+static NO_CLONE: RawWakerVTable = RawWakerVTable::new(no_clone, |_| (), |_| (), |_| ());
+
+#[anyio::test]
+async fn a_request_is_withdrawn_although_a_waker_panics_as_it_is_made() -> Result<()> {
+    let limiter = CapacityLimiter::new(0);
+    // SAFETY: nothing in the table uses the pointer.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(ptr::null(), &NO_CLONE)) };
+    let mut request = Box::pin(limiter.acquire_on_behalf_of("somebody"));
+    let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(&mut Context::from_waker(&waker))));
+    assert!(polled.is_err());
+    drop(request);
+    assert_eq!(limiter.statistics().tasks_waiting, 0);
+    limiter.set_total_tokens(1);
+    limiter.try_acquire_on_behalf_of("somebody").map(drop)
 }

@@ -9,11 +9,10 @@
 use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
-    entry::entry_of,
+    entry::{entry_of, works_on_file},
     fork::ProcessGeneration,
     kind,
-    messages::Messages,
-    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, Operations, PERSISTENT},
+    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, LINKED, OPENS, Operations},
     probe::Support,
     queue::Queue,
     retries::Retries,
@@ -29,34 +28,44 @@ use anyio_driver::{
 use io_uring::{
     opcode,
     squeue::{Entry, Flags},
-    types::Fd,
 };
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, IntoRawFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd},
     sync::Arc,
     time::Duration,
 };
+
+/// How often the kernel is entered for an operation that is to end at once. Each time it does some twenty of the things
+/// that it has put off.
+const WITHDRAWALS: u32 = 64;
 
 /// Does operations by way of one io_uring.
 ///
 /// It belongs to the thread that made it. In a child of `fork` it refuses every turn and touches nothing.
 ///
 /// Operations wait in a queue of the driver until the next turn, however many there are. Those that are cancelled
-/// before then never reach the kernel. [`Op::Close`] is the one operation that can't be cancelled: the descriptor's
-/// number is free after its completion.
+/// before then never reach the kernel.
 ///
-/// Dropping the driver closes what it was asked to close in the background. Operations of the caller that have not
-/// reached the kernel never do. If others are still in flight, the kernel ends them some time after the ring is
-/// closed; until then it may use their memory, so the pool is leaked, and the caller must not free its own either.
+/// What a worker thread of the kernel does holds its file until some time after it has told the result, and a file that is
+/// held is not closed when its descriptor is. So an operation on a file has an entry behind it that does nothing: the kernel
+/// gets to that after it has let go of the file, and only then the operation's completion is handed out.
+///
+/// Dropping the driver closes the descriptors that operations have brought and nobody has taken. Operations of the caller
+/// that have not reached the kernel never do. If others are still in flight, the kernel ends them some time after the ring
+/// is closed; until then it may use their memory, so the pool is leaked, and the caller must not free its own either.
 pub struct UringDriver {
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) tracker: Tracker,
     /// Completions that were made here, for the next turn.
     pub(crate) answered: Vec<Completion>,
+    /// Completions that came between turns, for the next.
+    pub(crate) early: Vec<Completion>,
     pub(crate) support: Support,
     pub(crate) spin: Option<Duration>,
+    /// Whether the submission queue has room for entries that belong together.
+    links: bool,
     report: Report,
 }
 
@@ -73,7 +82,7 @@ impl UringDriver {
         let process = ProcessGeneration::current()
             .map_err(|error| SetupError::from_resource("watching for forks", error))?;
         let setup = set_up(options, steps)?;
-        let unpark = EventUnpark::new(setup.io.as_raw_fd(), process)
+        let unpark = EventUnpark::new(process)
             .map_err(|error| SetupError::from_resource("making an eventfd", error))?;
         let size = options.buffer_size;
         let no_buffers = |error| SetupError::from_resource("making receive buffers", error);
@@ -92,6 +101,7 @@ impl UringDriver {
         };
         let registration = Registration::new(&setup.io);
         let report = Report::new(&setup, &support, registration.is_some(), buffers.pool());
+        let links = setup.io.params().sq_entries() > 1;
         let ring = Ring::new(setup.io, registration, process);
         Ok(Self {
             ring,
@@ -101,15 +111,17 @@ impl UringDriver {
                 retries: Retries::default(),
                 buffers,
                 message_buffers: None,
-                messages: Messages::default(),
                 unpark: Arc::new(unpark),
                 unpark_armed: false,
+                called: false,
                 turn: 0,
                 statistics: Statistics::default(),
             },
             answered: Vec::new(),
+            early: Vec::new(),
             support,
             spin: options.spin,
+            links,
             report,
         })
     }
@@ -165,12 +177,12 @@ impl UringDriver {
         self.answer(token, -libc::EOPNOTSUPP, CompletionFlags::UNSUPPORTED);
     }
 
-    /// Closes what is to be closed and takes back what is queued; gives how many operations of the caller may be
-    /// the kernel's still.
+    /// Takes back what is queued, and closes the descriptors that operations have brought; gives how many operations of the
+    /// caller may be the kernel's still.
     fn finish(&mut self) -> usize {
-        let never_submitted = self.queue.take_back_all(drop) + self.answered.len();
+        let never_submitted = self.queue.take_back_all() + self.answered.len();
         // What the last turn could not hand over. If the kernel goes on refusing it, it is left behind.
-        let mut completions = Vec::new();
+        let mut completions = std::mem::take(&mut self.early);
         for _ in 0..16 {
             let look = self.ring.look();
             let entered = self.ring.enter(look.queued, Pause::No);
@@ -179,9 +191,11 @@ impl UringDriver {
                 break;
             }
         }
-        // A message that did not get out, or whose answer did not come, may be all that its receiver waits for.
-        for receiver in self.tracker.messages.take_all() {
-            receiver.unpark();
+        for completion in completions {
+            if let Some(descriptor) = completion.brought() {
+                // SAFETY: nobody has seen this completion, and nobody will.
+                drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+            }
         }
         self.tracker.operations.in_flight() - never_submitted
     }
@@ -195,60 +209,77 @@ impl Driver for UringDriver {
             return self.refuse(token);
         }
         let marks = match op {
-            Op::Close { .. } => PERSISTENT,
+            Op::Accept { .. } | Op::Open { .. } => OPENS,
             Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
             Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
             Op::ReceiveMessages { .. } => return self.refuse(token),
+            _ if self.links && works_on_file(op.kind()) => LINKED,
             _ => 0,
         };
-        let number = self.queue.push(entry_of(op).user_data(token.to_bits()));
+        let mut entry = entry_of(op).user_data(token.to_bits());
+        if marks == LINKED {
+            entry = entry.flags(Flags::IO_HARDLINK);
+        }
+        let number = self.queue.push(entry);
+        if marks == LINKED {
+            let release = token.with_kind(kind::RELEASED).to_bits();
+            self.queue.push(opcode::Nop::new().build().user_data(release));
+        }
         self.tracker.operations.start(token, number, marks);
     }
 
     fn cancel(&mut self, token: Token) {
         match self.tracker.operations.cancel(token, self.queue.first_number()) {
             Cancel::Nothing => {}
-            Cancel::TakeBack(number) => {
-                self.queue.take_back(number);
+            Cancel::TakeBack(number, count) => {
+                (number..number + count).for_each(|number| self.queue.take_back(number));
                 self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
             }
             Cancel::Ask => self.push_cancel(token),
         }
     }
 
-    fn close(&mut self, descriptor: OwnedFd) {
-        if self.ring.is_foreign() {
-            return drop(descriptor);
+    fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
+        self.cancel(token);
+        let mut early = std::mem::take(&mut self.early);
+        for _ in 0..WITHDRAWALS {
+            // An error comes again in the next turn.
+            if self.take_turn(Wait::No, &mut early).is_err()
+                || !self.tracker.operations.is_alive(token)
+                || !self.ring.look().hidden
+            {
+                break;
+            }
         }
-        let descriptor = descriptor.into_raw_fd();
-        let token = Token::new(descriptor as u32, 0).with_kind(kind::CLOSE);
-        self.push_quiet(opcode::Close::new(Fd(descriptor)).build(), token);
+        early.retain(|completion| {
+            let wanted = completion.token == token;
+            if wanted {
+                completions.push(*completion);
+            }
+            !wanted
+        });
+        self.early = early;
     }
 
     #[inline]
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
-        self.take_turn(wait, completions)
+        let called = std::mem::take(&mut self.tracker.called);
+        // What has come between the turns is news already.
+        let wait = if called || !self.early.is_empty() { Wait::No } else { wait };
+        completions.append(&mut self.early);
+        let turned = self.take_turn(wait, completions);
+        self.tracker.called = false;
+        turned
     }
 
     #[inline]
     fn in_flight(&self) -> usize {
         self.tracker.operations.in_flight()
+            + self.early.iter().filter(|completion| completion.is_final()).count()
     }
 
     fn unparker(&self) -> Unparker {
         Unparker::new(self.tracker.unpark.clone())
-    }
-
-    /// Sends the other driver's ring a message, at this driver's next turn, or writes to its eventfd at once where
-    /// there are no messages.
-    fn unpark_other(&mut self, other: &Unparker) {
-        let Some(ring) = other.ring().filter(|_| self.support.messages && !self.ring.is_foreign()) else {
-            return other.unpark();
-        };
-        let index = self.tracker.messages.insert(other.clone());
-        let received = Token::new(0, 0).with_kind(kind::MESSAGE).to_bits();
-        let sent = Token::new(index, 0).with_kind(kind::MESSAGE_SENT).to_bits();
-        self.queue.push(opcode::MsgRingData::new(Fd(ring), 0, received, None).build().user_data(sent));
     }
 
     #[inline]
@@ -297,7 +328,6 @@ impl Drop for UringDriver {
                 buffers.leak();
             }
         }
-        self.tracker.unpark.release_ring();
     }
 }
 

@@ -29,7 +29,6 @@ pub(crate) fn opcode_of(kind: OpKind) -> u8 {
         OpKind::ReadVectored => opcode::Readv::CODE,
         OpKind::WriteVectored => opcode::Writev::CODE,
         OpKind::Open => opcode::OpenAt::CODE,
-        OpKind::Close => opcode::Close::CODE,
         OpKind::Synchronize => opcode::Fsync::CODE,
         OpKind::Status => opcode::Statx::CODE,
         OpKind::Truncate => opcode::Ftruncate::CODE,
@@ -43,6 +42,23 @@ pub(crate) fn opcode_of(kind: OpKind) -> u8 {
         OpKind::Splice => opcode::Splice::CODE,
         OpKind::WaitProcess => opcode::WaitId::CODE,
     }
+}
+
+/// Whether a worker thread of the kernel may do operations of this kind on an open file. Sockets are not among them: the
+/// kernel waits for those without a thread.
+pub(crate) fn works_on_file(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Read
+            | OpKind::Write
+            | OpKind::ReadVectored
+            | OpKind::WriteVectored
+            | OpKind::Synchronize
+            | OpKind::Truncate
+            | OpKind::Allocate
+            | OpKind::Advise
+            | OpKind::Splice
+    )
 }
 
 /// The entry that asks the kernel for `op`, without its token.
@@ -90,7 +106,6 @@ pub(crate) fn entry_of(op: Op) -> Entry {
         Op::Open { directory, path, flags, mode } => {
             opcode::OpenAt::new(Fd(directory), path).flags(flags | libc::O_CLOEXEC).mode(mode).build()
         }
-        Op::Close { fd } => opcode::Close::new(Fd(fd)).build(),
         Op::Synchronize { fd, data_only } => {
             let flags = if data_only { FsyncFlags::DATASYNC } else { FsyncFlags::empty() };
             opcode::Fsync::new(Fd(fd)).flags(flags).build()

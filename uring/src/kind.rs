@@ -6,13 +6,9 @@
 pub(crate) const OPERATION: u8 = 0;
 /// A request to cancel the operation with the same index and generation.
 pub(crate) const CANCEL: u8 = 1;
-/// A close without an answer; the index is the descriptor.
-pub(crate) const CLOSE: u8 = 2;
+/// Nothing, done behind the operation with the same index and generation: the kernel has let go of that one's file.
+pub(crate) const RELEASED: u8 = 2;
 /// The poll of the descriptor with which other threads wake this driver.
 pub(crate) const UNPARK: u8 = 3;
-/// A message from another ring, with nothing in it: a mere wake-up.
-pub(crate) const MESSAGE: u8 = 4;
-/// The answer to a message this ring has sent; the index is that of its receiver.
-pub(crate) const MESSAGE_SENT: u8 = 5;
 /// An entry that was taken back while it was still in the driver's queue. Never reaches the kernel.
-pub(crate) const TAKEN_BACK: u8 = 6;
+pub(crate) const TAKEN_BACK: u8 = 4;

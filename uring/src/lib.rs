@@ -23,7 +23,6 @@ mod driver;
 mod entry;
 mod fork;
 mod kind;
-mod messages;
 mod operations;
 mod options;
 mod probe;

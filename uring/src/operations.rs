@@ -17,46 +17,57 @@ struct Slot {
     generation: u32,
     /// How often the kernel has said that it did not find it.
     failures: u8,
-    marks: u8,
+    marks: u16,
 }
 
 /// The operation is in flight.
-const ACTIVE: u8 = 1;
+const ACTIVE: u16 = 1;
 /// Its completion was made by the driver and waits for the next turn.
-const ANSWERED: u8 = 2;
+const ANSWERED: u16 = 2;
 /// It has been asked for it to be cancelled.
-const CANCEL_ASKED: u8 = 4;
-/// It can't be cancelled, so that requests for it are ignored.
-pub(crate) const PERSISTENT: u8 = 8;
+const CANCEL_ASKED: u16 = 4;
+/// The kernel has completed it, with the result in place of the number, and has yet to let go of its file.
+const HELD: u16 = 8;
+/// The kernel has let go of the file.
+const RELEASED: u16 = 16;
+/// An entry of kind [`RELEASED`](crate::kind::RELEASED) follows its own: the kernel tells by it when it has let go of the
+/// file.
+pub(crate) const LINKED: u16 = 32;
+/// Its success brings a descriptor.
+pub(crate) const OPENS: u16 = 64;
 /// The kernel chooses its buffers.
-pub(crate) const CHOOSES: u8 = 16;
+pub(crate) const CHOOSES: u16 = 128;
 /// The kernel chooses its buffers from those for messages.
-pub(crate) const CHOOSES_MESSAGES: u8 = 32;
+pub(crate) const CHOOSES_MESSAGES: u16 = 256;
 
 /// What is to be done about a request to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cancel {
-    /// Nothing: it has ended, was asked for before, or can't be cancelled.
+    /// Nothing: it has ended, or was asked for before.
     Nothing,
-    /// The entry of this number is to be taken back from the queue.
-    TakeBack(u64),
+    /// So many entries from this number on are to be taken back from the queue.
+    TakeBack(u64, u64),
     /// The kernel is to be asked.
     Ask,
 }
 
 /// What became of an operation with a completion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Known {
     /// Whether it had been asked for it to be cancelled.
     pub(crate) cancel_asked: bool,
     /// [`CHOOSES`], [`CHOOSES_MESSAGES`] or neither.
-    pub(crate) choice: u8,
+    pub(crate) choice: u16,
+    /// Whether its result waits until the kernel has let go of its file.
+    pub(crate) held: bool,
+    /// Whether a success brings a descriptor.
+    pub(crate) opens: bool,
 }
 
 impl Operations {
     /// Notes an operation whose entry has this number, and what is special about it.
     #[inline]
-    pub(crate) fn start(&mut self, token: Token, number: u64, marks: u8) {
+    pub(crate) fn start(&mut self, token: Token, number: u64, marks: u16) {
         let marks = ACTIVE | marks;
         self.insert(token, Slot { number, generation: token.generation(), failures: 0, marks });
     }
@@ -93,7 +104,7 @@ impl Operations {
     /// Notes that an operation is to be cancelled. Entries from `first_queued` on are still in the queue.
     pub(crate) fn cancel(&mut self, token: Token, first_queued: u64) -> Cancel {
         let Some(slot) = self.alive(token) else { return Cancel::Nothing };
-        if slot.marks & (ANSWERED | CANCEL_ASKED | PERSISTENT) != 0 {
+        if slot.marks & (ANSWERED | CANCEL_ASKED | HELD) != 0 {
             return Cancel::Nothing;
         }
         slot.marks |= CANCEL_ASKED;
@@ -101,13 +112,13 @@ impl Operations {
             return Cancel::Ask;
         }
         slot.marks |= ANSWERED;
-        Cancel::TakeBack(slot.number)
+        Cancel::TakeBack(slot.number, if slot.marks & LINKED == 0 { 1 } else { 2 })
     }
 
     /// Notes that the kernel has not found an operation that was to be cancelled, and gives how often this was
     /// so; nothing if it has ended.
     pub(crate) fn cancel_failed(&mut self, token: Token) -> Option<u8> {
-        let slot = self.alive(token)?;
+        let slot = self.alive(token).filter(|slot| slot.marks & HELD == 0)?;
         slot.failures = slot.failures.saturating_add(1);
         Some(slot.failures)
     }
@@ -127,17 +138,40 @@ impl Operations {
 
     /// Notes a completion that the kernel made; nothing if there is no such operation for it to make one of.
     #[inline]
-    pub(crate) fn complete(&mut self, token: Token, is_final: bool) -> Option<Known> {
-        let slot = self.alive(token).filter(|slot| slot.marks & ANSWERED == 0)?;
-        let known = Known {
+    pub(crate) fn complete(&mut self, token: Token, result: i32, is_final: bool) -> Option<Known> {
+        let slot = self.alive(token).filter(|slot| slot.marks & (ANSWERED | HELD) == 0)?;
+        let mut known = Known {
             cancel_asked: slot.marks & CANCEL_ASKED != 0,
             choice: slot.marks & (CHOOSES | CHOOSES_MESSAGES),
+            held: false,
+            opens: slot.marks & OPENS != 0,
         };
-        if is_final {
+        if slot.marks & (LINKED | RELEASED) == LINKED {
+            slot.marks |= HELD;
+            slot.number = u64::from(result as u32);
+            known.held = true;
+        } else if is_final {
             slot.marks = 0;
             self.in_flight -= 1;
         }
         Some(known)
+    }
+
+    /// Notes that the kernel has let go of the file of an operation; gives its result if it was completed before.
+    ///
+    /// # Errors
+    /// If there is no such operation.
+    pub(crate) fn release(&mut self, token: Token) -> Result<Option<(i32, Known)>, ()> {
+        let slot = self.alive(token).filter(|slot| slot.marks & (LINKED | RELEASED) == LINKED).ok_or(())?;
+        if slot.marks & HELD == 0 {
+            slot.marks |= RELEASED;
+            return Ok(None);
+        }
+        let known = Known { cancel_asked: slot.marks & CANCEL_ASKED != 0, ..Known::default() };
+        let result = slot.number as i32;
+        slot.marks = 0;
+        self.in_flight -= 1;
+        Ok(Some((result, known)))
     }
 
     /// Notes that the completion which the driver made has been handed out.
@@ -167,12 +201,15 @@ mod tests {
         operations
     }
 
+    const CANCELLED: Known = Known { cancel_asked: true, choice: 0, held: false, opens: false };
+    const COMPLETED: Known = Known { cancel_asked: false, ..CANCELLED };
+
     #[test]
     fn a_queued_operation_is_taken_back_once() {
         let mut operations = with(5);
-        assert_eq!(operations.cancel(TOKEN, 5), Cancel::TakeBack(5));
+        assert_eq!(operations.cancel(TOKEN, 5), Cancel::TakeBack(5, 1));
         assert_eq!(operations.cancel(TOKEN, 6), Cancel::Nothing);
-        assert_eq!(operations.complete(TOKEN, true), None, "the kernel never saw it");
+        assert_eq!(operations.complete(TOKEN, 0, true), None, "the kernel never saw it");
         assert_eq!(operations.in_flight(), 1);
         operations.hand_out_answered(TOKEN);
         assert_eq!(operations.in_flight(), 0);
@@ -183,7 +220,7 @@ mod tests {
         let mut operations = with(5);
         assert_eq!(operations.cancel(TOKEN, 6), Cancel::Ask);
         assert_eq!(operations.cancel(TOKEN, 6), Cancel::Nothing);
-        assert_eq!(operations.complete(TOKEN, true), Some(Known { cancel_asked: true, choice: 0 }));
+        assert_eq!(operations.complete(TOKEN, 0, true), Some(CANCELLED));
         assert_eq!(operations.in_flight(), 0);
     }
 
@@ -193,7 +230,7 @@ mod tests {
         assert_eq!(operations.cancel(TOKEN, 1), Cancel::Ask);
         assert_eq!(operations.cancel_failed(TOKEN), Some(1));
         assert_eq!(operations.cancel_failed(TOKEN), Some(2));
-        operations.complete(TOKEN, true);
+        operations.complete(TOKEN, 0, true);
         assert_eq!(operations.cancel_failed(TOKEN), None);
     }
 
@@ -202,27 +239,51 @@ mod tests {
         let mut operations = with(0);
         let old = Token::new(3, 6);
         assert_eq!(operations.cancel(old, 1), Cancel::Nothing);
-        assert_eq!(operations.complete(old, true), None);
+        assert_eq!(operations.complete(old, 0, true), None);
         assert_eq!(operations.cancel_failed(old), None);
-        assert_eq!(operations.complete(Token::new(999, 0), true), None);
+        assert_eq!(operations.complete(Token::new(999, 0), 0, true), None);
         assert_eq!(operations.in_flight(), 1);
     }
 
     #[test]
     fn only_the_final_completion_ends_an_operation() {
         let mut operations = with(0);
-        assert_eq!(operations.complete(TOKEN, false), Some(Known { cancel_asked: false, choice: 0 }));
+        assert_eq!(operations.complete(TOKEN, 1, false), Some(COMPLETED));
         assert!(operations.is_alive(TOKEN));
-        operations.complete(TOKEN, true);
+        operations.complete(TOKEN, 0, true);
         assert!(!operations.is_alive(TOKEN));
-        assert_eq!(operations.complete(TOKEN, true), None);
+        assert_eq!(operations.complete(TOKEN, 0, true), None);
+    }
+
+    fn linked(number: u64) -> Operations {
+        let mut operations = Operations::default();
+        operations.start(TOKEN, number, LINKED);
+        operations
     }
 
     #[test]
-    fn a_persistent_operation_ignores_requests_to_cancel() {
-        let mut operations = Operations::default();
-        operations.start(TOKEN, 0, PERSISTENT);
-        assert_eq!(operations.cancel(TOKEN, 0), Cancel::Nothing);
-        assert_eq!(operations.complete(TOKEN, true), Some(Known { cancel_asked: false, choice: 0 }));
+    fn the_result_of_a_linked_operation_waits_until_its_file_is_released() {
+        let mut operations = linked(0);
+        assert_eq!(operations.complete(TOKEN, -5, true), Some(Known { held: true, ..COMPLETED }));
+        assert_eq!(operations.in_flight(), 1);
+        assert_eq!(operations.cancel(TOKEN, 1), Cancel::Nothing, "it has happened");
+        assert_eq!(operations.release(TOKEN), Ok(Some((-5, COMPLETED))));
+        assert_eq!(operations.in_flight(), 0);
+        assert_eq!(operations.release(TOKEN), Err(()));
+    }
+
+    #[test]
+    fn a_release_that_comes_first_holds_nothing_back() {
+        let mut operations = linked(0);
+        assert_eq!(operations.release(TOKEN), Ok(None));
+        assert_eq!(operations.release(TOKEN), Err(()), "there is one release");
+        assert_eq!(operations.complete(TOKEN, 3, true), Some(COMPLETED));
+        assert_eq!(operations.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_linked_operation_is_taken_back_with_what_follows_it() {
+        let mut operations = linked(7);
+        assert_eq!(operations.cancel(TOKEN, 7), Cancel::TakeBack(7, 2));
     }
 }

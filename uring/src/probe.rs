@@ -10,8 +10,6 @@ pub(crate) struct Support {
     kinds: u64,
     /// Completions of successes nobody waits for can be left out.
     pub(crate) skip_success: bool,
-    /// Another ring can be sent a message.
-    pub(crate) messages: bool,
     /// Buffers are taken from a ring when data has come.
     pub(crate) buffers: bool,
     /// A receive can go on and on.
@@ -38,7 +36,6 @@ impl Support {
         Self {
             kinds,
             skip_success: setup.io.params().is_feature_skip_cqe_on_success(),
-            messages: probe.is_supported(opcode::MsgRingData::CODE),
             buffers,
             multishot_receive,
         }

@@ -1,16 +1,12 @@
 //! Entries on their way to the kernel.
 //!
 //! # Contract
-//! What an entry names stays valid until the kernel has answered it, as whoever queues one promises. An entry of
-//! kind [`kind::CLOSE`] owns the descriptor that is the index of its token.
+//! What an entry names stays valid until the kernel has answered it, as whoever queues one promises.
 
 use crate::kind;
 use anyio_driver::Token;
 use io_uring::{SubmissionQueue, opcode, squeue::Entry};
-use std::{
-    collections::VecDeque,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
-};
+use std::collections::VecDeque;
 
 /// Entries in the order in which they were asked for, as many as there are.
 ///
@@ -46,42 +42,42 @@ impl Queue {
         self.entries[(number - self.moved) as usize] = taken_back();
     }
 
-    /// Takes back all entries, gives the descriptors that were to be closed to `close`, and gives how many entries
-    /// were operations of the caller.
-    pub(crate) fn take_back_all(&mut self, mut close: impl FnMut(OwnedFd)) -> usize {
-        let mut operations = 0;
+    /// Takes back all entries, and gives how many of them were operations of the caller.
+    pub(crate) fn take_back_all(&mut self) -> usize {
         self.moved += self.entries.len() as u64;
-        for entry in self.entries.drain(..) {
-            let token = Token::from_bits(entry.get_user_data());
-            match token.kind() {
-                kind::OPERATION => operations += 1,
-                // SAFETY: such an entry owns the descriptor that is its index, and now it is gone.
-                kind::CLOSE => close(unsafe { OwnedFd::from_raw_fd(token.index() as RawFd) }),
-                _ => {}
-            }
-        }
-        operations
+        self.entries.drain(..).filter(|entry| kind_of(entry) == kind::OPERATION).count()
     }
 
-    /// Moves as many entries as there is room for.
+    /// Moves as many entries as there is room for. One that tells of another's release follows it in the same go, as the
+    /// kernel links only what it is given together.
     ///
     /// # Safety
     /// What the entries name stays valid until their completion.
     #[inline]
     pub(crate) unsafe fn move_to(&mut self, submission: &mut SubmissionQueue<'_>) {
         let mut moved = 0;
+        let mut room = submission.capacity() - submission.len();
         for entry in &self.entries {
             if entry.get_user_data() != TAKEN_BACK {
+                let together = match self.entries.get(moved + 1) {
+                    Some(next) if kind_of(next) == kind::RELEASED => 2,
+                    _ => 1,
+                };
                 // SAFETY: promised by the caller.
-                if unsafe { submission.push(entry) }.is_err() {
+                if room < together || unsafe { submission.push(entry) }.is_err() {
                     break;
                 }
+                room -= 1;
             }
             moved += 1;
         }
         self.moved += moved as u64;
         self.entries.drain(..moved);
     }
+}
+
+fn kind_of(entry: &Entry) -> u8 {
+    Token::from_bits(entry.get_user_data()).kind()
 }
 
 const TAKEN_BACK: u64 = Token::new(0, 0).with_kind(kind::TAKEN_BACK).to_bits();
@@ -105,6 +101,24 @@ mod tests {
         unsafe { queue.move_to(&mut ring.submission()) };
         assert_eq!(queue.first_number(), 1);
         assert_eq!(queue.push(opcode::Nop::new().build()), 2);
+    }
+
+    #[test]
+    fn an_entry_and_the_one_that_tells_of_its_release_are_moved_together() {
+        skip_unless_selected!();
+        let mut queue = Queue::default();
+        let entry = |token: Token| opcode::Nop::new().build().user_data(token.to_bits());
+        queue.push(entry(Token::new(0, 0)));
+        queue.push(entry(Token::new(1, 0)));
+        queue.push(entry(Token::new(1, 0).with_kind(kind::RELEASED)));
+        let mut ring = io_uring::IoUring::new(2).unwrap();
+        // SAFETY: the entries name nothing.
+        unsafe { queue.move_to(&mut ring.submission()) };
+        assert_eq!(queue.first_number(), 1, "there was room for one of the two only");
+        ring.submit_and_wait(1).unwrap();
+        // SAFETY: the entries name nothing.
+        unsafe { queue.move_to(&mut ring.submission()) };
+        assert!(queue.is_empty());
     }
 
     #[test]

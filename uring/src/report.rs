@@ -133,6 +133,12 @@ fn features(setup: &Setup, support: &Support, registered: bool, findings: &mut V
         "refused; needs Linux 5.18 and at most 15 other such rings in the thread",
     );
     add(
+        "waits that are no I/O waits",
+        parameters.is_feature_no_iowait(),
+        "an idle program is not counted as waiting for a disk",
+        "missing; needs Linux 6.15. Monitoring may show an idle program as pressure on I/O",
+    );
+    add(
         "skipped completions",
         support.skip_success,
         "cancels and closes that succeed make no completion",
@@ -149,12 +155,6 @@ fn features(setup: &Setup, support: &Support, registered: bool, findings: &mut V
         support.multishot_receive,
         "one entry serves a stream for long",
         "missing; needs Linux 6.0 and the ring of buffers. Each receive is one entry",
-    );
-    add(
-        "messages between rings",
-        support.messages,
-        "another core is woken through its ring",
-        "missing; needs Linux 5.18. Another core is woken through an eventfd",
     );
 }
 

@@ -44,13 +44,23 @@ pub(crate) struct Look {
 pub(crate) struct Ring {
     io: ManuallyDrop<IoUring>,
     registered: Option<Registration>,
+    /// The flags of each entry into the kernel.
+    flags: EnterFlags,
     process: ProcessGeneration,
     one_thread: PhantomData<*const ()>,
 }
 
 impl Ring {
     pub(crate) fn new(io: IoUring, registered: Option<Registration>, process: ProcessGeneration) -> Self {
-        Self { io: ManuallyDrop::new(io), registered, process, one_thread: PhantomData }
+        let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        if registered.is_some() {
+            flags |= EnterFlags::REGISTERED_RING;
+        }
+        if io.params().is_feature_no_iowait() {
+            // Waiting for clients is not waiting for a disk, and is not to be taken for pressure on one.
+            flags |= EnterFlags::NO_IOWAIT;
+        }
+        Self { io: ManuallyDrop::new(io), registered, flags, process, one_thread: PhantomData }
     }
 
     /// Whether this is another process than the one whose ring it is.
@@ -101,12 +111,8 @@ impl Ring {
                 1
             }
         };
-        let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
         let descriptor = match self.registered {
-            Some(Registration(index)) => {
-                flags |= EnterFlags::REGISTERED_RING;
-                index
-            }
+            Some(Registration(index)) => index,
             None => self.io.as_raw_fd() as u32,
         };
         // SAFETY: the descriptor or index is this ring's, and the arguments live until the call returns.
@@ -116,7 +122,7 @@ impl Ring {
                 descriptor,
                 count,
                 least,
-                flags.bits(),
+                self.flags.bits(),
                 ptr::from_ref(&arguments),
                 size_of_val(&arguments),
             )

@@ -131,14 +131,18 @@ impl fmt::Display for SetupError {
             SetupCause::TooOld { missing } => {
                 write!(f, "this kernel lacks {missing}; Linux 5.15 or later is needed")
             }
-            SetupCause::Other { doing } => write!(f, "{doing} failed"),
+            SetupCause::Other { doing } => write!(f, "{doing}: {}", self.source),
         }
     }
 }
 
 impl error::Error for SetupError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&self.source)
+        match self.cause {
+            // The text has told of it.
+            SetupCause::Other { .. } => self.source.source(),
+            _ => Some(&self.source),
+        }
     }
 }
 
@@ -176,7 +180,7 @@ mod tests {
             (libc::EMFILE, "ulimit -n"),
             (libc::ENFILE, "fs.file-max"),
             (libc::EINVAL, "5.15"),
-            (libc::EIO, "setting up the ring failed"),
+            (libc::EIO, "setting up the ring: Input/output error"),
         ] {
             assert!(text(number).contains(words), "{}", text(number));
         }

@@ -7,8 +7,6 @@ pub struct Statistics {
     pub stale_completions: u64,
     /// Requests to cancel that were repeated because the kernel had not found an operation that was alive.
     pub cancel_retries: u64,
-    /// Closes in the background that ended with an error. The descriptor was closed nevertheless.
-    pub failed_closes: u64,
     /// Receives that ended because the kernel had no buffer to choose.
     pub buffer_shortages: u64,
     /// Calls of `io_uring_enter`.

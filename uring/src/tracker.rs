@@ -4,14 +4,13 @@ use crate::{
     Statistics,
     buffer_ring::{BufferRing, MESSAGE_BIT},
     kind,
-    messages::Messages,
-    operations::{CHOOSES_MESSAGES, Operations},
+    operations::{CHOOSES_MESSAGES, Known, Operations},
     retries::Retries,
     unpark::EventUnpark,
 };
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption};
 use io_uring::cqueue;
-use std::{os::fd::FromRawFd, os::fd::OwnedFd, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// Everything that completions change.
 pub(crate) struct Tracker {
@@ -20,10 +19,11 @@ pub(crate) struct Tracker {
     pub(crate) buffers: BufferRing,
     /// The larger buffers of messages, once there was one.
     pub(crate) message_buffers: Option<BufferRing>,
-    pub(crate) messages: Messages,
     pub(crate) unpark: Arc<EventUnpark>,
     /// Whether the poll that `unpark` wakes is in flight.
     pub(crate) unpark_armed: bool,
+    /// Whether somebody has called to wake up since this was last cleared.
+    pub(crate) called: bool,
     /// How many turns there have been.
     pub(crate) turn: u64,
     pub(crate) statistics: Statistics,
@@ -34,17 +34,26 @@ impl Tracker {
     #[inline]
     pub(crate) fn take(&mut self, entry: &cqueue::Entry, completions: &mut Vec<Completion>) {
         let token = Token::from_bits(entry.user_data());
+        if token.kind() == kind::RELEASED {
+            return self.take_release(token.with_kind(kind::OPERATION), completions);
+        }
         if token.kind() != kind::OPERATION {
             return self.take_internal(token, entry.result(), cqueue::more(entry.flags()));
         }
         let more = cqueue::more(entry.flags());
         let mut flags = CompletionFlags::empty();
-        let mut result = entry.result();
-        let Some(operation) = self.operations.complete(token, !more) else {
+        let Some(operation) = self.operations.complete(token, entry.result(), !more) else {
             return self.take_stale(entry);
         };
+        if operation.held {
+            return;
+        }
+        let result = judge(entry.result(), operation);
         if more {
             flags |= CompletionFlags::MORE;
+        }
+        if operation.opens && result >= 0 {
+            flags |= CompletionFlags::DESCRIPTOR;
         }
         let mut buffer = BufferId(0);
         if let Some(number) = cqueue::buffer_select(entry.flags()) {
@@ -60,11 +69,18 @@ impl Tracker {
         if cqueue::sock_nonempty(entry.flags()) {
             flags |= CompletionFlags::MORE_DATA;
         }
-        // A worker thread of the kernel that was interrupted, mostly for the sake of a cancel, has done nothing.
-        if result < 0 && is_interruption(result) {
-            result = if operation.cancel_asked { -libc::ECANCELED } else { -libc::EINTR };
-        }
         completions.push(Completion { token, result, buffer, flags });
+    }
+
+    /// Hands out an operation that was completed before, now that the kernel has let go of its file.
+    fn take_release(&mut self, token: Token, completions: &mut Vec<Completion>) {
+        match self.operations.release(token) {
+            Ok(Some((result, operation))) => {
+                completions.push(Completion::new(token, judge(result, operation)))
+            }
+            Ok(None) => {}
+            Err(()) => self.statistics.stale_completions += 1,
+        }
     }
 
     #[cold]
@@ -100,7 +116,7 @@ impl Tracker {
 
     /// Takes the news that a receive has found no buffer. Those for messages become more.
     #[cold]
-    fn take_shortage(&mut self, choice: u8) {
+    fn take_shortage(&mut self, choice: u16) {
         self.statistics.buffer_shortages += 1;
         if let Some(messages) = self.message_buffers.as_mut().filter(|_| choice == CHOOSES_MESSAGES) {
             messages.grow();
@@ -111,24 +127,11 @@ impl Tracker {
     fn take_internal(&mut self, token: Token, result: i32, more: bool) {
         match token.kind() {
             kind::CANCEL => self.take_cancel(token.with_kind(kind::OPERATION), result),
-            kind::CLOSE if result < 0 => {
-                self.statistics.failed_closes += 1;
-                if result == -libc::ECANCELED {
-                    // The kernel dropped the request before it began, so the descriptor is still open.
-                    // SAFETY: it was given to the driver to be closed, and nothing else has closed it.
-                    drop(unsafe { OwnedFd::from_raw_fd(token.index() as i32) });
-                }
-            }
-            kind::CLOSE | kind::MESSAGE => {}
             kind::UNPARK => {
                 self.unpark_armed = more;
+                self.called = true;
                 self.unpark.clear();
             }
-            kind::MESSAGE_SENT => match self.messages.remove(token.index()) {
-                Some(receiver) if result < 0 => receiver.unpark(),
-                Some(_) => {}
-                None => self.statistics.stale_completions += 1,
-            },
             _ => self.statistics.stale_completions += 1,
         }
     }
@@ -143,5 +146,17 @@ impl Tracker {
         if let Some(failures) = self.operations.cancel_failed(token) {
             self.retries.schedule(token, failures, self.turn, Instant::now());
         }
+    }
+}
+
+/// The result to hand out for what the kernel says.
+#[inline]
+fn judge(result: i32, operation: Known) -> i32 {
+    // A worker thread of the kernel that was interrupted, mostly for the sake of a cancel, has done nothing.
+    match result {
+        0.. => result,
+        _ if !is_interruption(result) => result,
+        _ if operation.cancel_asked => -libc::ECANCELED,
+        _ => -libc::EINTR,
     }
 }

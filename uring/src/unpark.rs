@@ -5,9 +5,6 @@
 //! saves writes: whoever sets it writes, and the driver clears it after it has taken the poll's completion and
 //! before it returns from its turn, so that what a caller has published before its `unpark` is seen by the turn's
 //! caller afterwards.
-//!
-//! The ring's descriptor is a duplicate. When the driver goes it is made to refer to the eventfd instead, in one
-//! atomic step: the number stays valid for those who hold an `Unparker`, messages to it fail, and the ring can go.
 
 use crate::fork::ProcessGeneration;
 use anyio_driver::Unpark;
@@ -20,22 +17,19 @@ use std::{
 /// What wakes a driver, shared between it and all who may do so.
 pub(crate) struct EventUnpark {
     event: OwnedFd,
-    ring: OwnedFd,
     notified: AtomicBool,
     process: ProcessGeneration,
 }
 
 impl EventUnpark {
-    /// For the driver on the ring of this descriptor.
+    /// For a driver of this process.
     ///
     /// # Errors
     /// If there are no more descriptors to be had.
-    pub(crate) fn new(ring: RawFd, process: ProcessGeneration) -> io::Result<Self> {
+    pub(crate) fn new(process: ProcessGeneration) -> io::Result<Self> {
         // SAFETY: no memory is involved, and the new descriptor is nobody else's.
         let event = unsafe { owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))? };
-        // SAFETY: no memory is involved, and the new descriptor is nobody else's.
-        let ring = unsafe { owned(libc::fcntl(ring, libc::F_DUPFD_CLOEXEC, 0))? };
-        Ok(Self { event, ring, notified: AtomicBool::new(false), process })
+        Ok(Self { event, notified: AtomicBool::new(false), process })
     }
 
     /// The descriptor that the driver polls.
@@ -46,13 +40,6 @@ impl EventUnpark {
     /// Notes that the driver is awake, so that the next `unpark` counts again.
     pub(crate) fn clear(&self) {
         self.notified.swap(false, Ordering::AcqRel);
-    }
-
-    /// Lets go of the ring while the descriptor stays valid.
-    pub(crate) fn release_ring(&self) {
-        // SAFETY: both descriptors are this value's own. The second is open, so that this can't fail for lack of
-        // descriptors, and replacing what it refers to leaves it open and owned as before.
-        unsafe { libc::dup3(self.event.as_raw_fd(), self.ring.as_raw_fd(), libc::O_CLOEXEC) };
     }
 }
 
@@ -65,10 +52,6 @@ impl Unpark for EventUnpark {
         // SAFETY: the eight bytes are valid. The count can't come near its limit with one at a time, and then
         // the write would fail and the poll be ready anyway.
         unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    }
-
-    fn ring(&self) -> Option<RawFd> {
-        Some(self.ring.as_raw_fd())
     }
 }
 

@@ -7,6 +7,7 @@ mod http;
 mod processes;
 mod stream;
 mod tasks;
+mod udp;
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -36,6 +37,7 @@ pub(crate) static URING: Peer = Peer {
     jobs: &[
         ("tasks", tasks::URING),
         ("cancel", cancel::URING),
+        ("udp", udp::URING),
         ("files", files::URING),
         ("processes", processes::URING),
     ],
@@ -71,6 +73,7 @@ pub(crate) static POLL: Peer = Peer {
     jobs: &[
         ("tasks", tasks::POLL),
         ("cancel", cancel::POLL),
+        ("udp", udp::POLL),
         ("files", files::POLL),
         ("processes", processes::POLL),
     ],

@@ -4,6 +4,7 @@ mod cancel;
 mod files;
 mod processes;
 mod tasks;
+mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
 
@@ -40,6 +41,7 @@ pub(crate) static PEER: Peer = Peer {
     jobs: &[
         ("tasks", tasks::JOBS),
         ("cancel", cancel::JOBS),
+        ("udp", udp::JOBS),
         ("files", files::JOBS),
         ("processes", processes::JOBS),
     ],

@@ -3,6 +3,7 @@
 mod cancel;
 mod files;
 mod tasks;
+mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
 
@@ -34,7 +35,7 @@ pub(crate) static PEER: Peer = Peer {
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
     ],
-    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("files", files::JOBS)],
+    jobs: &[("tasks", tasks::JOBS), ("cancel", cancel::JOBS), ("udp", udp::JOBS), ("files", files::JOBS)],
 };
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

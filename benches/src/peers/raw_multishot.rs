@@ -5,6 +5,7 @@
 //! then goes back to the kernel. The buffers' memory is leaked (see `buffer_ring`), so no completion is too late.
 
 pub(super) mod buffer_ring;
+mod datagrams;
 mod socket;
 
 use std::{
@@ -35,7 +36,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &["io-uring"],
     by_hand: true,
     servers: &[("echo", |ready| echo(ready, Table::Process))],
-    jobs: &[],
+    jobs: &[("udp", datagrams::JOBS)],
 };
 
 const BUFFERS: u16 = 256;

@@ -6,6 +6,7 @@ mod multi_thread;
 mod pinned;
 mod processes;
 mod tasks;
+mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr};
 
@@ -40,6 +41,7 @@ pub(crate) static PEER: Peer = Peer {
     jobs: &[
         ("tasks", tasks::JOBS),
         ("cancel", cancel::JOBS),
+        ("udp", udp::JOBS),
         ("files", files::JOBS),
         ("processes", processes::JOBS),
     ],

@@ -30,3 +30,32 @@ pub(crate) fn find<'a, I: Iterator<Item = &'a str>>(
     }
     circles
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circles_of(arrows: &[(&'static str, &'static str)]) -> Vec<Vec<&'static str>> {
+        let nodes: BTreeSet<&str> = arrows.iter().flat_map(|&(from, to)| [from, to]).collect();
+        let found = find(nodes.into_iter(), |node| {
+            arrows
+                .iter()
+                .filter(move |(from, _)| *from == node)
+                .map(|&(_, to)| to)
+                .collect::<Vec<_>>()
+                .into_iter()
+        });
+        found.into_iter().map(|circle| circle.into_iter().collect()).collect()
+    }
+
+    #[test]
+    fn arrows_in_one_direction_are_no_circle() {
+        assert!(circles_of(&[("a", "b"), ("b", "c"), ("a", "c")]).is_empty());
+    }
+
+    #[test]
+    fn each_circle_is_found_once_and_alone() {
+        let arrows = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("e", "d"), ("e", "f")];
+        assert_eq!(circles_of(&arrows), [vec!["a", "b", "c"], vec!["d", "e"]]);
+    }
+}

@@ -45,6 +45,23 @@ impl Graph {
         })
     }
 
+    /// The modules in layers, the highest first, if there is no circle: each as low as what it needs lets it.
+    pub(crate) fn layers(&self) -> Vec<Vec<&str>> {
+        let mut layers: Vec<Vec<&str>> = Vec::new();
+        let mut left: BTreeSet<&str> = self.arrows.keys().map(|name| &**name).collect();
+        while !left.is_empty() {
+            let is_lowest = |name: &&str| self.arrows[*name].keys().all(|needed| !left.contains(&**needed));
+            let layer: Vec<&str> = left.iter().copied().filter(is_lowest).collect();
+            if layer.is_empty() {
+                break;
+            }
+            left.retain(|name| !layer.contains(name));
+            layers.push(layer);
+        }
+        layers.reverse();
+        layers
+    }
+
     /// The arrows between these modules, written out.
     pub(crate) fn arrows_within(&self, circle: &BTreeSet<&str>) -> Vec<String> {
         let within = self.arrows.iter().filter(|(from, _)| circle.contains(&***from));

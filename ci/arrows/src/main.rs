@@ -1,12 +1,14 @@
 //! Checks that modules need each other in one direction.
 //!
 //! ```text
-//! arrows ROOT.rs...
+//! arrows [--layers] [--one MODULE]... ROOT.rs...
 //! ```
 //!
 //! For each root file its crate's modules are read, and which names of each other they use: in `use` declarations, paths
 //! and macros; not in documentation and tests. In each folder the modules beside each other, everything below them
-//! included, must not need each other in a circle. A module and those below it are one: they may name each other.
+//! included, must not need each other in a circle. A module and those below it are one: they may name each other. So
+//! are the modules right below each that is given by `--one`. With `--layers` the modules of each root are printed, the
+//! highest first: each line needs only what is in lines below it.
 
 mod circles;
 mod graph;
@@ -18,8 +20,17 @@ use modules::Modules;
 use std::{env, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let (mut layers, mut one, mut roots) = (false, Vec::new(), Vec::new());
+    while let Some(argument) = arguments.next() {
+        match &*argument {
+            "--layers" => layers = true,
+            "--one" => one.extend(arguments.next()),
+            _ => roots.push(argument),
+        }
+    }
     let mut circles = 0;
-    for root in env::args().skip(1) {
+    for root in roots {
         let modules = match Modules::read(Path::new(&root)) {
             Ok(modules) => modules,
             Err(error) => {
@@ -28,11 +39,21 @@ fn main() -> ExitCode {
             }
         };
         for graph in Graph::of_folders(&modules) {
-            for circle in graph.circles() {
-                circles += 1;
+            if one.iter().any(|one| one == graph.folder()) {
+                continue;
+            }
+            let found = graph.circles();
+            circles += found.len();
+            for circle in &found {
                 println!("{root}: a circle in `{}`:", graph.folder());
-                for arrow in graph.arrows_within(&circle) {
+                for arrow in graph.arrows_within(circle) {
                     println!("    {arrow}");
+                }
+            }
+            if layers && found.is_empty() && graph.folder() == "crate" {
+                println!("{root}:");
+                for layer in graph.layers() {
+                    println!("    {}", layer.join("  "));
                 }
             }
         }

@@ -143,3 +143,36 @@ impl Modules {
         Some(current)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn named(source: &str, module: &str) -> BTreeSet<String> {
+        let mut modules = Modules(vec![Module { name: "crate".into(), ..Module::default() }]);
+        let scanned = Scanned::new(source.parse().expect("it is Rust"));
+        modules.take(0, scanned, Path::new("lib.rs"), Path::new("")).expect("all is written out");
+        let index = modules.all().find(|(_, known)| known.name == module).expect("there is such a module").0;
+        modules.named_by(index).map(|(_, named)| modules.full_name(named)).collect()
+    }
+
+    #[test]
+    fn declarations_paths_and_macros_name_modules() {
+        let source = "mod a {} mod b {} mod c {} mod d { use super::a::X; fn f() { m!(crate::b::y()); } }";
+        assert_eq!(named(source, "d"), BTreeSet::from(["crate", "crate::a", "crate::b"].map(String::from)));
+    }
+
+    #[test]
+    fn names_that_are_handed_on_lead_to_where_they_come_from() {
+        let source =
+            "mod a { pub struct X; } mod b { pub use crate::a::X; } mod c { use crate::b::{self, X}; }";
+        assert!(named(source, "c").is_superset(&["crate::a", "crate::b"].map(String::from).into()));
+    }
+
+    #[test]
+    fn tests_documentation_and_visibilities_name_nothing() {
+        let source = "mod a {} /// [`X`](crate::a::X) \n mod b { pub(in crate::a) fn f() {} #[cfg(test)] mod tests { use crate::a; } }";
+        assert_eq!(named(source, "b"), BTreeSet::new());
+    }
+}

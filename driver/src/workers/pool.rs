@@ -107,12 +107,14 @@ impl WorkerPool {
         state.queue.insert(number, job);
         if let Some(seat) = state.idle.pop() {
             seat.0.notify_one();
-        } else if state.threads < state.limit.get()
-            && let Err(error) = inner.start_thread(&mut state)
-            && state.threads == 0
-            && let Some(job) = state.queue.remove(&number)
-        {
-            return Err(Refused { error, job });
+        } else if state.threads < state.limit.get() {
+            if let Err(error) = inner.start_thread(&mut state) {
+                if state.threads == 0 {
+                    if let Some(job) = state.queue.remove(&number) {
+                        return Err(Refused { error, job });
+                    }
+                }
+            }
         }
         Ok(JobHandle { pool: Arc::clone(inner), number })
     }

@@ -1,19 +1,24 @@
 //! Making connections.
 
-use super::{Attempt, poll::ready};
+use super::{Attempt, mode::without_waiting, poll::ready};
 use crate::{
-    descriptors::Descriptor,
     host,
     system::{last_error, uninterrupted},
 };
 use libc::{sockaddr, socklen_t};
 use std::os::fd::RawFd;
 
-pub(super) fn accept(descriptor: &mut Descriptor, fd: RawFd) -> Attempt {
-    if let Err(error) = descriptor.set_nonblocking(fd) {
-        return error.into();
+pub(super) fn accept(fd: RawFd) -> Attempt {
+    match ready(fd, libc::POLLIN) {
+        0 => return Attempt::Blocked,
+        error if error < 0 => return error.into(),
+        _ => {}
     }
-    Attempt::of(uninterrupted(|| host::accept(fd)))
+    // Another process may take the connection first.
+    match without_waiting(fd, || uninterrupted(|| host::accept(fd))) {
+        Ok(result) => Attempt::of(result),
+        Err(error) => error.into(),
+    }
 }
 
 /// Begins to connect, or looks how that goes: `progress` is not 0 once it has begun.
@@ -21,7 +26,6 @@ pub(super) fn accept(descriptor: &mut Descriptor, fd: RawFd) -> Attempt {
 /// # Safety
 /// There are `length` bytes of an address behind `address`.
 pub(super) unsafe fn connect(
-    descriptor: &mut Descriptor,
     fd: RawFd,
     address: *const sockaddr,
     length: socklen_t,
@@ -30,14 +34,14 @@ pub(super) unsafe fn connect(
     if *progress > 0 {
         return outcome(fd);
     }
-    if let Err(error) = descriptor.set_nonblocking(fd) {
-        return error.into();
-    }
     // SAFETY: the caller's promise.
-    if unsafe { libc::connect(fd, address, length) } == 0 {
-        return 0.into();
-    }
-    match last_error() {
+    let connect = || unsafe { if libc::connect(fd, address, length) == 0 { 0 } else { last_error() } };
+    let error = match without_waiting(fd, connect) {
+        Ok(error) => error,
+        Err(error) => return error.into(),
+    };
+    match error {
+        0 => 0.into(),
         // An interrupted connect goes on by itself.
         libc::EINPROGRESS | libc::EINTR => {
             *progress = 1;

@@ -88,8 +88,8 @@ pub(super) unsafe fn receive_many(
         slot.msg_hdr.msg_control = if layout.control > 0 { control.cast() } else { ptr::null_mut() };
         slot.msg_hdr.msg_controllen = layout.control as _;
     }
-    // SAFETY: so many were written just now.
-    let slots = unsafe { slots[..asked].assume_init_mut() };
+    // SAFETY: so many were written just now; a slot that may be unwritten lies as one that is written.
+    let slots = unsafe { std::slice::from_raw_parts_mut(slots[..asked].as_mut_ptr().cast(), asked) };
     // SAFETY: each slot names parts of a chunk of its own, which nobody else uses.
     let result = uninterrupted(|| unsafe {
         host::receive_messages(fd, slots, libc::MSG_DONTWAIT | host::CLOSE_ON_EXEC)

@@ -37,7 +37,8 @@ pub(crate) fn accept(fd: RawFd) -> c_int {
         // SAFETY: only sets flags of the descriptor, which is ours.
         unsafe {
             libc::fcntl(accepted, libc::F_SETFD, libc::FD_CLOEXEC);
-            libc::fcntl(accepted, libc::F_SETFL, libc::fcntl(accepted, libc::F_GETFL) | libc::O_NONBLOCK);
+            // What the listener is in for the moment is passed on.
+            libc::fcntl(accepted, libc::F_SETFL, libc::fcntl(accepted, libc::F_GETFL) & !libc::O_NONBLOCK);
         }
     }
     accepted

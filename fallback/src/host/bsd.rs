@@ -21,7 +21,7 @@ pub(crate) fn silence(_: RawFd) {}
 
 pub(crate) fn accept(fd: RawFd) -> c_int {
     // SAFETY: the peer's address is not asked for.
-    unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) }
+    unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC) }
 }
 
 pub(crate) fn synchronize(fd: RawFd, data_only: bool) -> i32 {

@@ -122,3 +122,13 @@ pub(crate) fn watch_process(pid: libc::pid_t, options: c_int) -> io::Result<Owne
 pub(crate) fn cannot_watch(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENODEV | libc::EPERM | libc::EOPNOTSUPP))
 }
+
+/// There is no such call here.
+pub(crate) unsafe fn read_now(_: RawFd, _: *const libc::iovec, _: libc::c_int) -> i32 {
+    -libc::EOPNOTSUPP
+}
+
+/// There is no such call here.
+pub(crate) unsafe fn write_now(_: RawFd, _: *const libc::iovec, _: libc::c_int) -> i32 {
+    -libc::EOPNOTSUPP
+}

@@ -2,7 +2,7 @@
 
 use crate::system::{last_error, uninterrupted};
 use anyio_driver::{FileStatus, OpKind};
-use libc::{c_char, c_int, c_uint, mode_t};
+use libc::{c_char, c_int, c_uint, iovec, mode_t};
 pub(crate) use libc::{pread64 as pread, preadv64 as preadv, pwrite64 as pwrite, pwritev64 as pwritev};
 use std::{
     io,
@@ -40,7 +40,19 @@ pub(crate) unsafe fn receive_messages(fd: RawFd, slots: &mut [MessageSlot], flag
 
 pub(crate) fn accept(fd: RawFd) -> c_int {
     // SAFETY: the peer's address is not asked for.
-    unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) }
+    unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC) }
+}
+
+/// Reads at the cursor, or from what has none, without waiting. `EOPNOTSUPP` where that cannot be asked for.
+pub(crate) unsafe fn read_now(fd: RawFd, pieces: *const iovec, count: c_int) -> i32 {
+    // SAFETY: the caller's promise.
+    uninterrupted(|| unsafe { libc::preadv2(fd, pieces, count, -1, libc::RWF_NOWAIT) })
+}
+
+/// Writes at the cursor, or to what has none, without waiting. `EOPNOTSUPP` where that cannot be asked for.
+pub(crate) unsafe fn write_now(fd: RawFd, pieces: *const iovec, count: c_int) -> i32 {
+    // SAFETY: the caller's promise.
+    uninterrupted(|| unsafe { libc::pwritev2(fd, pieces, count, -1, libc::RWF_NOWAIT) })
 }
 
 pub(crate) unsafe fn open(directory: RawFd, path: *const c_char, flags: c_int, mode: mode_t) -> i32 {
@@ -102,7 +114,7 @@ pub(crate) unsafe fn splice(
     flags: c_uint,
 ) -> i32 {
     let (mut from_offset, mut to_offset) =
-        (from_offset.map(u64::cast_signed), to_offset.map(u64::cast_signed));
+        (from_offset.map(|offset| offset as i64), to_offset.map(|offset| offset as i64));
     let from_pointer = from_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
     let to_pointer = to_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
     // SAFETY: the offsets are null or this function's own.

@@ -4,10 +4,11 @@ use super::{LEAST, Readiness};
 use crate::{
     attempt::{Answer, withdrawn},
     descriptors::{Class, Descriptor},
+    opening::brings_descriptor,
     operations::{Place, Side},
 };
-use anyio_driver::{CompletionFlags, Op, Token};
-use std::os::fd::{AsRawFd, RawFd};
+use anyio_driver::{Completion, CompletionFlags, Op, Token};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 impl Readiness {
     /// Notes that a descriptor is new.
@@ -33,21 +34,37 @@ impl Readiness {
     /// Completes an operation and notes what its success means for descriptors.
     #[inline]
     pub(super) fn finish(&mut self, token: Token, op: &Op, answer: Answer) {
-        if answer.result >= 0 {
+        if answer.result >= 0 && brings_descriptor(op) {
             match *op {
                 Op::Accept { fd } => {
                     let listener =
                         self.descriptors.seen(fd).map_or(Class::Unknown, |listener| listener.class);
                     self.adopt(answer.result, listener);
-                    if let Some(descriptor) = self.descriptors.seen(answer.result) {
-                        descriptor.nonblocking = true;
-                    }
                 }
                 Op::Open { .. } => self.adopt(answer.result, Class::Unknown),
                 _ => {}
             }
+            let flags = CompletionFlags::DESCRIPTOR;
+            return self.done.push(Completion { flags, ..answer.completion(token) });
         }
         self.complete(token, answer);
+    }
+
+    /// Closes the descriptors that operations have made and nobody has taken.
+    pub(crate) fn close_untaken(&mut self) {
+        let mut untaken: Vec<RawFd> =
+            self.done.drain(..).filter_map(|completion| completion.brought()).collect();
+        for (token, result) in self.outcomes.end() {
+            if result >= 0
+                && self.operations.find(token).is_some_and(|pending| brings_descriptor(&pending.op))
+            {
+                untaken.push(result);
+            }
+        }
+        for descriptor in untaken {
+            // SAFETY: it was made for an operation whose completion nobody has seen, and nobody will.
+            drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        }
     }
 
     /// Ends a waiting operation, which is in no list any more.
@@ -102,9 +119,8 @@ impl Readiness {
 
     pub(super) fn fail_all(&mut self, fd: RawFd, result: i32) {
         for side in [Side::Reading, Side::Writing, Side::Watching] {
-            while let Some(descriptor) = self.descriptors.seen(fd)
-                && let Some(index) = descriptor.list(side).first()
-            {
+            while let Some(descriptor) = self.descriptors.seen(fd) {
+                let Some(index) = descriptor.list(side).first() else { break };
                 self.operations.unlink(descriptor.list(side), index);
                 self.end(index, result.into());
             }

@@ -85,10 +85,10 @@ impl Readiness {
 
     /// Registers a descriptor again for those that still wait, where the host needs it.
     fn rearm(&mut self, fd: RawFd) {
-        if self.descriptors.seen(fd).is_some_and(|descriptor| descriptor.has_waiting())
-            && let Err(error) = self.selector.verify(fd)
-        {
-            self.fail_all(fd, negative(&error));
+        if self.descriptors.seen(fd).is_some_and(|descriptor| descriptor.has_waiting()) {
+            if let Err(error) = self.selector.verify(fd) {
+                self.fail_all(fd, negative(&error));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{folder::Folder, harness::Harness};
 use anyio_driver::{Driver, Op, Token, Wait};
-use anyio_fallback::Options;
+use anyio_fallback::{Options, PollDriver};
 use std::{
     fs::File,
     io::Write,
@@ -260,7 +260,8 @@ fn a_job_in_the_queue_is_removed_and_one_that_runs_is_awaited() {
     harness.driver.cancel(opening);
     lease.give_back();
     let opened = harness.result(opening).unwrap();
-    assert_eq!(harness.run(Op::Close { fd: opened as i32 }).unwrap(), 0);
+    // SAFETY: the result was taken, and the descriptor with it.
+    drop(unsafe { OwnedFd::from_raw_fd(opened as i32) });
     assert_eq!(file.metadata().unwrap().len(), 0);
     assert_eq!(file.read_at(&mut [0], 0).unwrap_or(0), 0);
 }
@@ -289,4 +290,32 @@ fn a_named_pipe_is_opened_without_waiting_and_in_blocking_mode() {
     let writer = open(libc::O_WRONLY).unwrap();
     assert!(blocks(&reader) && blocks(&writer));
     assert!(!blocks(&open(libc::O_RDONLY | libc::O_NONBLOCK).unwrap()));
+}
+
+#[test]
+fn what_is_opened_after_the_driver_has_gone_is_closed() {
+    let folder = Folder::new();
+    let file = folder.path("file");
+    std::fs::write(&file, "").unwrap();
+    let opened = || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        descriptors
+            .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == file))
+            .count()
+    };
+    for _ in 0..50 {
+        let path = Box::leak(folder.c_path("file").into_boxed_c_str());
+        let options = Options { threads: NonZeroUsize::new(1), ..Options::default() };
+        let mut driver = PollDriver::new(options).unwrap();
+        let op = Op::Open { directory: libc::AT_FDCWD, path: path.as_ptr(), flags: libc::O_RDONLY, mode: 0 };
+        // SAFETY: the path is leaked, for the thread that may get to it late.
+        unsafe { driver.submit(Token::new(0, 0), op) };
+        // Done by now or not.
+        drop(driver);
+    }
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while opened() > 0 {
+        assert!(std::time::Instant::now() < limit, "{} are left", opened());
+        std::thread::yield_now();
+    }
 }

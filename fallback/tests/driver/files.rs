@@ -48,9 +48,6 @@ fn a_file_is_written_read_measured_cut_and_closed() {
             assert_eq!(harness.run(op).unwrap(), 0, "{kind:?}");
         }
     }
-    let fd = std::os::fd::IntoRawFd::into_raw_fd(file);
-    assert_eq!(harness.run(Op::Close { fd }).unwrap(), 0);
-    assert_eq!(harness.error(Op::Close { fd: -1 }), libc::EBADF);
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod files;
 mod folder;
 mod harness;
 mod messages;
+mod modes;
 mod sockets;
 mod turning;

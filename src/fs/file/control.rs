@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     fs::{
         Metadata, Permissions,
-        operations::{Effect, OnDescriptor},
+        operations::{Effect, OnDescriptor, check_position},
         thread,
     },
     runtime::{Operation, Refusal},
@@ -62,6 +62,7 @@ impl File {
     /// # Cancel safety
     /// Once begun it is awaited.
     pub async fn set_len(&self, length: u64) -> Result<()> {
+        self.check_positions(&[length], "truncate")?;
         self.effect("truncate", Effect::Truncate { length }, move |file| file.set_len(length)).await
     }
 
@@ -75,6 +76,7 @@ impl File {
     /// # Cancel safety
     /// Once begun it is awaited.
     pub async fn allocate(&self, offset: u64, length: u64) -> Result<()> {
+        self.check_positions(&[offset, length], "allocate")?;
         self.effect("allocate", Effect::Allocate { mode: 0, offset, length }, unsupported).await
     }
 
@@ -88,6 +90,7 @@ impl File {
     /// Once begun it is awaited.
     pub async fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
         let Some(advice) = advice_number(advice) else { return Ok(()) };
+        self.check_positions(&[offset, length], "advise")?;
         self.effect("advise", Effect::Advise { offset, length, advice }, unsupported).await
     }
 
@@ -144,6 +147,12 @@ impl File {
             file.set_times(times)
         })
         .await
+    }
+
+    /// Refuses what no position or length in a file can be.
+    fn check_positions(&self, numbers: &[u64], operation: &'static str) -> Result<()> {
+        let checked = numbers.iter().try_for_each(|&number| check_position(number, 0));
+        checked.map_err(|refusal| self.refused(refusal, operation))
     }
 
     /// Has the driver do something, or a worker thread where the driver cannot.

@@ -211,9 +211,8 @@ impl File {
         let mut finished = Vec::with_capacity(buffers.len());
         let mut left = buffers.into_iter();
         let (mut begin, mut result) = (0, Ok(()));
-        while result.is_ok()
-            && let Some(buffer) = left.next()
-        {
+        while result.is_ok() {
+            let Some(buffer) = left.next() else { break };
             let end = begin + buffer.length();
             if end <= written {
                 finished.push(buffer);
@@ -293,13 +292,11 @@ impl File {
 
     /// The cursor's position, or `None` for what has none.
     pub(in crate::fs) fn position(&mut self) -> Option<u64> {
-        if let Cursor::AtSystems = self.cursor
-            && self.path.is_some()
-            && self.regular.get()
-            && !self.appends()
-        {
-            // Nobody has moved the system's cursor since it was opened.
-            self.cursor = Cursor::At(0);
+        if let Cursor::AtSystems = self.cursor {
+            if self.path.is_some() && self.regular.get() && !self.appends() {
+                // Nobody has moved the system's cursor since it was opened.
+                self.cursor = Cursor::At(0);
+            }
         }
         if let Cursor::AtSystems = self.cursor {
             // SAFETY: takes numbers only. To be told the position waits for nothing.

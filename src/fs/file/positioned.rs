@@ -107,9 +107,7 @@ impl File {
         skip: usize,
         offset: Option<u64>,
     ) -> (Answer, Held<B>) {
-        if let Some(position) = offset
-            && let Err(refusal) = self.check(position, buffer.get().capacity())
-        {
+        if let Some(Err(refusal)) = offset.map(|position| self.check(position, buffer.get().capacity())) {
             return (Err(refusal), buffer);
         }
         let room = buffer.get().capacity() - skip;
@@ -154,9 +152,7 @@ impl File {
         skip: usize,
         offset: Option<u64>,
     ) -> (Answer, Held<B>) {
-        if let Some(position) = offset
-            && let Err(refusal) = self.check(position, buffer.get().length())
-        {
+        if let Some(Err(refusal)) = offset.map(|position| self.check(position, buffer.get().length())) {
             return (Err(refusal), buffer);
         }
         let write = Write { descriptor: self.descriptor.clone(), buffer, skip, offset };
@@ -171,8 +167,8 @@ impl File {
         buffers: Vec<B>,
         offset: Option<u64>,
     ) -> (Answer, Vec<B>) {
-        if let Some(position) = offset
-            && let Err(refusal) = self.check(position, buffers.iter().map(B::capacity).sum())
+        if let Some(Err(refusal)) =
+            offset.map(|position| self.check(position, buffers.iter().map(B::capacity).sum()))
         {
             return (Err(refusal), buffers);
         }
@@ -184,8 +180,8 @@ impl File {
         buffers: Vec<B>,
         offset: Option<u64>,
     ) -> (Answer, Vec<B>) {
-        if let Some(position) = offset
-            && let Err(refusal) = self.check(position, buffers.iter().map(B::length).sum())
+        if let Some(Err(refusal)) =
+            offset.map(|position| self.check(position, buffers.iter().map(B::length).sum()))
         {
             return (Err(refusal), buffers);
         }

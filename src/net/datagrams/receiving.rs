@@ -207,22 +207,23 @@ impl<I: Interpreter> DatagramReceiving<I> {
         poll_fn(|cx| {
             Core::with(|core| match self.operation.get() {
                 Some(wait) if !core.waits().has_next(wait) => self.poll_end(core, cx),
-                // It has ended without having brought anything.
-                Some(wait) if core.waits().outcome(wait).is_some_and(|outcome| outcome.result < 0) => {
-                    match core.waits().has_queued(wait) {
-                        true => Poll::Ready(()),
-                        false => {
-                            let _last = core.waits().remove(wait);
-                            self.operation.set(None);
-                            self.forget_single();
-                            Poll::Ready(())
-                        }
-                    }
+                // It was stopped without having brought anything.
+                Some(wait) if self.was_stopped(core, wait) => {
+                    let _last = core.waits().remove(wait);
+                    self.operation.set(None);
+                    self.forget_single();
+                    Poll::Ready(())
                 }
                 _ => Poll::Ready(()),
             })
         })
         .await;
+    }
+
+    /// Whether an operation has ended because it was asked to, and all that it has brought was taken.
+    fn was_stopped(&self, core: &Core, wait: WaitKey) -> bool {
+        let stopped = |outcome: Outcome| matches!(-outcome.result, libc::ECANCELED | libc::EINTR);
+        !core.waits().has_queued(wait) && core.waits().outcome(wait).is_some_and(stopped)
     }
 
     /// Keeps what a single receive was made with that has brought nothing.

@@ -1,12 +1,9 @@
 //! Sockets for one peer.
 
-use super::{
-    Datagram, SendOptions, UdpSocketOptions, host, methods::methods, socket::Socket, unconnected::whole,
-};
+use super::{Datagram, SendOptions, host, methods::methods, socket::Socket, unconnected::whole};
 use crate::{
     error::Result,
     net::{
-        addresses::ToSocketAddrs,
         attribute::{self, RawDescriptor},
         take_over::{Role, take_over},
         tcp::{inet, option},
@@ -42,14 +39,6 @@ pub struct ConnectedUdpSocket {
 methods!(ConnectedUdpSocket, true);
 
 impl ConnectedUdpSocket {
-    /// Makes a socket for one peer with the default options. Nothing is sent for it, and nobody need be there.
-    ///
-    /// # Errors
-    /// As for [`UdpSocketOptions::connect`].
-    pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
-        UdpSocketOptions::new().connect(address).await
-    }
-
     pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
         Self { socket: Socket::new(descriptor, true) }
     }

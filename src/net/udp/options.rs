@@ -254,3 +254,23 @@ fn nowhere(what: &str) -> Error {
     let text = format!("there is no address to {what} to");
     Error::Io(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
+
+impl ConnectedUdpSocket {
+    /// Makes a socket for one peer with the default options. Nothing is sent for it, and nobody need be there.
+    ///
+    /// # Errors
+    /// As for [`UdpSocketOptions::connect`].
+    pub async fn connect(address: impl ToSocketAddrs) -> Result<Self> {
+        UdpSocketOptions::new().connect(address).await
+    }
+}
+
+impl UdpSocket {
+    /// Makes a socket with the default options. Port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// As for [`UdpSocketOptions::bind`].
+    pub async fn bind(address: impl ToSocketAddrs) -> Result<Self> {
+        UdpSocketOptions::new().bind(address).await
+    }
+}

@@ -1,10 +1,9 @@
 //! Sockets for everybody.
 
-use super::{Datagram, SendOptions, UdpSocketOptions, host, methods::methods, socket::Socket};
+use super::{Datagram, SendOptions, host, methods::methods, socket::Socket};
 use crate::{
     error::{Error, Result},
     net::{
-        addresses::ToSocketAddrs,
         attribute::{self, RawDescriptor},
         take_over::{Role, take_over},
         tcp::{inet, option},
@@ -43,14 +42,6 @@ pub struct UdpSocket {
 methods!(UdpSocket, false);
 
 impl UdpSocket {
-    /// Makes a socket with the default options. Port 0 lets the system choose one.
-    ///
-    /// # Errors
-    /// As for [`UdpSocketOptions::bind`].
-    pub async fn bind(address: impl ToSocketAddrs) -> Result<Self> {
-        UdpSocketOptions::new().bind(address).await
-    }
-
     pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
         Self { socket: Socket::new(descriptor, false) }
     }

@@ -1,14 +1,16 @@
 //! How a UNIX datagram socket is to be made.
 
-use super::{ConnectedUnixDatagram, UnixDatagram};
+use super::{
+    super::{unix_address::of_path, unix_binding::Binding},
+    ConnectedUnixDatagram, UnixDatagram,
+};
 use crate::{
     error::{Error, Result},
     runtime::Descriptor,
 };
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -24,7 +26,7 @@ use std::{
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct UnixDatagramOptions {
-    mode: Option<u32>,
+    binding: Binding,
     local_path: Option<PathBuf>,
     receive_buffer: Option<usize>,
     send_buffer: Option<usize>,
@@ -39,7 +41,7 @@ impl UnixDatagramOptions {
     /// The permissions of the socket's file, such as `0o600`.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = Some(mode);
+        self.binding.mode = Some(mode);
         self
     }
 
@@ -65,8 +67,14 @@ impl UnixDatagramOptions {
         self
     }
 
-    /// Makes a socket of this path. A socket of that path, which nobody may use any more, is removed first; any other kind
-    /// of file is not. The file stays when the socket is closed. On Linux a path that begins with a zero byte is an
+    /// Whether a socket that somebody has open keeps its path, which is an error then. By default it loses it.
+    #[must_use]
+    pub fn refuse_living(mut self, on: bool) -> Self {
+        self.binding.refuse_living = on;
+        self
+    }
+
+    /// Makes a socket of this path. A socket that has it is replaced, if nothing fails; any other kind of file is not. The file stays when the socket is closed. On Linux a path that begins with a zero byte is an
     /// abstract name, for which there is no file, and an empty path has the system choose such a name.
     ///
     /// # Errors
@@ -97,7 +105,7 @@ impl UnixDatagramOptions {
         let (options, shown) = (self.clone(), path.clone());
         let socket = crate::to_thread::run_sync(move || {
             let socket = options.socket(options.local_path.as_deref())?;
-            socket.connect(&SockAddr::unix(&path)?)?;
+            socket.connect(&of_path(&path)?)?;
             Ok(socket)
         });
         let socket = socket
@@ -114,15 +122,37 @@ impl UnixDatagramOptions {
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes)?;
         }
-        let Some(path) = path else { return Ok(socket) };
-        let has_file = path.as_os_str().as_encoded_bytes().first().is_some_and(|&byte| byte != 0);
-        if has_file && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
-            fs::remove_file(path)?;
-        }
-        socket.bind(&SockAddr::unix(path)?)?;
-        if let Some(mode) = self.mode.filter(|_| has_file) {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        if let Some(path) = path {
+            self.binding.bind(&socket, path, |_| Ok(()))?;
         }
         Ok(socket)
+    }
+}
+
+impl UnixDatagram {
+    /// Makes a socket of this path with the default options.
+    ///
+    /// # Errors
+    /// As for [`UnixDatagramOptions::bind`].
+    pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
+        UnixDatagramOptions::new().bind(path).await
+    }
+
+    /// Makes a socket without a name, which can send and not be answered.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn unbound() -> Result<Self> {
+        UnixDatagramOptions::new().unbound()
+    }
+}
+
+impl ConnectedUnixDatagram {
+    /// Makes a socket for the peer of this path with the default options. It has no name, so the peer cannot answer.
+    ///
+    /// # Errors
+    /// As for [`UnixDatagramOptions::connect`].
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
+        UnixDatagramOptions::new().connect(path).await
     }
 }

@@ -1,7 +1,7 @@
 //! The sockets.
 
 use super::{
-    UnixDatagramOptions, UnixPacket,
+    UnixPacket,
     packet::{self, LAYOUT, UnixInterpreter},
 };
 use crate::{
@@ -165,22 +165,6 @@ pub struct UnixDatagram(Socket);
 impl UnixDatagram {
     const IS_CONNECTED: bool = false;
 
-    /// Makes a socket of this path with the default options.
-    ///
-    /// # Errors
-    /// As for [`UnixDatagramOptions::bind`].
-    pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
-        UnixDatagramOptions::new().bind(path).await
-    }
-
-    /// Makes a socket without a name, which can send and not be answered.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn unbound() -> Result<Self> {
-        UnixDatagramOptions::new().unbound()
-    }
-
     /// Takes over a socket.
     ///
     /// # Errors
@@ -201,7 +185,7 @@ impl UnixDatagram {
     /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
     /// have been sent.
     pub async fn send_to(&self, data: impl IoBuf, path: impl AsRef<Path>) -> Result<()> {
-        self.0.send(data, Some(SockAddr::unix(path))).await.0
+        self.0.send(data, Some(unix_address::of_path(path))).await.0
     }
 
     /// Sends a datagram to whoever has sent one.
@@ -229,7 +213,7 @@ impl UnixDatagram {
         descriptors: &[impl AsFd],
         path: impl AsRef<Path>,
     ) -> Result<()> {
-        self.0.send_fds(data, descriptors, Some(SockAddr::unix(path))).await
+        self.0.send_fds(data, descriptors, Some(unix_address::of_path(path))).await
     }
 }
 
@@ -248,14 +232,6 @@ pub struct ConnectedUnixDatagram(Socket);
 
 impl ConnectedUnixDatagram {
     const IS_CONNECTED: bool = true;
-
-    /// Makes a socket for the peer of this path with the default options. It has no name, so the peer cannot answer.
-    ///
-    /// # Errors
-    /// As for [`UnixDatagramOptions::connect`].
-    pub async fn connect(path: impl AsRef<Path>) -> Result<Self> {
-        UnixDatagramOptions::new().connect(path).await
-    }
 
     /// Two sockets that are connected to each other.
     ///

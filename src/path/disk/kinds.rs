@@ -1,11 +1,11 @@
 //! What paths lead to, if to anything.
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     fs::{self, FileType, Metadata},
-    path::{Path, PathInfo},
+    path::{Path, PathInfo, there::there},
 };
-use std::{io, path};
+use std::path;
 
 impl Path {
     /// Whether there is something under this name. Links are followed. There is nothing, too, where what should be a folder
@@ -78,20 +78,6 @@ impl Path {
     async fn is(&self, kind: impl FnOnce(&FileType) -> bool) -> Result<bool> {
         Ok(there(fs::metadata(self).await)?.is_some_and(|metadata| kind(&metadata.file_type())))
     }
-}
-
-/// What leads nowhere has no metadata, which is no error.
-pub(in crate::path) fn there(metadata: Result<Metadata>) -> Result<Option<Metadata>> {
-    match metadata {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if is_absence(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_absence(error: &Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        || error.raw_os_error() == Some(libc::ELOOP)
 }
 
 /// Makes methods that ask what kind of thing a path leads to.

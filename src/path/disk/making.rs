@@ -108,11 +108,11 @@ impl Path {
     pub async fn mkdir_with(&self, options: MkdirOptions) -> Result<()> {
         let make = || fs::create_dir_with_mode(self.as_path(), options.mode);
         let mut made = make().await;
-        if let Some(above) = self.as_path().parent().filter(|_| options.parents)
-            && made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        {
-            fs::create_dir_all(above).await?;
-            made = make().await;
+        if let Some(above) = self.as_path().parent().filter(|_| options.parents) {
+            if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                fs::create_dir_all(above).await?;
+                made = make().await;
+            }
         }
         match made {
             Err(error) if options.exist_ok && error.kind() == io::ErrorKind::AlreadyExists => {

@@ -32,7 +32,7 @@ impl Driver for UringDriver {
         match *self {}
     }
 
-    fn close(&mut self, _descriptor: OwnedFd) {
+    fn withdraw(&mut self, _token: Token, _completions: &mut Vec<Completion>) {
         match *self {}
     }
 

@@ -2,8 +2,14 @@
 
 use super::Core;
 use crate::runtime::{ReasonKind, Scope, WaitKey};
-use anyio_driver::{Driver, Token};
-use std::{collections::HashMap, num::NonZeroU64, panic::Location, ptr};
+use anyio_driver::{Completion, Driver, Token};
+use std::{
+    collections::HashMap,
+    num::NonZeroU64,
+    panic::Location,
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 impl Core {
     /// The scope of what is being polled.
@@ -48,15 +54,23 @@ impl Core {
         self.driver_mut().cancel(token);
     }
 
-    /// Gives a scope a number under which other threads can name it, never used again.
+    /// Has the driver cancel an operation at once. Gives its completions that are known by that, which nobody else gets.
+    pub(in crate::runtime) fn withdraw_operation(&self, token: Token) -> Vec<Completion> {
+        let mut completions = Vec::new();
+        self.driver_mut().withdraw(token, &mut completions);
+        completions
+    }
+
+    /// Gives a scope a number under which other threads can name it, never used again in this process: a scope may keep it
+    /// beyond its run.
     ///
     /// # Safety
     /// The node stays where it is, and calls `forget_remote` before it goes.
     pub(crate) unsafe fn register_remote(&self, scope: &Scope) -> NonZeroU64 {
-        let mut remotes = self.remotes.borrow_mut();
-        let id = remotes.last.map_or(NonZeroU64::MIN, |last| last.saturating_add(1));
-        remotes.last = Some(id);
-        remotes.scopes.insert(id, scope);
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let last = LAST.fetch_add(1, Ordering::Relaxed);
+        let id = NonZeroU64::MIN.saturating_add(last);
+        self.remotes.borrow_mut().scopes.insert(id, scope);
         id
     }
 
@@ -106,7 +120,6 @@ impl Core {
 /// The scopes that other threads may name.
 #[derive(Default)]
 pub(super) struct Remotes {
-    last: Option<NonZeroU64>,
     /// That of the whole run.
     own: Option<NonZeroU64>,
     scopes: HashMap<NonZeroU64, *const Scope>,

@@ -2,7 +2,6 @@
 
 use super::{Core, MainReady};
 use crate::runtime::waker::{StoredWaker, TaskKey, Wakee};
-use anyio_driver::{Driver, Unparker};
 use std::task::Waker;
 
 impl Core {
@@ -49,16 +48,5 @@ impl Core {
     /// Says that the main task is over, and nothing more is to be polled.
     pub(crate) fn end_main(&self) {
         self.main_ready.set(MainReady::No);
-    }
-
-    /// Wakes another executor's driver by way of this thread's, if it has one that can do so now.
-    pub(crate) fn unpark_from_here(other: &Unparker) -> bool {
-        Self::try_with(|core| match core.try_driver_mut() {
-            Some(mut driver) => {
-                driver.unpark_other(other);
-                true
-            }
-            None => false,
-        }) == Some(true)
     }
 }

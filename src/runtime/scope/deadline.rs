@@ -54,10 +54,10 @@ impl Deadline {
     /// What is too far away for a number. A span that no moment is at the end of is never.
     #[cold]
     fn distant(when: When) -> Self {
-        if let When::After(span) = when
-            && base().checked_add(span).is_none()
-        {
-            return Self::NEVER;
+        if let When::After(span) = when {
+            if base().checked_add(span).is_none() {
+                return Self::NEVER;
+            }
         }
         let place = DISTANT.try_with(|distant| {
             let mut distant = distant.borrow_mut();

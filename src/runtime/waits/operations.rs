@@ -9,7 +9,8 @@ use crate::runtime::{
     waker::{StoredWaker, TaskKey},
     wheel::NONE,
 };
-use anyio_driver::{Completion, Token, prefetch};
+use anyio_driver::{Completion, CompletionFlags, Token, prefetch};
+use std::os::fd::RawFd;
 
 /// Where a completion goes.
 pub(crate) enum Delivery {
@@ -49,11 +50,7 @@ impl Waits {
             let waiting = slot.state != WaitState::Done;
             let operation = matches!(
                 slot.kind,
-                WaitKind::Operation
-                    | WaitKind::Kept
-                    | WaitKind::KeptMessages
-                    | WaitKind::KeptAccept
-                    | WaitKind::Orphan
+                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Orphan
             );
             if operation && waiting && slot.marks.add(Marks::CANCEL_ASKED) {
                 cancel(Token::new(index as u32, slot.generation));
@@ -61,15 +58,16 @@ impl Waits {
         }
     }
 
-    /// Gives the descriptors which accepts have brought to listeners that have not taken them, once.
-    pub(crate) fn take_accepted(&self, mut give: impl FnMut(u32)) {
+    /// Gives the descriptors which operations have brought to futures and listeners that have not taken them, once.
+    pub(crate) fn take_descriptors(&self, mut give: impl FnMut(RawFd)) {
         for slot in self.slots() {
-            if slot.kind == WaitKind::KeptAccept
-                && slot.state == WaitState::Done
-                && let Ok(descriptor) =
-                    u32::try_from(std::mem::replace(&mut slot.outcome.result, -libc::ECANCELED))
-            {
-                give(descriptor);
+            let operation = matches!(slot.kind, WaitKind::Operation | WaitKind::Kept);
+            if operation && slot.state == WaitState::Done {
+                let outcome = slot.outcome.unpack();
+                if outcome.flags.contains(CompletionFlags::DESCRIPTOR) {
+                    slot.outcome = Packed::default();
+                    give(outcome.result);
+                }
             }
         }
     }
@@ -140,7 +138,7 @@ impl Waits {
             return Delivery::Stale;
         };
         match slot.kind {
-            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept => {
+            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages => {
                 slot.state = WaitState::Done;
                 slot.outcome = Packed::new(completion);
                 Delivery::Wake(slot.waker.take())

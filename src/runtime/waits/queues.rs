@@ -4,7 +4,10 @@
 //! stands in this queue.
 
 use super::{Marks, Slot, StoredWaker, WaitKey, WaitKind, WaitState, Waits};
-use crate::runtime::wheel::{Link, NONE};
+use crate::runtime::{
+    bequest,
+    wheel::{Link, NONE},
+};
 
 impl Slot {
     fn stands_in(&self, queue: u32) -> bool {
@@ -115,6 +118,15 @@ impl Waits {
         slot.state = WaitState::Done;
         slot.outcome.result = answer;
         Some(slot.waker.take())
+    }
+
+    /// Leaves the answers that nobody has taken to those who outlive the run.
+    pub(in crate::runtime) fn leave_answers(&self) {
+        for (index, slot) in self.slots().iter().enumerate() {
+            if slot.kind == WaitKind::Hook && slot.state == WaitState::Done {
+                bequest::leave(self.key(index as u32, slot.generation), slot.outcome.result);
+            }
+        }
     }
 
     /// With what answer a hook that is done was notified.

@@ -15,10 +15,8 @@ impl Waits {
     pub(in crate::runtime) fn outside(&self) -> Outside {
         let mut outside = Outside::Silent;
         for slot in self.slots() {
-            let operation = matches!(
-                slot.kind,
-                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept
-            );
+            let operation =
+                matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages);
             if operation && slot.is_awaited() {
                 if slot.marks.contains(Marks::CANCEL_ASKED) || slot.reason.ends_by_itself() {
                     return Outside::WillAnswer;
@@ -38,7 +36,6 @@ impl Waits {
                 WaitKind::Operation
                 | WaitKind::Kept
                 | WaitKind::KeptMessages
-                | WaitKind::KeptAccept
                 | WaitKind::Hook
                 | WaitKind::Timer => true,
             };

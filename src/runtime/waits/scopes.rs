@@ -154,7 +154,7 @@ impl Waits {
                         self.wheel().remove(self.slots(), index);
                         wake(waker);
                     }
-                    WaitKind::Kept | WaitKind::KeptMessages | WaitKind::KeptAccept | WaitKind::Hook => {
+                    WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Hook => {
                         slot.state = WaitState::Cancelled;
                         wake(slot.waker.take());
                     }

@@ -56,8 +56,6 @@ pub(crate) enum WaitKind {
     /// The same, and it brings messages, each of which may be many times as fast as those of streams, and may carry
     /// descriptors.
     KeptMessages,
-    /// The same, and its success brings a descriptor.
-    KeptAccept,
     /// Something that is not the driver's: the waiter is woken.
     Hook,
     /// A timer: taken out of the wheel and woken.

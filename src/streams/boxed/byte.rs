@@ -11,13 +11,18 @@ use crate::{
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use std::any::Any;
 
-trait AnyReceiveStream: Attributes + Any {
+trait AnyReceiveStream: Attributes {
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
 }
 
 impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>> {
         Box::pin(ByteReceiveStream::receive(self))
     }
@@ -31,13 +36,23 @@ impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
     }
 }
 
-trait AnySendStream: Attributes + Any {
+trait AnySendStream: Attributes {
+    fn as_any(&self) -> &dyn Any;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
     fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)>;
     fn send_some(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<usize>, AnyBuf)>;
     fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>>;
 }
 
 impl<S: ByteSendStream + Attributes + 'static> AnySendStream for S {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+
     fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)> {
         Box::pin(ByteSendStream::send_buf(self, data))
     }
@@ -75,13 +90,13 @@ fn reunite<S: Split + Attributes + 'static>(
     receive: BoxedByteReceiveStream,
     send: BoxedByteSendStream,
 ) -> Result<BoxedByteStream, Halves> {
-    if !(&*send.0 as &dyn Any).is::<S::Send>() {
+    if !send.0.as_any().is::<S::Send>() {
         return Err((receive, send));
     }
     let BoxedByteReceiveStream(receive, reunite) = receive;
-    match (receive as Box<dyn Any>).downcast() {
+    match receive.into_any().downcast() {
         Ok(receive) => {
-            let send = (send.0 as Box<dyn Any>).downcast().expect("its type was looked at");
+            let send = send.0.into_any().downcast().expect("its type was looked at");
             S::reunite(*receive, *send).map(BoxedByteStream::new).map_err(|(receive, send)| {
                 (BoxedByteReceiveStream(Box::new(receive), reunite), BoxedByteSendStream::new(send))
             })

@@ -71,13 +71,8 @@ impl<R: AsyncRead + Unpin> ByteReceiveStream for ReadStream<R> {
         }
         let result = self.read(room).await;
         if let Ok(count) = result {
-            let bytes = &self.memory[..count];
             assert!(count <= room, "no more is read than there is room for");
-            // SAFETY: there is room for so many bytes, and nobody else uses the memory of the buffer.
-            unsafe {
-                buffer.pointer_mut().copy_from_nonoverlapping(bytes.as_ptr(), count);
-                buffer.set_filled(count);
-            }
+            buffer.fill_from(&self.memory[..count]);
         }
         (result, buffer)
     }

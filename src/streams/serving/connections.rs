@@ -45,7 +45,7 @@ enum Starting<'scope, 'env, E> {
 }
 
 impl<'scope, 'env, E> Connections<'scope, 'env, E> {
-    pub(super) fn new<Via>(
+    pub(in crate::streams) fn new<Via>(
         server: &'scope Server<'scope, E>,
         group: &'scope TaskGroup<'scope, 'env, E>,
     ) -> Self

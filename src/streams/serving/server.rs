@@ -1,29 +1,24 @@
 //! How connections are served.
 
-use super::{
-    connections::Connections,
-    places::{Places, ServerStatistics},
-};
+use super::places::{Places, ServerStatistics};
 use crate::{
-    error::{CancelAware, Chain, Error, ErrorGroup, Result, concerns_one_connection, is_cancellation},
-    group::{TaskGroup, task_group},
+    error::{Chain, Result, concerns_one_connection, is_cancellation},
     runtime::Core,
-    streams::Listener,
 };
-use std::{convert::Infallible, error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt};
 
 /// What decides about errors.
 type OnError<'a, E> = Box<dyn Fn(E) -> Result<(), E> + 'a>;
 
 /// How connections are served: how many at a time, in which group, and what becomes of errors and panics.
-/// [`Listener::serve`] is one with the default options. One server may serve on several listeners.
+/// [`Listener::serve`](crate::streams::Listener::serve) is one with the default options. One server may serve on several listeners.
 ///
 /// **A client cannot end a server.** What concerns one connection alone ends that connection, and is only logged, at the
-/// level debug: what was broken by the peer or the network, or is closed, or ended too soon ([`Error::BrokenResource`],
-/// [`Error::ClosedResource`], [`Error::EndOfStream`], [`Error::IncompleteRead`]), what the peer said that is against the
-/// protocol ([`Error::DelimiterNotFound`], [`std::io::ErrorKind::InvalidData`]), and a time limit of the handler
-/// ([`Error::TimedOut`]); also as the [source](std::error::Error::source) of the handler's own error type, and as a group of
-/// only such errors. [`Error::concerns_one_connection`] tells which do.
+/// level debug: what was broken by the peer or the network, or is closed, or ended too soon ([`Error::BrokenResource`](crate::Error::BrokenResource),
+/// [`Error::ClosedResource`](crate::Error::ClosedResource), [`Error::EndOfStream`](crate::Error::EndOfStream), [`Error::IncompleteRead`](crate::Error::IncompleteRead)), what the peer said that is against the
+/// protocol ([`Error::DelimiterNotFound`](crate::Error::DelimiterNotFound), [`std::io::ErrorKind::InvalidData`]), and a time limit of the handler
+/// ([`Error::TimedOut`](crate::Error::TimedOut)); also as the [source](std::error::Error::source) of the handler's own error type, and as a group of
+/// only such errors. [`Error::concerns_one_connection`](crate::Error::concerns_one_connection) tells which do.
 ///
 /// Other errors are the program's. They go to [`on_error`](Self::on_error), and without that they end serving: the other
 /// connections are cancelled and awaited, and the error comes out.
@@ -80,7 +75,7 @@ impl<'a, E> Server<'a, E> {
     }
 
     /// Decides about errors of handlers that do not concern their connection alone: `Ok(())` goes on, and what is given back
-    /// as an error ends serving, as [`ErrorGroup::handle`] has it. By default all end it. A cancellation that a scope around
+    /// as an error ends serving, as [`ErrorGroup::handle`](crate::ErrorGroup::handle) has it. By default all end it. A cancellation that a scope around
     /// the connection is responsible for is not shown, but passed on.
     pub fn on_error(mut self, on_error: impl Fn(E) -> Result<(), E> + 'a) -> Self {
         self.on_error = Some(Box::new(on_error));
@@ -90,76 +85,6 @@ impl<'a, E> Server<'a, E> {
     /// How it stands.
     pub fn statistics(&self) -> ServerStatistics {
         self.places.statistics()
-    }
-
-    /// Accepts for ever, and calls the handler for each connection, each in a task of its own. Goes on after connections
-    /// that were aborted, and waits when descriptors or memory run out.
-    ///
-    /// # Errors
-    /// Those of handlers that end serving, and an error of the listener that makes it useless.
-    ///
-    /// # Cancel safety
-    /// The handlers are cancelled and awaited. Connections that were not accepted stay in the listener.
-    ///
-    /// # Panics
-    /// If a handler did and [`catch_panics`](Self::catch_panics) is not set.
-    pub async fn serve<L, Via>(
-        &self,
-        listener: &L,
-        handler: impl AsyncFn(L::Stream) -> Result<(), E>,
-    ) -> Result<Option<Infallible>, ErrorGroup<E>>
-    where
-        L: Listener + ?Sized,
-        E: CancelAware<Via> + From<Error>,
-    {
-        let handler = &handler;
-        task_group(async move |group| -> Result<Infallible, E> {
-            Ok(self.serve_in(group, listener, handler).await?)
-        })
-        .await
-    }
-
-    /// Does the same with the connections as tasks of a group of the caller's. They go on when this ends, so it can be
-    /// cancelled to stop accepting, and the group be waited for or given a deadline.
-    ///
-    /// ```
-    /// use anyio::{CancelScope, Error, Result, net::{TcpListener, TcpStream}, streams::Server, task_group};
-    ///
-    /// # anyio::run(async || -> Result<()> {
-    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let address = listener.local_addr()?;
-    /// let accepting = CancelScope::new();
-    /// let server = Server::new();
-    /// let handler = async |stream: TcpStream| -> Result<()> {
-    ///     accepting.cancel();
-    ///     stream.send("the last one").await
-    /// };
-    /// task_group(async |connections| -> Result<()> {
-    ///     let client = TcpStream::connect(address).await?;
-    ///     accepting.run(async || server.serve_in(connections, &listener, &handler).await).await?;
-    ///     assert_eq!(client.receive().await?.unwrap(), "the last one");
-    ///     Ok(())
-    /// })
-    /// .await?;
-    /// # Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// # Errors
-    /// An error of the listener that makes it useless, or the cancellation. Those of handlers go to the group.
-    ///
-    /// # Cancel safety
-    /// Connections that were accepted go on, others stay in the listener.
-    pub async fn serve_in<'scope, L, Via>(
-        &'scope self,
-        group: &'scope TaskGroup<'scope, '_, E>,
-        listener: &L,
-        handler: &'scope impl AsyncFn(L::Stream) -> Result<(), E>,
-    ) -> Result<Infallible>
-    where
-        L: Listener<Stream: 'scope> + ?Sized,
-        E: CancelAware<Via> + From<Error>,
-    {
-        listener.serve_in(Connections::new(self, group), move |stream| handler(stream)).await
     }
 }
 

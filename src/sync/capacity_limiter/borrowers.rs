@@ -35,13 +35,13 @@ impl Borrowers {
     /// Gives what is removed, to be dropped with no borrow open.
     pub(super) fn remove(&mut self, borrower: &Borrower) -> Option<Borrower> {
         let identity = borrower.identity();
-        if let Some(hash) = borrower.hash_of_value()
-            && let Some(of_hash) = self.values.get_mut(&hash)
-        {
-            // Not the last clone: another is in the other map.
-            of_hash.retain(|other| other.identity() != identity);
-            if of_hash.is_empty() {
-                self.values.remove(&hash);
+        if let Some(hash) = borrower.hash_of_value() {
+            if let Some(of_hash) = self.values.get_mut(&hash) {
+                // Not the last clone: another is in the other map.
+                of_hash.retain(|other| other.identity() != identity);
+                if of_hash.is_empty() {
+                    self.values.remove(&hash);
+                }
             }
         }
         self.all.remove(&identity)

@@ -72,3 +72,29 @@ async fn values_come_as_they_are_completed() -> Result<()> {
     assert_eq!(order, Some(vec![(1, 1), (0, 2), (2, 3)]));
     Ok(())
 }
+
+#[anyio::test]
+async fn one_that_fails_ends_the_others_and_comes_out_alone() {
+    let cancelled = Cell::new(0);
+    let work = async |number: u32| -> Result<u32> {
+        if number == 2 {
+            // The third waits by then.
+            anyio::lowlevel::checkpoint().await?;
+            return Err(Error::WouldBlock);
+        }
+        let ended = sleep_forever().await;
+        cancelled.set(cancelled.get() + 1);
+        Err(ended.into())
+    };
+    let mapped = amap(work, [1, 2, 3]).await;
+    assert!(matches!(mapped.unwrap_err().into_single(), Ok(Error::WouldBlock)));
+    assert_eq!(cancelled.get(), 2);
+    let completed = as_completed([1, 2, 3].map(work), async |mut values| -> Result<()> {
+        let next = values.next().await;
+        assert!(next.is_err(), "none has a value");
+        next.map(drop).map_err(Error::from)
+    })
+    .await;
+    assert!(matches!(completed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
+    assert_eq!(cancelled.get(), 4);
+}

@@ -106,16 +106,44 @@ fn ten_thousand_operations_on_a_queue_of_eight_are_cancelled_in_one_go() {
 }
 
 #[test]
-fn a_close_is_not_cancelled() {
+fn what_is_withdrawn_has_ended_and_what_came_meanwhile_is_kept_for_the_next_turn() {
+    skip_unless_selected!();
+    for submitted in [false, true] {
+        let mut harness = Harness::new();
+        let (_left, right) = pair();
+        let (mut other, filled) = pair();
+        let (mut buffer, mut room) = ([0; 4], [0; 4]);
+        let withdrawn = harness.submit(receive(&right, &mut buffer));
+        if submitted {
+            harness.turn();
+        }
+        other.write_all(b"some").unwrap();
+        let kept = harness.submit(receive(&filled, &mut room));
+        let mut completions = Vec::new();
+        harness.driver.withdraw(withdrawn, &mut completions);
+        let [completion] = completions[..] else { panic!("{completions:?}") };
+        assert_eq!((completion.token, completion.result), (withdrawn, -libc::ECANCELED));
+        assert_eq!(harness.driver.in_flight(), 1);
+        assert_eq!(harness.next(kept).result, 4);
+        assert_eq!((harness.driver.in_flight(), harness.driver.stale_completions()), (0, 0));
+    }
+}
+
+#[test]
+fn a_call_that_comes_while_an_operation_is_withdrawn_ends_the_next_turn() {
     skip_unless_selected!();
     let mut harness = Harness::new();
-    let (left, right) = pair();
-    let fd = std::os::fd::IntoRawFd::into_raw_fd(left);
-    let token = harness.submit(Op::Close { fd });
-    harness.driver.cancel(token);
-    assert_eq!(harness.next(token).result, 0);
-    let mut buffer = [0; 1];
-    assert_eq!(harness.run(receive(&right, &mut buffer)).unwrap(), 0, "the peer sees the end");
+    let (_left, right) = pair();
+    let mut buffer = [0; 4];
+    let token = harness.submit(receive(&right, &mut buffer));
+    harness.turn();
+    harness.driver.unparker().unpark();
+    let mut completions = Vec::new();
+    harness.driver.withdraw(token, &mut completions);
+    assert_eq!(completions.len(), 1);
+    let (begin, limit) = (Instant::now(), Duration::from_secs(20));
+    harness.driver.turn(Wait::Until(begin + limit), &mut harness.completions).unwrap();
+    assert!(begin.elapsed() < limit, "the call was lost");
 }
 
 #[test]

@@ -1,37 +1,98 @@
-//! Closing in the background, and the end of a driver.
+//! Closing, and the end of a driver.
 
 use crate::harness::{Harness, is_open, pair, receive};
 use anyio_driver::{Driver, Op};
 use anyio_uring::Options;
 use std::{
+    ffi::CString,
+    fs::{self, File},
     io::{Read, Write},
-    os::fd::{AsRawFd, IntoRawFd, OwnedFd},
+    net::{TcpListener, TcpStream},
+    os::fd::AsRawFd,
+    os::unix::ffi::OsStrExt,
 };
 
-#[test]
-fn a_descriptor_is_closed_by_the_next_turn() {
-    skip_unless_selected!();
-    let mut harness = Harness::new();
-    let (mut left, right) = pair();
-    harness.driver.close(OwnedFd::from(right));
-    harness.turn();
-    assert_eq!(left.read(&mut [0]).unwrap(), 0);
-    assert!(harness.completions.is_empty());
-    assert_eq!((harness.driver.in_flight(), harness.driver.statistics().failed_closes), (0, 0));
+/// How many descriptors of this process lead to what this path leads to.
+fn opened(path: &std::path::Path) -> usize {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter(|entry| fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target == path))
+        .count()
 }
 
 #[test]
-fn dropping_the_driver_closes_what_it_was_given() {
+fn what_was_withdrawn_from_a_descriptor_does_not_keep_it_open() {
     skip_unless_selected!();
-    let mut harness = Harness::with(&Options { entries: 8, ..Options::default() });
-    let (lefts, rights): (Vec<_>, Vec<_>) = (0..100).map(|_| pair()).unzip();
-    for right in rights {
-        harness.driver.close(OwnedFd::from(right));
-    }
-    drop(harness);
-    for mut left in lefts {
+    let mut harness = Harness::new();
+    for _ in 0..100 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mut left, right) = pair();
+        let mut buffer = [0; 4];
+        let accepting = harness.submit(Op::Accept { fd: listener.as_raw_fd() });
+        let receiving = harness.submit(receive(&right, &mut buffer));
+        harness.turn();
+        let mut completions = Vec::new();
+        harness.driver.withdraw(accepting, &mut completions);
+        harness.driver.withdraw(receiving, &mut completions);
+        assert_eq!(completions.len(), 2);
+        drop((listener, right));
+        drop(TcpListener::bind(address).unwrap());
         assert_eq!(left.read(&mut [0]).unwrap(), 0);
     }
+}
+
+#[test]
+fn a_file_that_was_written_is_closed_with_its_descriptor() {
+    skip_unless_selected!();
+    let path = std::env::temp_dir().join(format!("anyio-uring-{}-closed", std::process::id()));
+    let mut harness = Harness::new();
+    for round in 0..500 {
+        let file = File::create(&path).unwrap();
+        let other = File::options().write(true).open(&path).unwrap();
+        file.lock().unwrap();
+        let fd = file.as_raw_fd();
+        let bytes = b"written";
+        assert_eq!(
+            harness.run(Op::Write { fd, pointer: bytes.as_ptr(), length: 7, offset: Some(0) }).unwrap(),
+            7
+        );
+        harness.run(Op::Synchronize { fd, data_only: true }).unwrap();
+        drop(file);
+        other.try_lock().unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_driver_that_goes_closes_what_nobody_has_taken() {
+    skip_unless_selected!();
+    let path = std::env::temp_dir().join(format!("anyio-uring-{}-untaken", std::process::id()));
+    fs::write(&path, "").unwrap();
+    let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let mut harness = Harness::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let open = |harness: &mut Harness| {
+        harness.submit(Op::Open {
+            directory: libc::AT_FDCWD,
+            path: name.as_ptr(),
+            flags: libc::O_RDONLY,
+            mode: 0,
+        })
+    };
+    let token = open(&mut harness);
+    assert!(harness.next(token).brought().is_some_and(is_open), "it is said to be a descriptor");
+    assert_eq!(opened(&path), 1);
+    open(&mut harness);
+    harness.submit(Op::Accept { fd: listener.as_raw_fd() });
+    // Hands everything to the kernel and leaves what comes of it with the driver.
+    let idle = harness.submit(Op::Poll { fd: listener.as_raw_fd(), events: 0 });
+    harness.driver.withdraw(idle, &mut Vec::new());
+    drop(harness);
+    assert_eq!(opened(&path), 1, "the one that was taken");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the connection was closed");
+    fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -40,10 +101,7 @@ fn what_is_queued_when_the_driver_is_dropped_does_not_happen() {
     let mut harness = Harness::new();
     let (left, mut right) = pair();
     harness.submit(crate::harness::send(&left, b"never"));
-    let fd = left.as_raw_fd();
-    harness.submit(Op::Close { fd });
     drop(harness);
-    assert!(is_open(fd));
     (&left).write_all(b"only").unwrap();
     drop(left);
     let mut received = Vec::new();
@@ -68,18 +126,6 @@ fn operations_in_flight_end_after_the_driver_although_it_can_be_woken_still() {
     drop(right);
     assert_eq!(left.read(&mut [0]).unwrap(), 0, "nothing holds the socket any more");
     unparker.unpark();
-}
-
-#[test]
-fn closing_a_descriptor_in_vain_is_counted() {
-    skip_unless_selected!();
-    let mut harness = Harness::new();
-    let (_left, right) = pair();
-    let number = right.into_raw_fd();
-    let token = harness.submit(Op::Close { fd: number });
-    assert_eq!(harness.next(token).result, 0);
-    let token = harness.submit(Op::Close { fd: -1 });
-    assert_eq!(harness.next(token).result, -libc::EBADF);
 }
 
 #[test]

@@ -2,14 +2,13 @@
 
 use crate::harness::{Harness, pair, receive};
 use anyio_driver::{Driver, Op, Token, Wait};
-use std::{io::Write, os::fd::OwnedFd};
+use std::io::Write;
 
 #[test]
 fn a_forked_child_is_refused_and_disturbs_nothing() {
     skip_unless_selected!();
     let mut harness = Harness::new();
     let (mut left, right) = pair();
-    let spare = OwnedFd::from(pair().0);
     let mut buffer = [0; 16];
     let token = harness.submit(receive(&right, &mut buffer));
     assert_eq!(harness.turn(), 0);
@@ -21,7 +20,7 @@ fn a_forked_child_is_refused_and_disturbs_nothing() {
             // SAFETY: names nothing.
             unsafe { harness.driver.submit(Token::new(1000, 1), Op::Nop {}) };
             harness.driver.cancel(token);
-            harness.driver.close(spare);
+            harness.driver.withdraw(token, &mut Vec::new());
             harness.driver.unparker().unpark();
             let refused = harness.driver.turn(Wait::No, &mut harness.completions).is_err();
             drop(harness);

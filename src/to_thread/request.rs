@@ -17,10 +17,10 @@ pub(crate) type Request = Box<dyn FnOnce() -> LocalFuture + Send>;
 
 /// What came of a request: a value, or a panic. The other end is gone without an answer if the request's future was
 /// dropped before it was ready.
-pub(super) type Answer<T> = thread::Result<T>;
+pub(crate) type Answer<T> = thread::Result<T>;
 
 /// A request to call this function, and where its answer comes.
-pub(super) fn request<T: Send + 'static>(
+pub(crate) fn request<T: Send + 'static>(
     function: impl AsyncFnOnce() -> T + Send + 'static,
 ) -> (Request, mpsc::Receiver<Answer<T>>) {
     let (sender, receiver) = mpsc::sync_channel(1);
@@ -35,14 +35,14 @@ pub(super) fn request<T: Send + 'static>(
 }
 
 /// Gives an answer. A panic that nobody waits for goes on here.
-pub(super) fn answer<T>(sender: &mpsc::SyncSender<Answer<T>>, result: Answer<T>) {
+pub(crate) fn answer<T>(sender: &mpsc::SyncSender<Answer<T>>, result: Answer<T>) {
     if let Err(mpsc::SendError(Err(payload))) = sender.send(result) {
         resume_unwind(payload);
     }
 }
 
 /// What a future gives, or what it panicked with.
-pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Answer<T> {
+pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Answer<T> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(polled) => polled.map(Ok),
@@ -52,6 +52,6 @@ pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Answer<T>
 }
 
 /// The value in an answer; a panic goes on on the thread that asked.
-pub(super) fn value_of<T>(answer: Answer<T>) -> T {
+pub(crate) fn value_of<T>(answer: Answer<T>) -> T {
     answer.unwrap_or_else(|payload| resume_unwind(payload))
 }

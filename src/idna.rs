@@ -8,7 +8,7 @@ use std::{borrow::Cow, io};
 ///
 /// # Errors
 /// If the name has characters or a form that no name has.
-pub(super) fn to_ascii(host: &str) -> Result<Cow<'_, str>> {
+pub(crate) fn to_ascii(host: &str) -> Result<Cow<'_, str>> {
     let refuse = |what: &str| {
         let error = io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         Err(Error::of_operation(error, "look up", format_args!("{host:?}")))

@@ -1,6 +1,6 @@
 //! The call that a worker thread works for.
 
-use super::Request;
+use super::request::Request;
 use std::{cell::RefCell, sync::Arc};
 
 /// The waiting side of a [`to_thread::run_sync`](crate::to_thread::run_sync), as the worker thread sees it.
@@ -17,7 +17,7 @@ thread_local! {
 }
 
 /// Whom the current function works for.
-pub(super) fn current() -> Option<Arc<dyn Host>> {
+pub(crate) fn current() -> Option<Arc<dyn Host>> {
     // Not during the end of a thread, when its variables are gone.
     HOST.try_with(|host| host.borrow().clone()).ok().flatten()
 }

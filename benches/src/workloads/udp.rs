@@ -1,0 +1,35 @@
+//! UDP: datagrams echoed on one socket for many peers, and many in one direction.
+
+use crate::rows::{self, Arguments, Figure, Row};
+
+pub(crate) const WORKLOAD: &str = "udp";
+
+/// How many bytes a datagram of those rows has that send in one direction.
+pub(crate) const STREAM_BYTES: usize = 1_200;
+
+/// How many such datagrams are sent together where that is possible.
+pub(crate) const TOGETHER: usize = 50;
+
+const fn row(name: &'static str, about: &'static str, job: &'static str, operations: u64) -> Row {
+    Row { name, about, job, operations, figure: Figure::Cpu }
+}
+
+const ECHO_SMALL: &str = "datagrams of 64 bytes, echoed to so many peers that wait for their answers";
+const ECHO: &str = "datagrams of 1,200 bytes, echoed to so many peers that wait for their answers";
+
+static ROWS: &[Row] = &[
+    row("echo-1x64", ECHO_SMALL, "echo-1x64", 20_000),
+    row("echo-50x64", ECHO_SMALL, "echo-50x64", 60_000),
+    row("echo-500x64", ECHO_SMALL, "echo-500x64", 60_000),
+    row("echo-1x1200", ECHO, "echo-1x1200", 20_000),
+    row("echo-50x1200", ECHO, "echo-50x1200", 60_000),
+    row("echo-500x1200", ECHO, "echo-500x1200", 60_000),
+    row("receive", "datagrams of 1,200 bytes received, one by one", "receive", 100_000),
+    row("receive-offload", "the same, which the kernel hands over together", "receive-offload", 300_000),
+    row("send", "datagrams of 1,200 bytes sent, one by one", "send", 100_000),
+    row("send-offload", "the same, which the kernel takes 50 at a time", "send-offload", 300_000),
+];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    rows::run(WORKLOAD, ROWS, arguments)
+}

@@ -1,0 +1,18 @@
+//! QUIC: what quinn-proto leaves to its user.
+
+mod connection;
+mod endpoint;
+mod identity;
+mod signal;
+
+pub use connection::Connection;
+pub use endpoint::Endpoint;
+pub use identity::Identity;
+
+use anyio::Error;
+use std::io;
+
+/// What was given cannot be used.
+pub fn invalid(text: impl ToString) -> Error {
+    Error::Io(io::Error::new(io::ErrorKind::InvalidInput, text.to_string()))
+}

@@ -1,0 +1,5 @@
+//! What others wrote, driven by anyio.
+
+mod curl;
+mod dns;
+mod quic;

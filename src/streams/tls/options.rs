@@ -1,0 +1,85 @@
+//! What a TLS connection is to be.
+
+use super::server_name::server_name;
+use crate::error::{Error, Result};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, pki_types::ServerName,
+};
+use std::{fmt, io, sync::Arc};
+
+/// Which side of a connection this is, and how it is to be done. Everything else, such as versions, protocols (ALPN),
+/// certificates of clients, the log of keys and the resumption of sessions, is set in the configuration of rustls.
+///
+/// ```
+/// use anyio::streams::tls::TlsOptions;
+/// use rustls::ClientConfig;
+///
+/// # fn example(mut config: ClientConfig) -> anyio::Result<TlsOptions> {
+/// config.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
+/// let options = TlsOptions::client(config, "example.org")?.standard_compatible(false);
+/// # Ok(options) }
+/// ```
+#[derive(Clone)]
+pub struct TlsOptions {
+    side: Side,
+    standard_compatible: bool,
+}
+
+#[derive(Clone)]
+enum Side {
+    Client(Arc<ClientConfig>, ServerName<'static>),
+    Server(Arc<ServerConfig>),
+}
+
+impl TlsOptions {
+    /// The client's side of a connection to a server of this name, which its certificate has to be for: the name of a host,
+    /// in any script, or an address.
+    ///
+    /// # Errors
+    /// [`Error::Io`] of the kind `InvalidInput` if it is no such name.
+    pub fn client(config: impl Into<Arc<ClientConfig>>, name: &str) -> Result<Self> {
+        Ok(Self { side: Side::Client(config.into(), server_name(name)?), standard_compatible: true })
+    }
+
+    /// The server's side.
+    pub fn server(config: impl Into<Arc<ServerConfig>>) -> Self {
+        Self { side: Side::Server(config.into()), standard_compatible: true }
+    }
+
+    /// Whether the end of the stream below, without a word of the peer before, is an error, as it is by default: without
+    /// that word nobody knows whether all has come. With false it is an end like any other, and closing does not say it
+    /// either, as some old peers would have it.
+    #[must_use]
+    pub fn standard_compatible(mut self, is_compatible: bool) -> Self {
+        self.standard_compatible = is_compatible;
+        self
+    }
+
+    pub(super) fn is_standard_compatible(&self) -> bool {
+        self.standard_compatible
+    }
+
+    /// A new connection. It fails for configurations that cannot be.
+    pub(super) fn connection(&self) -> Result<Connection> {
+        let made = match &self.side {
+            Side::Client(config, name) => {
+                ClientConnection::new(config.clone(), name.clone()).map(Connection::from)
+            }
+            Side::Server(config) => ServerConnection::new(config.clone()).map(Connection::from),
+        };
+        made.map_err(|error| Error::Io(io::Error::new(io::ErrorKind::InvalidInput, error)))
+    }
+}
+
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match &self.side {
+            Side::Client(_, name) => format!("client of {}", name.to_str()),
+            Side::Server(_) => "server".into(),
+        };
+        f.debug_struct("TlsOptions")
+            .field("side", &side)
+            .field("standard_compatible", &self.standard_compatible)
+            .finish_non_exhaustive()
+    }
+}
