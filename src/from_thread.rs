@@ -51,7 +51,7 @@ use crate::{
     error::{Cancelled, Error, Result},
     to_thread::{
         host,
-        request::{request, value_of},
+        request::{inheriting, request, value_of},
     },
 };
 
@@ -70,7 +70,7 @@ use crate::{
 pub fn run<T: Send + 'static>(function: impl AsyncFnOnce() -> T + Send + 'static) -> Result<T> {
     let host = host::current().ok_or(Error::NoRun)?;
     let (request, answer) = request(function);
-    host.ask(request).map_err(|_| Cancelled::new())?;
+    host.ask(inheriting(request)).map_err(|_| Cancelled::new())?;
     Ok(value_of(answer.recv().map_err(|_| Cancelled::new())?))
 }
 

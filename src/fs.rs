@@ -45,6 +45,7 @@ pub use aligned_buffer::AlignedBuffer;
 pub use attributes::{get_xattr, list_xattrs, remove_xattr, set_xattr};
 pub use contents::{read, read_to_string, write};
 pub use copy::copy;
+pub(crate) use file::lines_of;
 pub use file::{Advice, File};
 pub use glob::{Glob, glob};
 pub use metadata::{FileType, Metadata};

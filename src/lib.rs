@@ -30,6 +30,7 @@ pub mod signal;
 pub mod streams;
 pub mod sync;
 mod system;
+mod task_local;
 pub mod tempfile;
 pub mod testing;
 mod time;
@@ -44,8 +45,8 @@ pub use error::{
     ViaError,
 };
 pub use group::{
-    Completed, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed, gather, race,
-    task_group,
+    Completed, FutureTuple, NoValue, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed,
+    gather, gather_tuple, gather_until, race, task_group,
 };
 pub use on_thread::OnThread;
 pub use path::{
@@ -57,4 +58,5 @@ pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_cancel_reason,
     current_effective_deadline, fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
 };
+pub use task_local::TaskLocal;
 pub use time::{Sleep, current_time, sleep, sleep_forever, sleep_until};

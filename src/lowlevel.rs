@@ -169,7 +169,8 @@ pub fn current_token() -> Option<RunToken> {
     })
 }
 
-/// A variable with a value in each run: shared by its tasks, gone at its end.
+/// A variable with a value in each run: shared by its tasks, gone at its end. When the variable itself goes, the value goes that
+/// it has in the run on that thread.
 ///
 /// ```
 /// use anyio::lowlevel::RunVar;
@@ -205,8 +206,9 @@ impl<T: 'static> RunVar<T> {
 
     /// The same variable with a value where it is not set, made anew in each run that asks first.
     #[must_use]
-    pub fn with_default(self, default: fn() -> T) -> Self {
-        Self { default: Some(default), ..self }
+    pub fn with_default(mut self, default: fn() -> T) -> Self {
+        self.default = Some(default);
+        self
     }
 
     /// The value, or the default, or `None` if there is neither.
@@ -242,6 +244,13 @@ impl<T: 'static> RunVar<T> {
     pub fn reset(&self, token: RunVarToken) {
         assert_eq!(self.id, token.id, "the token belongs to another variable");
         Core::with(|core| drop(core.variables().replace(self.id, token.before)));
+    }
+}
+
+impl<T> Drop for RunVar<T> {
+    fn drop(&mut self) {
+        // Dropped when nothing is borrowed: it is of users.
+        drop(Core::try_with(|core| core.variables().replace(self.id, None)));
     }
 }
 

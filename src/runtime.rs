@@ -7,6 +7,7 @@ mod bequest;
 pub(crate) mod clock;
 mod closing;
 mod companions;
+mod context;
 mod core;
 mod deadlock;
 mod descriptor;
@@ -36,6 +37,7 @@ pub use wait_reason::WaitReason;
 
 pub(crate) use self::core::Core;
 pub(crate) use companions::{Companion, announce};
+pub(crate) use context::{Bindings, InContext, Within};
 pub(crate) use descriptor::Descriptor;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;

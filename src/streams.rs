@@ -6,6 +6,7 @@ pub mod broadcast;
 mod buffered;
 mod byte;
 mod byte_buffer;
+mod closing;
 mod connectable;
 pub mod io;
 mod lines;

@@ -2,36 +2,19 @@
 //!
 //! `BENCHMARKS.md` at the root of the repository explains the method and how to read the tables.
 
-mod arrivals;
-mod bulk;
-mod cell;
-mod datagrams;
-mod http;
-mod interrupt;
-mod limits;
-mod load;
-mod machine;
-mod measure;
-mod page;
+mod measuring;
 mod peers;
-mod process;
-mod relay;
 mod report;
-mod requests;
-mod results;
-mod rotation;
-mod rows;
-mod sample_files;
-mod server;
-mod socket_pairs;
-mod statistics;
-mod stopwatch;
-mod submissions;
-mod system_calls;
-mod worker;
 mod workloads;
 
+use std::fmt::Write;
+
 use clap::{Parser, Subcommand};
+
+use crate::{
+    report::page,
+    workloads::{server, worker},
+};
 
 /// Measures anyio and its peers side by side.
 #[derive(Parser)]
@@ -61,11 +44,25 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Measure(command) => command.run(),
         Command::List => {
-            print!("{}", report::list());
+            print!("{}", list());
             Ok(())
         }
         Command::Report(arguments) => page::run(&arguments),
         Command::Serve(arguments) => server::serve(&arguments),
         Command::Work(arguments) => worker::work(&arguments),
     }
+}
+
+/// The workloads, and the peers with what they serve.
+fn list() -> String {
+    let mut text = String::from("Workloads:\n");
+    for (name, about) in workloads::described() {
+        let _ = writeln!(text, "  {name:<16} {about}");
+    }
+    text.push_str("\nPeers:\n");
+    for peer in peers::ALL {
+        let served: Vec<_> = peer.workloads().collect();
+        let _ = writeln!(text, "  {:<16} {} [{}]", peer.name, peer.about, served.join(", "));
+    }
+    text
 }

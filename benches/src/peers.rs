@@ -20,12 +20,13 @@ mod raw_multishot;
 mod raw_oneshot;
 mod raw_ring;
 mod raw_zerocopy;
+mod relay;
 mod smol;
 mod std;
 mod tokio;
 mod tokio_uring;
 
-use crate::{server::Ready, worker::Job};
+use crate::measuring::{job::Job, ready::Ready};
 
 /// All peers, in the order of the tables.
 pub(crate) static ALL: &[&Peer] = &[

@@ -3,20 +3,23 @@
 //! To add one: a file with `Arguments` and `run`, its `mod` line here, and its variant and arm below.
 
 mod accept;
-pub(crate) mod cancel;
+mod cancel;
 mod echo;
-pub(crate) mod files;
+mod files;
 mod http;
-pub(crate) mod idle;
+mod idle;
 mod latency;
-pub(crate) mod processes;
+mod processes;
+mod requests;
+mod rotation;
+mod rows;
+pub(crate) mod server;
 mod stream;
-pub(crate) mod tasks;
+mod tasks;
 pub(crate) mod udp;
+pub(crate) mod worker;
 
 use clap::Subcommand;
-
-use crate::{requests, rows};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

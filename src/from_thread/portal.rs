@@ -7,7 +7,7 @@ use crate::{
     group::{Started, TaskGroup, task_group},
     lowlevel::{current_scope_remote, current_token},
     scope::RemoteScope,
-    to_thread::request::{Answer, Request, answer, catch_panic, request},
+    to_thread::request::{Answer, Request, answer, catch_panic, inheriting, request},
 };
 use std::{
     collections::VecDeque,
@@ -168,7 +168,7 @@ impl BlockingPortal {
 
     fn submit(&self, request: Request) -> Result<Arc<Control>> {
         let control = Arc::new(Control::default());
-        let job = Job { request, control: Arc::clone(&control) };
+        let job = Job { request: inheriting(request), control: Arc::clone(&control) };
         let refused = {
             let mut jobs = self.shared.jobs();
             if jobs.open {

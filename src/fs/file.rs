@@ -7,6 +7,7 @@ mod positioned;
 mod stream;
 
 pub use control::Advice;
+pub(crate) use cursor::lines_of;
 pub(super) use cursor::not_text;
 
 use super::{

@@ -241,6 +241,10 @@ impl ByteReceiveStream for FileReadStream {
         self.consume(count);
         (Ok(count), buffer)
     }
+
+    async fn close_receiving(self) -> Result<()> {
+        self.close().await
+    }
 }
 
 /// Copies as much as there is room for to the buffer's beginning.

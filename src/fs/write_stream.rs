@@ -253,6 +253,11 @@ impl ByteSendStream for FileWriteStream {
         }
         self.file.send_some(data).await
     }
+
+    /// As [`close`](Self::close).
+    async fn close_sending(self) -> Result<()> {
+        self.close().await
+    }
 }
 
 impl Attributes for FileWriteStream {

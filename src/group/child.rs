@@ -20,7 +20,7 @@ use super::{
     outcome::{Outcome, Settled},
     status::TaskStatus,
 };
-use crate::runtime::{Core, Deadline, FirstPanic, Scope, WaitQueue};
+use crate::runtime::{Bindings, Core, Deadline, FirstPanic, Scope, WaitQueue, Within};
 use std::{
     alloc::Layout,
     cell::{Cell, UnsafeCell},
@@ -107,6 +107,7 @@ unsafe fn begin(
         scope: Scope::new_node(Deadline::NEVER, false),
         joiners: WaitQueue::new(),
         name: Cell::new(None),
+        bindings: Cell::new(Bindings::current()),
         location,
     };
     // SAFETY: the caller's promise.
@@ -218,8 +219,11 @@ impl GroupCore {
             if Core::try_with(|core| header.leave_group(Some(core))).is_none() {
                 header.leave_group(None);
             }
-            // SAFETY: none is being polled: that happens only in the group's poll.
-            panics.catch(|| unsafe { drop_future(child) });
+            panics.catch(|| {
+                let _inherited = Within::enter(&header.bindings);
+                // SAFETY: none is being polled: that happens only in the group's poll.
+                unsafe { drop_future(child) }
+            });
             header.status.set(TaskStatus::Cancelled);
             panics.catch(|| {
                 Core::change_anywhere(|| {
@@ -262,6 +266,7 @@ where
         }
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let _current = core.enter_scope(&header.scope);
+            let _inherited = Within::enter(&header.bindings);
             // SAFETY: the group alone borrows the stage here, and the future stays in its block until it is dropped.
             let future = unsafe {
                 match &mut *child.cast::<Self>().as_ref().stage.get() {
@@ -297,8 +302,10 @@ where
     ) {
         // SAFETY: the child is alive, and the group outlives it.
         let (header, group) = unsafe { (child.as_ref(), &*child.as_ref().group) };
+        let location = header.location;
         panics.catch(|| {
             let _current = core.enter_scope(&header.scope);
+            let _inherited = Within::enter(&header.bindings);
             // SAFETY: the future has ended; nobody uses it.
             unsafe { Self::drop_future(child) };
         });
@@ -314,6 +321,10 @@ where
         if let Some(payload) = woken {
             panics.keep(payload);
         }
+        if let Some(bindings) = header.bindings.take() {
+            // The values are of users.
+            panics.catch(|| drop(bindings));
+        }
         // SAFETY: the group's share, which it gives up here.
         let release = || unsafe { release(child) };
         if const { needs_drop::<T>() } {
@@ -322,7 +333,7 @@ where
             release();
         }
         if let Some(payload) = panics.take() {
-            group.panicked(payload);
+            group.panicked(payload, location);
         }
     }
 
@@ -355,7 +366,7 @@ where
             return TaskStatus::Cancelled;
         }
         errors.push(error);
-        panics.catch(|| header.group().fail());
+        panics.catch(|| header.group().fail(header.location));
         TaskStatus::Failed
     }
 

@@ -6,8 +6,8 @@
 
 use super::{blocks, status::TaskStatus};
 use crate::runtime::{
-    Core, Deadline, Described, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope, TaskKey,
-    WaitQueue,
+    Bindings, Core, Deadline, Described, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope,
+    TaskKey, WaitQueue,
 };
 use std::{
     cell::Cell,
@@ -40,15 +40,15 @@ impl GroupCore {
         }
     }
 
-    /// Cancels what is left because one has failed.
-    pub(super) fn fail(&self) {
-        self.scope.cancel_with(ReasonKind::SiblingFailed, None, Location::caller());
+    /// Cancels what is left because one has failed, which was started there.
+    pub(super) fn fail(&self, started: &'static Location<'static>) {
+        self.scope.cancel_with(ReasonKind::SiblingFailed, None, started);
     }
 
     /// Keeps a panic for the parent, if it is the first, and cancels what is left.
-    pub(super) fn panicked(&self, payload: PanicPayload) {
+    pub(super) fn panicked(&self, payload: PanicPayload, started: &'static Location<'static>) {
         self.panic.keep(payload);
-        self.panic.catch(|| self.fail());
+        self.panic.catch(|| self.fail(started));
     }
 
     /// Whether the group was begun in the run of this executor.
@@ -78,17 +78,26 @@ pub(super) struct ChildHeader {
     pub(super) next: Cell<*const ChildHeader>,
     pub(super) scope: Scope,
     pub(super) joiners: WaitQueue,
-    pub(super) name: Cell<Option<Box<str>>>,
+    pub(super) name: Cell<Option<Box<Name>>>,
+    /// What the child has inherited; while it is polled, what is to be found again afterwards.
+    pub(super) bindings: Cell<Option<Bindings>>,
     pub(super) location: &'static Location<'static>,
 }
+
+/// In one word, since few children have one.
+pub(super) struct Name(Box<str>);
 
 impl ChildHeader {
     /// What the child was named.
     pub(super) fn name(&self) -> Option<String> {
         let name = self.name.take();
-        let copy = name.as_deref().map(str::to_owned);
+        let copy = name.as_deref().map(|name| name.0.to_string());
         self.name.set(name);
         copy
+    }
+
+    pub(super) fn set_name(&self, name: Box<str>) {
+        self.name.set(Some(Box::new(Name(name))));
     }
 
     pub(super) fn group(&self) -> &GroupCore {

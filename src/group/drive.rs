@@ -9,7 +9,7 @@ use crate::runtime::{Core, FirstPanic, TaskKey};
 use std::{
     future::Future,
     mem::ManuallyDrop,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
     ptr::{self, NonNull},
     task::{Context, Poll},
@@ -101,13 +101,13 @@ where
                     self.result = Some(Err(error));
                 } else {
                     self.errors.push(error);
-                    panics.catch(|| self.group.fail());
+                    panics.catch(|| self.group.fail(Location::caller()));
                 }
             }
-            Err(payload) => self.group.panicked(payload),
+            Err(payload) => self.group.panicked(payload, Location::caller()),
         }
         if let Some(payload) = panics.take() {
-            self.group.panicked(payload);
+            self.group.panicked(payload, Location::caller());
         }
     }
 

@@ -1,6 +1,10 @@
 //! What is left in hand of a child.
 
-use super::{child, core::ChildHeader, status::TaskStatus};
+use super::{
+    child,
+    core::ChildHeader,
+    status::{NoValue, TaskStatus},
+};
 use crate::{
     error::Cancelled,
     runtime::{Core, FirstPanic, Scope, WaitReason, Waiter},
@@ -17,7 +21,8 @@ use std::{
 /// A child of a group: to await its value, to cancel it alone, to see how it stands.
 ///
 /// Awaiting gives the child's value, or [`Cancelled`] if there is none because it was cancelled or has failed; the error
-/// itself goes to the group, once. The handle may be dropped at any time; the child goes on.
+/// itself goes to the group, once. [`wait`](Self::wait) and then [`try_take`](Self::try_take) tell these apart. The handle may be
+/// dropped at any time; the child goes on.
 ///
 /// # Cancel safety
 /// A value is not lost when the wait for it is cancelled: the handle can be awaited again.
@@ -52,7 +57,7 @@ impl<T> TaskHandle<'_, T> {
 
     /// Names the child, for messages and debugging.
     pub fn set_name(&self, name: impl Into<String>) {
-        self.header().name.set(Some(name.into().into_boxed_str()));
+        self.header().set_name(name.into().into_boxed_str());
     }
 
     /// The child's name: the one that was given, or the place in the source where it was started.
@@ -82,6 +87,14 @@ impl<T> TaskHandle<'_, T> {
         }
     }
 
+    /// Like [`cancel`](Self::cancel), with a text that says why.
+    #[track_caller]
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        if !self.is_finished() {
+            self.header().scope.cancel_because(reason);
+        }
+    }
+
     /// The child's own scope.
     pub fn scope(&self) -> &Scope {
         &self.header().scope
@@ -99,12 +112,18 @@ impl<T> TaskHandle<'_, T> {
         poll_fn(|cx| poll_end(wait.header, &mut wait.waiter, cx)).await
     }
 
-    /// The child's value, if it has finished with one that was not taken yet.
-    pub fn try_take(&mut self) -> Option<T> {
-        // SAFETY: the handle's type is the value's, and it is only taken when the child has finished.
-        (self.header().status.get() == TaskStatus::Finished)
-            .then(|| unsafe { child::take_value(self.child) })
-            .flatten()
+    /// The child's value, if it has finished with one.
+    ///
+    /// # Errors
+    /// [`NoValue`] says why there is none.
+    pub fn try_take(&mut self) -> Result<T, NoValue> {
+        match self.header().status.get() {
+            // SAFETY: the handle's type is the value's, and it is only taken when the child has finished.
+            TaskStatus::Finished => unsafe { child::take_value(self.child) }.ok_or(NoValue::Taken),
+            TaskStatus::Pending | TaskStatus::Cancelling => Err(NoValue::Pending),
+            TaskStatus::Cancelled => Err(NoValue::Cancelled),
+            TaskStatus::Failed => Err(NoValue::Failed),
+        }
     }
 }
 
@@ -149,7 +168,7 @@ impl<T> Future for TaskHandle<'_, T> {
         let header = unsafe { this.child.as_ref() };
         poll_end(header, &mut this.waiter, cx).map(|ended| {
             ended?;
-            this.try_take().ok_or(Cancelled::new())
+            this.try_take().map_err(|_| Cancelled::new())
         })
     }
 }

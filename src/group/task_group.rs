@@ -187,6 +187,12 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         self.core.scope.cancel();
     }
 
+    /// Like [`cancel`](Self::cancel), with a text that says why.
+    #[track_caller]
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        self.core.scope.cancel_because(reason);
+    }
+
     /// The group's scope.
     pub fn scope(&self) -> &Scope {
         &self.core.scope

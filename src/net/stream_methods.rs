@@ -151,6 +151,10 @@ macro_rules! stream {
             async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
                 self.socket.receive_into(buffer).await
             }
+
+            async fn close_receiving(self) -> Result<()> {
+                self.socket.close().await
+            }
         }
 
         impl ByteSendStream for $stream {
@@ -168,6 +172,10 @@ macro_rules! stream {
 
             async fn send_eof(&mut self) -> Result<()> {
                 self.socket.send_eof().await
+            }
+
+            async fn close_sending(self) -> Result<()> {
+                self.socket.close().await
             }
         }
 

@@ -77,6 +77,10 @@ impl ByteSendStream for ChildStdin {
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         self.0.send_some(data).await
     }
+
+    async fn close_sending(self) -> Result<()> {
+        self.close().await
+    }
 }
 
 /// Knows its [`RawDescriptor`].
@@ -175,6 +179,10 @@ macro_rules! output {
 
             async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
                 self.0.receive_into(buffer).await
+            }
+
+            async fn close_receiving(self) -> Result<()> {
+                self.close().await
             }
         }
 

@@ -34,6 +34,10 @@ pub struct TaskInfo {
     pub name: Option<String>,
     /// Where a child was started.
     pub location: Option<&'static Location<'static>>,
+    /// Whether a cancellation reaches to where the task waits: its next checkpoint gives [`Cancelled`](crate::Cancelled) then. One
+    /// that is kept off by a shield does not count. For a task that waits for nothing its own scope tells, and if it is not
+    /// a child, nothing does.
+    pub has_pending_cancellation: bool,
     /// What the task waits for: several things if it waits for the first of them, none if it is ready or running.
     pub waits: Vec<WaitReason>,
 }
@@ -72,8 +76,12 @@ impl fmt::Display for TaskInfo {
 impl TaskInfo {
     /// The task that is being polled.
     pub(crate) fn current(core: &Core) -> Option<Self> {
-        let id = TaskId(core.task()?);
-        Self::of_all(core).into_iter().find(|task| task.id == id)
+        Self::of(core, core.task()?)
+    }
+
+    /// A task of this executor, if it has not ended.
+    pub(crate) fn of(core: &Core, task: TaskKey) -> Option<Self> {
+        Self::of_all(core).into_iter().find(|info| info.id == TaskId(task))
     }
 
     /// The tasks of this executor, parents before their children.
@@ -106,6 +114,7 @@ impl Found {
             kind: if child.is_null() { TaskKind::GroupBody } else { TaskKind::Child },
             name: None,
             location: None,
+            has_pending_cancellation: false,
             waits: Vec::new(),
         };
         // SAFETY: the task lives, and so does its group.
@@ -123,6 +132,8 @@ impl Found {
             let described = unsafe { group.describe(child) };
             info.name = described.name;
             info.location = Some(described.location);
+            // SAFETY: the scope is a part of the child, which lives.
+            info.has_pending_cancellation = unsafe { &*described.scope }.is_effective();
             self.scopes.insert(described.scope, self.tasks.len());
         }
         self.places.insert(task.to_bits(), self.tasks.len());
@@ -137,7 +148,12 @@ impl Found {
                 None => scope.and_then(|scope| self.task_of(scope)),
             };
             if let Some(place) = place {
-                self.tasks[place].waits.push(reason);
+                let task = &mut self.tasks[place];
+                if let Some(scope) = scope {
+                    let of_others = !task.waits.is_empty() && task.has_pending_cancellation;
+                    task.has_pending_cancellation = of_others || scope.is_effective();
+                }
+                task.waits.push(reason);
             }
         });
         for host in std::mem::take(&mut self.hosts) {
@@ -152,6 +168,9 @@ impl Found {
             let is_current = core.task() == Some(task.id.0);
             let is_ready =
                 core.tasks().is_ready(task.id.0) || task.kind == TaskKind::Main && core.is_main_ready();
+            if is_current {
+                task.has_pending_cancellation = core.scope_is_effective();
+            }
             if is_current || is_ready {
                 task.waits.clear();
             } else if task.waits.is_empty() {

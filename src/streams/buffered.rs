@@ -232,6 +232,10 @@ impl<S: ByteReceiveStream> ByteReceiveStream for BufferedByteStream<S> {
             Err(cancelled) => (Err(cancelled.into()), buffer),
         }
     }
+
+    async fn close_receiving(self) -> Result<()> {
+        self.stream.close_receiving().await
+    }
 }
 
 impl<S: ByteSendStream> ByteSendStream for BufferedByteStream<S> {
@@ -245,6 +249,10 @@ impl<S: ByteSendStream> ByteSendStream for BufferedByteStream<S> {
 
     async fn send_eof(&mut self) -> Result<()> {
         self.stream.send_eof().await
+    }
+
+    async fn close_sending(self) -> Result<()> {
+        self.stream.close_sending().await
     }
 }
 

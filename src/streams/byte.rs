@@ -62,6 +62,21 @@ pub trait ByteReceiveStream {
         }
         (Ok(()), buffer)
     }
+
+    /// Closes what bytes come from and waits until that is done. What has no more to do than to be dropped leaves this as it
+    /// is. A stream in both directions is closed by [`ByteStream::close`]; a borrowed one stays open.
+    ///
+    /// # Errors
+    /// What the operating system reports; the stream is closed all the same.
+    ///
+    /// # Cancel safety
+    /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+    async fn close_receiving(self) -> Result<()>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
 }
 
 /// Where bytes go.
@@ -128,6 +143,23 @@ pub trait ByteSendStream {
     async fn send_eof(&mut self) -> Result<()> {
         Err(Error::Unsupported("an end of a stream that can only be closed"))
     }
+
+    /// Says that nothing more will be sent, closes what bytes go to, and waits until that is done. As it is here it calls
+    /// [`send_eof`](Self::send_eof), if there is one, and drops the stream. A stream in both directions is closed by
+    /// [`ByteStream::close`]; a borrowed one stays open.
+    ///
+    /// # Errors
+    /// Of bytes that were sent and did not get where they should; what the operating system reports. The stream is closed
+    /// all the same.
+    ///
+    /// # Cancel safety
+    /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+    async fn close_sending(mut self) -> Result<()>
+    where
+        Self: Sized,
+    {
+        end(&mut self).await
+    }
 }
 
 /// Says that nothing more will be sent by a stream that is closed right afterwards, which alone says it for some kinds.
@@ -180,5 +212,9 @@ impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
 
     async fn send_eof(&mut self) -> Result<()> {
         (**self).send_eof().await
+    }
+
+    async fn close_sending(self) -> Result<()> {
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Several listeners as one.
 
-use super::{Attribute, AttributeRequest, Attributes, Connections, Listener, extra};
+use super::{Attribute, AttributeRequest, Attributes, Connections, Listener, closing::all_closed, extra};
 use crate::{
-    error::{Error, ErrorGroup, Result},
+    error::{Error, Result},
     group::task_group,
     time::sleep_forever,
 };
@@ -57,6 +57,13 @@ impl<L> MultiListener<L> {
         L: Attributes,
     {
         self.listeners.iter().filter_map(|listener| extra::<A>(listener))
+    }
+}
+
+impl<L> MultiListener<MultiListener<L>> {
+    /// The listeners of several such as one of their own, in their order.
+    pub fn flatten(self) -> MultiListener<L> {
+        self.listeners.into_iter().flat_map(MultiListener::into_listeners).collect()
     }
 }
 
@@ -118,14 +125,11 @@ impl<L: Listener> Listener for MultiListener<L> {
     /// # Errors
     /// That of the listener that failed to close, or those of all that did as a group.
     async fn close(self) -> Result<()> {
-        let mut errors = Vec::new();
+        let mut closed = Vec::with_capacity(self.listeners.len());
         for listener in self.listeners {
-            errors.extend(listener.close().await.err());
+            closed.push(listener.close().await);
         }
-        match ErrorGroup::new(errors) {
-            None => Ok(()),
-            Some(group) => Err(group.into_single().unwrap_or_else(Error::from)),
-        }
+        all_closed(closed)
     }
 }
 

@@ -17,6 +17,21 @@ pub trait ObjectReceiveStream {
     /// # Cancel safety
     /// No object is lost, whether the scope is cancelled or the future dropped: the next call gets it.
     async fn receive(&mut self) -> Result<Option<Self::Item>>;
+
+    /// Closes what objects come from and waits until that is done. What has no more to do than to be dropped leaves this as
+    /// it is. A borrowed stream stays open.
+    ///
+    /// # Errors
+    /// What the operating system reports; the stream is closed all the same.
+    ///
+    /// # Cancel safety
+    /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+    async fn close_receiving(self) -> Result<()>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
 }
 
 /// Where objects go.
@@ -49,6 +64,24 @@ pub trait ObjectSendStream<T> {
     /// # Cancel safety
     /// Nothing is lost; it may be called again.
     async fn send_eof(&mut self) -> Result<()>;
+
+    /// Says that nothing more will be sent, closes what objects go to, and waits until that is done. As it is here it calls
+    /// [`send_eof`](Self::send_eof), if there is one, and drops the stream. A borrowed stream stays open.
+    ///
+    /// # Errors
+    /// As for [`send_eof`](Self::send_eof), and what the operating system reports; the stream is closed all the same.
+    ///
+    /// # Cancel safety
+    /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+    async fn close_sending(mut self) -> Result<()>
+    where
+        Self: Sized,
+    {
+        match self.send_eof().await {
+            Err(Error::Unsupported(_)) => Ok(()),
+            ended => ended,
+        }
+    }
 }
 
 /// Objects in both directions.
@@ -75,5 +108,9 @@ impl<T, S: ObjectSendStream<T> + ?Sized> ObjectSendStream<T> for &mut S {
 
     async fn send_eof(&mut self) -> Result<()> {
         (**self).send_eof().await
+    }
+
+    async fn close_sending(self) -> Result<()> {
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`ObjectItems`] and [`ObjectSink`] make a receiving stream a [`futures_core::Stream`] and a sending stream a
 //! [`futures_sink::Sink`]. [`ItemStream`], [`TryItemStream`] and [`SinkStream`] make streams of objects out of these.
+//! [`ObjectBytes`] makes a stream of bytes out of a stream of objects that are pieces of bytes.
 //!
 //! ```
 //! use anyio::{
@@ -18,11 +19,13 @@
 //! # Ok(()) }).unwrap();
 //! ```
 
+mod bytes;
 mod item_stream;
 mod items;
 mod sink;
 mod sink_stream;
 
+pub use bytes::ObjectBytes;
 pub use item_stream::{ItemStream, TryItemStream};
 pub use items::ObjectItems;
 pub use sink::ObjectSink;

@@ -2,7 +2,7 @@
 
 use super::{
     AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, ObjectReceiveStream,
-    ObjectSendStream, Split, byte,
+    ObjectSendStream, Split, byte, closing::all_closed,
 };
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -82,6 +82,13 @@ impl<S: ByteSendStream> ByteSendStream for StapledByteSendHalf<S> {
         }
         Ok(())
     }
+
+    async fn close_sending(self) -> Result<()> {
+        match self.0 {
+            Some(stream) => stream.close_sending().await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl<S: ByteSendStream, R> ByteSendStream for StapledByteStream<S, R> {
@@ -98,11 +105,14 @@ impl<S: ByteSendStream, R> ByteSendStream for StapledByteStream<S, R> {
     }
 }
 
-/// What only sends says that nothing more will come by its own [`send_eof`](ByteSendStream::send_eof), or else by being
-/// closed, which is what dropping it does.
 impl<S: ByteSendStream, R: ByteReceiveStream> ByteStream for StapledByteStream<S, R> {
-    async fn close(mut self) -> Result<()> {
-        self.send_eof().await
+    /// Closes what bytes go to, and then what they come from, in any case.
+    ///
+    /// # Errors
+    /// That of the part that failed to close, or those of both as a group.
+    async fn close(self) -> Result<()> {
+        let Self { send_half, receive_stream } = self;
+        all_closed([send_half.close_sending().await, receive_stream.close_receiving().await])
     }
 }
 
@@ -182,6 +192,22 @@ impl<S, R> StapledObjectStream<S, R> {
     /// Both.
     pub fn into_parts(self) -> (S, R) {
         (self.send_stream, self.receive_stream)
+    }
+
+    /// Closes what objects go to, and then what they come from, in any case, and waits until that is done.
+    ///
+    /// # Errors
+    /// That of the part that failed to close, or those of both as a group.
+    ///
+    /// # Cancel safety
+    /// Both are closed in any case, also in a cancelled scope and when the future is dropped.
+    pub async fn close<T>(self) -> Result<()>
+    where
+        S: ObjectSendStream<T>,
+        R: ObjectReceiveStream<Item = T>,
+    {
+        let Self { send_stream, receive_stream } = self;
+        all_closed([send_stream.close_sending().await, receive_stream.close_receiving().await])
     }
 }
 

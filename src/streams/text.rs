@@ -140,9 +140,13 @@ impl<S: ByteReceiveStream> ObjectReceiveStream for TextStream<S> {
         }
         Ok(None)
     }
+
+    async fn close_receiving(self) -> Result<()> {
+        self.stream.close_receiving().await
+    }
 }
 
-impl<T: AsRef<str>, S: ByteStream> ObjectSendStream<T> for TextStream<S> {
+impl<T: AsRef<str>, S: ByteSendStream> ObjectSendStream<T> for TextStream<S> {
     /// Sends text.
     ///
     /// # Errors
@@ -159,20 +163,22 @@ impl<T: AsRef<str>, S: ByteStream> ObjectSendStream<T> for TextStream<S> {
     async fn send_eof(&mut self) -> Result<()> {
         self.stream.send_eof().await
     }
+
+    async fn close_sending(self) -> Result<()> {
+        self.stream.close_sending().await
+    }
 }
 
-impl<S: ByteSendStream> TextStream<S> {
-    /// Sends text into a stream that only sends. As `send`, in all.
+impl<S: ByteStream> TextStream<S> {
+    /// Closes the wrapped stream and waits until that is done.
     ///
     /// # Errors
-    /// [`Error::Io`] of the kind [`InvalidData`](io::ErrorKind::InvalidData) if the encoding lacks one of its characters;
-    /// nothing is sent then. Those of the wrapped stream.
+    /// As for [`ByteStream::close`].
     ///
     /// # Cancel safety
-    /// A part may have been sent.
-    pub async fn send_text(&mut self, text: &str) -> Result<()> {
-        let bytes = self.encode(text)?;
-        self.stream.send(bytes).await
+    /// The stream is closed in any case, also in a cancelled scope and when the future is dropped.
+    pub async fn close(self) -> Result<()> {
+        self.stream.close().await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::waiting::{Grant, Waiting};
 use crate::{
     error::{Error, Result},
-    runtime::{Core, TaskKey, WaitQueue, WaitReason},
+    runtime::{Core, TaskInfo, TaskKey, WaitQueue, WaitReason},
 };
 use std::{
     cell::{Cell, RefCell, RefMut},
@@ -39,13 +39,15 @@ pub struct Lock<T> {
 }
 
 /// How a [`Lock`] stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LockStatistics {
     /// Whether it is held.
     pub locked: bool,
     /// Whether the task that asks has acquired it.
     pub owned_by_current_task: bool,
+    /// The task that has acquired it, as long as that has not ended and the one who asks is in the same run.
+    pub owner: Option<TaskInfo>,
     /// How many tasks wait for it.
     pub tasks_waiting: usize,
 }
@@ -105,11 +107,15 @@ impl<T> Lock<T> {
         self.locked.get()
     }
 
-    /// How it stands.
+    /// How it stands. To find its owner all tasks are looked at.
     pub fn statistics(&self) -> LockStatistics {
         LockStatistics {
             locked: self.locked.get(),
             owned_by_current_task: self.is_mine(),
+            owner: self
+                .owner
+                .get()
+                .and_then(|owner| Core::try_with(|core| TaskInfo::of(core, owner)).flatten()),
             tasks_waiting: self.waiting.len(),
         }
     }

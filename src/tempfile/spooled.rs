@@ -1,9 +1,12 @@
 //! Files that begin in memory.
 
+mod stream;
+
 use super::{Builder, TemporaryFile};
 use crate::{
     error::{Error, Result},
-    fs::{WriteAllError, checkpoint::checkpoint},
+    fs::{WriteAllError, checkpoint::checkpoint, lines_of},
+    streams::ByteReceiveStream,
 };
 use anyio_driver::{IoBuf, IoBufMut};
 use std::io::{self, SeekFrom};
@@ -109,6 +112,36 @@ impl SpooledTemporaryFile {
         (Ok(count), buffer)
     }
 
+    /// Reads at the cursor until the buffer's room is full.
+    ///
+    /// # Errors
+    /// As for [`File::read_exact`](crate::fs::File::read_exact).
+    ///
+    /// # Cancel safety
+    /// As for [`File::read_exact`](crate::fs::File::read_exact).
+    pub async fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> (Result<()>, B) {
+        match &mut self.place {
+            Place::Disk(file) => file.read_exact(buffer).await,
+            Place::Memory { .. } => self.receive_exactly_into(buffer).await,
+        }
+    }
+
+    /// Reads from the cursor to the end as UTF-8, and gives its lines without their ends.
+    ///
+    /// # Errors
+    /// As for [`File::read_lines`](crate::fs::File::read_lines).
+    ///
+    /// # Cancel safety
+    /// As for errors.
+    pub async fn read_lines(&mut self) -> Result<Vec<String>> {
+        if let Place::Disk(file) = &mut self.place {
+            return file.read_lines().await;
+        }
+        let (result, bytes) = self.read_to_end(Vec::new()).await;
+        result?;
+        lines_of(&bytes, "a temporary file")
+    }
+
     /// Reads from the cursor to the end, appends it to `buffer`, and gives how many bytes it was.
     ///
     /// # Errors
@@ -140,26 +173,52 @@ impl SpooledTemporaryFile {
     /// # Cancel safety
     /// As for [`File::write_all`](crate::fs::File::write_all).
     pub async fn write_all<B: IoBuf>(&mut self, buffer: B) -> (Result<(), WriteAllError>, B) {
-        let nothing = |error: Error| Err(WriteAllError { written: 0, error });
-        if let Place::Memory { contents, position, .. } = &mut self.place {
-            let end = position.saturating_add(buffer.length() as u64);
-            if end <= self.max_size as u64 {
-                if let Err(cancelled) = checkpoint().await {
-                    return (nothing(cancelled.into()), buffer);
-                }
-                // Both are at most the bound, which is a length in memory.
-                let (start, end) = (*position as usize, end as usize);
-                if contents.len() >= end || set_length(contents, end) {
-                    contents[start..end].copy_from_slice(buffer.bytes());
-                    *position = end as u64;
-                    return (Ok(()), buffer);
-                }
-            }
+        let result = match self.write_in_memory(buffer.bytes()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => match self.disk().await {
+                Ok(file) => return file.write_all(buffer).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        (result.map_err(|error| WriteAllError { written: 0, error }), buffer)
+    }
+
+    /// Writes a buffer's bytes at the cursor, at least some of them, and gives how many. If the cursor would be behind the bound
+    /// when all are written, the file moves to the disk before.
+    ///
+    /// # Errors
+    /// As for [`File::write`](crate::fs::File::write).
+    ///
+    /// # Cancel safety
+    /// As for [`File::write`](crate::fs::File::write).
+    pub async fn write<B: IoBuf>(&mut self, buffer: B) -> (Result<usize>, B) {
+        match self.write_in_memory(buffer.bytes()).await {
+            Ok(true) => (Ok(buffer.length()), buffer),
+            Ok(false) => match self.disk().await {
+                Ok(file) => file.write(buffer).await,
+                Err(error) => (Err(error), buffer),
+            },
+            Err(error) => (Err(error), buffer),
         }
-        match self.disk().await {
-            Ok(file) => file.write_all(buffer).await,
-            Err(error) => (nothing(error), buffer),
+    }
+
+    /// Writes all bytes, unless the file is on the disk or has to move there first, also for want of memory, which false says.
+    async fn write_in_memory(&mut self, bytes: &[u8]) -> Result<bool> {
+        let Place::Memory { contents, position, .. } = &mut self.place else { return Ok(false) };
+        let end = position.saturating_add(bytes.len() as u64);
+        if end > self.max_size as u64 {
+            return Ok(false);
         }
+        checkpoint().await?;
+        // Both are at most the bound, which is a length in memory.
+        let (start, end) = (*position as usize, end as usize);
+        if contents.len() < end && !set_length(contents, end) {
+            return Ok(false);
+        }
+        contents[start..end].copy_from_slice(bytes);
+        *position = end as u64;
+        Ok(true)
     }
 
     /// Moves the cursor and gives its new position.

@@ -9,12 +9,13 @@ use crate::{
     error::Cancelled,
     lowlevel::RunToken,
     runtime::{
-        Core, WaitKey, WaitKind, WaitReason,
+        Bindings, Core, WaitKey, WaitKind, WaitReason, Within,
         clock::{JobKind, JobUnderWay},
     },
 };
 use anyio_driver::workers::{JobHandle, WorkerPool};
 use std::{
+    cell::Cell,
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
@@ -72,10 +73,15 @@ impl<T: Send + 'static> Call<T> {
         let run = RunToken::of(core);
         let worker = Arc::clone(&exchange);
         let number = loan.number();
+        let bindings = Bindings::current();
         let job = Box::new(move || {
             let result = {
                 let _working = Working::for_host(Arc::clone(&worker) as Arc<dyn Host>);
-                catch_unwind(AssertUnwindSafe(function))
+                catch_unwind(AssertUnwindSafe(|| {
+                    let bindings = Cell::new(bindings);
+                    let _inherited = Within::enter(&bindings);
+                    function()
+                }))
             };
             worker.deliver(result, run, number);
         });

@@ -1,6 +1,8 @@
 //! What a thread asks a run to do, and the answer.
 
+use crate::runtime::{Bindings, InContext, Within};
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
@@ -32,6 +34,21 @@ pub(crate) fn request<T: Send + 'static>(
         })
     });
     (request, receiver)
+}
+
+/// The same request with the values that tasks inherit, as they are on this thread.
+pub(crate) fn inheriting(request: Request) -> Request {
+    match Bindings::current() {
+        None => request,
+        bindings => Box::new(move || {
+            let bindings = Cell::new(bindings);
+            let future = {
+                let _within = Within::enter(&bindings);
+                request()
+            };
+            Box::pin(InContext::new(bindings.into_inner(), future))
+        }),
+    }
 }
 
 /// Gives an answer. A panic that nobody waits for goes on here.

@@ -1,6 +1,7 @@
 use crate::folder::on_each_backend;
 use anyio::{
-    CancelScope, Path, Result,
+    CancelScope, Error, Path, Result,
+    streams::{BufferedByteStream, ByteSendStream},
     tempfile::{self, Builder, NamedTemporaryFile, SpooledTemporaryFile, TemporaryDirectory},
 };
 use std::io::SeekFrom;
@@ -131,6 +132,65 @@ fn a_spooled_file_moves_to_the_disk_only_beyond_its_bound() {
         file.rollover().await?;
         assert_eq!(file.seek(SeekFrom::End(0)).await?, 3);
         file.close().await
+    });
+}
+
+#[test]
+fn a_spooled_file_is_a_stream_with_lines_in_memory_and_on_the_disk() {
+    on_each_backend(async |folder| {
+        for rolled in [false, true] {
+            let mut file = Builder::new().directory(folder.join("")).spooled_file(100);
+            if rolled {
+                file.rollover().await?;
+            }
+            let (count, _) = file.write("one\ntwo\r\n").await;
+            assert_eq!(count?, 9);
+            ByteSendStream::send(&mut file, "three").await?;
+            file.rewind().await?;
+            assert_eq!(file.read_lines().await?, ["one", "two", "three"]);
+            file.rewind().await?;
+            let (result, exactly) = file.read_exact([0u8; 4]).await;
+            result?;
+            assert_eq!(&exactly, b"one\n");
+            let (result, _) = file.read_exact([0u8; 11]).await;
+            assert!(matches!(result, Err(Error::IncompleteRead)));
+            file.seek(SeekFrom::Start(4)).await?;
+            let mut lines = BufferedByteStream::new(file);
+            assert_eq!(lines.receive_line(100).await?.as_deref(), Some("two"));
+            assert_eq!(lines.receive_line(100).await?.as_deref(), Some("three"));
+            assert_eq!(lines.receive_line(100).await?, None);
+            let (mut file, _) = lines.into_inner();
+            file.write(vec![0xff]).await.0?;
+            file.rewind().await?;
+            let wrong = file.read_lines().await.unwrap_err();
+            assert_eq!(wrong.kind(), std::io::ErrorKind::InvalidData);
+            assert_eq!(file.is_rolled_over(), rolled);
+            let (count, _) = file.write(vec![b'x'; 100]).await;
+            assert!(count? > 0 && file.is_rolled_over());
+            file.close_sending().await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_folder_in_which_something_cannot_be_removed_is_left_if_errors_are_ignored() {
+    on_each_backend(async |folder| {
+        let within = Builder::new().directory(folder.join("")).folder().await?;
+        (within.path() / "file").write_text("x").await?;
+        let path = within.path().clone();
+        within.close_ignoring_errors().await?;
+        assert!(!path.exists().await?);
+        // One that is gone already cannot be removed.
+        for ignored in [false, true] {
+            let within = Builder::new().directory(folder.join("")).folder().await?;
+            within.path().rmdir().await?;
+            match ignored {
+                true => within.close_ignoring_errors().await?,
+                false => assert!(within.close().await.is_err()),
+            }
+        }
+        Ok(())
     });
 }
 

@@ -123,6 +123,24 @@ async fn an_address_in_use_is_an_error_that_names_it() -> Result<()> {
     Ok(())
 }
 
+/// Connections that the server has closed first keep their port in use for a while.
+#[anyio::test]
+async fn a_port_whose_connections_are_still_in_use_is_had_again_unless_that_is_switched_off() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    assert!(SockRef::from(&listener).reuse_address().unwrap());
+    let address = listener.local_addr()?;
+    let client = TcpStream::connect(address).await?;
+    let server = listener.accept().await?;
+    server.send_eof().await?;
+    assert!(client.receive().await?.is_none());
+    listener.close().await?;
+    let refused = TcpListenerOptions::new().reuse_address(false).bind(address).await;
+    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    let again = TcpListener::bind(address).await?;
+    assert_eq!(again.local_addr()?, address);
+    Ok(())
+}
+
 #[anyio::test]
 async fn listeners_share_a_port_if_they_want_to() -> Result<()> {
     let options = TcpListenerOptions::new().reuse_port(true).backlog(1);

@@ -89,6 +89,26 @@ fn a_variable_is_gone_in_the_next_run_and_its_default_made_anew() {
 }
 
 #[anyio::test]
+async fn the_value_of_a_variable_goes_with_the_variable() {
+    let value = Arc::new(());
+    let variable = RunVar::new().with_default(|| Arc::new(()));
+    let _ = variable.set(Arc::clone(&value));
+    assert_eq!(Arc::strong_count(&value), 2);
+    drop(variable);
+    assert_eq!(Arc::strong_count(&value), 1);
+    // Also one whose value uses another variable as it goes.
+    struct Reentering(RunVar<u32>);
+    impl Drop for Reentering {
+        fn drop(&mut self) {
+            let _ = self.0.set(1);
+        }
+    }
+    let variable = RunVar::new();
+    let _ = variable.set(Reentering(RunVar::new()));
+    drop(variable);
+}
+
+#[anyio::test]
 async fn variables_are_told_apart_and_set_back_in_order() {
     let (one, other) = (RunVar::new(), RunVar::<i32>::new());
     let outer = one.set(1);

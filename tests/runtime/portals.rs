@@ -195,7 +195,13 @@ fn leaving_by_a_panic_cancels_what_is_left() {
 fn a_panic_that_nobody_waits_for_ends_the_portal() {
     for backend in test_backends() {
         let portal = start_blocking_portal(&Builder::new().backend(backend)).unwrap();
-        drop(portal.start_task_soon::<()>(async || panic!("unheard")).unwrap());
+        let (dropped, is_dropped) = mpsc::channel();
+        let task = portal.start_task_soon::<()>(async move || {
+            is_dropped.recv().unwrap();
+            panic!("unheard")
+        });
+        drop(task.unwrap());
+        dropped.send(()).unwrap();
         assert!(catch_unwind(AssertUnwindSafe(|| portal.close())).is_err());
     }
 }

@@ -5,6 +5,7 @@
 mod attributes;
 mod boxed;
 mod broadcast;
+mod closing;
 mod conformance;
 mod io;
 mod itertools;
@@ -12,6 +13,7 @@ mod listeners;
 mod lockstep;
 mod memory;
 mod objects;
+mod sizes;
 mod split;
 mod unreliable;
 mod wrappers;

@@ -194,7 +194,7 @@ async fn characters_that_the_encoding_lacks_are_told_or_replaced() -> Result<()>
     server.send("å€中").await?;
     assert_eq!(client.receive().await?.unwrap(), [0xe5, 0x80, b'?']);
     let (_client, mut server) = text(WINDOWS_1252, TextErrors::Strict);
-    assert!(server.send_text("中").await.is_err());
+    assert!(server.send("中").await.is_err());
     Ok(())
 }
 
@@ -237,7 +237,7 @@ async fn a_lent_stream_is_wrapped_for_a_while() -> Result<()> {
     let (mut one, mut other) = memory_stream_pair();
     one.send("line\n").await?;
     assert_eq!(BufferedByteStream::new(&mut other).receive_line(10).await?.unwrap(), "line");
-    TextStream::new(&mut one).send_text("text").await?;
+    TextStream::new(&mut one).send("text").await?;
     assert_eq!(other.receive().await?.unwrap(), "text");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What a handle tells of its child, and does to it.
 
 use anyio::{
-    CancelScope, Error, ErrorGroup, Result, TaskHandle, TaskStatus, lowlevel, move_on_after, sleep,
+    CancelScope, Error, ErrorGroup, NoValue, Result, TaskHandle, TaskStatus, lowlevel, move_on_after, sleep,
     sleep_forever, task_group,
 };
 use std::{
@@ -26,7 +26,7 @@ async fn awaiting_a_handle_gives_the_value() -> Result<()> {
         });
         assert_eq!(
             (child.status(), child.is_finished(), child.try_take()),
-            (TaskStatus::Pending, false, None)
+            (TaskStatus::Pending, false, Err(NoValue::Pending))
         );
         child.wait().await?;
         child.wait().await?;
@@ -43,8 +43,8 @@ async fn a_value_is_taken_once() -> Result<()> {
     task_group(async |tg| -> Result<()> {
         let mut child = tg.start_soon(async { anyio::Ok("value".to_string()) });
         child.wait().await?;
-        assert_eq!(child.try_take().as_deref(), Some("value"));
-        assert_eq!(child.try_take(), None);
+        assert_eq!(child.try_take().as_deref(), Ok("value"));
+        assert_eq!(child.try_take(), Err(NoValue::Taken));
         assert!(child.await.is_err());
         Ok(())
     })
@@ -275,6 +275,24 @@ async fn a_childs_scope_may_have_a_deadline_of_its_own() -> Result<()> {
 }
 
 #[anyio::test]
+async fn a_child_that_was_cancelled_is_told_from_one_that_has_failed() {
+    let seen = Cell::new(None);
+    let failed = task_group(async |tg| -> Result<()> {
+        let mut cancelled = tg.start_soon(forever());
+        cancelled.cancel();
+        let mut failed = tg.start_soon(async { Err::<(), _>(Error::WouldBlock) });
+        anyio::shield(cancelled.wait()).await?;
+        anyio::shield(failed.wait()).await?;
+        seen.set(Some((cancelled.try_take(), failed.try_take())));
+        Ok(())
+    })
+    .await;
+    assert_eq!(failed.unwrap_err().len(), 1);
+    assert_eq!(seen.take(), Some((Err(NoValue::Cancelled), Err(NoValue::Failed))));
+    assert_eq!(NoValue::Failed.to_string(), "the task has failed");
+}
+
+#[anyio::test]
 async fn awaiting_in_a_cancelled_scope_gives_the_cancellation_and_keeps_the_value() -> Result<()> {
     task_group(async |tg| -> Result<()> {
         let mut child = tg.start_soon(async { anyio::Ok(1) });
@@ -282,7 +300,7 @@ async fn awaiting_in_a_cancelled_scope_gives_the_cancellation_and_keeps_the_valu
         let scope = CancelScope::new();
         scope.cancel();
         assert_eq!(scope.run(async || Ok::<_, Error>((&mut child).await?)).await?, None);
-        assert_eq!(child.try_take(), Some(1));
+        assert_eq!(child.try_take(), Ok(1));
         Ok(())
     })
     .await?;

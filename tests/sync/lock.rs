@@ -1,7 +1,11 @@
 //! `Lock`.
 
 use anyio::{
-    CancelScope, Error, Result, lowlevel::checkpoint, sync::Lock, task_group, testing::wait_all_tasks_blocked,
+    CancelScope, Error, Result,
+    lowlevel::checkpoint,
+    sync::Lock,
+    task_group,
+    testing::{current_task, wait_all_tasks_blocked},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -72,12 +76,15 @@ async fn trying_fails_while_it_is_held_and_right_after_it_was_handed_over() -> R
             waited.set(true);
             drop(guard);
             anyio::Ok(())
-        });
+        })
+        .set_name("second");
         wait_all_tasks_blocked().await?;
         assert!(lock.statistics().owned_by_current_task);
+        assert_eq!(lock.statistics().owner.unwrap().id, current_task().id);
         assert_eq!(lock.statistics().tasks_waiting, 1);
         drop(guard);
         assert!(lock.locked() && !waited.get());
+        assert_eq!(lock.statistics().owner.unwrap().name.as_deref(), Some("second"));
         assert!(!lock.statistics().owned_by_current_task);
         assert!(matches!(lock.try_acquire(), Err(Error::WouldBlock)));
         wait_all_tasks_blocked().await?;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::http::Session;
+use crate::measuring::http::Session;
 
 /// One connection's side of a protocol.
 pub(super) trait Answering: Default {

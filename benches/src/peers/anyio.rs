@@ -17,10 +17,10 @@ use anyio::{
 };
 
 use super::Peer;
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    job::Order,
+    ready::Ready,
     stopwatch::{Measured, measure},
-    worker::Order,
 };
 
 pub(crate) static URING: Peer = Peer {

@@ -21,10 +21,10 @@ use super::{
     connection::{Connection, serve_bulk, serve_http},
     cores::on_each_core,
 };
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    job::Order,
+    ready::Ready,
     stopwatch::{Measured, measure},
-    worker::Order,
 };
 
 pub(crate) static PEER: Peer = Peer {

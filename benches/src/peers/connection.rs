@@ -2,7 +2,7 @@
 
 use std::{io, mem::take};
 
-use crate::{
+use crate::measuring::{
     bulk::{ORDER_BYTES, Order, Receipt},
     cell::Direction,
     http::Session,

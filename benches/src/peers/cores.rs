@@ -8,7 +8,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{limits, server::Ready};
+use crate::measuring::{limits, ready::Ready};
 
 const BACKLOG: i32 = 4096;
 

@@ -19,8 +19,8 @@ use io_uring::{cqueue, opcode, types::Fd};
 
 use self::{bundles::Bundles, connection::Connection};
 use super::Peer;
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    ready::Ready,
     submissions::{Submissions, ring},
 };
 

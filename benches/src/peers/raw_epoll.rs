@@ -16,7 +16,7 @@ use super::{
     Peer,
     answering::{Answering, Echo, Http},
 };
-use crate::server::Ready;
+use crate::measuring::ready::Ready;
 
 pub(crate) static PEER: Peer = Peer {
     name: "raw-epoll",

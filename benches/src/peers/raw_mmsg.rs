@@ -6,11 +6,11 @@
 use std::{io, mem, net::UdpSocket, os::fd::AsRawFd, ptr};
 
 use super::Peer;
-use crate::{
+use crate::measuring::{
+    amounts::STREAM_BYTES,
     datagrams,
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::udp::STREAM_BYTES,
 };
 
 pub(crate) static PEER: Peer = Peer {

@@ -25,8 +25,8 @@ use self::{
     socket::{Socket, UNWATCHED},
 };
 use super::Peer;
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    ready::Ready,
     submissions::{Submissions, ring},
 };
 

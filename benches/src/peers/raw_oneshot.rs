@@ -27,8 +27,8 @@ use super::{
     Peer,
     answering::{Answering, Echo, Http},
 };
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    ready::Ready,
     submissions::{Submissions, ring},
 };
 

@@ -20,15 +20,15 @@ use anyio::fs::AlignedBuffer;
 use io_uring::{CompletionQueue, IoUring, opcode, squeue::Entry, types};
 
 use super::{Peer, file_jobs::file_jobs};
-use crate::{
+use crate::measuring::{
+    amounts::shares,
+    job::Order,
     sample_files::{
         BLOCK_BYTES, LARGE, LARGE_BYTES, PIECE_BYTES, Places, SMALL_BYTES, check_large, check_small,
         check_written, piece, small, written,
     },
     stopwatch::{Measured, Stopwatch},
     submissions::{Submissions, ring},
-    worker::Order,
-    workloads::files::shares,
 };
 
 pub(crate) static PEER: Peer = Peer {

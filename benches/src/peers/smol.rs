@@ -16,10 +16,10 @@ use super::{
     Peer,
     connection::{Connection, serve_bulk, serve_http},
 };
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    job::Order,
+    ready::Ready,
     stopwatch::{Measured, measure},
-    worker::Order,
 };
 
 pub(crate) static PEER: Peer = Peer {
@@ -93,4 +93,8 @@ impl Connection for TcpStream {
         self.write_all(&buffer).await?;
         Ok(buffer)
     }
+}
+
+fn sleep(duration: ::std::time::Duration) -> ::smol::Timer {
+    ::smol::Timer::after(duration)
 }

@@ -22,10 +22,10 @@ use super::{
     Peer,
     connection::{Connection, serve_bulk, serve_http},
 };
-use crate::{
-    server::Ready,
+use crate::measuring::{
+    job::Order,
+    ready::Ready,
     stopwatch::{Measured, measure},
-    worker::Order,
 };
 
 pub(crate) static PEER: Peer = Peer {

@@ -12,7 +12,7 @@ use super::{
     Peer,
     connection::{Connection, serve_bulk, serve_http},
 };
-use crate::server::Ready;
+use crate::measuring::ready::Ready;
 
 pub(crate) static PEER: Peer = Peer {
     name: "tokio-uring",

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    load::connector::Connector,
-    requests::{self, Arguments, Workload, plain},
-    results::Unit,
+    measuring::{load::connector::Connector, results::Unit},
+    workloads::requests::{self, Arguments, Workload, plain},
 };
 
 const WORKLOAD: Workload = Workload {

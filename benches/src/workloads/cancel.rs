@@ -1,11 +1,11 @@
 //! Cancelling much that waits at once: from the cancellation to the end of the last task.
 
-use crate::rows::{self, Arguments, Figure, Row};
+use crate::{
+    measuring::row::{Figure, Row},
+    workloads::rows::{self, Arguments},
+};
 
 pub(crate) const WORKLOAD: &str = "cancel";
-
-/// How many bytes a task that waits at a socket has room for.
-pub(crate) const BUFFER_BYTES: usize = 1024;
 
 const fn row(name: &'static str, about: &'static str, job: &'static str, operations: u64) -> Row {
     Row { name, about, job, operations, figure: Figure::Elapsed }

@@ -5,13 +5,15 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::{
-    cell::Cell,
-    load::{
-        closed_loop::{ClosedLoop, Exchange},
-        pattern,
+    measuring::{
+        cell::Cell,
+        load::{
+            closed_loop::{ClosedLoop, Exchange},
+            pattern,
+        },
+        results::Unit,
     },
-    requests::{self, Workload, plain},
-    results::Unit,
+    workloads::requests::{self, Workload, plain},
 };
 
 #[derive(Args)]

@@ -5,8 +5,11 @@ use std::{env, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    rows::{self, Figure, Row},
-    sample_files::SampleFiles,
+    measuring::{
+        row::{Figure, Row},
+        sample_files::SampleFiles,
+    },
+    workloads::rows,
 };
 
 pub(crate) const WORKLOAD: &str = "files";
@@ -43,20 +46,4 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let parent = arguments.folder.clone().map_or_else(env::current_dir, Ok)?;
     let samples = SampleFiles::make(&parent)?;
     rows::run_in(samples.folder(), WORKLOAD, ROWS, &arguments.rows)
-}
-
-/// How many of `operations` are to be done by each of so many tasks.
-pub(crate) fn shares(operations: u64, depth: u64) -> impl Iterator<Item = u64> {
-    (0..depth).map(move |task| operations / depth + u64::from(task < operations % depth))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_add_up() {
-        assert_eq!(shares(70, 32).sum::<u64>(), 70);
-        assert_eq!(shares(3, 32).max(), Some(1));
-    }
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    cell::Cell,
-    http::ANSWER,
-    load::closed_loop::{ClosedLoop, Exchange},
-    requests::{self, Arguments, Workload},
-    results::Unit,
+    measuring::{
+        cell::Cell,
+        http::ANSWER,
+        load::closed_loop::{ClosedLoop, Exchange},
+        results::Unit,
+    },
+    workloads::requests::{self, Arguments, Workload},
 };
 
 /// About what a load generator such as wrk sends.

@@ -3,8 +3,6 @@
 //! Memory does not drift with the host's speed, so peers come one after the other, each with a new server in each
 //! round. Before it counts as idle each connection has had one echo, so that what a server keeps after use is in.
 
-pub(crate) mod results;
-
 use std::{fs::File, io::BufWriter, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context, ensure};
@@ -12,19 +10,23 @@ use clap::{Args, value_parser};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::results::{Growth, Results, compared};
+use crate::measuring::idle_results::{Growth, Results, compared};
 use crate::{
-    cell::Cell,
-    interrupt::Interrupt,
-    limits,
-    load::{Load, closed_loop::ClosedLoop},
-    machine::Machine,
-    measure::Memory,
-    page::{self, Document},
+    measuring::{
+        cell::Cell,
+        interrupt::Interrupt,
+        limits,
+        load::{Load, closed_loop::ClosedLoop},
+        machine::Machine,
+        measure::Memory,
+        statistics::Summary,
+    },
     peers::{self, Peer},
-    report::{self, spread},
-    server::Server,
-    statistics::Summary,
+    report::{
+        page::{self, Document},
+        terminal::{self, spread},
+    },
+    workloads::server::Server,
 };
 
 const WORKLOAD: &str = "idle";
@@ -82,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let json = json.transpose()?;
 
     let machine = Machine::inspect(&peers::packages(peers.iter().copied()));
-    print!("{}", report::header(&machine));
+    print!("{}", terminal::header(&machine));
     println!("{connections} connections of {wanted} wanted; at most {open_files} open files in a process");
     let progress = ProgressBar::new(u64::from(rounds) * peers.len() as u64)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} servers, {elapsed} gone  {msg}")?);
@@ -155,7 +157,7 @@ fn table(results: &Results) -> String {
         "PSS bytes\n/ connection".to_owned(),
         "RSS bytes\n/ connection".to_owned(),
     ]);
-    let bytes = |summary: Option<Summary>| report::median(summary, 0);
+    let bytes = |summary: Option<Summary>| terminal::median(summary, 0);
     for peer in &results.peers {
         table.add_row([
             peer.peer.clone(),

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    cell::Cell,
-    load::open_loop::OpenLoop,
-    requests::{self, Arguments, Workload},
-    results::Unit,
+    measuring::{cell::Cell, load::open_loop::OpenLoop, results::Unit},
+    workloads::requests::{self, Arguments, Workload},
 };
 
 const WORKLOAD: Workload = Workload {

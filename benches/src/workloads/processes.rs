@@ -1,14 +1,11 @@
 //! Other processes, started and waited for.
 
-use crate::rows::{self, Arguments, Figure, Row};
+use crate::{
+    measuring::row::{Figure, Row},
+    workloads::rows::{self, Arguments},
+};
 
 pub(crate) const WORKLOAD: &str = "processes";
-
-/// What is run: it ends at once, with success.
-pub(crate) const PROGRAM: &str = "/bin/true";
-
-/// How many at a time, where there are several.
-pub(crate) const DEPTH: u64 = 16;
 
 // The processor time is this process's own: that of its children does not count.
 static ROWS: &[Row] = &[

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    cell::Cell,
-    load::bulk::Bulk,
-    requests::{self, Arguments, Workload},
-    results::Unit,
+    measuring::{cell::Cell, load::bulk::Bulk, results::Unit},
+    workloads::requests::{self, Arguments, Workload},
 };
 
 const WORKLOAD: Workload = Workload {

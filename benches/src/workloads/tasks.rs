@@ -1,29 +1,11 @@
 //! What tasks, timers, scopes and the runtimes' own channels and locks cost, without input or output.
 
-use std::time::Duration;
-
-use crate::rows::{self, Arguments, Figure, Row};
+use crate::{
+    measuring::row::{Figure, Row},
+    workloads::rows::{self, Arguments},
+};
 
 pub(crate) const WORKLOAD: &str = "tasks";
-
-/// How many tasks are alive together where there are many.
-const BATCH: u64 = 1000;
-
-/// How many at a time, so that there are so many in the end.
-pub(crate) fn batches(count: u64) -> impl Iterator<Item = u64> {
-    (0..count.div_ceil(BATCH)).map(move |number| BATCH.min(count - number * BATCH))
-}
-
-/// How many tasks yield in turn.
-pub(crate) const YIELDERS: u64 = 10;
-
-/// A timeout that never fires.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
-
-/// How long the timer of this number sleeps, where timers fire.
-pub(crate) const fn nap(number: u64) -> Duration {
-    Duration::from_millis(1 + number % 8)
-}
 
 const fn row(name: &'static str, about: &'static str, operations: u64) -> Row {
     Row { name, about, job: name, operations, figure: Figure::Cpu }
@@ -59,15 +41,4 @@ static ROWS: &[Row] = &[
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     rows::run(WORKLOAD, ROWS, arguments)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_add_up() {
-        assert_eq!(batches(2500).collect::<Vec<_>>(), [1000, 1000, 500]);
-        assert_eq!(batches(7).collect::<Vec<_>>(), [7]);
-    }
 }

@@ -1,14 +1,11 @@
 //! UDP: datagrams echoed on one socket for many peers, and many in one direction.
 
-use crate::rows::{self, Arguments, Figure, Row};
+use crate::{
+    measuring::row::{Figure, Row},
+    workloads::rows::{self, Arguments},
+};
 
 pub(crate) const WORKLOAD: &str = "udp";
-
-/// How many bytes a datagram of those rows has that send in one direction.
-pub(crate) const STREAM_BYTES: usize = 1_200;
-
-/// How many such datagrams are sent together where that is possible.
-pub(crate) const TOGETHER: usize = 50;
 
 const fn row(name: &'static str, about: &'static str, job: &'static str, operations: u64) -> Row {
     Row { name, about, job, operations, figure: Figure::Cpu }

@@ -146,6 +146,20 @@ impl File {
         (result, text)
     }
 
+    /// Reads from the cursor to the end of the file as UTF-8, and gives its lines without their ends, which are `\n` or
+    /// `\r\n`. For a file of any length, [lines](crate::streams::BufferedByteStream::lines) come one by one.
+    ///
+    /// # Errors
+    /// As for [`read_to_string`](Self::read_to_string).
+    ///
+    /// # Cancel safety
+    /// As for errors.
+    pub async fn read_lines(&mut self) -> Result<Vec<String>> {
+        let (result, bytes) = self.read_to_end(Vec::new()).await;
+        result?;
+        lines_of(&bytes, self.subject())
+    }
+
     /// Writes a buffer's bytes at the cursor (or at the end of a file opened for appending), at least some of them, and
     /// gives how many.
     ///
@@ -343,4 +357,10 @@ const LEAST_ROOM: usize = 8192;
 /// The error for what should be UTF-8 and is not.
 pub(in crate::fs) fn not_text(error: str::Utf8Error, subject: impl std::fmt::Display) -> Error {
     Error::of_operation(io::Error::new(io::ErrorKind::InvalidData, error), "read", subject)
+}
+
+/// The lines of a text in UTF-8, without their ends.
+pub(crate) fn lines_of(bytes: &[u8], subject: impl std::fmt::Display) -> Result<Vec<String>> {
+    let text = str::from_utf8(bytes).map_err(|error| not_text(error, subject))?;
+    Ok(text.lines().map(str::to_owned).collect())
 }

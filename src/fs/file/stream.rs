@@ -34,6 +34,10 @@ impl ByteReceiveStream for File {
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
         self.read(buffer).await
     }
+
+    async fn close_receiving(self) -> Result<()> {
+        self.close().await
+    }
 }
 
 impl ByteSendStream for File {
@@ -45,6 +49,10 @@ impl ByteSendStream for File {
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         let (result, data) = self.write(data).await;
         (result.map_err(Error::of_lost_link), data)
+    }
+
+    async fn close_sending(self) -> Result<()> {
+        self.close().await
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     runtime::Descriptor,
     streams::MultiListener,
 };
+use socket2::Socket;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -24,23 +25,14 @@ impl TcpListenerOptions {
             unreachable!("what was resolved is addresses")
         };
         checkpoint_if_cancelled().await?;
-        let mut failures = Vec::new();
-        while failures.len() < addresses.len() {
-            match self.bind_to_all(&addresses) {
-                Ok(listeners) => return Ok(listeners),
-                Err((address, error)) => {
-                    let is_taken = error.kind() == io::ErrorKind::AddrInUse && address.port() == 0;
-                    failures.push(Error::of_operation(error, "listen on", address));
-                    if !is_taken {
-                        break;
-                    }
-                    // The address where the port was taken chooses the next.
-                    let taken = addresses.iter().position(|&candidate| candidate == address).unwrap_or(0);
-                    addresses.rotate_left(taken);
-                }
-            }
-        }
-        Err(all_of(failures))
+        let sockets =
+            choose_port(&mut addresses, |addresses| self.bind_to_all(addresses)).map_err(|refused| {
+                let tell = |(address, error)| Error::of_operation(error, "listen on", address);
+                all_of(refused.into_iter().map(tell).collect())
+            })?;
+        let adopt =
+            |socket: Socket| TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) };
+        Ok(sockets.into_iter().map(adopt).collect())
     }
 
     /// Makes a listener on all interfaces of this host, for IPv4 and IPv6: one socket for both where that can be, whatever
@@ -75,11 +67,8 @@ impl TcpListenerOptions {
     }
 
     /// One listener for each address; those without a port get that of the first.
-    fn bind_to_all(
-        &self,
-        addresses: &[SocketAddr],
-    ) -> Result<MultiListener<TcpListener>, (SocketAddr, io::Error)> {
-        let mut listeners = Vec::new();
+    fn bind_to_all(&self, addresses: &[SocketAddr]) -> Result<Vec<Socket>, Refused> {
+        let mut sockets = Vec::new();
         let mut chosen = None;
         for &address in addresses {
             let wanted = match chosen {
@@ -89,15 +78,99 @@ impl TcpListenerOptions {
             let socket = self.bind_to(wanted).map_err(|error| (address, error))?;
             let local = socket.local_addr().map_err(|error| (address, error))?;
             chosen = chosen.or(local.as_socket().map(|local| local.port()));
-            listeners.push(socket);
+            sockets.push(socket);
         }
-        let adopt = |socket: socket2::Socket| TcpListener {
-            accepting: Accepting::new(Descriptor::new(socket.into())),
-        };
-        Ok(listeners.into_iter().map(adopt).collect())
+        Ok(sockets)
     }
+}
+
+/// The address that cannot be had, and why.
+type Refused = (SocketAddr, io::Error);
+
+/// Binds to all addresses, and once more for each of them if the port that the system has chosen is taken on another one: that
+/// chooses then. What was made comes in the order of the addresses; if all was in vain, why comes in that of the attempts.
+fn choose_port<S>(
+    addresses: &mut [SocketAddr],
+    mut bind: impl FnMut(&[SocketAddr]) -> Result<Vec<S>, Refused>,
+) -> Result<Vec<S>, Vec<Refused>> {
+    let (mut turned, mut refusals) = (0, Vec::new());
+    while refusals.len() < addresses.len() {
+        match bind(addresses) {
+            Ok(mut bound) => {
+                bound.rotate_right(turned);
+                return Ok(bound);
+            }
+            Err((address, error)) => {
+                let is_taken = error.kind() == io::ErrorKind::AddrInUse && address.port() == 0;
+                refusals.push((address, error));
+                if !is_taken {
+                    break;
+                }
+                let taken = addresses.iter().position(|&candidate| candidate == address).unwrap_or(0);
+                addresses.rotate_left(taken);
+                turned = (turned + taken) % addresses.len();
+            }
+        }
+    }
+    Err(refusals)
 }
 
 fn is_missing_family(error: &Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses() -> [SocketAddr; 3] {
+        ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"].map(|address| address.parse().unwrap())
+    }
+
+    fn taken(address: SocketAddr) -> Refused {
+        (address, io::ErrorKind::AddrInUse.into())
+    }
+
+    #[test]
+    fn where_a_chosen_port_is_taken_the_next_is_chosen_and_the_order_stays() {
+        let all = addresses();
+        let mut attempts = Vec::new();
+        let bound = choose_port(&mut all.clone(), |addresses| {
+            attempts.push(addresses[0]);
+            match attempts.len() {
+                1 => Err(taken(all[1])),
+                2 => Err(taken(all[0])),
+                _ => Ok(addresses.to_vec()),
+            }
+        });
+        assert_eq!(bound.unwrap(), all);
+        assert_eq!(attempts, [all[0], all[1], all[0]]);
+    }
+
+    #[test]
+    fn a_port_is_chosen_as_often_as_there_are_addresses() {
+        let mut attempts = 0;
+        let refused = choose_port(&mut addresses(), |addresses| {
+            attempts += 1;
+            Err::<Vec<()>, _>(taken(addresses[1]))
+        });
+        let kinds: Vec<_> = refused.unwrap_err().iter().map(|(_, error)| error.kind()).collect();
+        assert_eq!((kinds, attempts), (vec![io::ErrorKind::AddrInUse; 3], 3));
+    }
+
+    #[test]
+    fn only_a_chosen_port_that_is_taken_is_a_reason_to_try_again() {
+        let fixed: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        for (address, kind) in
+            [(fixed, io::ErrorKind::AddrInUse), (addresses()[1], io::ErrorKind::PermissionDenied)]
+        {
+            let mut attempts = 0;
+            let refused = choose_port(&mut addresses(), |_| {
+                attempts += 1;
+                Err::<Vec<()>, _>((address, kind.into()))
+            });
+            let kinds: Vec<_> = refused.unwrap_err().iter().map(|(_, error)| error.kind()).collect();
+            assert_eq!((kinds, attempts), (vec![kind], 1));
+        }
+    }
 }

@@ -45,7 +45,8 @@ impl CancelReason {
         self.message.as_deref()
     }
 
-    /// Where in the source `cancel` was called. For deadlines and failed siblings it is a place inside anyio.
+    /// Where in the source `cancel` was called. For a task that failed it is the place where that was started; for the body of a
+    /// group and for deadlines it is a place inside anyio.
     pub fn location(&self) -> &'static Location<'static> {
         self.location
     }
@@ -56,7 +57,7 @@ impl fmt::Display for CancelReason {
         match self.kind {
             ReasonKind::Explicit => write!(f, "cancelled at {}", self.location)?,
             ReasonKind::Deadline => f.write_str("deadline exceeded")?,
-            ReasonKind::SiblingFailed => f.write_str("another task of the group failed")?,
+            ReasonKind::SiblingFailed => write!(f, "another task of the group failed: {}", self.location)?,
             ReasonKind::Interrupt => f.write_str("interrupted")?,
             ReasonKind::Shutdown => f.write_str("shut down")?,
         }

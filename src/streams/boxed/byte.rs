@@ -16,6 +16,7 @@ trait AnyReceiveStream: Attributes {
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
+    fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
 impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
@@ -34,6 +35,10 @@ impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)> {
         Box::pin(ByteReceiveStream::receive_into(self, buffer))
     }
+
+    fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
+        Box::pin(ByteReceiveStream::close_receiving(*self))
+    }
 }
 
 trait AnySendStream: Attributes {
@@ -42,6 +47,7 @@ trait AnySendStream: Attributes {
     fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)>;
     fn send_some(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<usize>, AnyBuf)>;
     fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>>;
+    fn close_sending(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
 impl<S: ByteSendStream + Attributes + 'static> AnySendStream for S {
@@ -63,6 +69,10 @@ impl<S: ByteSendStream + Attributes + 'static> AnySendStream for S {
 
     fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>> {
         Box::pin(ByteSendStream::send_eof(self))
+    }
+
+    fn close_sending(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
+        Box::pin(ByteSendStream::close_sending(*self))
     }
 }
 
@@ -178,6 +188,10 @@ macro_rules! receiving {
                 let (result, buffer) = self.0.receive_into(AnyBufMut::new(buffer)).await;
                 (result, buffer.into_inner())
             }
+
+            async fn close_receiving(self) -> Result<()> {
+                self.0.close_receiving().await
+            }
         }
     )*};
 }
@@ -199,6 +213,10 @@ macro_rules! sending {
 
             async fn send_eof(&mut self) -> Result<()> {
                 self.0.send_eof().await
+            }
+
+            async fn close_sending(self) -> Result<()> {
+                self.0.close_sending().await
             }
         }
     )*};

@@ -1,7 +1,10 @@
 //! Several futures at once: all their values, the first one, or one after the other.
 
 use super::{SHORT, forever};
-use anyio::{Error, Result, amap, as_completed, gather, move_on_after, race, shield, sleep, sleep_forever};
+use anyio::{
+    Error, Result, amap, as_completed, current_time, gather, gather_tuple, gather_until, move_on_after, race,
+    shield, sleep, sleep_forever,
+};
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 #[anyio::test]
@@ -27,6 +30,51 @@ async fn gather_keeps_the_order_and_gives_all_errors() -> Result<()> {
         move_on_after(SHORT, async { Ok::<_, Error>(gather([forever(), forever()]).await?) }).await?,
         None
     );
+    Ok(())
+}
+
+async fn value_after<T>(delay: Duration, value: T) -> Result<T> {
+    sleep(delay).await?;
+    Ok(value)
+}
+
+#[anyio::test]
+async fn values_of_different_types_are_gathered() -> Result<()> {
+    let gathered = gather_tuple((value_after(SHORT, 1), value_after(Duration::ZERO, "two"), async {
+        anyio::Ok(vec![3])
+    }));
+    assert_eq!(gathered.await?, (1, "two", vec![3]));
+    let failed = gather_tuple((value_after(SHORT, 1), async { Err::<(), _>(Error::WouldBlock) }, forever()));
+    assert_eq!(failed.await.unwrap_err().len(), 1);
+    let passed_on = move_on_after(SHORT, async { anyio::Ok(gather_tuple((forever(), forever())).await?) });
+    assert_eq!(passed_on.await?, None);
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn what_has_ended_at_a_deadline_is_given_and_the_rest_awaited() -> Result<()> {
+    let second = Duration::from_secs(1);
+    let naps = || [1u32, 5, 2].map(|n| value_after(second * n, n));
+    let begun = current_time();
+    assert_eq!(gather_until(begun + second * 3, naps()).await?, [Some(1), None, Some(2)]);
+    assert_eq!(current_time(), begun + second * 3);
+    assert_eq!(gather_until(None, naps()).await?, [Some(1), Some(5), Some(2)]);
+    assert_eq!(gather_until(begun, naps()).await?, [None, None, None]);
+    // One that ends with a value although it was cancelled, after some cleaning up.
+    let stubborn = async {
+        forever().await.ok();
+        shield(sleep(second)).await?;
+        anyio::Ok(7)
+    };
+    let before = current_time();
+    assert_eq!(gather_until(before + second, [stubborn]).await?, [Some(7)]);
+    assert_eq!(current_time(), before + second * 2);
+    // Errors, and cancellations from further out, are told.
+    let failing = gather_until(current_time() + second, [async { Err::<(), _>(Error::WouldBlock) }]);
+    assert_eq!(failing.await.unwrap_err().len(), 1);
+    let passed_on =
+        move_on_after(second, async { anyio::Ok(gather_until(current_time() + second * 9, naps()).await?) });
+    assert_eq!(passed_on.await?, None);
     Ok(())
 }
 

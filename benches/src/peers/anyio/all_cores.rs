@@ -10,7 +10,7 @@ use std::{
 use anyio::{Builder, Core, Error, net::TcpListener};
 
 use super::serve_all;
-use crate::{peers::cores::listener, server::Ready};
+use crate::{measuring::ready::Ready, peers::cores::listener};
 
 pub(super) fn echo(builder: &Builder, ready: Ready) -> anyhow::Result<()> {
     let cores = available_parallelism()?.get();

@@ -6,12 +6,12 @@ use anyhow::Context;
 use anyio::{Backend, Builder, Result, net::UnixStream, sleep, sync::Event, task_group};
 
 use super::jobs;
-use crate::{
+use crate::measuring::{
+    amounts::{BUFFER_BYTES, LONG},
     arrivals::{Arrivals, SETTLE},
+    job::{Job, Order},
     socket_pairs::socket_pairs,
     stopwatch::{Measured, Stopwatch},
-    worker::{Job, Order},
-    workloads::{cancel::BUFFER_BYTES, tasks::LONG},
 };
 
 macro_rules! all_jobs {

@@ -8,14 +8,16 @@ use anyio::{
 
 use super::run;
 use crate::{
-    peers::file_jobs::file_jobs,
-    sample_files::{
-        BLOCK_BYTES, LARGE, LARGE_BYTES, PIECE_BYTES, Places, SMALL_BYTES, check_large, check_small,
-        check_written, piece, small, written,
+    measuring::{
+        amounts::shares,
+        job::{Job, Order},
+        sample_files::{
+            BLOCK_BYTES, LARGE, LARGE_BYTES, PIECE_BYTES, Places, SMALL_BYTES, check_large, check_small,
+            check_written, piece, small, written,
+        },
+        stopwatch::Measured,
     },
-    stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::files::shares,
+    peers::file_jobs::file_jobs,
 };
 
 pub(super) const URING: &[(&str, Job)] =

@@ -4,7 +4,7 @@ use std::mem::take;
 
 use anyio::net::TcpStream;
 
-use crate::http::Session;
+use crate::measuring::http::Session;
 
 pub(super) async fn answer(stream: TcpStream) -> anyio::Result<()> {
     let mut session = Session::default();

@@ -3,13 +3,10 @@
 use anyio::{Backend, Result, process::Command, task_group};
 
 use super::run;
-use crate::{
+use crate::measuring::{
+    amounts::{DEPTH, PROGRAM, shares},
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::{
-        files::shares,
-        processes::{DEPTH, PROGRAM},
-    },
 };
 
 pub(super) const URING: &[(&str, Job)] = &[

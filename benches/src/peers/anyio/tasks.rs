@@ -15,10 +15,12 @@ use anyio::{
 
 use super::{cancel, jobs, run};
 use crate::{
-    relay,
-    stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::tasks::{LONG, YIELDERS, batches, nap},
+    measuring::{
+        amounts::{LONG, YIELDERS, batches, nap},
+        job::{Job, Order},
+        stopwatch::Measured,
+    },
+    peers::relay,
 };
 
 macro_rules! all_jobs {

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use anyio::{Backend, Result, net::UdpSocket, task_group};
 
 use super::builder;
-use crate::{
+use crate::measuring::{
+    amounts::{STREAM_BYTES, TOGETHER},
     datagrams::{self, Progress},
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::udp::{STREAM_BYTES, TOGETHER},
 };
 
 pub(super) const URING: &[(&str, Job)] = &[

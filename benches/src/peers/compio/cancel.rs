@@ -7,12 +7,14 @@ use futures_util::future::join_all;
 
 use super::block_on;
 use crate::{
-    arrivals::{Arrivals, SETTLE},
+    measuring::{
+        amounts::{BUFFER_BYTES, LONG},
+        arrivals::{Arrivals, SETTLE},
+        job::{Job, Order},
+        socket_pairs::socket_pairs,
+        stopwatch::{Measured, Stopwatch},
+    },
     peers::plain_jobs::cancel_by_handle,
-    socket_pairs::socket_pairs,
-    stopwatch::{Measured, Stopwatch},
-    worker::{Job, Order},
-    workloads::{cancel::BUFFER_BYTES, tasks::LONG},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

@@ -5,13 +5,10 @@ use compio::{process::Command, runtime::spawn};
 use futures_util::future::join_all;
 
 use super::run;
-use crate::{
+use crate::measuring::{
+    amounts::{DEPTH, PROGRAM, shares},
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::{
-        files::shares,
-        processes::{DEPTH, PROGRAM},
-    },
 };
 
 pub(super) const JOBS: &[(&str, Job)] =

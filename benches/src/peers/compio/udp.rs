@@ -3,11 +3,11 @@
 use compio::{BufResult, net::UdpSocket};
 
 use super::block_on;
-use crate::{
+use crate::measuring::{
+    amounts::STREAM_BYTES,
     datagrams,
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::udp::STREAM_BYTES,
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

@@ -14,12 +14,14 @@ use glommio::{net::UnixStream, spawn_local as spawn, timer::sleep};
 
 use super::block_on;
 use crate::{
-    arrivals::{Arrivals, SETTLE},
+    measuring::{
+        amounts::{BUFFER_BYTES, LONG},
+        arrivals::{Arrivals, SETTLE},
+        job::{Job, Order},
+        socket_pairs::socket_pairs,
+        stopwatch::{Measured, Stopwatch},
+    },
     peers::plain_jobs::cancel_by_handle,
-    socket_pairs::socket_pairs,
-    stopwatch::{Measured, Stopwatch},
-    worker::{Job, Order},
-    workloads::{cancel::BUFFER_BYTES, tasks::LONG},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

@@ -13,12 +13,13 @@ use glommio::{channels::local_channel::new_bounded, spawn_local as spawn, sync::
 
 use super::{block_on, run};
 use crate::{
-    arrivals::yield_once as yield_now,
-    peers::plain_jobs::plain_jobs,
-    relay,
-    stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::tasks::{LONG, YIELDERS, batches, nap},
+    measuring::{
+        amounts::{LONG, YIELDERS, batches, nap},
+        arrivals::yield_once as yield_now,
+        job::{Job, Order},
+        stopwatch::Measured,
+    },
+    peers::{plain_jobs::plain_jobs, relay},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

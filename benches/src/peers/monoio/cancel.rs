@@ -10,12 +10,12 @@ use monoio::{
 };
 
 use super::block_on;
-use crate::{
+use crate::measuring::{
+    amounts::BUFFER_BYTES,
     arrivals::{Arrivals, SETTLE},
+    job::{Job, Order},
     socket_pairs::socket_pairs,
     stopwatch::{Measured, Stopwatch},
-    worker::{Job, Order},
-    workloads::cancel::BUFFER_BYTES,
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

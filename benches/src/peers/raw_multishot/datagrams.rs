@@ -9,11 +9,11 @@ use anyhow::Context;
 use io_uring::{cqueue, opcode, types::Fd};
 
 use super::buffer_ring::{BufferRing, GROUP};
-use crate::{
+use crate::measuring::{
     datagrams::{self, Progress},
+    job::{Job, Order},
     stopwatch::Measured,
     submissions::{Submissions, ring},
-    worker::{Job, Order},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

@@ -8,12 +8,12 @@ use std::{mem::ManuallyDrop, os::fd::AsRawFd};
 use anyhow::ensure;
 use io_uring::{opcode, types::Fd};
 
-use crate::{
+use crate::measuring::{
+    amounts::BUFFER_BYTES,
+    job::{Job, Order},
     socket_pairs::socket_pairs,
     stopwatch::{Measured, Stopwatch},
     submissions::{Submissions, ring},
-    worker::{Job, Order},
-    workloads::cancel::BUFFER_BYTES,
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[("receives", receives), ("receives-into", receives)];

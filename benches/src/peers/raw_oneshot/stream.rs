@@ -15,9 +15,11 @@ use futures_util::FutureExt;
 use io_uring::{CompletionQueue, cqueue, opcode, squeue::Entry, types::Fd};
 
 use crate::{
+    measuring::{
+        ready::Ready,
+        submissions::{Submissions, ring},
+    },
     peers::connection::{Connection, serve_bulk},
-    server::Ready,
-    submissions::{Submissions, ring},
 };
 
 /// Serves one connection after the other; `send` makes the entry that sends.

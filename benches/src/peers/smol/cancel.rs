@@ -5,14 +5,16 @@ use std::{future::Future, io, rc::Rc};
 use futures_util::future::join_all;
 use smol::{Async, channel::bounded, io::AsyncReadExt};
 
-use super::{block_on, spawn, tasks::sleep};
+use super::{block_on, sleep, spawn};
 use crate::{
-    arrivals::{Arrivals, SETTLE},
+    measuring::{
+        amounts::{BUFFER_BYTES, LONG},
+        arrivals::{Arrivals, SETTLE},
+        job::{Job, Order},
+        socket_pairs::socket_pairs,
+        stopwatch::{Measured, Stopwatch},
+    },
     peers::plain_jobs::cancel_by_handle,
-    socket_pairs::socket_pairs,
-    stopwatch::{Measured, Stopwatch},
-    worker::{Job, Order},
-    workloads::{cancel::BUFFER_BYTES, tasks::LONG},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

@@ -5,13 +5,10 @@ use futures_util::future::join_all;
 use smol::process::Command;
 
 use super::{run, spawn};
-use crate::{
+use crate::measuring::{
+    amounts::{DEPTH, PROGRAM, shares},
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::{
-        files::shares,
-        processes::{DEPTH, PROGRAM},
-    },
 };
 
 pub(super) const JOBS: &[(&str, Job)] =

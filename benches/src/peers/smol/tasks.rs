@@ -10,19 +10,19 @@ use std::{
 };
 
 use smol::{
-    Timer,
     channel::bounded,
     future::{or, yield_now},
     lock::Mutex,
 };
 
-use super::{block_on, run, spawn};
+use super::{block_on, run, sleep, spawn};
 use crate::{
-    peers::plain_jobs::plain_jobs,
-    relay,
-    stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::tasks::{LONG, YIELDERS, batches, nap},
+    measuring::{
+        amounts::{LONG, YIELDERS, batches, nap},
+        job::{Job, Order},
+        stopwatch::Measured,
+    },
+    peers::{plain_jobs::plain_jobs, relay},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[
@@ -48,10 +48,6 @@ fn cross_core(order: &Order) -> anyhow::Result<Measured> {
             Ok(())
         })
     })
-}
-
-pub(super) fn sleep(duration: Duration) -> Timer {
-    Timer::after(duration)
 }
 
 /// There is no timeout: whichever ends first.

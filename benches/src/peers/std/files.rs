@@ -10,14 +10,16 @@ use anyio::fs::AlignedBuffer;
 
 use super::{block_on, in_threads};
 use crate::{
-    peers::file_jobs::file_jobs,
-    sample_files::{
-        BLOCK_BYTES, LARGE, LARGE_BYTES, PIECE_BYTES, Places, SMALL_BYTES, check_large, check_small,
-        check_written, piece, small, written,
+    measuring::{
+        amounts::shares,
+        job::{Job, Order},
+        sample_files::{
+            BLOCK_BYTES, LARGE, LARGE_BYTES, PIECE_BYTES, Places, SMALL_BYTES, check_large, check_small,
+            check_written, piece, small, written,
+        },
+        stopwatch::{Measured, measure},
     },
-    stopwatch::{Measured, measure},
-    worker::{Job, Order},
-    workloads::files::shares,
+    peers::file_jobs::file_jobs,
 };
 
 pub(super) const JOBS: &[(&str, Job)] = file_jobs!(random_reads, read_long, write_long, small_files);

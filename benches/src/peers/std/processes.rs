@@ -5,13 +5,10 @@ use std::process::Command;
 use anyhow::ensure;
 
 use super::{block_on, in_threads};
-use crate::{
+use crate::measuring::{
+    amounts::{DEPTH, PROGRAM, shares},
+    job::{Job, Order},
     stopwatch::{Measured, measure},
-    worker::{Job, Order},
-    workloads::{
-        files::shares,
-        processes::{DEPTH, PROGRAM},
-    },
 };
 
 pub(super) const JOBS: &[(&str, Job)] =

@@ -5,12 +5,12 @@ use std::{future::Future, io, sync::Arc};
 use tokio::{net::UnixStream, sync::Notify, task::JoinSet, time::sleep};
 
 use super::runtime;
-use crate::{
+use crate::measuring::{
+    amounts::{BUFFER_BYTES, LONG},
     arrivals::{Arrivals, SETTLE},
+    job::{Job, Order},
     socket_pairs::socket_pairs,
     stopwatch::{Measured, Stopwatch},
-    worker::{Job, Order},
-    workloads::{cancel::BUFFER_BYTES, tasks::LONG},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

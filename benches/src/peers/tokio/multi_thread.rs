@@ -6,11 +6,11 @@ use tokio::{net::TcpStream, runtime::Builder};
 
 use super::{echo, listen};
 use crate::{
+    measuring::ready::Ready,
     peers::{
         Peer,
         connection::{serve_bulk, serve_http},
     },
-    server::Ready,
 };
 
 pub(crate) static PEER: Peer = Peer {

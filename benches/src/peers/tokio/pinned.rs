@@ -6,8 +6,8 @@ use tokio::net::TcpStream;
 
 use super::{echo, runtime, serve_all};
 use crate::{
+    measuring::ready::Ready,
     peers::{Peer, connection::serve_http, cores::on_each_core},
-    server::Ready,
 };
 
 pub(crate) static PEER: Peer = Peer {

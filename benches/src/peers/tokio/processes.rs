@@ -4,13 +4,10 @@ use anyhow::ensure;
 use tokio::{process::Command, task::JoinSet};
 
 use super::run;
-use crate::{
+use crate::measuring::{
+    amounts::{DEPTH, PROGRAM, shares},
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::{
-        files::shares,
-        processes::{DEPTH, PROGRAM},
-    },
 };
 
 pub(super) const JOBS: &[(&str, Job)] =

@@ -16,10 +16,12 @@ use tokio::{
 
 use super::{run, runtime};
 use crate::{
-    relay,
-    stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::tasks::{LONG, YIELDERS, batches, nap},
+    measuring::{
+        amounts::{LONG, YIELDERS, batches, nap},
+        job::{Job, Order},
+        stopwatch::Measured,
+    },
+    peers::relay,
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[

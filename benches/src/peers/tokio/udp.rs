@@ -6,11 +6,11 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use tokio::{io::Interest, net::UdpSocket};
 
 use super::runtime;
-use crate::{
+use crate::measuring::{
+    amounts::{STREAM_BYTES, TOGETHER},
     datagrams,
+    job::{Job, Order},
     stopwatch::Measured,
-    worker::{Job, Order},
-    workloads::udp::{STREAM_BYTES, TOGETHER},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[
