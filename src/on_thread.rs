@@ -207,9 +207,9 @@ mod tests {
         let mut value = OnThread::new(Rc::new(Cell::new(1)));
         value.set(2);
         assert_eq!(value.clone().into_inner().get(), 2);
-        assert!(panic_elsewhere(|| drop(value.get())).contains("Cell<i32>>>` was used on another"));
+        assert!(panic_elsewhere(|| value.set(3)).contains("Cell<i32>>>` was used on another"));
         panic_elsewhere(|| drop(value.clone()));
-        panic_elsewhere(|| drop(&mut *value));
+        panic_elsewhere(|| *value = Rc::default());
         assert_eq!(
             thread::scope(|scope| scope.spawn(|| format!("{value:?}")).join()).unwrap(),
             "OnThread(on another thread)"
