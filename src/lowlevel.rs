@@ -88,14 +88,14 @@ pub fn is_cancelled() -> bool {
 /// Outside of a run.
 ///
 /// ```
-/// # anyio::run(async || {
+/// # anyio::run(async || -> anyio::Result<()> {
 /// let mut chunk = anyio::lowlevel::take_chunk();
 /// assert!(chunk.is_empty() && chunk.spare_capacity() > 0);
 /// chunk.extend_from_slice(b"decoded").unwrap();
 /// chunk.advance(2);
 /// chunk.truncate(3);
 /// assert_eq!(chunk, "cod");
-/// # }).unwrap();
+/// # Ok(()) }).unwrap();
 /// ```
 pub fn take_chunk() -> Chunk {
     Core::with(|core| core.driver().pool().take())

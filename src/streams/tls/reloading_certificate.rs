@@ -22,11 +22,11 @@ use std::{
 /// replaced. Clones are of one certificate; they may go to other threads, as one configuration may be used by all of them.
 ///
 /// ```no_run
-/// use anyio::{Result, signal, streams::tls::ReloadingCertificate};
+/// use anyio::{Result, signal::{Signal, receiver}, streams::tls::ReloadingCertificate};
 /// use std::convert::Infallible;
 ///
 /// async fn reload_on_hangup(certificate: &ReloadingCertificate) -> Result<Infallible> {
-///     let mut hangups = signal::receiver([signal::SignalKind::Hangup])?;
+///     let hangups = receiver(&[Signal::SIGHUP])?;
 ///     loop {
 ///         hangups.receive().await?;
 ///         if let Err(error) = certificate.reload().await {
