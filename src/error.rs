@@ -22,6 +22,7 @@ pub use failure::Failure;
 pub use group::ErrorGroup;
 pub(crate) use inside::is_looked_into;
 #[cfg(not(feature = "tls-core"))]
+#[expect(unreachable_pub, reason = "the type of a public variant that has no values then")]
 pub use no_tls::TlsError;
 #[cfg(feature = "tls-core")]
 pub use tls::{TlsError, TlsSide};

@@ -51,7 +51,8 @@ impl Sleep {
         // From here on the moment is fixed, should the wait have to begin again.
         self.span = at.map_or(Span::Forever, Span::Until);
         self.wait = Some(wait);
-        core.link_to_scope(wait);
+        // New, and not cancelled yet; from here on what ends it finds it, also while the waker is cloned.
+        core.follow_scope(wait);
         core.waits().set_waker(wait, cx.waker());
         Poll::Pending
     }

@@ -142,11 +142,15 @@ impl Driver for PollDriver {
 
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
         self.inner.cancel(token);
-        // An operation has one completion here, and the latest is the likely one.
-        if let Some(at) = self.inner.done.iter().rposition(|completion| completion.token == token) {
-            self.in_flight -= 1;
-            completions.push(self.inner.done.remove(at));
-        }
+        // All that an operation has brought and nobody was told of: a receive of messages brings many.
+        self.inner.done.retain(|completion| {
+            let is_left = completion.token != token;
+            if !is_left {
+                self.in_flight -= usize::from(completion.is_final());
+                completions.push(*completion);
+            }
+            is_left
+        });
     }
 
     fn forget(&mut self, fd: RawFd) {

@@ -1,8 +1,15 @@
 //! What a cache knows, in the order in which it was last asked for.
 
-use crate::sync::OnceCell;
+use crate::{runtime::FirstPanic, sync::OnceCell};
 use lru::LruCache;
-use std::{cell::Cell, hash::Hash, rc::Rc, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    hash::{BuildHasher, Hash, RandomState},
+    mem,
+    rc::Rc,
+    time::Instant,
+};
 
 /// One value that is there, or being made.
 pub(super) struct Entry<V> {
@@ -17,73 +24,128 @@ impl<V> Entry<V> {
     }
 }
 
-type Map<K, V> = LruCache<K, Rc<Entry<V>>>;
-
-/// The entries. Comparing and hashing keys, and dropping keys and values, is users' code and may come back here: so the
-/// map is taken out while it is worked on, and what comes meanwhile finds none.
-pub(super) struct Entries<K, V>(Cell<Option<Map<K, V>>>);
-
-/// Puts the map back, also after a panic.
-struct Working<'a, K, V> {
-    place: &'a Cell<Option<Map<K, V>>>,
-    map: Option<Map<K, V>>,
+struct Kept<K, V> {
+    hash: u64,
+    key: Rc<K>,
+    entry: Rc<Entry<V>>,
 }
 
-impl<K, V> Drop for Working<'_, K, V> {
-    fn drop(&mut self) {
-        let ours = self.map.take();
-        // What a `clear` has left meanwhile stays; what was known before it goes, when all is in order.
-        let known = match self.place.take() {
-            Some(cleared) => (Some(cleared), ours),
-            None => (ours, None),
-        };
-        self.place.set(known.0);
-        drop(known.1);
+/// The entries by numbers of the cache's own. So neither their order nor their places depend on what the code of users says
+/// of keys.
+struct Map<K, V> {
+    kept: LruCache<u64, Kept<K, V>>,
+    by_hash: HashMap<u64, Vec<u64>>,
+    last: u64,
+}
+
+impl<K, V> Map<K, V> {
+    fn new() -> Self {
+        Self { kept: LruCache::unbounded(), by_hash: HashMap::new(), last: 0 }
+    }
+
+    /// One whose key has this hash and was not compared yet: those come in the order of their numbers.
+    fn candidate(&self, hash: u64, compared: u64) -> Option<(u64, Rc<K>)> {
+        let number = *self.by_hash.get(&hash)?.iter().find(|&&number| number > compared)?;
+        self.kept.peek(&number).map(|kept| (number, Rc::clone(&kept.key)))
+    }
+
+    fn insert(&mut self, kept: Kept<K, V>) {
+        self.last += 1;
+        self.by_hash.entry(kept.hash).or_default().push(self.last);
+        self.kept.put(self.last, kept);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Kept<K, V>> {
+        let kept = self.kept.pop(&number)?;
+        if let Some(numbers) = self.by_hash.get_mut(&kept.hash) {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.by_hash.remove(&kept.hash);
+            }
+        }
+        Some(kept)
+    }
+
+    fn remove_oldest(&mut self) -> Option<Kept<K, V>> {
+        let (&number, _) = self.kept.peek_lru()?;
+        self.remove(number)
+    }
+}
+
+/// The entries. Comparing and hashing keys, and dropping keys and values, is users' code: it may come back here, panic, or say
+/// today what it did not say yesterday. It runs with nothing borrowed, and what it says decides only which entry is found.
+pub(super) struct Entries<K, V> {
+    map: RefCell<Map<K, V>>,
+    hashing: RandomState,
+}
+
+impl<K, V> Entries<K, V> {
+    pub(super) fn new() -> Self {
+        Self { map: RefCell::new(Map::new()), hashing: RandomState::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.borrow().kept.len()
+    }
+
+    pub(super) fn clear(&self) {
+        // Numbers go on, for who is comparing.
+        let mut map = self.map.borrow_mut();
+        let last = map.last;
+        let before = mem::replace(&mut *map, Map { last, ..Map::new() });
+        drop(map);
+        let panics = FirstPanic::new();
+        panics.drop_each(before.kept.into_iter().map(|(_, kept)| kept));
+        panics.resume();
     }
 }
 
 impl<K: Hash + Eq, V> Entries<K, V> {
-    pub(super) fn new() -> Self {
-        Self(Cell::new(Some(LruCache::unbounded())))
-    }
-
-    fn work<R>(&self, work: impl FnOnce(&mut Map<K, V>) -> R) -> Option<R> {
-        let mut working = Working { place: &self.0, map: Some(self.0.take()?) };
-        working.map.as_mut().map(work)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.work(|map| map.len()).unwrap_or(0)
-    }
-
     /// The entry for this key, made the newest, unless it is `stale`: then, and if there is none, a new one, and whether it
-    /// is that. The oldest go beyond `max_size`. `None` for who comes back while another key is looked up.
+    /// is that. The oldest go beyond `max_size`.
     pub(super) fn find(
         &self,
         key: K,
         max_size: usize,
         stale: impl FnOnce(&Entry<V>) -> bool,
-    ) -> Option<(Rc<Entry<V>>, bool)> {
+    ) -> (Rc<Entry<V>>, bool) {
+        let hash = self.hashing.hash_one(&key);
         let mut gone = Vec::new();
-        let found = self.work(|map| {
-            if let Some(entry) = map.get(&key) {
-                if !stale(entry) {
-                    return (Rc::clone(entry), false);
-                }
+        let mut compared = 0;
+        loop {
+            let candidate = self.map.borrow().candidate(hash, compared);
+            let Some((number, other)) = candidate else { break };
+            compared = number;
+            let is_same = *other == key;
+            drop(other);
+            if !is_same {
+                continue;
             }
-            let entry = Entry::new();
-            gone.extend(map.push(key, Rc::clone(&entry)));
-            while map.len() > max_size {
-                gone.extend(map.pop_lru());
+            let mut map = self.map.borrow_mut();
+            // It may be gone since.
+            let Some(kept) = map.kept.get(&number) else { continue };
+            if !stale(&kept.entry) {
+                return (Rc::clone(&kept.entry), false);
             }
-            (entry, true)
-        });
-        drop(gone);
-        found
+            gone.extend(map.remove(number));
+            break;
+        }
+        let entry = Entry::new();
+        let mut map = self.map.borrow_mut();
+        map.insert(Kept { hash, key: Rc::new(key), entry: Rc::clone(&entry) });
+        while map.kept.len() > max_size {
+            gone.extend(map.remove_oldest());
+        }
+        drop(map);
+        let panics = FirstPanic::new();
+        panics.drop_each(gone);
+        panics.resume();
+        (entry, true)
     }
+}
 
-    pub(super) fn clear(&self) {
-        let before = self.0.replace(Some(LruCache::unbounded()));
-        drop(before);
+impl<K, V> Drop for Entries<K, V> {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

@@ -132,10 +132,10 @@ impl<K: Hash + Eq + Clone, V: Clone, F> Cache<K, V, F> {
         let found = if max_size == 0 {
             None
         } else {
-            self.entries.find(key.clone(), max_size, |entry| {
+            Some(self.entries.find(key.clone(), max_size, |entry| {
                 let made = entry.made.get();
                 self.ttl.is_some_and(|ttl| made.is_some_and(|made| current_time() - made >= ttl))
-            })
+            }))
         };
         let Some((entry, is_new)) = found else {
             self.misses.set(self.misses.get() + 1);

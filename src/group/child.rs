@@ -184,11 +184,18 @@ pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
     let owners = header.owners.get() - 1;
     header.owners.set(owners);
     if owners == 0 {
-        let table = header.table;
-        let _block = Block { child, size: table.size };
         // SAFETY: nobody else owns the child any more.
-        unsafe { (table.drop_child)(child) };
+        unsafe { free(child) };
     }
+}
+
+/// Drops a child that nobody owns any more.
+unsafe fn free(child: NonNull<ChildHeader>) {
+    // SAFETY: the child is alive until it is dropped here.
+    let table = unsafe { child.as_ref() }.table;
+    let _block = Block { child, size: table.size };
+    // SAFETY: the caller's promise.
+    unsafe { (table.drop_child)(child) };
 }
 
 /// The memory of a child that is being dropped; freed also if that panics.
@@ -259,7 +266,7 @@ where
         // SAFETY: the block does not move, and the group's scope outlives the child.
         unsafe {
             if header.scope.is_entered() {
-                header.scope.find_parent(Some(&header.group().scope));
+                header.scope.find_parent(core, &header.group().scope);
             } else {
                 header.scope.enter(core, Some(&header.group().scope));
             }
@@ -303,20 +310,21 @@ where
         // SAFETY: the child is alive, and the group outlives it.
         let (header, group) = unsafe { (child.as_ref(), &*child.as_ref().group) };
         let location = header.location;
-        panics.catch(|| {
+        let is_dropped = panics.catch(|| {
             let _current = core.enter_scope(&header.scope);
             let _inherited = Within::enter(&header.bindings);
             // SAFETY: the future has ended; nobody uses it.
             unsafe { Self::drop_future(child) };
         });
-        let has_panicked = panics.is_some();
+        // Without a result the future itself has panicked.
+        let has_panicked = is_dropped.is_none() || settled.is_none();
         // SAFETY: the caller's promise.
         let status = unsafe { Self::settle(child, settled, &panics) };
         let ((), woken) = core.change_catching(|core| {
             header.status.set(if has_panicked { TaskStatus::Failed } else { status });
             header.scope.leave(core);
             header.leave_group(Some(core));
-            header.joiners.notify_all();
+            header.joiners.notify_all_within(core);
         });
         if let Some(payload) = woken {
             panics.keep(payload);

@@ -45,8 +45,6 @@ where
 
     fn begin(&mut self, core: &Core) {
         self.group.run.set(Some(core.run()));
-        // SAFETY: the group does not move, and the scope is linked no later than this poll ends.
-        unsafe { self.group.scope.enter(core, core.scope()) };
         // SAFETY: as above; the body's task is removed when the body ends or this is dropped.
         self.task = Some(unsafe { core.tasks().insert(&self.group.ready, ptr::null(), 0) });
     }
@@ -153,6 +151,8 @@ where
                 this.group.belongs_to(core),
                 "a task group was polled in another run than the one it began in"
             );
+            // SAFETY: the group does not move, and the scope is linked no later than this poll ends.
+            unsafe { this.group.scope.follow(core) };
             let polling = ready.begin_polling();
             if let (true, Some(task)) = (begins, this.task) {
                 this.poll_body(core, task);

@@ -276,6 +276,8 @@ fn drive_main<T>(
     // SAFETY: the scope is pinned to this frame; a root needs no parent.
     unsafe { scope.enter(core, None) };
     core.set_own_scope(&scope);
+    // Also for what is called between the polls of tasks, and may poll futures itself.
+    let _current = core.enter_scope(&scope);
     let _interrupt = interrupt.begin(core)?;
     // SAFETY: a main task has no group.
     let task = unsafe { core.tasks().insert(ptr::null(), ptr::null(), 0) };
@@ -283,7 +285,7 @@ fn drive_main<T>(
         let mut main = pin!(main());
         loop {
             while core.take_main_ready() {
-                if let Some(ended) = poll_main(core, &scope, task, main.as_mut()) {
+                if let Some(ended) = poll_main(core, task, main.as_mut()) {
                     core.tasks().remove(task);
                     // The rest of the run is teardown: dropping `main` here, and what it has in flight.
                     return Ok(ended);
@@ -302,15 +304,10 @@ fn drive_main<T>(
     Err(ended)
 }
 
-fn poll_main<T>(
-    core: &Core,
-    scope: &Scope,
-    task: TaskKey,
-    main: Pin<&mut impl Future<Output = T>>,
-) -> Option<Ended<T>> {
+fn poll_main<T>(core: &Core, task: TaskKey, main: Pin<&mut impl Future<Output = T>>) -> Option<Ended<T>> {
     let waker = task.waker();
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _current = (core.begin_task(task), core.enter_scope(scope));
+        let _current = core.begin_task(task);
         main.poll(&mut Context::from_waker(&waker))
     }));
     match polled {

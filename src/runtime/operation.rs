@@ -186,10 +186,7 @@ impl<P: Payload> Operation<P> {
         if answered && core.poll_immediate(cx).is_ready() {
             return true;
         }
-        core.waits().set_waker(wait, cx.waker());
-        if self.scoping == Scoping::Cancellable {
-            core.link_to_scope(wait);
-        }
+        self.keep_waiting(core, wait, cx);
         false
     }
 
@@ -214,12 +211,11 @@ impl<P: Payload> Operation<P> {
 
     /// Goes on waiting, in the scope in which it is polled now.
     #[inline]
-    fn keep_waiting(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<P::Output> {
-        core.waits().set_waker(wait, cx.waker());
+    fn keep_waiting(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) {
         if self.scoping == Scoping::Cancellable && core.follow_scope(wait) && core.waits().ask_cancel(wait) {
             core.cancel_operation(wait.token());
         }
-        Poll::Pending
+        core.waits().set_waker(wait, cx.waker());
     }
 
     /// What the driver's answer means.
@@ -297,7 +293,10 @@ impl<P: Payload> Future for Operation<P> {
                 }
             };
             loop {
-                let Some(outcome) = waits.outcome(wait) else { return this.keep_waiting(core, wait, cx) };
+                let Some(outcome) = waits.outcome(wait) else {
+                    this.keep_waiting(core, wait, cx);
+                    return Poll::Pending;
+                };
                 match this.judge(core, wait, outcome) {
                     Verdict::End(answer) => {
                         this.wait = None;

@@ -25,6 +25,7 @@ impl FirstPanic {
     }
 
     /// Runs code of users. `None` if it has panicked.
+    #[inline]
     pub(crate) fn catch<R>(&self, run: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(result) => Some(result),
@@ -43,6 +44,7 @@ impl FirstPanic {
     }
 
     /// Keeps this panic if it is the first.
+    #[cold]
     pub(crate) fn keep(&self, payload: PanicPayload) {
         match self.0.take() {
             None => self.0.set(Some(payload)),

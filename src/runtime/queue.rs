@@ -1,7 +1,7 @@
 //! Queues of waiters: of an event, a lock, a channel, a task's end.
 
 use super::{
-    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitReason, WaitState, bequest,
+    Core, NO_WAIT, RunId, StoredWaker, WaitKey, WaitKind, WaitReason, WaitState, bequest,
     scope::DELIVERIES_BEFORE_WARNING,
 };
 use crate::error::{Cancelled, Error};
@@ -112,19 +112,21 @@ impl WaitQueue {
     /// The same with an answer. `prepare` is told the label of who was found, before that one is woken: waking may
     /// run code of users.
     pub(crate) fn hand_over(&self, answer: i32, prepare: impl FnOnce(u64)) -> bool {
-        Core::try_with(|core| {
-            let number = self.number.get();
-            while let Some((next, found)) = core.waits().notify_first(number, self.first_slot(core), answer) {
-                self.close_gap(Some((NO_WAIT, next)));
-                if let Some((label, waker)) = found {
-                    prepare(label);
-                    core.wake_stored(waker);
-                    return true;
-                }
+        Core::try_with(|core| self.hand_over_in(core, answer, prepare)).unwrap_or(false)
+    }
+
+    #[inline]
+    fn hand_over_in(&self, core: &Core, answer: i32, prepare: impl FnOnce(u64)) -> bool {
+        let number = self.number.get();
+        while let Some((next, found)) = core.waits().notify_first(number, self.first_slot(core), answer) {
+            self.close_gap(Some((NO_WAIT, next)));
+            if let Some((label, waker)) = found {
+                prepare(label);
+                core.wake_stored(waker);
+                return true;
             }
-            false
-        })
-        .unwrap_or(false)
+        }
+        false
     }
 
     /// Ends all waits.
@@ -133,13 +135,19 @@ impl WaitQueue {
         self.answer_all(0);
     }
 
+    /// The same within a change of that executor.
+    #[inline]
+    pub(crate) fn notify_all_within(&self, core: &Core) {
+        while self.first.get() != NO_WAIT && self.hand_over_in(core, 0, |_| ()) {}
+    }
+
     /// Ends all waits with an answer.
     #[inline]
     pub(crate) fn answer_all(&self, answer: i32) {
         if self.first.get() == NO_WAIT {
             return;
         }
-        Core::try_with(|core| core.change(|_| while self.hand_over(answer, |_| ()) {}));
+        Core::try_with(|core| core.change(|core| while self.hand_over_in(core, answer, |_| ()) {}));
     }
 
     /// Ends the waits under this label with an answer.
@@ -217,12 +225,16 @@ impl Waiter {
         linked: bool,
     ) {
         let waits = core.waits();
-        let wait = waits.insert_hook(self.reason, cx.waker());
+        let wait = waits.insert(WaitKind::Hook, self.reason);
         self.wait = Some(wait);
         queue.push(core, wait, label);
-        if linked {
-            core.link_to_scope(wait);
+        if linked && core.follow_scope(wait) {
+            // By code of users that was asked since the caller looked.
+            waits.cancel(wait);
+            return cx.waker().wake_by_ref();
         }
+        // Last, when whatever ends the wait finds it: making a clone of a waker is code of users.
+        waits.set_waker(wait, cx.waker());
     }
 
     /// Queues up at the first call, and tells when and how the wait has ended. A cancelled scope ends it with

@@ -12,7 +12,8 @@
 //!
 //! A future may outlive the scope in which it was polled: it was only borrowed there, or it was forgotten. So a node
 //! that goes hands the nodes and waits that are left to its own parent: they stay within the scopes further out. One
-//! without a parent, or after its run, lets them go; a node that was let go finds a new parent when it is polled.
+//! without a parent, or after its run, lets them go. A node is always where its body is polled ([`Scope::follow`]): one that
+//! was let go, began outside of every scope or is polled in another one moves there.
 //!
 //! So every pointer leads to a living node. All of it belongs to one thread; nothing here runs code of users while the
 //! tree changes: see [`Core::change`].
@@ -172,15 +173,47 @@ impl Scope {
         }
     }
 
-    /// Gives a node that was let go, or whose body panicked when it was first polled, its place in the tree again.
+    /// Gives an entered node that was let go, or whose body panicked when it was first polled, its place in the tree again.
     ///
     /// # Safety
     /// As for [`enter`](Self::enter).
     #[inline]
-    pub(crate) unsafe fn find_parent(&self, parent: Option<&Scope>) {
+    pub(crate) unsafe fn find_parent(&self, core: &Core, parent: &Scope) {
         if !self.has(Flags::LINKED) {
-            self.parent.set(parent.map_or(ptr::null(), ptr::from_ref));
+            // SAFETY: the caller's promise.
+            unsafe { self.move_within(core, parent) };
         }
+    }
+
+    /// Enters the node at the first poll of its body, and later sees to it that it is where the body is polled: it may have
+    /// been polled first outside of every scope, or in one out of which the future was taken.
+    ///
+    /// # Safety
+    /// As for [`enter`](Self::enter), with the current scope as the parent.
+    #[inline]
+    pub(crate) unsafe fn follow(&self, core: &Core) {
+        let current = core.scope();
+        // SAFETY: the caller's promise, and the current scope is entered.
+        unsafe {
+            match current {
+                _ if !self.is_entered() => self.enter(core, current),
+                Some(current) if !ptr::eq(self.parent.get(), current) => self.move_within(core, current),
+                _ => {}
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`enter`](Self::enter).
+    #[cold]
+    unsafe fn move_within(&self, core: &Core, parent: &Scope) {
+        // A child that is being started lies in the scope of who starts it; if that is moved into the child and polled there,
+        // both stay where they are.
+        if parent.and_those_around().any(|outer| ptr::eq(outer, self)) {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.move_to(core, parent) };
     }
 
     /// Gives up the parent of a node that is not linked, because the poll is over in which that may be used.

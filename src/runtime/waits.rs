@@ -112,16 +112,6 @@ impl Waits {
         self.key(index, slot.generation)
     }
 
-    /// Takes a slot for a hook, with who is to be woken.
-    #[inline]
-    pub(crate) fn insert_hook(&self, reason: WaitReason, waker: &Waker) -> WaitKey {
-        // Before a slot is taken: the clone may be anyone's.
-        let waker = StoredWaker::of(waker);
-        let key = self.insert(WaitKind::Hook, reason);
-        self.slot(key).waker = waker;
-        key
-    }
-
     #[cold]
     fn insert_new(&self, kind: WaitKind, reason: WaitReason) -> WaitKey {
         let slots = self.slots();

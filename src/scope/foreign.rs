@@ -91,8 +91,9 @@ impl<F: Future> Future for Foreign<F> {
             }
             let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, *this.reason));
             core.waits().reset(wait);
-            core.waits().set_waker(wait, cx.waker());
+            // The scope is not cancelled; should it be while the waker is cloned, the waker is woken.
             core.follow_scope(wait);
+            core.waits().set_waker(wait, cx.waker());
             Poll::Pending
         })
     }

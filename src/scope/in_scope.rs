@@ -73,13 +73,7 @@ pub(crate) unsafe fn poll_within_unmoved<F: Future>(
 ) -> Poll<F::Output> {
     // SAFETY: the caller's promise; the current scope is alive during this poll. Before that ends this one is linked, or
     // left by `conclude`, or forgets its parent.
-    unsafe {
-        if scope.is_entered() {
-            scope.find_parent(core.scope());
-        } else {
-            scope.enter(core, core.scope());
-        }
-    }
+    unsafe { scope.follow(core) };
     let panicking = Panicking(scope);
     let polled = {
         let _current = core.enter_scope(scope);

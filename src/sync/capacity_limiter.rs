@@ -26,7 +26,9 @@ const TWICE: &str = "borrowing from this limiter on behalf of the same borrower"
 /// It differs from a [`Semaphore`](super::Semaphore) in that it knows who has borrowed, and that the number of tokens can
 /// be changed while it is in use. A borrower is a task, or anything that can be told apart from others: the address of a
 /// client, the number of an account. Futures that run side by side in one task, such as those of `join!`, are one borrower;
-/// make them children of a [`task_group`](crate::task_group()), or borrow on behalf of something.
+/// make them children of a [`task_group`](crate::task_group()), or borrow on behalf of something. Where no task is being
+/// polled, as in a function that was given to [`run_soon`](crate::lowlevel::RunToken::run_soon), each call is a borrower of
+/// its own.
 ///
 /// Whoever waits is served in order. A token that becomes free belongs to the first of them at once; nobody can take it
 /// before that task runs.
@@ -121,7 +123,7 @@ impl CapacityLimiter {
     /// # Panics
     /// Outside of a run.
     pub async fn acquire(&self) -> Result<CapacityToken<'_>> {
-        self.acquire_for(Borrower::current_task()).await
+        self.acquire_for(Borrower::current()).await
     }
 
     /// Borrows a token on behalf of whatever the value names, waiting for one if need be.
@@ -147,7 +149,7 @@ impl CapacityLimiter {
     /// # Panics
     /// Outside of a run.
     pub fn try_acquire(&self) -> Result<CapacityToken<'_>> {
-        self.try_acquire_for(Borrower::current_task())
+        self.try_acquire_for(Borrower::current())
     }
 
     /// Borrows a token on behalf of whatever the value names, if there is one to be had.

@@ -35,5 +35,7 @@ pub fn running_tasks() -> Vec<TaskInfo> {
 /// # Panics
 /// Outside of the tasks of a run.
 pub fn current_task() -> TaskInfo {
-    Core::with(|core| TaskInfo::current(core).expect("some task is being polled"))
+    Core::with(|core| {
+        TaskInfo::current(core).expect("the current task is asked for where no task is being polled")
+    })
 }

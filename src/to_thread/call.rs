@@ -114,8 +114,9 @@ impl<T: Send + 'static> Call<T> {
             let wait =
                 *self.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, WaitReason::Thread));
             core.waits().reset(wait);
-            core.waits().set_waker(wait, cx.waker());
+            // The scope is not cancelled; should it be while the waker is cloned, the waker is woken.
             core.follow_scope(wait);
+            core.waits().set_waker(wait, cx.waker());
             return Poll::Pending;
         }
         if self.job.try_remove() {

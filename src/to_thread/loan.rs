@@ -13,10 +13,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     rc::Rc,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::LazyLock,
     task::{Context, Poll, ready},
 };
 
@@ -33,8 +30,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(limiter: Rc<CapacityLimiter>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = Borrower::number_of_call();
         Self { waiting: Waiting::new(Acquire::new(limiter, Borrower::of_call(number))), number }
     }
 

@@ -2,23 +2,21 @@
 
 use crate::{
     mischief::{act, maybe, short},
+    system, threads,
     values::{Evil, Key, Value, panic_now},
     world::{Local, Running, World},
 };
 use anyio::{
-    CancelScope, Cancelled, Error, Started, TaskGroup, amap, as_completed, fail_after, fs, gather, lowlevel,
-    move_on_after,
-    net::{TcpListener, TcpStream, UnixStream},
-    race, shield, sleep, sleep_forever,
-    sync::Borrower,
-    task_group, to_thread, using,
+    CancelScope, Cancelled, Error, Started, TaskGroup, amap, as_completed, fail_after, gather, lowlevel,
+    move_on_after, race, shield, sleep, sleep_forever, streams::ObjectReceiveStream, sync::Borrower,
+    task_group, using,
 };
 use std::{collections::VecDeque, future::poll_fn, rc::Rc, task::Poll};
 
 /// How deep groups lie in groups.
-const DEPTH: usize = 3;
+pub(crate) const DEPTH: usize = 3;
 
-type Ended = Result<(), Evil>;
+pub(crate) type Ended = Result<(), Evil>;
 
 /// Any future.
 pub(crate) fn any(world: &Rc<World>, depth: usize) -> (&'static str, Local) {
@@ -33,7 +31,7 @@ pub(crate) fn any(world: &Rc<World>, depth: usize) -> (&'static str, Local) {
             _ => ("twice", Box::pin(side_by_side(w, depth))),
         };
     }
-    match world.below(26) {
+    match world.below(36) {
         0 => ("checkpoint", Box::pin(checkpoints(w))),
         1 | 2 => ("sleep", Box::pin(sleeps(w))),
         3 => ("event", Box::pin(event(w))),
@@ -51,15 +49,23 @@ pub(crate) fn any(world: &Rc<World>, depth: usize) -> (&'static str, Local) {
         17 => ("cell", Box::pin(cell(w, depth))),
         18 => ("barrier", Box::pin(barrier(w))),
         19 | 20 => ("counted", Box::pin(receive_counted(w))),
-        21 => ("socket", Box::pin(sockets(w))),
-        22 => ("connection", Box::pin(connection(w))),
-        23 => ("file", Box::pin(file(w))),
-        24 => ("thread", Box::pin(thread(w))),
+        21 => ("socket", Box::pin(system::sockets(w))),
+        22 => ("connection", Box::pin(system::connection(w))),
+        23 => ("file", Box::pin(system::file(w))),
+        24 => ("datagram", Box::pin(system::datagrams(w))),
+        25 => ("passed descriptor", Box::pin(system::passing(w))),
+        26 => ("signal", Box::pin(system::signals(w))),
+        27 => ("thread", Box::pin(threads::thread(w))),
+        28 => ("asking thread", Box::pin(threads::asking(w, depth))),
+        29 => ("portal", Box::pin(threads::portal(w, depth))),
+        30 => ("ending thread", Box::pin(threads::ending(w))),
+        31 | 32 => ("tee", Box::pin(tee(w))),
+        33 => ("cache", Box::pin(cached(w))),
         _ => ("cross", Box::pin(cross(w))),
     }
 }
 
-fn nested(world: &Rc<World>, depth: usize) -> Local {
+pub(crate) fn nested(world: &Rc<World>, depth: usize) -> Local {
     any(world, depth + 1).1
 }
 
@@ -82,7 +88,7 @@ pub(crate) fn within(world: &Rc<World>, running: Running) -> Running {
 }
 
 /// How a future ends: well, with an error or in a panic.
-fn finish(world: &World) -> Ended {
+pub(crate) fn finish(world: &World) -> Ended {
     maybe();
     match world.below(12) {
         0 => Err(Evil::Other(Value::new())),
@@ -301,7 +307,7 @@ async fn checkpoints(w: Rc<World>) -> Ended {
     finish(&w)
 }
 
-fn act_sometimes(w: &Rc<World>) {
+pub(crate) fn act_sometimes(w: &Rc<World>) {
     if w.below(2) == 0 && !w.calm.get() && w.mischief_left.get() > 0 {
         w.mischief_left.set(w.mischief_left.get() - 1);
         act(w);
@@ -486,94 +492,22 @@ async fn receive_counted(w: Rc<World>) -> Ended {
     finish(&w)
 }
 
-async fn sockets(w: Rc<World>) -> Ended {
-    let (one, other) = UnixStream::pair()?;
-    let _value = Value::new();
-    match w.below(4) {
-        0 => {
-            // More than fits into the socket.
-            let size = 1 << 20;
-            let sent = async {
-                let (result, _buffer) = one.send_buf(vec![7; size]).await;
-                drop(other);
-                result
-            };
-            sent.await?;
-        }
-        1 => {
-            let received = async {
-                let (result, _buffer) = one.receive_into(vec![0; 4096]).await;
-                result
-            };
-            if w.below(2) == 0 {
-                other.send("x").await?;
+async fn tee(w: Rc<World>) -> Ended {
+    let reader = w.tees.borrow().first().cloned();
+    if let Some(mut reader) = reader {
+        for _ in 0..2 {
+            if let Some(value) = reader.receive().await? {
+                value.check();
             }
-            received.await?;
-        }
-        2 => {
-            other.send(vec![1; 300]).await?;
-            other.send_eof().await?;
-            act_sometimes(&w);
-            while let Some(chunk) = one.receive().await? {
-                maybe();
-                drop(chunk);
-            }
-            one.close().await?;
-        }
-        _ => {
-            let (receive, send) = one.split();
-            drop(send);
-            drop(receive.receive().await?);
+            maybe();
         }
     }
     finish(&w)
 }
 
-async fn connection(w: Rc<World>) -> Ended {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    if w.below(3) == 0 {
-        drop(listener.accept().await?);
-    }
-    act_sometimes(&w);
-    let client = TcpStream::connect(address).await?;
-    if w.below(2) == 0 {
-        let server = listener.accept().await?;
-        server.send("hello").await?;
-        drop(client.receive().await?);
-    }
-    finish(&w)
-}
-
-async fn file(w: Rc<World>) -> Ended {
-    match w.below(3) {
-        0 => drop(fs::read("/proc/self/stat").await?),
-        1 => {
-            let file = fs::File::open("/dev/null").await?;
-            act_sometimes(&w);
-            let _ = file.read_at(vec![0; 100], 0).await.0?;
-            file.close().await?;
-        }
-        _ => {
-            let file = fs::File::open("/dev/zero").await?;
-            let _ = file.read_at(vec![0; 70_000], 0).await.0?;
-        }
-    }
-    finish(&w)
-}
-
-async fn thread(w: Rc<World>) -> Ended {
-    let value = Value::new();
-    let panics = w.habits.panics && w.below(4) == 0;
-    let call = to_thread::run_sync(move || {
-        if panics {
-            panic_now();
-        }
-        value.check();
-        value
-    });
-    let call = if w.below(2) == 0 { call.abandon_on_cancel() } else { call };
-    call.await?.check();
+async fn cached(w: Rc<World>) -> Ended {
+    let key = Key(w.below(4) as u64, Value::new());
+    w.cache.call(key).await?.check();
     finish(&w)
 }
 

@@ -18,6 +18,8 @@ mod quarantine;
 #[cfg(address_sanitizer)]
 #[path = "no_quarantine.rs"]
 mod quarantine;
+mod system;
+mod threads;
 mod values;
 mod wakers;
 mod watchdog;
@@ -27,7 +29,7 @@ use anyio::{Backend, testing::test_backends};
 use std::{env, str::FromStr};
 
 /// How many programs an ordinary run of the tests tries on each back end.
-const PROGRAMS: u64 = 150;
+const PROGRAMS: u64 = 60;
 
 /// The environment's value of this name.
 fn number<T: FromStr>(name: &str) -> Option<T> {

@@ -48,7 +48,7 @@ impl Drop for Back<'_> {
 /// One thing that does not wait.
 pub(crate) fn act(world: &Rc<World>) {
     let inside = anyio::current_backend().is_some();
-    match world.below(26) {
+    match world.below(28) {
         0..=2 if inside => poll_some(world),
         3 | 4 => drop(world.take_any()),
         5 | 6 if inside => world.begin(),
@@ -140,6 +140,18 @@ pub(crate) fn act(world: &Rc<World>) {
         25 => {
             drop(world.rw_lock.try_read());
             drop(world.rw_lock.try_write());
+        }
+        26 => match world.below(3) {
+            0 => world.cache.clear(),
+            _ => assert!(world.cache.info().current_size <= 2),
+        },
+        27 => {
+            let sender = world.tee_source.borrow().clone();
+            drop(sender.map(|sender| sender.send_nowait(Value::new())));
+            if world.below(3) == 0 {
+                let reader = world.tees.borrow_mut().pop();
+                drop(reader);
+            }
         }
         _ => {}
     }

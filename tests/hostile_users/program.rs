@@ -4,8 +4,7 @@ use crate::{
     mischief::act,
     peers::open_descriptors,
     quarantine,
-    values::{discard, fault, faults, values_alive},
-    wakers,
+    values::{discard, fault, faults, new_census},
     world::{self, World},
 };
 use anyio::{Backend, Builder, CancelScope, Clock, Result, lowlevel, shield, sleep, testing};
@@ -15,6 +14,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
+    sync::atomic::{AtomicIsize, Ordering},
     task::{Context, Poll},
     thread,
     time::{Duration, Instant},
@@ -34,12 +34,13 @@ enum Part {
 /// Runs the program of a seed. Gives what was wrong.
 pub(crate) fn run(seed: u64, backend: Backend) -> Vec<String> {
     faults().clear();
-    let before = (open_descriptors(), values_alive(), wakers::alive());
+    let (before, census) = (open_descriptors(), new_census());
+    let alive = |count: &AtomicIsize| count.load(Ordering::SeqCst);
     let world = world::make(seed);
     let habits = world.habits;
     let mut builder =
         Builder::new().backend(backend).ring_entries(32).teardown_limit(Duration::from_secs(20));
-    let virtually = seed % 5 == 4 && !habits.leaves;
+    let virtually = seed % 5 == 4;
     if virtually {
         builder = builder.clock(Clock::Virtual);
     }
@@ -52,8 +53,7 @@ pub(crate) fn run(seed: u64, backend: Backend) -> Vec<String> {
     }
     world.calm.set(true);
     world.clear();
-    // What a future that outlives its run was given is not given back: an opened file, an item, a lock.
-    let gives_back = !habits.forgets && !habits.leaves;
+    let gives_back = !habits.forgets;
     if gives_back && !habits.panics {
         world.check_grants();
     }
@@ -61,23 +61,23 @@ pub(crate) fn run(seed: u64, backend: Backend) -> Vec<String> {
     world::leave();
     drop(world);
     if gives_back {
-        await_descriptors(before.0);
-        if open_descriptors() != before.0 {
-            fault(format!("{} descriptors became {}", before.0, open_descriptors()));
+        await_workers(|| open_descriptors() <= before && alive(&census.values) <= 0);
+        if open_descriptors() != before {
+            fault(format!("{before} descriptors became {}", open_descriptors()));
         }
         if !habits.panics {
             if !world_alone {
                 fault("a future was neither dropped nor forgotten");
             }
-            if values_alive() != before.1 {
-                fault(format!("{} values are left", values_alive() - before.1));
+            if alive(&census.values) > 0 {
+                fault(format!("{} values are left", alive(&census.values)));
             }
-            if wakers::alive() != before.2 {
-                fault(format!("{} wakers are left", wakers::alive() - before.2));
+            if alive(&census.wakers) > 0 {
+                fault(format!("{} wakers are left", alive(&census.wakers)));
             }
         }
     }
-    if values_alive() < before.1 || wakers::alive() < before.2 {
+    if alive(&census.values) < 0 || alive(&census.wakers) < 0 {
         fault("something was dropped twice");
     }
     if let Some(size) = quarantine::written_to() {
@@ -87,9 +87,9 @@ pub(crate) fn run(seed: u64, backend: Backend) -> Vec<String> {
 }
 
 /// Waits for worker threads that are about to let go of something.
-fn await_descriptors(count: usize) {
+fn await_workers(are_done: impl Fn() -> bool) {
     let limit = Instant::now() + Duration::from_secs(10);
-    while open_descriptors() > count && Instant::now() < limit {
+    while !are_done() && Instant::now() < limit {
         thread::yield_now();
     }
 }
@@ -179,9 +179,8 @@ fn caught(step: impl FnOnce()) {
 /// Polls all futures whenever one was woken, until they have ended: all are cancelled. Others than those of this run end
 /// in a panic.
 async fn end_all(world: &Rc<World>, virtually: bool) {
-    // What waits for a lock that a forgotten future holds, or one of another run, does not end. On a virtual clock a deadlock is told anyway.
-    let patience =
-        Duration::from_millis(if world.habits.forgets || world.habits.leaves { 20 } else { 20_000 });
+    // What waits for a lock that a forgotten future holds does not end. On a virtual clock a deadlock is told anyway.
+    let patience = Duration::from_millis(if world.habits.forgets { 20 } else { 20_000 });
     let mut limit = pin!(shield(sleep(patience)));
     let limited = world.habits.forgets || !virtually;
     poll_fn(|cx| {
@@ -193,7 +192,7 @@ async fn end_all(world: &Rc<World>, virtually: bool) {
             return Poll::Pending;
         }
         let names: Vec<&str> = world.slots.borrow().iter().flatten().map(|running| running.what).collect();
-        if !world.habits.forgets && !world.habits.leaves {
+        if !world.habits.forgets {
             let tasks = testing::running_tasks();
             fault(format!("these were cancelled and have not ended: {names:?}, of {tasks:?}"));
         }
@@ -225,7 +224,7 @@ fn check_items(world: &World) {
     if received.windows(2).any(|two| two[0] == two[1]) {
         fault("an item was received twice");
     }
-    if world.habits.panics || world.habits.forgets || world.habits.leaves {
+    if world.habits.panics || world.habits.forgets {
         return;
     }
     for number in &*world.sent_items.borrow() {

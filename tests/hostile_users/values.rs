@@ -7,23 +7,38 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicIsize, AtomicU64, Ordering},
     },
 };
 
-/// How many values are alive in the process.
-static ALIVE: AtomicIsize = AtomicIsize::new(0);
+/// How many values and hostile wakers of one program are alive, on whatever thread: a worker that nobody waits for any more may
+/// let go of its value during a later program.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    pub(crate) values: AtomicIsize,
+    pub(crate) wakers: AtomicIsize,
+}
+
+static CENSUS: LazyLock<Mutex<Arc<Census>>> = LazyLock::new(Mutex::default);
+
+/// That of the program that runs.
+pub(crate) fn census() -> Arc<Census> {
+    CENSUS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Begins to count for a new program.
+pub(crate) fn new_census() -> Arc<Census> {
+    let census = Arc::<Census>::default();
+    *CENSUS.lock().unwrap_or_else(PoisonError::into_inner) = census.clone();
+    census
+}
 
 /// What has gone wrong, on whatever thread.
 static FAULTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 const ALIVE_MARK: u64 = 0x0a11_fe11_0a11_fe11;
 const DEAD_MARK: u64 = 0xdead_dead_dead_dead;
-
-pub(crate) fn values_alive() -> isize {
-    ALIVE.load(Ordering::SeqCst)
-}
 
 /// Takes note of something that must not be.
 pub(crate) fn fault(what: impl Into<String>) {
@@ -36,12 +51,13 @@ pub(crate) fn faults() -> MutexGuard<'static, Vec<String>> {
 
 /// A value whose clone and drop do mischief, and which knows when it is dropped twice.
 #[derive(Debug)]
-pub(crate) struct Value(Box<AtomicU64>);
+pub(crate) struct Value(Box<AtomicU64>, Arc<Census>);
 
 impl Value {
     pub(crate) fn new() -> Self {
-        ALIVE.fetch_add(1, Ordering::SeqCst);
-        Self(Box::new(AtomicU64::new(ALIVE_MARK)))
+        let census = census();
+        census.values.fetch_add(1, Ordering::SeqCst);
+        Self(Box::new(AtomicU64::new(ALIVE_MARK)), census)
     }
 
     /// Looks whether it is alive.
@@ -65,13 +81,13 @@ impl Drop for Value {
         if self.0.swap(DEAD_MARK, Ordering::SeqCst) != ALIVE_MARK {
             fault("a value was dropped twice");
         }
-        ALIVE.fetch_sub(1, Ordering::SeqCst);
+        self.1.values.fetch_sub(1, Ordering::SeqCst);
         mischief::maybe();
     }
 }
 
 /// A key of a few, which does mischief when it is hashed or compared.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Key(pub(crate) u64, pub(crate) Value);
 
 impl Hash for Key {

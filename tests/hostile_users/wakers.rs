@@ -4,22 +4,23 @@
 //! The data of a waker is a box of its own with a mark, which each clone allocates anew and `wake` or `drop` frees; so
 //! one that is used too often shows at once.
 
-use crate::{mischief, values::fault};
+use crate::{
+    mischief,
+    values::{Census, census, fault},
+};
 use std::{
-    sync::atomic::{AtomicIsize, Ordering},
+    sync::{Arc, atomic::Ordering},
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
-static ALIVE: AtomicIsize = AtomicIsize::new(0);
+struct Hostile {
+    mark: u64,
+    census: Arc<Census>,
+}
 
 const MARK: u64 = 0x3a4e_3a4e_3a4e_3a4e;
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
-
-/// How many hostile wakers are alive in the process.
-pub(crate) fn alive() -> isize {
-    ALIVE.load(Ordering::SeqCst)
-}
 
 pub(crate) fn hostile() -> Waker {
     // SAFETY: the table keeps the contract of wakers, and does so on all threads: off the program's own it does nothing.
@@ -27,15 +28,16 @@ pub(crate) fn hostile() -> Waker {
 }
 
 fn raw() -> RawWaker {
-    ALIVE.fetch_add(1, Ordering::SeqCst);
-    RawWaker::new(Box::into_raw(Box::new(MARK)).cast(), &TABLE)
+    let census = census();
+    census.wakers.fetch_add(1, Ordering::SeqCst);
+    RawWaker::new(Box::into_raw(Box::new(Hostile { mark: MARK, census })).cast(), &TABLE)
 }
 
 /// # Safety
 /// `data` is that of a waker that is alive.
 unsafe fn check(data: *const ()) {
     // SAFETY: the caller's promise.
-    if unsafe { data.cast::<u64>().read_volatile() } != MARK {
+    if unsafe { (&raw const (*data.cast::<Hostile>()).mark).read_volatile() } != MARK {
         fault("a waker was used after its end");
     }
 }
@@ -71,9 +73,8 @@ unsafe fn drop_waker(data: *const ()) {
 unsafe fn free(data: *const ()) {
     // SAFETY: the caller's promise.
     unsafe { check(data) };
-    ALIVE.fetch_sub(1, Ordering::SeqCst);
-    let data = data.cast_mut().cast::<u64>();
     // SAFETY: it was allocated as this box.
-    let mut mark = unsafe { Box::from_raw(data) };
-    *mark = 0;
+    let mut hostile = unsafe { Box::from_raw(data.cast_mut().cast::<Hostile>()) };
+    hostile.mark = 0;
+    hostile.census.wakers.fetch_sub(1, Ordering::SeqCst);
 }

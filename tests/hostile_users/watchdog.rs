@@ -26,15 +26,13 @@ static LAST: Mutex<String> = Mutex::new(String::new());
 static WATCHED: Mutex<Watched> = Mutex::new(None);
 
 /// What the runtime's documentation says it panics with.
-const DOCUMENTED: [&str; 9] = [
+const DOCUMENTED: [&str; 8] = [
     "in another run than the one it began in",
     "in another run than the one it began to wait in",
     "no anyio runtime on this thread",
     "a scope runs one body at a time",
     "only while its body is under way",
     "a condition was used with two locks",
-    // What belongs to a task, as a token of a limiter, polled by a waker outside of every task.
-    "a future is always polled within some task",
     "ended without calling Started::set",
     // Of the language: after a panic.
     "resumed after panicking",

@@ -1,15 +1,18 @@
 //! What the futures of one program share.
 
 use crate::{
-    futures,
-    values::{Evil, Value, discard, fault},
+    futures, mischief,
+    values::{Evil, Key, Value, discard, fault},
     wakers,
 };
 use anyio::{
     CancelScope, RemoteScope,
     cross::{self, CrossReceiver, CrossSender},
+    functools::{Cache, lru_cache},
+    itertools::{Tee, tee},
     lowlevel::RunVar,
     net::UnixStream,
+    sleep,
     streams::{
         broadcast::{self, BroadcastReceiver, BroadcastSender},
         memory::{self, ReceiveStream, SendStream},
@@ -25,6 +28,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 thread_local! {
@@ -155,6 +159,20 @@ pub(crate) struct World {
     pub(crate) cross: RefCell<Option<(CrossSender<Value>, CrossReceiver<Value>)>>,
     pub(crate) counted: RefCell<Option<Rc<Counted>>>,
     pub(crate) variable: RunVar<Value>,
+    pub(crate) cache: Cache<Key, Value, MakeValue>,
+    pub(crate) tees: RefCell<Vec<Tee<ReceiveStream<Value>>>>,
+    pub(crate) tee_source: RefCell<Option<SendStream<Value>>>,
+}
+
+type MakeValue = for<'a> fn(&'a Key) -> Pin<Box<dyn Future<Output = Result<Value, Evil>> + 'a>>;
+
+fn make_value(key: &Key) -> Pin<Box<dyn Future<Output = Result<Value, Evil>> + '_>> {
+    Box::pin(async {
+        sleep(Duration::from_micros(100)).await?;
+        key.1.check();
+        mischief::maybe();
+        Ok(Value::new())
+    })
 }
 
 const PERMITS: usize = 2;
@@ -193,6 +211,9 @@ impl World {
             cross: RefCell::default(),
             counted: RefCell::default(),
             variable: RunVar::new(),
+            cache: lru_cache(make_value as MakeValue).max_size(2),
+            tees: RefCell::default(),
+            tee_source: RefCell::default(),
         })
     }
 
@@ -220,6 +241,12 @@ impl World {
         let before = self.watch.replace(Some(watch::channel(Value::new())));
         drop(before);
         let before = self.cross.replace(Some(cross::channel(1)));
+        drop(before);
+        let (sender, receiver) = memory::channel(2);
+        let before = self.tee_source.replace(Some(sender));
+        drop(before);
+        let readers: [_; 2] = tee(receiver, 2);
+        let before = self.tees.replace(readers.into());
         drop(before);
     }
 
@@ -294,6 +321,9 @@ impl World {
         drop(self.listeners.take());
         drop(self.watch.take());
         drop(self.cross.take());
+        drop(self.tees.take());
+        drop(self.tee_source.take());
+        self.cache.clear();
     }
 
     /// Whether every permit and token is back.

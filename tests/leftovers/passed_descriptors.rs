@@ -85,6 +85,26 @@ fn a_datagram_socket_that_goes_with_descriptors_nobody_has_taken() {
 }
 
 #[test]
+fn a_datagram_socket_that_goes_when_one_of_several_messages_was_taken() {
+    alone(async || {
+        let ticker = Ticker::new();
+        ticker.tick().await;
+        let before = (lowlevel::statistics(), open_descriptors());
+        let (one, other) = ConnectedUnixDatagram::pair()?;
+        for _ in 0..4 {
+            one.send_fds("x", &[one.as_fd(), other.as_fd()]).await?;
+        }
+        // The others have come with it.
+        drop(other.receive_fds().await?);
+        drop((one, other));
+        ticker.tick().await;
+        settle(&ticker, before.0).await;
+        assert_eq!(open_descriptors(), before.1);
+        Ok(())
+    });
+}
+
+#[test]
 fn descriptors_that_came_before_a_run_ended_and_that_nobody_took() {
     let _lock = lock();
     for backend in test_backends() {

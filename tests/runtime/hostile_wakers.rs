@@ -1,23 +1,24 @@
 //! Wakers whose clones, wakes and destructors do what nobody expects.
 
 use anyio::{
-    CancelScope, Cancelled, RemoteScope, Result, lowlevel, move_on_after,
+    CancelScope, Cancelled, RemoteScope, Result, cross, foreign, lowlevel, move_on_after,
     net::UnixStream,
     sleep, sleep_forever,
+    streams::memory,
     sync::{Condition, Event, Lock, RwLock, Semaphore},
-    task_group,
+    task_group, to_thread,
 };
 use std::{
     cell::{Cell, RefCell},
     future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, panic_any},
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, RawWaker, RawWakerVTable, Wake, Waker},
+    task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -124,6 +125,80 @@ async fn a_wait_that_is_ended_by_the_clone_of_its_next_waker_is_woken() {
     assert!(is_pending(wait.as_mut(), &hooks.into_waker()));
     assert!(woken.get());
     assert!(!is_pending(wait.as_mut(), Waker::noop()));
+}
+
+/// A waker that does this when it is first cloned, and takes note when it is woken.
+fn noting_waker(when_cloned: impl FnOnce() + 'static) -> (Waker, Rc<Cell<bool>>) {
+    let woken = Rc::new(Cell::new(false));
+    let hooks = Hooks::when_cloned(when_cloned);
+    let noted = woken.clone();
+    hooks.woken.set(Some(Box::new(move || noted.set(true))));
+    (hooks.into_waker(), woken)
+}
+
+#[anyio::test]
+async fn a_wait_that_is_ended_by_the_clone_of_its_first_waker_is_woken() -> Result<()> {
+    let event = Rc::new(Event::new());
+    let set = event.clone();
+    let (waker, woken) = noting_waker(move || set.set());
+    let mut wait = Box::pin(event.wait());
+    assert!(is_pending(wait.as_mut(), &waker) && woken.get());
+    assert!(!is_pending(wait.as_mut(), Waker::noop()));
+
+    let semaphore = Rc::new(Semaphore::new(0));
+    let releases = semaphore.clone();
+    let (waker, woken) = noting_waker(move || releases.release());
+    let mut acquire = Box::pin(semaphore.acquire());
+    assert!(is_pending(acquire.as_mut(), &waker) && woken.get());
+    assert!(!is_pending(acquire.as_mut(), Waker::noop()));
+
+    let (sender, receiver) = memory::channel(0);
+    let taken = Rc::new(Cell::new(None));
+    let takes = taken.clone();
+    let (waker, woken) = noting_waker(move || takes.set(receiver.receive_nowait().unwrap()));
+    let mut send = Box::pin(sender.send(7));
+    assert!(is_pending(send.as_mut(), &waker) && woken.get());
+    assert_eq!(taken.get(), Some(7));
+    send.await
+}
+
+#[anyio::test]
+async fn a_wait_whose_scope_is_cancelled_by_the_clone_of_its_first_waker_is_cancelled() -> Result<()> {
+    async fn check(mut wait: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
+        let scope = CancelScope::new();
+        let cancelled = scope.clone();
+        let (waker, woken) = noting_waker(move || cancelled.cancel());
+        let ended = scope
+            .run(async || -> Result<()> {
+                let mut polled = wait.as_mut().poll(&mut Context::from_waker(&waker));
+                if polled.is_pending() && woken.get() {
+                    polled = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    assert!(polled.is_ready(), "it was woken and goes on waiting");
+                }
+                match polled {
+                    Poll::Ready(ended) => ended,
+                    // The kernel's answer comes later, and wakes who waits then.
+                    Poll::Pending => wait.as_mut().await,
+                }
+            })
+            .await?;
+        assert_eq!(ended, None);
+        Ok(())
+    }
+    let (event, semaphore, notifier) = (Event::new(), Semaphore::new(0), cross::Notifier::new());
+    let (one, _other) = UnixStream::pair()?;
+    check(pin!(async { Ok(event.wait().await?) })).await?;
+    check(pin!(async { semaphore.acquire().await.map(drop).map_err(Into::into) })).await?;
+    check(pin!(async { Ok(notifier.wait().await?) })).await?;
+    check(pin!(async { Ok(foreign(pending()).await?) })).await?;
+    check(pin!(async { Ok(sleep(LONG).await?) })).await?;
+    check(pin!(async { one.receive().await.map(drop) })).await?;
+    check(pin!(async { one.receive_into(vec![0; 10]).await.0.map(drop) })).await?;
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let thread = to_thread::run_sync(move || assert!(held.recv().is_err())).abandon_on_cancel();
+    check(pin!(thread)).await?;
+    drop(hold);
+    Ok(())
 }
 
 #[anyio::test]

@@ -301,7 +301,28 @@ async fn waits_that_move(
     let event = Event::new();
     check(pin!(async { Ok(event.wait().await?) })).await?;
     check(pin!(async { Ok(sleep(LONG).await?) })).await?;
-    check(pin!(async { Ok(foreign(pending()).await?) })).await
+    check(pin!(async { Ok(foreign(pending()).await?) })).await?;
+    // With scopes of their own, which move with them.
+    check(pin!(async {
+        move_on_after(LONG, async { Ok::<_, Error>(event.wait().await?) }).await?;
+        Ok(())
+    }))
+    .await?;
+    check(pin!(async {
+        let scope = CancelScope::new();
+        scope.run(forever).await?;
+        Ok(())
+    }))
+    .await?;
+    check(pin!(async {
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(forever());
+            Ok(event.wait().await?)
+        })
+        .await?;
+        Ok(())
+    }))
+    .await
 }
 
 #[anyio::test]

@@ -2,14 +2,14 @@
 
 use crate::lock::begin;
 use anyio::{
-    CancelScope, Error, Result,
-    lowlevel::checkpoint,
+    CancelScope, Error, Result, cross,
+    lowlevel::{self, checkpoint},
     sync::{Borrower, CapacityLimiter},
     task_group,
     testing::wait_all_tasks_blocked,
 };
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     future::Future,
     hash::{Hash, Hasher},
@@ -17,7 +17,8 @@ use std::{
     pin::pin,
     ptr,
     rc::Rc,
-    task::{Context, RawWaker, RawWakerVTable, Waker},
+    sync::Arc,
+    task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 
 #[anyio::test]
@@ -305,4 +306,30 @@ async fn a_request_is_withdrawn_although_a_waker_panics_as_it_is_made() -> Resul
     assert_eq!(limiter.statistics().tasks_waiting, 0);
     limiter.set_total_tokens(1);
     limiter.try_acquire_on_behalf_of("somebody").map(drop)
+}
+
+#[anyio::test]
+async fn calls_outside_of_every_task_are_borrowers_of_their_own() -> Result<()> {
+    thread_local! {
+        static LIMITER: CapacityLimiter = CapacityLimiter::new(2);
+        static LENT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    let done = Arc::new(cross::Event::new());
+    let set = done.clone();
+    let asked = lowlevel::current_token().expect("this is a run").run_soon(move || {
+        LIMITER.with(|limiter| {
+            let mut acquire = pin!(limiter.acquire());
+            let acquired = acquire.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let other = limiter.try_acquire();
+            LENT.set(
+                matches!((&acquired, &other), (Poll::Ready(Ok(_)), Ok(_))).then(|| limiter.borrowed_tokens()),
+            );
+        });
+        set.set();
+    });
+    assert!(asked);
+    done.wait().await?;
+    assert_eq!(LENT.get(), Some(2));
+    assert_eq!(LIMITER.with(CapacityLimiter::borrowed_tokens), 0);
+    Ok(())
 }

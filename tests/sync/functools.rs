@@ -10,8 +10,12 @@ use anyio::{
 };
 use std::{
     cell::{Cell, RefCell},
+    future::Future,
     hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     rc::Rc,
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -192,7 +196,71 @@ async fn a_key_may_come_back_to_its_cache() -> Result<()> {
     key.1.replace(Some(Box::new(move || returning.clear())));
     assert_eq!(cached.call(key.clone()).await?, 1);
     key.1.take();
-    assert_eq!(cached.info().current_size, 0, "it was cleared");
+    assert_eq!(cached.info().current_size, 1, "it was cleared before the key was looked for");
+    Ok(())
+}
+
+thread_local! {
+    /// What the next keys do that are compared or hashed.
+    static MOOD: Cell<Mood> = const { Cell::new(Mood::Honest) };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Honest,
+    EqualsNobody,
+    PanicsWhenCompared,
+    PanicsWhenHashed,
+}
+
+#[derive(Clone, Debug)]
+struct Moody(i32);
+
+impl Hash for Moody {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        assert!(MOOD.get() != Mood::PanicsWhenHashed, "a hash");
+        (self.0 % 2).hash(state);
+    }
+}
+
+impl PartialEq for Moody {
+    fn eq(&self, other: &Self) -> bool {
+        assert!(MOOD.get() != Mood::PanicsWhenCompared, "a comparison");
+        MOOD.get() == Mood::Honest && self.0 == other.0
+    }
+}
+
+impl Eq for Moody {}
+
+#[anyio::test]
+async fn keys_that_panic_or_say_nonsense_leave_the_cache_whole() -> Result<()> {
+    let cached = functools::lru_cache(async |key: &Moody| anyio::Ok(key.0)).max_size(4);
+    for number in 0..6 {
+        assert_eq!(cached.call(Moody(number)).await?, number);
+    }
+    for mood in [Mood::PanicsWhenCompared, Mood::PanicsWhenHashed] {
+        MOOD.set(mood);
+        for number in 0..6 {
+            let mut call = pin!(cached.call(Moody(number)));
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+            }));
+            assert!(polled.is_err());
+        }
+        assert_eq!(cached.info().current_size, 4);
+    }
+    MOOD.set(Mood::EqualsNobody);
+    for number in 0..20 {
+        assert_eq!(cached.call(Moody(number % 3)).await?, number % 3);
+        assert_eq!(cached.info().current_size, 4);
+    }
+    MOOD.set(Mood::Honest);
+    cached.clear();
+    for number in 0..8 {
+        assert_eq!(cached.call(Moody(number / 2)).await?, number / 2);
+    }
+    let info = cached.info();
+    assert_eq!((info.hits, info.misses, info.current_size), (4, 4, 4));
     Ok(())
 }
 

@@ -30,18 +30,9 @@ impl Core {
         self.scope().is_some_and(Scope::is_effective)
     }
 
-    /// Links a wait to the current scope, so that its cancellation reaches it.
-    #[inline]
-    pub(crate) fn link_to_scope(&self, wait: WaitKey) {
-        if let Some(scope) = self.scope() {
-            // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
-            unsafe { self.waits.link(wait, scope) };
-        }
-    }
-
-    /// Links a wait to the scope in which its future is polled now. It may have been polled in another one before, which
-    /// is over, or of which the future was taken out. True if the wait is new to the scope and the scope is cancelled:
-    /// then the caller has to see to it that the wait ends.
+    /// Links a wait to the scope in which its future is polled now, so that its cancellation reaches it. It may have been
+    /// polled in another one before, which is over, or of which the future was taken out. True if the wait is new to the
+    /// scope and the scope is cancelled: then the caller has to see to it that the wait ends.
     #[inline]
     pub(crate) fn follow_scope(&self, wait: WaitKey) -> bool {
         // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.

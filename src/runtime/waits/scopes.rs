@@ -6,17 +6,6 @@ use anyio_driver::Token;
 use std::ptr;
 
 impl Waits {
-    /// Links the wait to a scope, if it is linked to none.
-    ///
-    /// # Safety
-    /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
-    #[inline]
-    pub(crate) unsafe fn link(&self, key: WaitKey, scope: &Scope) {
-        if self.slot(key).scope.is_null() {
-            self.link_slot(key.index(), scope);
-        }
-    }
-
     #[inline]
     fn link_slot(&self, index: u32, scope: &Scope) {
         let slots = self.slots();
@@ -34,7 +23,7 @@ impl Waits {
     /// Links the wait to this scope and to no other. Tells whether it was linked to another, or to none.
     ///
     /// # Safety
-    /// As for [`link`](Self::link).
+    /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
     #[inline]
     pub(crate) unsafe fn relink(&self, key: WaitKey, scope: &Scope) -> bool {
         if ptr::eq(self.slot(key).scope, scope) {
@@ -85,7 +74,7 @@ impl Waits {
     /// Links all waits of a scope that is about to go to another.
     ///
     /// # Safety
-    /// As for [`link`](Self::link), for that other.
+    /// As for [`relink`](Self::relink), for that other.
     pub(crate) unsafe fn move_all(&self, from: &Scope, to: &Scope) {
         let slots = self.slots();
         let first = from.first_wait();
@@ -127,6 +116,11 @@ impl Waits {
                 slot.scope = ptr::null();
             }
         }
+    }
+
+    /// Cancels a hook that nobody is to be woken for.
+    pub(crate) fn cancel(&self, key: WaitKey) {
+        self.slot(key).state = WaitState::Cancelled;
     }
 
     /// Cancels every wait that is linked to this scope. For each operation that is to be cancelled `cancel` is

@@ -10,11 +10,14 @@ use std::{
     fmt::{self, Debug},
     hash::{BuildHasher, Hash, Hasher, RandomState},
     rc::Rc,
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-/// Whoever borrows from a [`CapacityLimiter`](super::CapacityLimiter): a task, a call on a worker thread,
-/// or what a value names.
+/// Whoever borrows from a [`CapacityLimiter`](super::CapacityLimiter): a task, a call on a worker thread or outside of every
+/// task, or what a value names.
 #[derive(Clone)]
 pub struct Borrower(Name);
 
@@ -34,9 +37,15 @@ impl Borrower {
         Self(Name::Value(HASHING.hash_one(&value), Rc::new(value)))
     }
 
-    /// A call on a worker thread, different from all others.
+    /// A call, different from all others.
     pub(crate) fn of_call(number: u64) -> Self {
         Self(Name::Call(number))
+    }
+
+    /// The number of a call that no other has.
+    pub(crate) fn number_of_call() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The same for this name and its clones, as long as there are any, and for no others.
@@ -56,8 +65,10 @@ impl Borrower {
         }
     }
 
-    pub(super) fn current_task() -> Self {
-        Self(Name::Task(Core::with(Core::task).expect("a future is always polled within some task")))
+    /// The task that is being polled, or, where none is, this call.
+    pub(super) fn current() -> Self {
+        let task = Core::with(Core::task).map(|task| Self(Name::Task(task)));
+        task.unwrap_or_else(|| Self::of_call(Self::number_of_call()))
     }
 }
 
