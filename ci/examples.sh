@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the examples and tries them: the file server by curl and the echo server by bash's own sockets, on both back
+# Builds the examples and tries them: the HTTP servers by curl and the echo server by bash's own sockets, on both back
 # ends; the others by running them.
 #
 # Environment: ANYIO_TEST_BACKENDS=poll on a host without io_uring.
@@ -172,6 +172,18 @@ try_echo_server() {
     stop INT
 }
 
+try_http_servers() {
+    start axum_hello 0
+    expect "a handler that waits" "visit 1" "$(content "http://$address/")"
+    expect "JSON" "hello Ada" \
+        "$(content --header 'Content-Type: application/json' --data '{"name": "Ada"}' "http://$address/hello")"
+    expect "HTTP/2" "visit 2" "$(content --http2-prior-knowledge "http://$address/")"
+    stop INT
+    start on_cores 0
+    content "http://$address/" | grep -q '^request 1 of core' || fail "no core answers"
+    stop INT
+}
+
 # What build_runner writes and how it ends: with a failure if a command fails or takes too long.
 try_build_runner() {
     local status=0
@@ -203,6 +215,7 @@ for backend in "${backends[@]}"; do
     echo "trying the examples on $backend"
     try_file_server "$backend"
     try_echo_server "$backend"
+    ANYIO_BACKEND=$backend try_http_servers
     try_build_runner "$backend"
     ANYIO_BACKEND=$backend "$programs/tour" >"$work/tour"
     grep -q 'a tree of tasks has 16 leaves' "$work/tour" || fail "the tour stopped half-way"

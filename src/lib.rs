@@ -15,6 +15,7 @@ pub mod itertools;
 pub mod lowlevel;
 mod message;
 pub mod net;
+mod on_thread;
 mod path;
 mod pipe;
 pub mod process;
@@ -47,6 +48,7 @@ pub use group::{
     Completed, FutureTuple, NoValue, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed,
     gather, gather_tuple, gather_until, race, task_group,
 };
+pub use on_thread::OnThread;
 pub use path::{
     Copying, MkdirOptions, Newlines, Path, PathInfo, TextFormat, TouchOptions, WalkFolders, WalkedFolder,
 };

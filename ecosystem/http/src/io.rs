@@ -1,0 +1,138 @@
+//! What hyper reads from and writes to.
+
+use anyio::{
+    Chunk, OnThread,
+    streams::{
+        ByteReceiveStream, ByteSendStream, Split,
+        io::{ByteIo, ByteReader, ByteWriter},
+    },
+};
+use futures_io::{AsyncBufRead, AsyncWrite};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A stream of anyio's as what hyper reads from and writes to.
+///
+/// What was received is copied once, from the runtime's buffer into hyper's, without clearing that before; what is written
+/// in several pieces leaves as one. hyper demands `Send` of what it upgrades, so this is: on another thread it panics.
+///
+/// ```
+/// use anyio::{Result, net::UnixStream, task_group};
+/// use anyio_http::HyperIo;
+/// use http_body_util::{BodyExt, Empty};
+/// use hyper::{Request, body::Bytes, client};
+///
+/// # anyio::run(async || -> Result<()> {
+/// let (ours, theirs) = UnixStream::pair()?;
+/// task_group(async |tg| -> Result<()> {
+///     tg.start_soon(async move {
+///         theirs.receive().await?;
+///         theirs.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await
+///     });
+///     let (mut sender, connection) = client::conn::http1::handshake(HyperIo::new(ours)).await.unwrap();
+///     tg.start_soon(async { drop(connection.await) });
+///     let answer = sender.send_request(Request::new(Empty::<Bytes>::new())).await.unwrap();
+///     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hello");
+///     drop(sender);
+///     Ok(())
+/// })
+/// .await?;
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Cancel safety
+/// In a cancelled scope, reads and writes fail with an error that is a cancellation when it is converted to
+/// [`anyio::Error`]; no byte is lost.
+#[derive(Debug)]
+pub struct HyperIo<R, W> {
+    io: OnThread<ByteIo<R, W>>,
+    /// What was received before.
+    beginning: Option<OnThread<Chunk>>,
+}
+
+impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> {
+    /// Reads from and writes to a stream.
+    pub fn new<S: Split<Receive = R, Send = W>>(stream: S) -> Self {
+        let (receive, send) = stream.split();
+        Self::from_halves(receive, send)
+    }
+
+    /// Reads from one stream and writes to another.
+    pub fn from_halves(receive: R, send: W) -> Self {
+        Self { io: OnThread::new(ByteIo::new(receive, send)), beginning: None }
+    }
+
+    /// What is read first, before what comes from the stream.
+    #[must_use]
+    pub fn with_beginning(mut self, beginning: Chunk) -> Self {
+        self.beginning = Some(OnThread::new(beginning));
+        self
+    }
+
+    /// The part that reads and the part that writes, and what was to be read first and was not.
+    ///
+    /// # Panics
+    /// On another thread.
+    pub fn into_parts(self) -> (Option<Chunk>, ByteReader<R>, ByteWriter<W>) {
+        let (reader, writer) = self.io.into_inner().into_parts();
+        (self.beginning.map(OnThread::into_inner), reader, writer)
+    }
+}
+
+/// Copies as much as there is room for, and tells how much that was.
+fn copy(bytes: &[u8], buffer: &mut ReadBufCursor<'_>) -> usize {
+    let count = bytes.len().min(buffer.remaining());
+    buffer.put_slice(&bytes[..count]);
+    count
+}
+
+impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for HyperIo<R, W> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(beginning) = &mut self.beginning {
+            let count = copy(beginning, &mut buffer);
+            beginning.advance(count);
+            if beginning.is_empty() {
+                self.beginning = None;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let io = &mut *self.io;
+        let count = copy(ready!(Pin::new(&mut *io).poll_fill_buf(cx))?, &mut buffer);
+        Pin::new(io).consume(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for HyperIo<R, W> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_close(cx)
+    }
+}

@@ -1,0 +1,36 @@
+//! HTTP/1.1 and HTTP/2 on [anyio], by [hyper].
+//!
+//! [`Server`] serves on whatever accepts streams, with each request as a child task. What it is made of can be used with
+//! hyper directly: [`HyperIo`] is what hyper reads from and writes to, [`HyperTimer`] its clock, and [`GroupExecutor`] and
+//! [`LocalExecutor`] start its tasks.
+//!
+//! # Features
+//! - `tls`: streams of [`anyio::streams::tls`] choose the version of HTTP by ALPN.
+//! - `tower`: [`tower`](fn@tower) makes a handler of a service.
+//! - `axum`: [`axum::local`] makes handlers of axum's of functions that await anyio.
+
+#![warn(missing_debug_implementations)]
+
+#[cfg(feature = "axum")]
+pub mod axum;
+mod executor;
+mod io;
+mod server;
+mod timer;
+#[cfg(feature = "tower")]
+mod tower;
+
+pub use executor::{GroupExecutor, LocalExecutor};
+pub use io::HyperIo;
+pub use server::{
+    BodyError, ConnectionError, NotUpgradable, RequestBody, Server, ServerStatistics, UpgradedStream,
+    on_upgrade,
+};
+pub use timer::HyperTimer;
+#[cfg(feature = "tower")]
+pub use tower::tower;
+
+/// The examples of the README.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -1,0 +1,258 @@
+//! Serving.
+
+mod answer;
+mod answering;
+mod body;
+mod connection;
+mod driving;
+mod error;
+mod options;
+mod protocol;
+mod statistics;
+mod upgrade;
+
+pub use body::{BodyError, RequestBody};
+pub use error::ConnectionError;
+pub use statistics::ServerStatistics;
+pub use upgrade::{NotUpgradable, UpgradedStream, on_upgrade};
+
+use self::{
+    connection::{Connection, Serving},
+    options::Options,
+    statistics::Counts,
+};
+use anyio::{
+    Error, Result,
+    streams::{self, Listener, Split},
+    sync::{Event, Semaphore},
+    task_group,
+};
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use std::{convert::Infallible, error::Error as StdError, fmt, time::Duration};
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type OnError<'a> = Box<dyn Fn(&ConnectionError) + 'a>;
+
+/// Serves HTTP/1.1 and HTTP/2, on whatever accepts streams: TCP, UNIX, TLS. One server may serve on several listeners.
+///
+/// Which version a connection speaks is known by ALPN where there is TLS, and else by what it begins with.
+///
+/// **A request is a child task.** If its client goes away, resets the stream, or takes too long, or the server has to end,
+/// the task is cancelled and awaited, so that [`using`](anyio::using) and other cleanup run to their end. Handlers borrow
+/// from what is around the server, and need be neither `Send` nor `'static`. The body of an answer is not of the task: what
+/// has to be cleaned up belongs into the handler, or into `Drop`.
+///
+/// **No client and no handler ends a server.** An error or a panic of a handler is answered by 500 and logged; a panic also
+/// ends its connection, once that is answered. Errors of connections go to [`on_error`](Self::on_error).
+///
+/// **It ends gracefully** when the scope around it is cancelled, as by Ctrl-C: it no longer accepts, connections without a
+/// request are closed, those with one answer it and are closed then. After [`grace`](Self::grace) what is left is cancelled
+/// and awaited.
+///
+/// ```
+/// use anyio::{Result, net::TcpListener, task_group};
+/// use anyio_http::Server;
+/// use http_body_util::Full;
+/// use hyper::{Response, body::Bytes};
+/// use std::cell::Cell;
+///
+/// # anyio::run(async || -> Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let visits = Cell::new(0);
+/// task_group(async |tg| -> Result<()> {
+///     tg.start_soon(async {
+///         let handler = async |_request| {
+///             visits.set(visits.get() + 1);
+///             anyio::Ok(Response::new(Full::new(Bytes::from(format!("visit {}\n", visits.get())))))
+///         };
+///         Server::new().serve(&listener, handler).await
+///     });
+///     let client = anyio::net::TcpStream::connect(address).await?;
+///     client.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+///     let mut answer = Vec::new();
+///     while let Some(chunk) = client.receive().await? {
+///         answer.extend_from_slice(&chunk);
+///     }
+///     assert!(answer.starts_with(b"HTTP/1.1 200 OK") && answer.ends_with(b"visit 1\n"));
+///     tg.cancel();
+///     Ok(())
+/// })
+/// .await?;
+/// # Ok(()) }).unwrap();
+/// ```
+#[must_use = "a server does nothing until it serves"]
+pub struct Server<'a> {
+    connections: streams::Server<'static, Error>,
+    options: Options,
+    requests: Option<Semaphore>,
+    on_error: Option<OnError<'a>>,
+    counts: Counts,
+}
+
+impl<'a> Server<'a> {
+    /// A server with the default options.
+    pub fn new() -> Self {
+        Self {
+            connections: streams::Server::new().catch_panics(true),
+            options: Options::default(),
+            requests: None,
+            on_error: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Serves no more than this many connections at the same time. Others wait in the listener's backlog. By default there
+    /// is no limit.
+    pub fn max_connections(mut self, limit: usize) -> Self {
+        self.connections = self.connections.max_connections(limit);
+        self
+    }
+
+    /// Handles no more than this many requests at the same time, of all connections. Others wait, and their
+    /// [time](Self::request_timeout) runs. By default there is no limit.
+    pub fn max_requests(mut self, limit: usize) -> Self {
+        self.requests = Some(Semaphore::new(limit));
+        self
+    }
+
+    /// How long a client may take for the first bytes of a connection; 10 seconds by default, `None` for ever. (A listener
+    /// for TLS has a limit of its own for the handshake.)
+    pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.handshake_timeout = limit.into();
+        self
+    }
+
+    /// How long the head of a request may take, in HTTP/1.1, from the first byte of a connection or the end of the request
+    /// before; 30 seconds by default, `None` for ever. The connection is closed then.
+    pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.header_timeout = limit.into();
+        self
+    }
+
+    /// How long the handler may take for a request, until it gives the answer, whose body may take longer. By default there
+    /// is no limit.
+    ///
+    /// Its task is cancelled then and awaited, and the answer is 503, whatever it gives.
+    pub fn request_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.request_timeout = limit.into();
+        self
+    }
+
+    /// How long a connection may have no request, neither handled nor answered; 2 minutes by default, `None` for ever.
+    /// In HTTP/1.1, [`header_timeout`](Self::header_timeout) counts as well.
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.idle_timeout = limit.into();
+        self
+    }
+
+    /// Asks the peer of an HTTP/2 connection for a sign of life after each such interval, and closes it without an answer
+    /// within the limit. By default it is not asked.
+    pub fn keep_alive(mut self, interval: Duration, limit: Duration) -> Self {
+        self.options.keep_alive = Some((interval, limit));
+        self
+    }
+
+    /// How many requests of one HTTP/2 connection are handled at the same time; 200 by default.
+    pub fn max_streams(mut self, limit: u32) -> Self {
+        self.options.max_streams = limit;
+        self
+    }
+
+    /// How many bytes the head of a request may have; 64 KiB by default. Longer ones are answered by 431.
+    pub fn max_header_bytes(mut self, limit: u32) -> Self {
+        self.options.max_header_bytes = limit;
+        self
+    }
+
+    /// How many bytes the body of a request may have. One that says that it has more is answered by 413 at once; of one
+    /// that does not say, no more is read, by an [error](BodyError::TooLarge), and an error of the handler with that as its
+    /// source is answered by 413. By default there is no limit.
+    pub fn max_body_bytes(mut self, limit: u64) -> Self {
+        self.options.max_body_bytes = Some(limit);
+        self
+    }
+
+    /// How long requests may still take after serving was cancelled, 10 seconds by default. They are cancelled then and
+    /// awaited.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.options.grace = grace;
+        self
+    }
+
+    /// What to do about what went wrong on a connection or in a handler, besides answering. By default errors of connections
+    /// are logged at the level debug, errors and panics of handlers at the level error. Cancellations are not shown.
+    pub fn on_error(mut self, on_error: impl Fn(&ConnectionError) + 'a) -> Self {
+        self.on_error = Some(Box::new(on_error));
+        self
+    }
+
+    /// How it stands.
+    pub fn statistics(&self) -> ServerStatistics {
+        self.counts.statistics(self.connections.statistics())
+    }
+
+    /// Accepts connections for ever, and calls the handler for each request, each in a task of its own.
+    ///
+    /// A closure or function is a handler as it is; [`tower`](crate::tower) makes one of tower's services, such as an
+    /// axum router.
+    ///
+    /// # Errors
+    /// The cancellation, once all connections have ended, and an error of the listener that makes it useless.
+    ///
+    /// # Cancel safety
+    /// See above for how it ends. Connections that were not accepted stay in the listener. If this future is dropped,
+    /// connections and handlers are dropped.
+    pub async fn serve<L, B, E>(
+        &self,
+        listener: &L,
+        handler: impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
+    ) -> Result<Infallible>
+    where
+        L: Listener<Stream: Split> + ?Sized,
+        B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let draining = Event::new();
+        let serving = Serving { server: self, draining: &draining };
+        let (serving, handler) = (&serving, &handler);
+        let serve = &async |stream: L::Stream| Connection::new(serving).serve(stream, handler).await;
+        let served = task_group(async |group| -> Result<Infallible> {
+            let ended = self.connections.serve_in(group, listener, serve).await;
+            draining.set();
+            ended
+        })
+        .await;
+        match served {
+            Ok(Some(never)) => match never {},
+            // Nothing within cancels the group.
+            Ok(None) => Err(Error::ClosedResource),
+            // Connections give none but cancellations.
+            Err(errors) => Err(errors.into_first()),
+        }
+    }
+
+    fn tell(&self, error: &ConnectionError) {
+        match &self.on_error {
+            Some(on_error) => on_error(error),
+            None => error.log(),
+        }
+    }
+}
+
+impl Default for Server<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Server<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("options", &self.options)
+            .field("statistics", &self.statistics())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! The body of a request.
+
+use anyio::{Error, ErrorGroup};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    error::Error as StdError,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// The body of a request: its bytes as they come, and its trailers. A client that waits to be asked for it (`Expect:
+/// 100-continue`) is asked when it is first read.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Incoming,
+    limit: Option<u64>,
+    /// How many bytes may still come.
+    left: u64,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, limit: Option<u64>) -> Self {
+        Self { incoming, limit, left: limit.unwrap_or(u64::MAX) }
+    }
+
+    /// Whether it says that it has more bytes than allowed.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.incoming.size_hint().lower() > self.left
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Transfer(error)))),
+            Some(Ok(frame)) => frame,
+        };
+        let count = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match (self.left.checked_sub(count), self.limit) {
+            (None, Some(limit)) => {
+                self.left = 0;
+                Poll::Ready(Some(Err(BodyError::TooLarge { limit })))
+            }
+            (left, _) => {
+                self.left = left.unwrap_or(u64::MAX);
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Why the body of a request cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The client went away, reset the stream, or sent what is against the protocol.
+    Transfer(hyper::Error),
+    /// It is larger than [allowed](crate::Server::max_body_bytes).
+    TooLarge {
+        /// How many bytes are allowed.
+        limit: u64,
+    },
+}
+
+impl BodyError {
+    /// Whether this is among the sources of an error.
+    pub(super) fn is_too_large(error: &(dyn StdError + 'static)) -> bool {
+        let mut source = Some(error);
+        while let Some(error) = source {
+            if matches!(error.downcast_ref(), Some(Self::TooLarge { .. })) {
+                return true;
+            }
+            source = error.source();
+        }
+        false
+    }
+}
+
+/// Whether an error is a cancellation, at any depth.
+pub(super) fn is_cancellation(error: &(dyn StdError + 'static)) -> bool {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        let is_one = error.is::<anyio::Cancelled>()
+            || matches!(error.downcast_ref(), Some(Error::Cancelled(_)))
+            || error.downcast_ref::<ErrorGroup<Error>>().is_some_and(ErrorGroup::is_cancelled);
+        if is_one {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transfer(_) => f.write_str("the body of a request did not come to its end"),
+            Self::TooLarge { limit } => write!(f, "the body of a request has more than {limit} bytes"),
+        }
+    }
+}
+
+impl StdError for BodyError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Transfer(error) => Some(error),
+            Self::TooLarge { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One connection.
+
+use super::{
+    BoxError, Server,
+    answer::Requests,
+    answering::Answerer,
+    body::RequestBody,
+    error::ConnectionError,
+    protocol::{self, Protocol},
+    upgrade::Upgrades,
+};
+use crate::{GroupExecutor, HyperIo};
+use anyio::{
+    CancelScope, Cancelled, Chunk, Error, Result, current_time, fail_after,
+    streams::{ByteReceiveStream, ByteSendStream, Split},
+    sync::Event,
+    task_group,
+};
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use std::{cell::Cell, rc::Rc};
+
+/// What all connections of a listener have in common.
+pub(super) struct Serving<'a> {
+    pub(super) server: &'a Server<'a>,
+    /// Set when there are to be no more requests.
+    pub(super) draining: &'a Event,
+}
+
+pub(super) struct Connection<'a> {
+    pub(super) serving: &'a Serving<'a>,
+    pub(super) requests: Rc<Requests>,
+    pub(super) upgrades: Upgrades,
+    is_closing: Cell<bool>,
+    /// Kept from the cancellation of serving, which only means that the connection is to come to an end.
+    scope: CancelScope,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(serving: &'a Serving<'a>) -> Self {
+        Self {
+            serving,
+            requests: Requests::new(serving.server.counts.requests.clone()),
+            upgrades: Upgrades::default(),
+            is_closing: Cell::new(false),
+            scope: CancelScope::new().shielded(),
+        }
+    }
+
+    pub(super) fn server(&self) -> &'a Server<'a> {
+        self.serving.server
+    }
+
+    /// Has the connection end after the answers to what was asked so far.
+    pub(super) fn close_soon(&self) {
+        self.is_closing.set(true);
+    }
+
+    pub(super) fn takes_closing(&self) -> bool {
+        self.is_closing.replace(false)
+    }
+
+    /// From now on there is only so much time left.
+    pub(super) fn begin_grace(&self) {
+        let at = current_time().checked_add(self.server().options.grace);
+        self.scope.set_deadline(at);
+    }
+
+    /// Answers requests until one of the sides ends that.
+    pub(super) async fn serve<S, B, E>(
+        &self,
+        stream: S,
+        handler: &impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
+    ) -> Result<()>
+    where
+        S: Split,
+        B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let (mut receive, send) = stream.split();
+        let begun = protocol::detect(&mut receive);
+        let begun = match self.server().options.handshake_timeout {
+            Some(limit) => fail_after(limit, begun).await,
+            None => begun.await,
+        };
+        let (protocol, beginning) = match begun {
+            Ok(Some(begun)) => begun,
+            Ok(None) => return Ok(()),
+            Err(Error::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(error) => {
+                self.server().tell(&ConnectionError::Handshake(error));
+                return Ok(());
+            }
+        };
+        let io = with_beginning(HyperIo::from_halves(receive, send), beginning);
+        let served = self.scope.run(async || self.speak(protocol, io, handler).await).await;
+        served.map(|_| ())
+    }
+
+    async fn speak<R, W, B, E>(
+        &self,
+        protocol: Protocol,
+        io: HyperIo<R, W>,
+        handler: &impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
+    ) -> Result<()>
+    where
+        R: ByteReceiveStream + 'static,
+        W: ByteSendStream + 'static,
+        B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let options = &self.server().options;
+        task_group(async |group| -> Result<()> {
+            let answerer = Answerer { connection: self, group, handler };
+            let ended = match protocol {
+                Protocol::Http1 => {
+                    let connection = options.http1().serve_connection(io, answerer).with_upgrades();
+                    self.drive(connection, |connection| connection.graceful_shutdown()).await
+                }
+                Protocol::Http2 => {
+                    let http = options.http2(GroupExecutor(group));
+                    let connection = http.serve_connection(io, answerer);
+                    self.drive(connection, |connection| connection.graceful_shutdown()).await
+                }
+            };
+            group.cancel();
+            self.tell_end(ended);
+            Ok(())
+        })
+        .await?;
+        if let Some(upgraded) = self.upgrades.take() {
+            let _busy = self.requests.begin();
+            self.drive(upgraded, |_| ()).await?;
+        }
+        Ok(())
+    }
+
+    fn tell_end(&self, ended: Result<hyper::Result<()>, Cancelled>) {
+        // In a cancelled scope there are errors for that alone.
+        if let Ok(Err(error)) = ended
+            && !self.scope.cancel_called()
+        {
+            self.server().tell(&ConnectionError::Connection(error));
+        }
+    }
+}
+
+fn with_beginning<R, W>(io: HyperIo<R, W>, beginning: Option<Chunk>) -> HyperIo<R, W>
+where
+    R: ByteReceiveStream + 'static,
+    W: ByteSendStream + 'static,
+{
+    match beginning {
+        Some(beginning) => io.with_beginning(beginning),
+        None => io,
+    }
+}

@@ -1,0 +1,162 @@
+//! Connections that go on as something else.
+
+use super::body::RequestBody;
+use anyio::OnThread;
+use futures_io::{AsyncRead, AsyncWrite};
+use http::{Method, Request, StatusCode, Version, header::UPGRADE};
+use hyper::{
+    rt::{Read, ReadBuf, Write},
+    upgrade::Upgraded,
+};
+use std::{
+    cell::RefCell,
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What is to be done with a connection that is no longer HTTP.
+#[derive(Clone, Default)]
+pub(super) struct Upgrades(Rc<RefCell<Option<Task>>>);
+
+/// The same in the hands of a handler.
+#[derive(Clone)]
+struct Offer(OnThread<Upgrades>);
+
+impl Upgrades {
+    /// Lets the handler of a request take the connection over, if that is asked for. Gives the status that agrees to it.
+    pub(super) fn offer(&self, request: &mut Request<RequestBody>) -> Option<StatusCode> {
+        if request.version() >= Version::HTTP_2 {
+            return None;
+        }
+        let agreed = match request.method() {
+            &Method::CONNECT => StatusCode::OK,
+            _ if request.headers().contains_key(UPGRADE) => StatusCode::SWITCHING_PROTOCOLS,
+            _ => return None,
+        };
+        request.extensions_mut().insert(Offer(OnThread::new(self.clone())));
+        Some(agreed)
+    }
+
+    /// Forgets what was to be done. hyper hands connections over at their end even if that was not agreed to.
+    pub(super) fn refuse(&self) {
+        let refused = self.take();
+        drop(refused);
+    }
+
+    pub(super) fn take(&self) -> Option<Task> {
+        self.0.borrow_mut().take()
+    }
+}
+
+/// Takes the connection of an HTTP/1.1 request over, once it is answered by 101, or by 200 if it was a `CONNECT`. It is
+/// closed when `then` ends. If the answer is another one, `then` is never called.
+///
+/// It is a part of the connection: it is cancelled and awaited at the end of the server, after its
+/// [grace](crate::Server::grace).
+///
+/// ```
+/// use anyio_http::{RequestBody, UpgradedStream, on_upgrade};
+/// use http::{Request, Response, StatusCode, header::{CONNECTION, UPGRADE}};
+/// use http_body_util::Empty;
+/// use hyper::body::Bytes;
+///
+/// async fn handle(mut request: Request<RequestBody>) -> anyio::Result<Response<Empty<Bytes>>> {
+///     use futures_util::{AsyncReadExt, AsyncWriteExt};
+///     let echo = async |stream: UpgradedStream| {
+///         let (read, mut write) = stream.split();
+///         drop(futures_util::io::copy(read, &mut write).await);
+///     };
+///     let status = match on_upgrade(&mut request, echo) {
+///         Ok(()) => StatusCode::SWITCHING_PROTOCOLS,
+///         Err(_) => StatusCode::UPGRADE_REQUIRED,
+///     };
+///     let answer = Response::builder().status(status).header(CONNECTION, "upgrade").header(UPGRADE, "echo");
+///     Ok(answer.body(Empty::new()).unwrap())
+/// }
+/// # let _ = handle;
+/// ```
+///
+/// # Errors
+/// If the client does not ask for anything else than HTTP/1.1.
+pub fn on_upgrade(
+    request: &mut Request<RequestBody>,
+    then: impl AsyncFnOnce(UpgradedStream) + 'static,
+) -> Result<(), NotUpgradable> {
+    let Some(Offer(upgrades)) = request.extensions_mut().remove::<Offer>() else {
+        return Err(NotUpgradable(()));
+    };
+    let upgrade = hyper::upgrade::on(request);
+    let task = async move {
+        match upgrade.await {
+            Ok(upgraded) => then(UpgradedStream(upgraded)).await,
+            Err(error) => log::debug!("a connection was not upgraded: {error}"),
+        }
+    };
+    *upgrades.0.borrow_mut() = Some(Box::pin(task));
+    Ok(())
+}
+
+/// The request does not ask for an upgrade that the server knows of. See [`on_upgrade`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotUpgradable(());
+
+impl fmt::Display for NotUpgradable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request does not ask for an upgrade of its connection")
+    }
+}
+
+impl StdError for NotUpgradable {}
+
+/// A connection that was HTTP before, to read from and write to by the traits of `futures-io`. With
+/// [`ReadStream`](anyio::streams::io::ReadStream) and [`WriteStream`](anyio::streams::io::WriteStream) it becomes streams.
+#[derive(Debug)]
+pub struct UpgradedStream(Upgraded);
+
+impl UpgradedStream {
+    /// The same as hyper has it.
+    pub fn into_inner(self) -> Upgraded {
+        self.0
+    }
+}
+
+impl AsyncRead for UpgradedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(cx, buffer.unfilled()))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+impl AsyncWrite for UpgradedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

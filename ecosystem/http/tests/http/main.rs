@@ -1,0 +1,12 @@
+//! HTTP on anyio, on every back end.
+
+mod axum_services;
+mod client;
+mod curl;
+mod draining;
+mod executors;
+mod hostile_clients;
+mod meeting;
+mod serving;
+mod time_limits;
+mod upgrades;
