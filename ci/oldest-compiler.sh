@@ -50,4 +50,4 @@ exec "$libraries/$(basename "$(ls "$libraries"/ld-linux-*.so.* | head -n 1)")" -
 COMPILER
 chmod +x "$cache/rustc"
 RUSTC=$cache/rustc RUSTFLAGS="-D warnings" CARGO_TARGET_DIR=$cache/build \
-    cargo check --locked -p anyio -p anyio-driver -p anyio-fallback -p anyio-uring -p anyio-macros
+    cargo check --locked --all-features -p anyio -p anyio-driver -p anyio-fallback -p anyio-uring -p anyio-macros

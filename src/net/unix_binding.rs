@@ -106,24 +106,28 @@ impl<'a> PutAside<'a> {
 
     /// It is needed no more.
     fn remove(mut self) {
-        if let Some(aside) = self.aside.take()
-            && let Err(error) = fs::remove_file(&aside)
-        {
-            log::warn!(
-                "the file of the socket that was at {} stays as {}: {error}",
-                self.path.display(),
-                aside.display()
-            );
+        if let Some(aside) = self.aside.take() {
+            if let Err(error) = fs::remove_file(&aside) {
+                log::warn!(
+                    "the file of the socket that was at {} stays as {}: {error}",
+                    self.path.display(),
+                    aside.display()
+                );
+            }
         }
     }
 }
 
 impl Drop for PutAside<'_> {
     fn drop(&mut self) {
-        if let Some(aside) = self.aside.take()
-            && let Err(error) = fs::rename(&aside, self.path)
-        {
-            log::warn!("the socket that was at {} is now {}: {error}", self.path.display(), aside.display());
+        if let Some(aside) = self.aside.take() {
+            if let Err(error) = fs::rename(&aside, self.path) {
+                log::warn!(
+                    "the socket that was at {} is now {}: {error}",
+                    self.path.display(),
+                    aside.display()
+                );
+            }
         }
     }
 }

@@ -3,8 +3,7 @@
 use super::provider::provider;
 use crate::{
     error::{Error, Result},
-    fs,
-    path::Path,
+    to_thread,
 };
 use rustls::{
     ServerConfig,
@@ -14,7 +13,8 @@ use rustls::{
     sign::CertifiedKey,
 };
 use std::{
-    fmt, io,
+    fmt, fs, io,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -43,8 +43,8 @@ pub struct ReloadingCertificate {
 }
 
 struct Files {
-    certificates: Path,
-    key: Path,
+    certificates: PathBuf,
+    key: PathBuf,
 }
 
 /// What is shown to clients.
@@ -60,8 +60,8 @@ impl ReloadingCertificate {
     ///
     /// # Cancel safety
     /// Nothing is left behind.
-    pub async fn load(certificates: impl Into<Path>, key: impl Into<Path>) -> Result<Self> {
-        let files = Files { certificates: certificates.into(), key: key.into() };
+    pub async fn load(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
+        let files = Files { certificates: certificates.as_ref().to_owned(), key: key.as_ref().to_owned() };
         let provider = provider()?;
         let loaded = files.load(&provider).await?;
         let current = Arc::new(Current(RwLock::new(Arc::new(loaded))));
@@ -102,7 +102,7 @@ impl ReloadingCertificate {
 impl Files {
     async fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey> {
         let certificates = self.certificates().await?;
-        let text = fs::read(&self.key).await?;
+        let text = read(&self.key).await?;
         let key = PrivateKeyDer::from_pem_slice(&text)
             .map_err(|error| unusable(&self.key, format_args!("no private key: {error}")))?;
         CertifiedKey::from_der(certificates, key, provider)
@@ -110,7 +110,7 @@ impl Files {
     }
 
     async fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
-        let text = fs::read(&self.certificates).await?;
+        let text = read(&self.certificates).await?;
         let certificates = CertificateDer::pem_slice_iter(&text)
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|error| unusable(&self.certificates, format_args!("no certificate: {error}")))?;
@@ -119,6 +119,12 @@ impl Files {
         }
         Ok(certificates)
     }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>> {
+    let copy = path.to_owned();
+    let read = to_thread::for_files(move || fs::read(copy)).await?;
+    read.map_err(|error| Error::of_operation(error, "read", path.display()))
 }
 
 /// The error of a file that is not what it should be.

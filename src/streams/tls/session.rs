@@ -112,10 +112,10 @@ impl<S: Split> Session<S> {
                 // with tickets unread, would lose what is under way: the system takes that for a connection broken off.
                 return Ok(());
             }
-            if !self.has_ciphertext()
-                && let Err(error) = self.flush().await
-            {
-                return Err(self.reason_of(error).await);
+            if !self.has_ciphertext() {
+                if let Err(error) = self.flush().await {
+                    return Err(self.reason_of(error).await);
+                }
             }
             if !is_handshaking {
                 return Ok(());
@@ -277,9 +277,10 @@ impl<S: Split> Session<S> {
                 })
                 .await?;
             offset += count;
-            while let Some(buffer) = buffers.get(first)
-                && offset >= buffer.as_ref().len()
-            {
+            while let Some(buffer) = buffers.get(first) {
+                if offset < buffer.as_ref().len() {
+                    break;
+                }
                 offset -= buffer.as_ref().len();
                 first += 1;
             }
@@ -343,12 +344,12 @@ impl<S: Split> Session<S> {
     async fn go_on_sending(&self) {
         poll_fn(|cx| {
             let mut sender = self.outgoing.sender.borrow_mut();
-            if !sender.is_idle()
-                && let Poll::Ready(Err(error)) = sender.poll_sent(cx)
-                && !matches!(error, Error::Cancelled(_))
-            {
+            if !sender.is_idle() {
                 // Who sends next is told; who receives gets what has come before.
-                self.outgoing.torn.set(true);
+                match sender.poll_sent(cx) {
+                    Poll::Pending | Poll::Ready(Ok(_) | Err(Error::Cancelled(_))) => {}
+                    Poll::Ready(Err(_)) => self.outgoing.torn.set(true),
+                }
             }
             Poll::Ready(())
         })
