@@ -369,8 +369,16 @@ where
         let (header, errors) = unsafe { (child.as_ref(), &*child.cast::<Self>().as_ref().errors) };
         // Asking an error is code of users. One that panics is a real one.
         let is_cancellation = panics.catch(|| errors.is_cancellation(&error)).unwrap_or(false);
-        if is_cancellation && (header.scope.absorbs() || header.scope.is_cancelled_from_outside()) {
+        if is_cancellation && header.scope.absorbs() {
             panics.drop_each([error]);
+            return TaskStatus::Cancelled;
+        }
+        if is_cancellation && header.scope.is_cancelled_from_outside() {
+            let dropped = match header.group().scope.is_cancelled_from_outside() {
+                true => errors.keep_cancellation(error),
+                false => Some(error),
+            };
+            panics.drop_each(dropped);
             return TaskStatus::Cancelled;
         }
         errors.push(error);

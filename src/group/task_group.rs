@@ -13,7 +13,6 @@ use crate::{
     runtime::{Core, Scope},
 };
 use std::{
-    cell::RefCell,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -67,7 +66,7 @@ pub struct TaskGroup<'scope, 'env: 'scope, E> {
 ///
 /// # Errors
 /// All errors of the body and the children, in the order in which they happened, or, alone, the cancellation of a scope
-/// further out that the body ended with. Cancellations that a scope is responsible for are not among them.
+/// further out that the body or a child ended with. Cancellations that a scope is responsible for are not among them.
 ///
 /// # Cancel safety
 /// When a scope further out is cancelled the body and the children are cancelled, and awaited. When this future is
@@ -82,7 +81,7 @@ where
 {
     let group = TaskGroup {
         core: GroupCore::new(),
-        errors: Errors { errors: RefCell::new(Vec::new()), as_error: E::as_error },
+        errors: Errors::new(E::as_error),
         _scope: PhantomData,
         _env: PhantomData,
     };
@@ -116,7 +115,13 @@ fn conclude<T, E>(
         return Err(ErrorGroup::from_parts(list, errors.as_error));
     }
     match result {
-        Some(Ok(value)) => Ok(Some(value)),
+        Some(Ok(value)) => match errors.cancellation.take() {
+            None => Ok(Some(value)),
+            Some(cancellation) => {
+                core.panic.drop_each([value]);
+                Err(ErrorGroup::cancellation(cancellation, errors.as_error))
+            }
+        },
         Some(Err(cancellation)) if !core.scope.absorbs() => {
             Err(ErrorGroup::cancellation(cancellation, errors.as_error))
         }

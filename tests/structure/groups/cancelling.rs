@@ -2,8 +2,8 @@
 
 use super::{LONG, SHORT, forever};
 use anyio::{
-    CancelScope, Error, ErrorGroup, ReasonKind, Result, lowlevel, move_on_after, shield, sleep,
-    sleep_forever, task_group,
+    CancelScope, Error, ErrorGroup, ReasonKind, Result, TaskGroup, fail_after, lowlevel, move_on_after,
+    shield, sleep, sleep_forever, task_group,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -309,5 +309,54 @@ async fn nested_groups_are_cancelled_as_one() -> Result<()> {
     })
     .await?;
     assert_eq!((ended, begun.get()), (Some(None), true));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_limit_that_cuts_children_short_is_told_though_the_body_was_through() -> Result<()> {
+    async fn sleeper<'scope>(tg: &'scope TaskGroup<'scope, '_, Error>) -> Result<u8> {
+        tg.start_soon(forever());
+        Ok(5)
+    }
+    let cut_short = fail_after(SHORT, async { Ok(task_group(sleeper).await?) }).await;
+    assert!(matches!(cut_short, Err(Error::TimedOut)), "{cut_short:?}");
+    // So it is through groups between, and in the group itself.
+    let moved_on = move_on_after(SHORT, async {
+        let inner = task_group(async |tg| -> Result<()> {
+            tg.start_soon(async {
+                task_group(sleeper).await?;
+                Ok(())
+            });
+            Ok(())
+        })
+        .await;
+        assert!(inner.as_ref().is_err_and(|errors| errors.is_cancelled()), "{inner:?}");
+        anyio::Ok(inner?)
+    });
+    assert_eq!(moved_on.await?, None);
+    // What the group cancels by itself is its own affair, and so is a child that comes to an end all the same.
+    let own = task_group(async |tg| -> Result<u8> {
+        tg.cancel();
+        sleeper(tg).await
+    });
+    assert_eq!(own.await?, Some(5));
+    let ended = move_on_after(SHORT, async {
+        let ended = task_group(async |tg| -> Result<u8> {
+            tg.start_soon(async { drop(forever().await) });
+            Ok(5)
+        });
+        anyio::Ok(ended.await?)
+    });
+    assert_eq!(ended.await?, Some(Some(5)));
+    // Real errors go before.
+    let failed = fail_after(SHORT, async {
+        let failed = task_group(async |tg| -> Result<()> {
+            tg.start_soon(forever());
+            tg.start_soon(async { forever().await.or(Err(Error::WouldBlock)) });
+            Ok(())
+        });
+        anyio::Ok(failed.await?)
+    });
+    assert_eq!(failed.await.unwrap_err().to_string(), Error::WouldBlock.to_string());
     Ok(())
 }
