@@ -1,7 +1,7 @@
 //! An axum service whose handlers await anyio. Try `curl localhost:8080/` and `curl -d '{"name": "Ada"}' -H
 //! 'content-type: application/json' localhost:8080/hello`; Ctrl-C ends it once requests are answered.
 
-use anyio::{OnThread, Result, net::TcpListener, sleep};
+use anyio::{Error, OnThread, Result, net::TcpListener, sleep};
 use anyio_http::{Server, axum::local, tower};
 use axum::{
     Json, Router,
@@ -38,5 +38,9 @@ async fn main() -> Result<()> {
         .route("/", get(local(visit)))
         .route("/hello", post(hello))
         .with_state(Visits::default());
-    match Server::new().serve(&listener, tower(router)).await? {}
+    match Server::new().serve(&listener, tower(router)).await {
+        // By Ctrl-C.
+        Err(Error::Cancelled(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
