@@ -168,10 +168,9 @@ async fn without_panic<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + 
         }
     })
     .await;
-    caught.map_err(|panic| {
+    caught.inspect_err(|_| {
         if let Err(another) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
             log::error!("{}", ConnectionError::of_panic(another));
         }
-        panic
     })
 }

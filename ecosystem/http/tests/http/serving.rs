@@ -101,7 +101,7 @@ async fn a_beginning_that_comes_byte_by_byte_is_understood() -> Result<()> {
             }
             let answer = String::from_utf8_lossy(&answer);
             assert!(
-                answer.contains(expected) && answer.starts_with("HTTP/1.1") == !expected.is_empty(),
+                answer.contains(expected) && answer.starts_with("HTTP/1.1") != expected.is_empty(),
                 "{answer}"
             );
             tg.cancel();
