@@ -26,8 +26,8 @@ async fn number_after(turns: usize) -> Result<Option<u32>> {
 #[anyio::test]
 async fn a_child_has_what_its_starter_had_wherever_its_group_is_polled() -> Result<()> {
     task_group(async |tg| -> Result<()> {
-        let one = NUMBER.scope(1, async { tg.start_soon(number_after(9)) }).await;
-        let two = NUMBER.scope(2, async { tg.start_soon(number_after(5)) }).await;
+        let one = NUMBER.sync_scope(1, || tg.start_soon(number_after(9)));
+        let two = NUMBER.sync_scope(2, || tg.start_soon(number_after(5)));
         let none = tg.start_soon(number_after(7));
         assert_eq!((one.await?, two.await?, none.await?), (Some(1), Some(2), None));
         Ok(())
