@@ -25,7 +25,7 @@ use std::{
 /// Items of one sender are received in the order in which they were sent. Each goes to one receiver.
 ///
 /// # Panics
-/// If the capacity is 0.
+/// If the capacity is 0, or more items than fit into memory: their places are made at once.
 pub fn channel<T: Send>(capacity: usize) -> (CrossSender<T>, CrossReceiver<T>) {
     let channel = Arc::new(Channel {
         queue: ArrayQueue::new(capacity),
