@@ -46,7 +46,7 @@ use std::{
 ///     *shared
 /// })));
 /// assert_eq!(future.await, 5);
-/// # }).unwrap();
+/// # });
 /// ```
 ///
 /// # Panics
