@@ -15,12 +15,11 @@
 //! keep boundaries between messages.
 //!
 //! # Numbers that are used again
-//! What is known about a descriptor must not outlive it. The driver sees closes through
-//! [`Op::Close`](anyio_driver::Op::Close) and [`Driver::close`](anyio_driver::Driver::close), is told of
-//! departures by [`Driver::forget`](anyio_driver::Driver::forget), and begins anew for each descriptor that it
-//! creates itself (accept, open). Before waiting for a connect, an accept or a poll it makes sure that the
+//! What is known about a descriptor must not outlive it. The driver is told of departures by
+//! [`Driver::forget`](anyio_driver::Driver::forget), and begins anew for each descriptor that it creates itself
+//! (accept, open). Before waiting for a connect, an accept or a poll it makes sure that the
 //! descriptor is registered. The other operations trust what they find, so whoever closes a descriptor that the
-//! driver has worked on without its help must report that with `forget`.
+//! driver has worked on must report that with `forget`.
 
 #![cfg(unix)]
 

@@ -5,9 +5,9 @@
 //! [`LocalExecutor`] start its tasks.
 //!
 //! # Features
-//! - `tls`: streams of [`anyio::streams::tls`] choose the version of HTTP by ALPN.
-//! - `tower`: [`tower`](fn@tower) makes a handler of a service.
-//! - `axum`: [`axum::local`] makes handlers of axum's of functions that await anyio.
+//! - `tls`: streams of `anyio::streams::tls` choose the version of HTTP by ALPN.
+//! - `tower`: `tower` makes a handler of a service.
+//! - `axum`: `axum::local` makes handlers of axum's of functions that await anyio.
 
 #![warn(missing_debug_implementations)]
 

@@ -196,7 +196,7 @@ impl<'a> Server<'a> {
 
     /// Accepts connections for ever, and calls the handler for each request, each in a task of its own.
     ///
-    /// A closure or function is a handler as it is; [`tower`](crate::tower) makes one of tower's services, such as an
+    /// A closure or function is a handler as it is; `tower` makes one of tower's services, such as an
     /// axum router.
     ///
     /// # Errors
