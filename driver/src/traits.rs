@@ -24,6 +24,8 @@ pub struct Capabilities {
     /// [`Op::ReceivePooled`] takes its buffer only when data is there, so that an idle connection ties up none.
     /// Where this is false a [`Op::Receive`] into a pool buffer is the better single receive.
     pub prefers_pooled_receive: bool,
+    /// Sends are attempted as they are submitted, so that the caller need not do that itself.
+    pub attempts_sends: bool,
 }
 
 /// Does operations. See the crate's documentation for the rules that each driver keeps.

@@ -199,7 +199,12 @@ impl Driver for PollDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { multishot_receive: false, pooled_receive: true, prefers_pooled_receive: true }
+        Capabilities {
+            multishot_receive: false,
+            pooled_receive: true,
+            prefers_pooled_receive: true,
+            attempts_sends: true,
+        }
     }
 
     fn supports(&self, kind: OpKind) -> bool {
