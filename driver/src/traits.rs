@@ -1,6 +1,6 @@
 //! What a driver can do.
 
-use crate::{BufferId, BufferPool, Chunk, Completion, Op, OpKind, Token, Unparker};
+use crate::{BufferId, BufferPool, Chunk, Completion, DriverStatistics, Op, OpKind, Token, Unparker};
 use std::{io, os::fd::RawFd, time::Instant};
 
 /// How long [`Driver::turn`] may wait for a completion.
@@ -105,4 +105,7 @@ pub trait Driver {
 
     /// Whether this driver can do operations of this kind on this host.
     fn supports(&self, kind: OpKind) -> bool;
+
+    /// What it has counted.
+    fn statistics(&self) -> DriverStatistics;
 }

@@ -155,7 +155,7 @@ impl BufferRing {
     #[inline]
     pub(crate) fn note_filled(&mut self, number: u16, length: u32) {
         self.filled[usize::from(number)] = length + 1;
-        self.recent += length as usize - self.recent / 16;
+        self.recent = self.recent - self.recent / 16 + length as usize;
     }
 
     /// Gives a buffer back that the kernel took and nobody will ask for.
