@@ -43,8 +43,8 @@ use options::Options;
 use shutdown::Shutdown;
 use std::process::ExitCode;
 
-fn main() -> anyhow::Result<ExitCode> {
-    output::quietly(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
+fn main() -> ExitCode {
+    output::conclude(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {

@@ -109,8 +109,10 @@ impl Operations {
     pub(crate) fn cancel(&mut self, token: Token, first_queued: u64) -> Cancel {
         let Some(slot) = self.alive(token) else { return Cancel::Nothing };
         if slot.marks & (ANSWERED | CANCEL_ASKED | HELD) != 0 {
-            // What the kernel will not send without a copy is not to be sent with one either.
-            slot.marks |= CANCEL_ASKED;
+            if slot.marks & ZERO_COPY != 0 {
+                // What the kernel refuses to send without a copy is not to be sent with one any more.
+                slot.marks |= CANCEL_ASKED;
+            }
             return Cancel::Nothing;
         }
         slot.marks |= CANCEL_ASKED;
