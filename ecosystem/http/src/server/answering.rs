@@ -9,7 +9,8 @@ use super::{
     statistics::count,
 };
 use anyio::{
-    CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle, lowlevel::checkpoint_if_cancelled,
+    CancelAware as _, CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle,
+    lowlevel::{checkpoint_if_cancelled, is_finishing},
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::Service};
@@ -113,6 +114,9 @@ impl Connection<'_> {
         };
         if is_cancellation(&*error) {
             checkpoint_if_cancelled().await?;
+        }
+        if error.is_finishing() && is_finishing() {
+            return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
         }
         if BodyError::is_too_large(&*error) {
             return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
