@@ -185,7 +185,7 @@ async fn a_test_is_cut_short_everywhere() -> Result<()> {
 
 #[anyio::test(cancel = "everywhere")]
 async fn a_test_without_result_too() {
-    drop(sleep(Duration::from_micros(1)).await);
+    let _ = sleep(Duration::from_micros(1)).await;
 }
 
 #[anyio::test]
