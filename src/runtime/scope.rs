@@ -23,6 +23,7 @@ mod control;
 mod deadline;
 mod deadlines;
 mod finishing;
+mod observing;
 mod reason;
 mod remote;
 mod stopping;
@@ -59,6 +60,8 @@ bitflags::bitflags! {
         const FINISHING = 256;
         /// What is in it is idle: finishing cancels it.
         const IDLE = 512;
+        /// Somebody looks on as what is within reaches its checkpoints.
+        const OBSERVED = 1024;
     }
 }
 

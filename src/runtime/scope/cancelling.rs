@@ -167,7 +167,7 @@ impl Core {
     /// [`Cancelled`] if it is.
     #[inline]
     pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
-        if self.scope_is_effective() { Err(Cancelled::new()) } else { Ok(()) }
+        if self.reach_checkpoint() { Err(Cancelled::new()) } else { Ok(()) }
     }
 
     /// A checkpoint before something new starts: whether the current scope is cancelled, or finishing.
@@ -176,12 +176,10 @@ impl Core {
     /// [`Error::Cancelled`] or [`Error::Finishing`] if it is.
     #[inline]
     pub(crate) fn check_starting(&self) -> Result<(), Error> {
-        match self.scope().map(Scope::effects) {
-            None => Ok(()),
-            Some(effects) if effects.is_empty() => Ok(()),
-            Some(effects) if effects.contains(Flags::EFFECTIVE) => Err(Cancelled::new().into()),
-            Some(_) => Err(Error::Finishing),
+        if self.reach_checkpoint() {
+            return Err(Cancelled::new().into());
         }
+        if self.scope_is_finishing() { Err(Error::Finishing) } else { Ok(()) }
     }
 
     pub(super) fn cancel_waits(&self, scope: &Scope) {

@@ -33,10 +33,10 @@ impl Stopping {
 }
 
 impl Scope {
-    /// The stages that reach into this scope, as marks.
+    /// What reaches into this scope, as marks: the stages, and an observer.
     #[inline]
     pub(super) fn effects(&self) -> Flags {
-        const EFFECTS: Flags = Flags::EFFECTIVE.union(Flags::FINISHING);
+        const EFFECTS: Flags = Flags::EFFECTIVE.union(Flags::FINISHING).union(Flags::OBSERVED);
         let mut effects = Flags::empty();
         let mut node = self;
         loop {
@@ -62,8 +62,12 @@ impl Scope {
         !self.has(Flags::SHIELDED) && self.parent().is_some_and(|parent| parent.is_stopped(stage))
     }
 
+    /// Has reach what newly does into this scope and those below.
     #[cold]
     pub(super) fn deliver_each(&self, core: &Core, news: Flags) {
+        if news.contains(Flags::OBSERVED) {
+            self.observe_below();
+        }
         for stage in Stopping::ALL {
             if news.contains(stage.effective()) {
                 self.deliver(core, stage);
