@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn other_errors_are_none() {
-        assert!(!cancelled(Error::TimedOut));
+        assert!(!cancelled(Error::from(crate::TimedOut::new())));
         assert!(!cancelled(io::Error::from(io::ErrorKind::Interrupted)));
         assert!(!cancelled(Box::<dyn StdError + Send + Sync>::from("no")));
     }

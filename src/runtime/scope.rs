@@ -22,11 +22,10 @@ mod cancelling;
 mod control;
 mod deadline;
 mod deadlines;
-mod reason;
 mod remote;
 
+pub use crate::error::{CancelReason, ReasonKind};
 pub(crate) use deadline::Deadline;
-pub use reason::{CancelReason, ReasonKind};
 pub use remote::RemoteScope;
 
 use super::{Core, NO_WAIT, WaitKey, clock};
@@ -69,7 +68,8 @@ pub struct Scope {
     timer: Cell<Option<WaitKey>>,
     /// The number under which other threads may name the scope.
     remote: Cell<Option<NonZeroU64>>,
-    reason: Cell<Option<Box<CancelReason>>>,
+    /// Why it was cancelled, or what will be the reason when the deadline passes.
+    reason: Cell<Option<CancelReason>>,
     _pinned: PhantomPinned,
 }
 
@@ -367,6 +367,7 @@ impl Scope {
             self.set_deadline(clock::now().checked_add(timeout));
         } else {
             self.deadline.set(Deadline::after(timeout));
+            self.foresee_here(None);
         }
     }
 }

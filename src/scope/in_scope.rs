@@ -1,7 +1,7 @@
 //! A future with a scope of its own around it.
 
 use crate::{
-    error::CancelAware,
+    error::{CancelAware, CancelReason},
     runtime::{Core, Deadline, Scope},
 };
 use pin_project_lite::pin_project;
@@ -22,14 +22,21 @@ pin_project! {
         #[pin]
         scope: Option<Scope>,
         deadline: Deadline,
+        // Why the scope is cancelled when the deadline passes.
+        reason: Option<CancelReason>,
         shielded: bool,
     }
 }
 
 impl<F: Future> InScope<F> {
     #[inline]
-    pub(crate) fn new(deadline: Deadline, shielded: bool, body: F) -> Self {
-        Self { body, scope: None, deadline, shielded }
+    pub(crate) fn new(deadline: Deadline, reason: CancelReason, body: F) -> Self {
+        Self { body, scope: None, deadline, reason: Some(reason), shielded: false }
+    }
+
+    #[inline]
+    pub(crate) fn shielded(body: F) -> Self {
+        Self { body, scope: None, deadline: Deadline::NEVER, reason: None, shielded: true }
     }
 
     /// Polls the body within the scope. When it is over the scope is still entered, for [`conclude`] to look at.
@@ -41,7 +48,11 @@ impl<F: Future> InScope<F> {
     ) -> Poll<(F::Output, Pin<&'a mut Scope>)> {
         let mut this = self.project();
         if this.scope.is_none() {
-            this.scope.set(Some(Scope::new_node(*this.deadline, *this.shielded)));
+            let scope = Scope::new_node(*this.deadline, *this.shielded);
+            if let Some(reason) = this.reason.take() {
+                scope.foresee(reason);
+            }
+            this.scope.set(Some(scope));
         }
         let scope = this.scope.as_pin_mut().expect("it was just made");
         poll_within(core, &scope, this.body, cx).map(|output| (output, scope))
