@@ -319,8 +319,9 @@ fn poll_main<T>(core: &Core, task: TaskKey, main: Pin<&mut impl Future<Output = 
 
 /// Cancels what is in flight, and awaits its end.
 fn reap(core: &Core, deadline: Instant) {
-    core.waits().cancel_operations(|token| core.cancel_operation(token));
     while core.is_busy() && Instant::now() < deadline {
+        // In each turn: a waker may begin more.
+        core.waits().cancel_operations(|token| core.cancel_operation(token));
         if let Err(error) = core.turn(Some(deadline)) {
             log::warn!("the driver failed at the end of a run: {error}");
             break;
