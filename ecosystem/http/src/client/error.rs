@@ -159,7 +159,7 @@ impl From<Error> for ClientError {
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error.kind() {
-            ClientErrorKind::TimedOut => Self::TimedOut,
+            ClientErrorKind::TimedOut => anyio::TimedOut::because(error.to_string()).into(),
             // Whose cancellation is found among its sources.
             _ => Self::from(std::io::Error::other(error)),
         }
