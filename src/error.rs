@@ -11,11 +11,12 @@ mod inside;
 #[cfg(not(feature = "tls-core"))]
 mod no_tls;
 pub(crate) mod ok;
+mod stopping;
 mod timed_out;
 #[cfg(feature = "tls-core")]
 mod tls;
 
-pub(crate) use cancel_aware::{AsError, is_cancellation};
+pub(crate) use cancel_aware::{AsError, stage_of};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
 pub use cancel_reason::{CancelReason, ReasonKind};
 pub(crate) use chain::Chain;
@@ -27,6 +28,7 @@ pub(crate) use inside::is_looked_into;
 #[cfg(not(feature = "tls-core"))]
 #[expect(unreachable_pub, reason = "the type of a public variant that has no values then")]
 pub use no_tls::TlsError;
+pub(crate) use stopping::Stopping;
 pub use timed_out::TimedOut;
 #[cfg(feature = "tls-core")]
 pub use tls::{TlsError, TlsSide};
@@ -69,6 +71,9 @@ impl StdError for Cancelled {}
 pub enum Error {
     /// The scope was cancelled and the operation did not happen.
     Cancelled(Cancelled),
+    /// The scope was told to [finish](crate::Scope::finish), and this would have been the beginning of something new. It travels
+    /// as a cancellation does, up to the scope that was told.
+    Finishing,
     /// The time allowed was over.
     TimedOut(TimedOut),
     /// The resource was made unusable from outside: reset, broken pipe, lost link.
@@ -134,7 +139,7 @@ impl Error {
             Self::DelimiterNotFound { .. } | Self::Tls(_) => io::ErrorKind::InvalidData,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
-            Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
+            Self::Finishing | Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
             Self::ConnectionFailed(failed) => {
                 failed.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
             }
@@ -182,6 +187,7 @@ impl fmt::Display for Error {
         match self {
             Self::Cancelled(error) => error.fmt(f),
             Self::TimedOut(error) => error.fmt(f),
+            Self::Finishing => f.write_str("finishing, so nothing new starts"),
             Self::BrokenResource(error) => write!(f, "broken by the other side or the link: {error}"),
             Self::BusyResource(doing) => write!(f, "another task is already {doing}"),
             Self::AlreadyAcquired => f.write_str("this task has acquired the lock already"),
@@ -231,7 +237,11 @@ impl From<TimedOut> for Error {
 impl From<ErrorGroup<Error>> for Error {
     /// A group that only passes a cancellation on becomes that cancellation.
     fn from(group: ErrorGroup<Error>) -> Self {
-        if group.is_cancelled() { Self::Cancelled(Cancelled::new()) } else { Self::Group(Box::new(group)) }
+        match group.passed_on() {
+            Some(Stopping::Cancel) => Self::Cancelled(Cancelled::new()),
+            Some(Stopping::Finish) => Self::Finishing,
+            None => Self::Group(Box::new(group)),
+        }
     }
 }
 
@@ -303,6 +313,7 @@ mod tests {
     fn errors_survive_the_way_through_io_error() {
         let cases = [
             Error::Cancelled(Cancelled::new()),
+            Error::Finishing,
             Error::TimedOut(TimedOut::because("reading")),
             Error::BrokenResource(io::ErrorKind::ConnectionReset.into()),
             Error::BusyResource("reading from this stream"),

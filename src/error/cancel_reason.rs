@@ -22,14 +22,17 @@ pub enum ReasonKind {
     Interrupt,
     /// The program, or this part of it, is being shut down.
     Shutdown,
+    /// The scope was told to [finish](crate::Scope::finish), and the time for that is over, or there was nothing but idle waits.
+    Finished,
 }
 
-const KINDS: [ReasonKind; 5] = [
+const KINDS: [ReasonKind; 6] = [
     ReasonKind::Explicit,
     ReasonKind::Deadline,
     ReasonKind::SiblingFailed,
     ReasonKind::Interrupt,
     ReasonKind::Shutdown,
+    ReasonKind::Finished,
 ];
 
 /// Why a scope was cancelled: by what kind of event, with which text, and where in the source.
@@ -94,7 +97,7 @@ impl CancelReason {
         self.as_told()?.message.as_deref()
     }
 
-    /// Where in the source that was brought about: where `cancel` was called, or the time limit was set. For a task that failed
+    /// Where in the source that was brought about: where `cancel` or `finish` was called, or the time limit was set. For a task that failed
     /// it is the place where that was started; for the body of a group it is a place inside anyio.
     pub fn location(&self) -> &'static Location<'static> {
         match self.as_told() {
@@ -151,6 +154,7 @@ impl fmt::Display for CancelReason {
             ReasonKind::SiblingFailed => write!(f, "another task of the group failed: {location}")?,
             ReasonKind::Interrupt => f.write_str("interrupted")?,
             ReasonKind::Shutdown => f.write_str("shut down")?,
+            ReasonKind::Finished => write!(f, "told to finish at {location}")?,
         }
         match self.message() {
             Some(message) => write!(f, ": {message}"),

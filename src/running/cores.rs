@@ -166,7 +166,11 @@ impl Builder {
             if current_cancel_reason().is_some_and(|reason| reason.kind() == ReasonKind::Interrupt) {
                 shared.cancel(ReasonKind::Interrupt);
             }
-            if result.as_ref().is_err_and(|error| error.is_cancelled()) && lowlevel::is_cancelled() {
+            let is_told = |error: &E| {
+                error.is_cancelled() && lowlevel::is_cancelled()
+                    || error.is_finishing() && lowlevel::is_finishing()
+            };
+            if result.as_ref().is_err_and(is_told) {
                 return None;
             }
             Some(result)

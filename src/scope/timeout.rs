@@ -1,6 +1,6 @@
 //! Scopes around one future.
 
-use super::in_scope::{InScope, conclude};
+use super::in_scope::{InScope, Nature, conclude};
 use crate::{
     error::{CancelAware, CancelReason, ReasonKind, TimedOut},
     runtime::{Core, Deadline},
@@ -47,7 +47,7 @@ fn move_on<T, E, Via>(
 where
     E: CancelAware<Via>,
 {
-    MoveOn { inner: InScope::new(deadline, reason, body), via: PhantomData }
+    MoveOn { inner: InScope::new(Nature::Limited(deadline, reason), body), via: PhantomData }
 }
 
 pin_project! {
@@ -87,7 +87,7 @@ fn fail<T, E, Via>(
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    Fail { inner: InScope::new(deadline, reason, body), via: PhantomData }
+    Fail { inner: InScope::new(Nature::Limited(deadline, reason), body), via: PhantomData }
 }
 
 /// Why something is cancelled that takes longer than is allowed where this was called.
@@ -279,11 +279,11 @@ impl<F: Future> Future for Shielded<F> {
     }
 }
 
-/// Runs a future to its end although scopes further out are, or come to be, cancelled. Made for cleanup; give it a
+/// Runs a future to its end although scopes further out are, or come to be, cancelled or told to finish. Made for cleanup; give it a
 /// time limit inside if it could hang.
 ///
 /// # Cancel safety
 /// No cancellation reaches the future. Dropping it drops what is in it.
 pub fn shield<F: Future>(body: F) -> impl Future<Output = F::Output> {
-    Shielded { inner: InScope::shielded(body) }
+    Shielded { inner: InScope::new(Nature::Shielded, body) }
 }
