@@ -11,6 +11,7 @@ mod inside;
 #[cfg(not(feature = "tls-core"))]
 mod no_tls;
 pub(crate) mod ok;
+mod quoted;
 mod stopping;
 mod timed_out;
 #[cfg(feature = "tls-core")]
@@ -28,6 +29,7 @@ pub(crate) use inside::is_looked_into;
 #[cfg(not(feature = "tls-core"))]
 #[expect(unreachable_pub, reason = "the type of a public variant that has no values then")]
 pub use no_tls::TlsError;
+pub(crate) use quoted::Quoted;
 pub(crate) use stopping::Stopping;
 pub use timed_out::TimedOut;
 #[cfg(feature = "tls-core")]
