@@ -11,7 +11,7 @@ mod output;
 use anyio::{Error, Path, Result, sync::Semaphore, task_group, to_process};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use output::{quietly, say};
+use output::say;
 use ring::digest::{Context, SHA256};
 use std::{cell::Cell, fmt::Write, fs::File, io::Read, path::PathBuf, process::ExitCode};
 
@@ -23,10 +23,10 @@ struct Arguments {
 }
 
 #[anyio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let Arguments { folder } = Arguments::parse();
     let failed = Cell::new(0);
-    quietly(hash_tree(&Path::from(folder), &failed).await.map(|()| match failed.get() {
+    output::conclude(hash_tree(&Path::from(folder), &failed).await.map(|()| match failed.get() {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }))
