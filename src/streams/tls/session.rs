@@ -9,9 +9,8 @@ use crate::{
     error::{Error, Result, TlsError},
     lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
-    scope::{fail_at, move_on_after, move_on_at},
+    scope::{fail_after, move_on_after},
     streams::{AttributeRequest, Attributes, Split},
-    time::current_time,
 };
 use anyio_driver::Chunk;
 use rustls::{Connection, ProtocolVersion};
@@ -23,6 +22,12 @@ use std::{
 
 /// How long is waited until an alert is sent that says why this side refuses the connection.
 const ALERT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long closing waits for the link to take the last word.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it then waits for the peer to answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
 const RECEIVING: &str = "receiving from this stream";
 const SENDING: &str = "sending to this stream";
@@ -249,9 +254,8 @@ impl<S: Split> Session<S> {
 
     /// The closing handshake: tells the peer that nothing more will be sent, and waits for its word that it has heard, or
     /// the end of the stream below. What it has still sent is dropped. An error says that it could not be told.
-    pub(super) async fn close(&self, patience: Duration) -> Result<()> {
-        let deadline = current_time() + patience;
-        fail_at(deadline, self.send_eof()).await?;
+    pub(super) async fn close(&self) -> Result<()> {
+        fail_after(CLOSE_PATIENCE, self.send_eof()).await?;
         let answer = async {
             let drop_all = |bytes: &mut dyn BufRead| {
                 while let Some(count @ 1..) = bytes.fill_buf().ok().map(<[u8]>::len) {
@@ -261,7 +265,7 @@ impl<S: Split> Session<S> {
             while self.receive(drop_all).await?.is_some() {}
             Ok(())
         };
-        match move_on_at(deadline, answer).await {
+        match move_on_after(ANSWER_PATIENCE, answer).await {
             Err(Error::Cancelled(cancelled)) => Err(cancelled.into()),
             // This side's bytes are with the peer, or on their way; nobody waits for those of the peer.
             Ok(_) | Err(_) => Ok(()),

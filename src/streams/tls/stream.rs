@@ -7,10 +7,7 @@ use crate::{
     streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::{fmt, io, rc::Rc, time::Duration};
-
-/// How long closing waits for the link to take the last word, and for the peer to answer.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+use std::{fmt, io, rc::Rc};
 
 /// A stream whose bytes are encrypted on another stream, by TLS 1.2 or 1.3.
 ///
@@ -179,7 +176,8 @@ impl<S: Split> TlsStream<S> {
     /// is on its way to the peer with them. With [`standard_compatible`](super::TlsOptions::standard_compatible) set to
     /// false the stream below is closed at once.
     ///
-    /// It waits for five seconds at most, as a peer that does not receive, or does not answer, could hold it up for ever.
+    /// It waits for five seconds at most until the link has taken this side's word, and then for one second at most for the
+    /// peer's: a peer that does not receive, or does not answer, could hold it up for ever.
     ///
     /// # Errors
     /// Why the peer could not be told, unless it has said before that it sends nothing more, such as [`Error::TimedOut`]; what
@@ -190,7 +188,7 @@ impl<S: Split> TlsStream<S> {
     /// not be told.
     pub async fn close(self) -> Result<()> {
         let told = match self.0.is_standard_compatible() {
-            true => self.0.close(CLOSE_PATIENCE).await,
+            true => self.0.close().await,
             false => Ok(()),
         };
         let has_ended = self.0.peer_has_closed();
