@@ -12,6 +12,7 @@ mod core;
 mod deadlock;
 mod descriptor;
 pub(crate) mod inbox;
+pub(crate) mod observation;
 mod operation;
 mod orphans;
 mod panics;

@@ -115,7 +115,7 @@ impl<T> Completed<'_, T> {
         let mut next = Next { ended, waiter: Waiter::new(WaitReason::Completed) };
         poll_fn(|cx| {
             Core::with(|core| {
-                if !next.waiter.is_waiting() && core.scope_is_effective() {
+                if !next.waiter.is_waiting() && core.reach_checkpoint() {
                     return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
                 }
                 loop {

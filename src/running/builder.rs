@@ -323,8 +323,9 @@ fn teardown(core: &Core, limit: Duration) {
     core.end_main();
     // As good as never, and a moment that the system can be asked for.
     let deadline = Instant::now() + limit.min(CENTURY);
-    core.waits().cancel_operations(|token| core.cancel_operation(token));
     while core.is_busy() && Instant::now() < deadline {
+        // In each turn: a waker may begin more.
+        core.waits().cancel_operations(|token| core.cancel_operation(token));
         if let Err(error) = core.turn(Some(deadline)) {
             log::warn!("the driver failed at the end of a run: {error}");
             break;

@@ -22,6 +22,7 @@ mod cancelling;
 mod control;
 mod deadline;
 mod deadlines;
+mod observing;
 mod reason;
 mod remote;
 
@@ -49,6 +50,8 @@ bitflags::bitflags! {
         const CAUGHT = 32;
         /// Somebody was warned that cancellations are being swallowed.
         const WARNED = 64;
+        /// Somebody looks on as what is within reaches its checkpoints.
+        const OBSERVED = 128;
     }
 }
 
@@ -246,8 +249,8 @@ impl Scope {
         if let Some(next) = unsafe { next.as_ref() } {
             next.previous.set(self);
         }
-        if !self.flags.get().intersects(Flags::SHIELDED | Flags::EFFECTIVE) && parent.is_effective() {
-            self.deliver(core);
+        if !self.flags.get().intersects(Flags::SHIELDED | Flags::EFFECTIVE) && parent.is_marked() {
+            self.take_over_marks(core, parent);
         }
     }
 

@@ -14,13 +14,14 @@ mod upgrade;
 pub use body::{BodyError, RequestBody};
 pub use error::ConnectionError;
 pub use statistics::ServerStatistics;
-pub use upgrade::{NotUpgradable, UpgradedStream, on_upgrade};
+pub use upgrade::{NotUpgradable, on_upgrade};
 
 use self::{
     connection::{Connection, Serving},
     options::Options,
     statistics::Counts,
 };
+use crate::BoxError;
 use anyio::{
     Error, Result,
     streams::{self, Listener, Split},
@@ -30,9 +31,8 @@ use anyio::{
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use std::{convert::Infallible, error::Error as StdError, fmt, time::Duration};
+use std::{convert::Infallible, fmt, time::Duration};
 
-type BoxError = Box<dyn StdError + Send + Sync>;
 type OnError<'a> = Box<dyn Fn(&ConnectionError) + 'a>;
 
 /// Serves HTTP/1.1 and HTTP/2, on whatever accepts streams: TCP, UNIX, TLS. One server may serve on several listeners.

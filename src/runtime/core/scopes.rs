@@ -1,7 +1,7 @@
 //! The scope of what is being polled, and the scopes that other threads may name.
 
 use super::Core;
-use crate::runtime::{ReasonKind, Scope, WaitKey};
+use crate::runtime::{ReasonKind, Scope, TaskKey, WaitKey};
 use anyio_driver::{Completion, Driver, Token};
 use std::{
     collections::HashMap,
@@ -30,13 +30,23 @@ impl Core {
         self.scope().is_some_and(Scope::is_effective)
     }
 
+    /// A checkpoint: whether it gives [`Cancelled`](crate::Cancelled). Whoever only asks how the scope stands calls
+    /// [`scope_is_effective`](Self::scope_is_effective).
+    #[inline]
+    pub(crate) fn reach_checkpoint(&self) -> bool {
+        self.scope().is_some_and(|scope| scope.reach_checkpoint(self))
+    }
+
     /// Links a wait to the scope in which its future is polled now, so that its cancellation reaches it. It may have been
     /// polled in another one before, which is over, or of which the future was taken out. True if the wait is new to the
     /// scope and the scope is cancelled: then the caller has to see to it that the wait ends.
     #[inline]
     pub(crate) fn follow_scope(&self, wait: WaitKey) -> bool {
-        // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
-        self.scope().is_some_and(|scope| unsafe { self.waits.relink(wait, scope) } && scope.is_effective())
+        self.scope().is_some_and(|scope| {
+            // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+            let is_new = unsafe { self.waits.relink(wait, scope) };
+            is_new && scope.begin_waiting(self, wait)
+        })
     }
 
     /// Asks the driver to cancel an operation.
@@ -70,6 +80,14 @@ impl Core {
         if remotes.scopes.get(&id).is_some_and(|known| ptr::eq(*known, scope)) {
             remotes.scopes.remove(&id);
         }
+    }
+
+    /// The number under which the scope of a child of a group can be named, while that is under way.
+    pub(crate) fn number_of_child(&self, task: TaskKey) -> Option<NonZeroU64> {
+        let described = self.tasks.describe(task)?;
+        // SAFETY: the scope is a part of the child, which is in the table and so alive.
+        let scope = unsafe { &*described.scope };
+        scope.is_entered().then(|| scope.number(self))
     }
 
     /// Makes an entered scope that of the whole run, which companions may cancel.

@@ -182,7 +182,7 @@ impl Core {
     /// [`Cancelled`] if it is.
     #[inline]
     pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
-        if self.scope_is_effective() { Err(Cancelled::new()) } else { Ok(()) }
+        if self.reach_checkpoint() { Err(Cancelled::new()) } else { Ok(()) }
     }
 
     pub(super) fn cancel_waits(&self, scope: &Scope) {

@@ -86,8 +86,8 @@ impl Scope {
             if !self.cancel_called() {
                 self.lift();
             }
-        } else if !self.has(Flags::EFFECTIVE) && self.parent().is_some_and(Scope::is_effective) {
-            Core::try_with(|core| self.deliver(core));
+        } else if let Some(parent) = self.parent().filter(|parent| parent.is_marked()) {
+            Core::try_with(|core| self.take_over_marks(core, parent));
         }
     }
 

@@ -1,7 +1,7 @@
 //! One connection.
 
 use super::{
-    BoxError, Server,
+    Server,
     answer::Requests,
     answering::Answerer,
     body::RequestBody,
@@ -9,7 +9,7 @@ use super::{
     protocol::{self, Protocol},
     upgrade::Upgrades,
 };
-use crate::{GroupExecutor, HyperIo};
+use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
     CancelScope, Cancelled, Chunk, Error, Result, current_time, fail_after,
     streams::{ByteReceiveStream, ByteSendStream, Split},
