@@ -63,7 +63,7 @@ pub use blocked::wait_all_tasks_blocked;
 pub use conformance::{check_half_closeable_stream, check_one_way_stream, check_two_way_stream};
 pub use free_port::{free_tcp_port, free_udp_port};
 #[doc(hidden)]
-pub use harness::{Verdict, run_test, test_backends};
+pub use harness::{Verdict, run_test, run_test_as_guest, test_backends};
 pub use lockstep_stream::{
     LockstepByteReceiveHalf, LockstepByteSendHalf, LockstepByteStream, lockstep_stream_pair,
 };

@@ -47,5 +47,5 @@ pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;
 pub use token::Token;
-pub use traits::{Capabilities, Driver, Wait};
+pub use traits::{Capabilities, Driver, Rest, Wait};
 pub use unpark::{Unpark, Unparker};
