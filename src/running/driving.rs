@@ -48,7 +48,7 @@ pub(super) async fn drive<T, R, W: Waiting>(
     // Whatever panics, what is in flight has to be awaited.
     let ended = Caught::new(async {
         builder.install();
-        drive_main(&core, builder.interrupt(), &mut waiting, main).await
+        drive_main(&core, builder.interrupt_handling(), &mut waiting, main).await
     })
     .await
     .unwrap_or_else(|payload| Ok(Err(payload)));
@@ -181,8 +181,9 @@ async fn take_down(core: &Core, limit: Duration, waiting: &mut impl Waiting) {
     core.end_main();
     // As good as never, and a moment that the system can be asked for.
     let deadline = Instant::now() + limit.min(CENTURY);
-    core.waits().cancel_operations(|token| core.cancel_operation(token));
     while core.is_busy() && Instant::now() < deadline {
+        // In each turn: a waker may begin more.
+        core.waits().cancel_operations(|token| core.cancel_operation(token));
         if let Err(error) = core.turn(waiting, Some(deadline)).await {
             log::warn!("the driver failed at the end of a run: {error}");
             break;

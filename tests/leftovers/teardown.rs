@@ -8,10 +8,14 @@ use anyio::{
     testing::test_backends,
 };
 use std::{
+    cell::RefCell,
+    future::Future,
     io::{Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
+    task::{Context, Waker},
+    time::Duration,
 };
 
 /// Has one of everything under way: receives of both kinds, sends that block, accepts, connects, timers.
@@ -268,4 +272,42 @@ fn listeners_and_halves_that_outlive_their_run_are_closed() {
         drop(left);
         assert_eq!(open_descriptors(), before);
     });
+}
+
+type Waiting = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A receive of what nobody sends, begun.
+fn receiving() -> Result<Waiting> {
+    let (one, other) = UnixStream::pair()?;
+    let mut receiving: Waiting = Box::pin(async move {
+        drop(one.receive_into(vec![0; 10]).await);
+        drop(other);
+    });
+    assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    Ok(receiving)
+}
+
+thread_local! {
+    static BEGUN_LATE: RefCell<Option<Waiting>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn what_is_begun_while_a_run_is_torn_down_is_cancelled_too() {
+    let _lock = lock();
+    for backend in test_backends() {
+        let before = open_descriptors();
+        let first = Builder::new()
+            .backend(backend)
+            .teardown_limit(Duration::from_secs(5))
+            .run(async || {
+                let token = lowlevel::current_token().expect("this is a run");
+                // It is called in the next turn, and that is one of the teardown.
+                assert!(token.run_soon(|| BEGUN_LATE.set(Some(receiving().unwrap()))));
+                receiving()
+            })
+            .unwrap();
+        assert!(BEGUN_LATE.take().is_some(), "the function was not called");
+        drop(first);
+        assert_eq!(open_descriptors(), before, "{backend}");
+    }
 }

@@ -4,7 +4,11 @@
 //! hyper directly: [`HyperIo`] is what hyper reads from and writes to, [`HyperTimer`] its clock, and [`GroupExecutor`] and
 //! [`LocalExecutor`] start its tasks.
 //!
+//! [`Client`] asks, on a pool of connections that are children of a group.
+//!
 //! # Features
+//! - `client`: [`Client`]. With it, `json` is for bodies and queries of serde's types, `compression` for answers by gzip,
+//!   deflate and Brotli, and `zstd` for those by Zstandard.
 //! - `tls`: streams of `anyio::streams::tls` choose the version of HTTP by ALPN.
 //! - `tower`: `tower` makes a handler of a service.
 //! - `axum`: `axum::local` makes handlers of axum's of functions that await anyio.
@@ -13,22 +17,33 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod cancellation;
+#[cfg(feature = "client")]
+mod client;
 mod executor;
 mod io;
 mod server;
 mod timer;
 #[cfg(feature = "tower")]
 mod tower;
+mod upgraded;
 
+#[cfg(feature = "client")]
+pub use client::{
+    Client, ClientBody, ClientError, ClientErrorKind, ClientOptions, ClientRequest, ClientResponse, Proxies,
+    ResponseBody, multipart,
+};
 pub use executor::{GroupExecutor, LocalExecutor};
 pub use io::HyperIo;
 pub use server::{
-    BodyError, ConnectionError, NotUpgradable, RequestBody, Server, ServerStatistics, UpgradedStream,
-    on_upgrade,
+    BodyError, ConnectionError, NotUpgradable, RequestBody, Server, ServerStatistics, on_upgrade,
 };
 pub use timer::HyperTimer;
 #[cfg(feature = "tower")]
 pub use tower::tower;
+pub use upgraded::UpgradedStream;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The examples of the README.
 #[cfg(all(doctest, feature = "axum"))]

@@ -71,7 +71,10 @@ pub fn run<T>(builder: &Builder, main: impl AsyncFnOnce() -> T) -> io::Result<T>
 /// # Panics
 /// If `main` does, after everything was torn down. Outside of a runtime of tokio's, or if that is built without `enable_io` or
 /// `enable_time`.
-pub fn guest<T>(builder: &Builder, main: impl AsyncFnOnce() -> T) -> impl Future<Output = io::Result<T>> {
+pub fn guest<T, M>(builder: &Builder, main: M) -> impl Future<Output = io::Result<T>> + use<T, M>
+where
+    M: AsyncFnOnce() -> T,
+{
     // What tokio allows to its tasks in one poll would otherwise be used up for all tasks of the run together.
     task::unconstrained(builder.run_as_guest(TokioHost::new, main))
 }

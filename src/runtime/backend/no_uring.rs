@@ -2,7 +2,8 @@
 
 use super::{BackendReport, Options};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Rest, Token, Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
+    Unparker, Wait,
 };
 use std::{io, os::fd::OwnedFd};
 
@@ -77,6 +78,10 @@ impl Driver for UringDriver {
     }
 
     fn supports(&self, _kind: OpKind) -> bool {
+        match *self {}
+    }
+
+    fn statistics(&self) -> DriverStatistics {
         match *self {}
     }
 }

@@ -1,15 +1,16 @@
 //! The task of one request.
 
 use super::{
-    BoxError,
     answer::{AnswerBody, Busy},
-    body::{BodyError, RequestBody, is_cancellation},
+    body::{BodyError, RequestBody},
     connection::Connection,
     error::ConnectionError,
     statistics::count,
 };
+use crate::BoxError;
 use anyio::{
-    CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle, lowlevel::checkpoint_if_cancelled,
+    CancelAware, CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle,
+    lowlevel::{checkpoint_if_cancelled, is_finishing},
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::Service};
@@ -97,7 +98,7 @@ impl Connection<'_> {
             count(&server.counts.timed_out);
             return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
         };
-        let error = match handled {
+        let error: BoxError = match handled {
             Ok(Ok(answer)) => return Ok(answer.map(|body| AnswerBody::new(Some(body), busy))),
             Ok(Err(error)) => error.into(),
             Err(panic) => {
@@ -111,8 +112,11 @@ impl Connection<'_> {
                 return Ok(answer);
             }
         };
-        if is_cancellation(&*error) {
+        if error.is_cancelled() {
             checkpoint_if_cancelled().await?;
+        }
+        if error.is_finishing() && is_finishing() {
+            return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
         }
         if BodyError::is_too_large(&*error) {
             return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));

@@ -1,6 +1,7 @@
 //! The body of a request.
 
-use anyio::{Error, ErrorGroup};
+use crate::cancellation::CancellationWatch;
+use anyio::Cancelled;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -13,17 +14,21 @@ use std::{
 
 /// The body of a request: its bytes as they come, and its trailers. A client that waits to be asked for it (`Expect:
 /// 100-continue`) is asked when it is first read.
+///
+/// # Cancel safety
+/// In a cancelled scope reading fails with [`BodyError::Cancelled`], and may go on in another one; no byte is lost.
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
     limit: Option<u64>,
     /// How many bytes may still come.
     left: u64,
+    cancellation: CancellationWatch,
 }
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, limit: Option<u64>) -> Self {
-        Self { incoming, limit, left: limit.unwrap_or(u64::MAX) }
+        Self { incoming, limit, left: limit.unwrap_or(u64::MAX), cancellation: CancellationWatch::default() }
     }
 
     /// Whether it says that it has more bytes than allowed.
@@ -40,10 +45,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Transfer(error)))),
-            Some(Ok(frame)) => frame,
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let frame = match ready!(self.cancellation.check(polled, cx)) {
+            Ok(None) => return Poll::Ready(None),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Transfer(error)))),
+            Err(cancelled) => return Poll::Ready(Some(Err(BodyError::Cancelled(cancelled)))),
         };
         let count = frame.data_ref().map_or(0, |data| data.len() as u64);
         match (self.left.checked_sub(count), self.limit) {
@@ -71,6 +78,8 @@ impl Body for RequestBody {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
+    /// The scope was cancelled in which it was read.
+    Cancelled(Cancelled),
     /// The client went away, reset the stream, or sent what is against the protocol.
     Transfer(hyper::Error),
     /// It is larger than [allowed](crate::Server::max_body_bytes).
@@ -94,24 +103,10 @@ impl BodyError {
     }
 }
 
-/// Whether an error is a cancellation, at any depth.
-pub(super) fn is_cancellation(error: &(dyn StdError + 'static)) -> bool {
-    let mut source = Some(error);
-    while let Some(error) = source {
-        let is_one = error.is::<anyio::Cancelled>()
-            || matches!(error.downcast_ref(), Some(Error::Cancelled(_)))
-            || error.downcast_ref::<ErrorGroup<Error>>().is_some_and(ErrorGroup::is_cancelled);
-        if is_one {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cancelled(cancelled) => cancelled.fmt(f),
             Self::Transfer(_) => f.write_str("the body of a request did not come to its end"),
             Self::TooLarge { limit } => write!(f, "the body of a request has more than {limit} bytes"),
         }
@@ -121,6 +116,7 @@ impl fmt::Display for BodyError {
 impl StdError for BodyError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
+            Self::Cancelled(cancelled) => Some(cancelled),
             Self::Transfer(error) => Some(error),
             Self::TooLarge { .. } => None,
         }

@@ -1,6 +1,6 @@
 //! What goes wrong on a connection.
 
-use super::BoxError;
+use crate::BoxError;
 use std::{
     any::Any,
     error::Error as StdError,

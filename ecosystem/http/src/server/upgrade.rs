@@ -1,23 +1,10 @@
 //! Connections that go on as something else.
 
 use super::body::RequestBody;
+use crate::upgraded::UpgradedStream;
 use anyio::OnThread;
-use futures_io::{AsyncRead, AsyncWrite};
 use http::{Method, Request, StatusCode, Version, header::UPGRADE};
-use hyper::{
-    rt::{Read, ReadBuf, Write},
-    upgrade::Upgraded,
-};
-use std::{
-    cell::RefCell,
-    error::Error as StdError,
-    fmt,
-    future::Future,
-    io::{self, IoSlice},
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, ready},
-};
+use std::{cell::RefCell, error::Error as StdError, fmt, future::Future, pin::Pin, rc::Rc};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -114,49 +101,3 @@ impl fmt::Display for NotUpgradable {
 }
 
 impl StdError for NotUpgradable {}
-
-/// A connection that was HTTP before, to read from and write to by the traits of `futures-io`. With
-/// [`ReadStream`](anyio::streams::io::ReadStream) and [`WriteStream`](anyio::streams::io::WriteStream) it becomes streams.
-#[derive(Debug)]
-pub struct UpgradedStream(Upgraded);
-
-impl UpgradedStream {
-    /// The same as hyper has it.
-    pub fn into_inner(self) -> Upgraded {
-        self.0
-    }
-}
-
-impl AsyncRead for UpgradedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.0).poll_read(cx, buffer.unfilled()))?;
-        Poll::Ready(Ok(buffer.filled().len()))
-    }
-}
-
-impl AsyncWrite for UpgradedStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}

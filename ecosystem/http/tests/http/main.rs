@@ -1,6 +1,8 @@
 //! HTTP on anyio, on every back end.
 
+mod asking;
 mod axum_services;
+mod certificate;
 mod client;
 mod curl;
 mod draining;

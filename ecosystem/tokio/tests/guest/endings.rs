@@ -120,7 +120,7 @@ fn the_first_interrupt_cancels_a_guest() {
     // SAFETY: no handler is replaced. Whoever started the tests may have it ignored, and then runs leave it alone.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     on_each(|builder| {
-        let builder = builder.clone().handle_interrupt(true);
+        let builder = builder.clone().interrupt(anyio::signal::Interrupt::Cancel);
         let ended = anyio_tokio::run(&builder, async || {
             tokio::task::spawn_local(async {
                 tokio::time::sleep(Duration::from_millis(10)).await;
