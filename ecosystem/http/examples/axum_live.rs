@@ -1,0 +1,99 @@
+//! A page that stays connected: what is said on it goes to everybody who looks at it, by a WebSocket, and a clock ticks by
+//! server-sent events. Try `http://localhost:8080/` in two windows; Ctrl-C ends it.
+
+use anyio::{
+    Error, OnThread, Result,
+    net::TcpListener,
+    sleep,
+    streams::broadcast::{self, Sender},
+    task_group,
+};
+use anyio_http::{
+    Server,
+    axum::{WebSocketUpgrade, local, produce_events},
+    tower,
+    websocket::{Message, WebSocket},
+};
+use axum::{
+    Router,
+    extract::State,
+    response::{
+        Html, IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+    routing::{any, get},
+};
+use std::{env, rc::Rc, time::Duration};
+
+type Room = OnThread<Rc<Sender<String>>>;
+
+/// Passes on what one says to all, and what all say to one.
+async fn talk(socket: WebSocket, room: Rc<Sender<String>>) -> Result<()> {
+    let mut said = room.subscribe();
+    let (mut receive, mut send) = socket.split();
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            while let Some(line) = said.receive().await? {
+                send.send(line).await?;
+            }
+            anyio::Ok(())
+        });
+        while let Some(message) = receive.receive().await? {
+            if let Message::Text(line) = message {
+                room.send(line).await?;
+            }
+        }
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+async fn join(State(room): State<Room>, upgrade: WebSocketUpgrade) -> Response {
+    let room = room.into_inner();
+    upgrade.on_upgrade(async move |socket| {
+        if let Err(error) = talk(socket, room).await {
+            eprintln!("somebody has left: {error}");
+        }
+    })
+}
+
+async fn clock() -> impl IntoResponse {
+    Sse::new(produce_events(async |events| {
+        for second in 0.. {
+            events.send(Event::default().data(second.to_string())).await?;
+            sleep(Duration::from_secs(1)).await?;
+        }
+        Ok(())
+    }))
+}
+
+const PAGE: &str = r#"<!doctype html><title>live</title>
+<p>Second <b id=second></b></p><input id=line autofocus placeholder="say something"><ul id=said></ul>
+<script>
+new EventSource("/clock").onmessage = event => second.textContent = event.data
+const socket = new WebSocket(`ws://${location.host}/room`)
+socket.onopen = () => socket.send("somebody has come")
+socket.onmessage = event => said.append(Object.assign(document.createElement("li"), {textContent: event.data}))
+line.onchange = () => { socket.send(line.value); line.value = "" }
+</script>
+"#;
+
+#[anyio::main]
+async fn main() -> Result<()> {
+    let port = env::args().nth(1).unwrap_or("8080".into());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let router = Router::new()
+        .route("/", get(async || Html(PAGE)))
+        .route("/room", any(local(join)))
+        .route("/clock", get(local(clock)))
+        .with_state(Room::new(Rc::new(broadcast::channel(16))));
+    let server = Server::new().grace(Duration::from_secs(1));
+    match server.serve(&listener, tower(router)).await {
+        // By Ctrl-C.
+        Err(Error::Cancelled(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
