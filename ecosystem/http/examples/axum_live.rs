@@ -5,7 +5,7 @@ use anyio::{
     Error, OnThread, Result,
     net::TcpListener,
     sleep,
-    streams::broadcast::{self, Sender},
+    streams::broadcast::{self, BroadcastSender, Received},
     task_group,
 };
 use anyio_http::{
@@ -23,24 +23,28 @@ use axum::{
     },
     routing::{any, get},
 };
-use std::{env, rc::Rc, time::Duration};
+use std::{env, time::Duration};
 
-type Room = OnThread<Rc<Sender<String>>>;
+type Room = OnThread<BroadcastSender<String>>;
 
 /// Passes on what one says to all, and what all say to one.
-async fn talk(socket: WebSocket, room: Rc<Sender<String>>) -> Result<()> {
+async fn talk(socket: WebSocket, room: BroadcastSender<String>) -> Result<()> {
     let mut said = room.subscribe();
     let (mut receive, mut send) = socket.split();
     task_group(async |tg| -> Result<()> {
         tg.start_soon(async {
-            while let Some(line) = said.receive().await? {
-                send.send(line).await?;
+            while let Some(received) = said.receive().await? {
+                match received {
+                    Received::Item(line) => send.send(line).await?,
+                    Received::Missed(count) => send.send(format!("({count} lines were missed)")).await?,
+                }
             }
             anyio::Ok(())
         });
         while let Some(message) = receive.receive().await? {
             if let Message::Text(line) = message {
-                room.send(line).await?;
+                println!("said: {line}");
+                room.send(line);
             }
         }
         tg.cancel();
@@ -72,7 +76,10 @@ async fn clock() -> impl IntoResponse {
 const PAGE: &str = r#"<!doctype html><title>live</title>
 <p>Second <b id=second></b></p><input id=line autofocus placeholder="say something"><ul id=said></ul>
 <script>
-new EventSource("/clock").onmessage = event => second.textContent = event.data
+new EventSource("/clock").onmessage = event => {
+    second.textContent = event.data
+    if (event.data == 2) socket.send("somebody has been here for two seconds")
+}
 const socket = new WebSocket(`ws://${location.host}/room`)
 socket.onopen = () => socket.send("somebody has come")
 socket.onmessage = event => said.append(Object.assign(document.createElement("li"), {textContent: event.data}))
@@ -85,11 +92,12 @@ async fn main() -> Result<()> {
     let port = env::args().nth(1).unwrap_or("8080".into());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("listening on http://{}", listener.local_addr()?);
+    let (room, _) = broadcast::channel(16);
     let router = Router::new()
         .route("/", get(async || Html(PAGE)))
         .route("/room", any(local(join)))
         .route("/clock", get(local(clock)))
-        .with_state(Room::new(Rc::new(broadcast::channel(16))));
+        .with_state(Room::new(room));
     let server = Server::new().grace(Duration::from_secs(1));
     match server.serve(&listener, tower(router)).await {
         // By Ctrl-C.
