@@ -13,7 +13,7 @@ pub(crate) mod ok;
 #[cfg(feature = "tls-core")]
 mod tls;
 
-pub(crate) use cancel_aware::{AsError, is_cancellation};
+pub(crate) use cancel_aware::{AsError, stage_of};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
 pub(crate) use chain::Chain;
 pub(crate) use connection::concerns_one_connection;
@@ -27,7 +27,7 @@ pub use no_tls::TlsError;
 #[cfg(feature = "tls-core")]
 pub use tls::{TlsError, TlsSide};
 
-use crate::system::completed::ProcessFailed;
+use crate::{runtime::Stopping, system::completed::ProcessFailed};
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.
@@ -77,6 +77,9 @@ impl StdError for TimedOut {}
 pub enum Error {
     /// The scope was cancelled and the operation did not happen.
     Cancelled(Cancelled),
+    /// The scope was told to [finish](crate::Scope::finish), and this would have been the beginning of something new. It travels
+    /// as a cancellation does, up to the scope that was told.
+    Finishing,
     /// The time allowed was over.
     TimedOut,
     /// The resource was made unusable from outside: reset, broken pipe, lost link.
@@ -140,7 +143,7 @@ impl Error {
             Self::DelimiterNotFound { .. } | Self::Tls(_) => io::ErrorKind::InvalidData,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
-            Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
+            Self::Finishing | Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
             Self::ConnectionFailed(failed) => {
                 failed.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
             }
@@ -187,6 +190,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled(error) => error.fmt(f),
+            Self::Finishing => f.write_str("finishing, so nothing new starts"),
             Self::TimedOut => TimedOut.fmt(f),
             Self::BrokenResource(error) => write!(f, "broken by the other side or the link: {error}"),
             Self::BusyResource(doing) => write!(f, "another task is already {doing}"),
@@ -236,7 +240,11 @@ impl From<TimedOut> for Error {
 impl From<ErrorGroup<Error>> for Error {
     /// A group that only passes a cancellation on becomes that cancellation.
     fn from(group: ErrorGroup<Error>) -> Self {
-        if group.is_cancelled() { Self::Cancelled(Cancelled::new()) } else { Self::Group(Box::new(group)) }
+        match group.passed_on() {
+            Some(Stopping::Cancel) => Self::Cancelled(Cancelled::new()),
+            Some(Stopping::Finish) => Self::Finishing,
+            None => Self::Group(Box::new(group)),
+        }
     }
 }
 
@@ -308,6 +316,7 @@ mod tests {
     fn errors_survive_the_way_through_io_error() {
         let cases = [
             Error::Cancelled(Cancelled::new()),
+            Error::Finishing,
             Error::TimedOut,
             Error::BrokenResource(io::ErrorKind::ConnectionReset.into()),
             Error::BusyResource("reading from this stream"),

@@ -56,7 +56,9 @@ pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use runtime::{Backend, Clock};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_cancel_reason,
-    current_effective_deadline, fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
+    current_effective_deadline, fail_after, fail_at, finishing, foreign, idle, move_on_after, move_on_at,
+    shield, using,
 };
+pub use signal::Interrupt;
 pub use task_local::TaskLocal;
 pub use time::{Sleep, current_time, sleep, sleep_forever, sleep_until};

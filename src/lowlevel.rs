@@ -79,6 +79,15 @@ pub fn is_cancelled() -> bool {
     Core::with(|core| core.scope_is_effective())
 }
 
+/// Whether the scope here was told to [finish](Scope::finish), so that nothing new is to start: what is [idle](crate::idle())
+/// ends. A server, for example, tells its clients with the answer that it is the last one.
+///
+/// # Panics
+/// Outside of a run.
+pub fn is_finishing() -> bool {
+    Core::with(|core| core.scope_is_finishing())
+}
+
 /// An empty [`Chunk`] of the run's pool, for streams that are not the system's: to be filled by
 /// [`Chunk::extend_from_slice`], or as the buffer of some other receive, and given out by their
 /// [`receive`](crate::streams::ByteReceiveStream::receive). It has room for 16 KiB, unless the pool's buffers were set to

@@ -2,6 +2,7 @@
 
 mod blocked;
 mod conformance;
+mod everywhere;
 mod free_port;
 mod harness;
 mod lockstep_stream;
@@ -61,6 +62,7 @@ use whole_stream;
 pub use crate::runtime::{Deadlock, TaskId, TaskInfo, TaskKind, WaitReason};
 pub use blocked::wait_all_tasks_blocked;
 pub use conformance::{check_half_closeable_stream, check_one_way_stream, check_two_way_stream};
+pub use everywhere::{Everywhere, EverywhereReport, cancel_everywhere};
 pub use free_port::{free_tcp_port, free_udp_port};
 #[doc(hidden)]
 pub use harness::{Verdict, run_test, test_backends};

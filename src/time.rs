@@ -103,7 +103,7 @@ impl Future for Sleep {
                         }
                     }
                 }
-            } else if core.scope_is_effective() {
+            } else if core.reach_checkpoint() {
                 return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
             }
             self.begin(core, cx).map(Ok)

@@ -86,6 +86,24 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// | --- | --- |
 /// | `backend = "uring"` or `"poll"` | this back end only |
 /// | `backends("uring", "poll")` | these back ends only |
+/// | `cancel = "everywhere"` | the test is run once for each of its checkpoints, cancelled exactly there: see `testing::cancel_everywhere` |
+/// | `drop = "everywhere"` | the same, and its future is dropped each time that it waits |
+/// | `timeout = "everywhere"` | the same, and a deadline passes at each checkpoint, on a virtual clock |
+///
+/// ```
+/// # use anyio::{Result, sync::Lock};
+/// #[anyio::test(cancel = "everywhere", drop = "everywhere")]
+/// async fn nobody_sees_half_a_transfer() -> Result<()> {
+///     let accounts = Lock::new((70, 30));
+///     let mut both = accounts.acquire().await?;
+///     both.0 -= 10;
+///     both.1 += 10;
+///     drop(both);
+///     let both = accounts.acquire().await?;
+///     assert_eq!(both.0 + both.1, 100);
+///     Ok(())
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
     test_function::expand(arguments.into(), function.into()).into()

@@ -28,6 +28,9 @@ fn expand_function(arguments: TokenStream, function: ItemFn) -> Result<TokenStre
     if let Some(span) = options.several_backends {
         return Err(Error::new(span, "a program runs on one back end: use `backend = \"…\"`"));
     }
+    if let Some((_, span)) = options.everywhere.first() {
+        return Err(Error::new(*span, "only tests are cut short everywhere"));
+    }
     let calls = &options.calls;
     let backend = options.backends.first().map(|(backend, _)| {
         let path = backend.path();

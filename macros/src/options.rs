@@ -39,6 +39,33 @@ impl Backend {
     }
 }
 
+/// A way in which a test is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Cancel,
+    Drop,
+    Timeout,
+}
+
+impl Manner {
+    fn of(name: &Ident) -> Option<Self> {
+        match name.to_string().as_str() {
+            "cancel" => Some(Self::Cancel),
+            "drop" => Some(Self::Drop),
+            "timeout" => Some(Self::Timeout),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn constructor(self) -> TokenStream {
+        match self {
+            Self::Cancel => quote!(::anyio::testing::Everywhere::cancel()),
+            Self::Drop => quote!(::anyio::testing::Everywhere::drop()),
+            Self::Timeout => quote!(::anyio::testing::Everywhere::timeout()),
+        }
+    }
+}
+
 /// What was given in the attribute's parentheses.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -48,6 +75,8 @@ pub(crate) struct Options {
     pub(crate) cores: Option<(Expr, Span)>,
     /// Whether there may be several back ends, with where that is said.
     pub(crate) several_backends: Option<Span>,
+    /// The ways in which a test is to be cut short everywhere, with where that is said.
+    pub(crate) everywhere: Vec<(Manner, Span)>,
     /// Calls of the builder's methods, in the order in which they were given.
     pub(crate) calls: TokenStream,
 }
@@ -73,6 +102,11 @@ impl Parse for Options {
 }
 
 impl Options {
+    /// Whether deadlines are to pass everywhere, which is done on a virtual clock.
+    pub(crate) fn passes_deadlines(&self) -> bool {
+        self.everywhere.iter().any(|(manner, _)| *manner == Manner::Timeout)
+    }
+
     fn parse_value(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         if name == "backends" {
             return self.parse_backends(name, input);
@@ -81,6 +115,14 @@ impl Options {
         if name == "backend" {
             let value: LitStr = input.parse()?;
             self.backends.push((Backend::of(&value)?, value.span()));
+            return Ok(());
+        }
+        if let Some(manner) = Manner::of(name) {
+            let value: LitStr = input.parse()?;
+            if value.value() != "everywhere" {
+                return Err(Error::new(value.span(), format!("`{name}` is \"everywhere\", or not given")));
+            }
+            self.everywhere.push((manner, name.span()));
             return Ok(());
         }
         if name == "clock" {
@@ -110,7 +152,7 @@ impl Options {
                     "`{name}` is not an option; there are `backend`, `ring_entries`, `receive_buffers`, \
                      `receive_buffer_size`, `spin_us`, `worker_threads`, `teardown_limit_ms`, `clock`, \
                      `autojump_threshold_ms`, `deadlock_timeout_ms`, for `main` also \
-                     `cores`, for `test` also `backends(…)`"
+                     `cores`, for `test` also `backends(…)`, `cancel`, `drop`, `timeout`"
                 );
                 return Err(Error::new(name.span(), text));
             }

@@ -41,6 +41,8 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
     };
     let Attributes { conditions, function: of_function, tests: of_tests } = &attributes;
     let (name, calls) = (&function.sig.ident, &options.calls);
+    let body = body(&options, &function);
+    let clock = options.passes_deadlines().then(|| quote!(.clock(::anyio::Clock::Virtual)));
     let tests = backends.iter().map(|backend| {
         let path = backend.path();
         let test = match backend {
@@ -51,7 +53,7 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
             #[::core::prelude::v1::test]
             #(#of_tests)*
             fn #test() {
-                ::anyio::testing::run_test(::anyio::Builder::new() #calls, #path, #skipped, super::#name);
+                ::anyio::testing::run_test(::anyio::Builder::new() #clock #calls, #path, #skipped, #body);
             }
         }
     });
@@ -67,6 +69,33 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
             #(#tests)*
         }
     })
+}
+
+/// What a run of the test does: the test itself, or all the runs in which it is cut short.
+fn body(options: &Options, function: &ItemFn) -> TokenStream {
+    let name = &function.sig.ident;
+    if options.everywhere.is_empty() {
+        return quote!(super::#name);
+    }
+    let run = if function::gives_unit(&function.sig) {
+        quote!({ super::#name().await; ::anyio::Ok(()) })
+    } else {
+        quote!(super::#name().await)
+    };
+    let manners = options.everywhere.iter().map(|(manner, _)| manner.constructor());
+    quote! {
+        async || {
+            #(
+                ::anyio::testing::cancel_everywhere(
+                    #manners,
+                    async || (),
+                    async |(): &mut ()| #run,
+                    async |(), _| (),
+                )
+                .await;
+            )*
+        }
+    }
 }
 
 /// The back ends to test on.
@@ -163,6 +192,16 @@ mod tests {
             ),
         );
         assert!(both.contains("fnuring()") && both.contains("fnpoll()"), "{both}");
+        let everywhere = tests_of(
+            quote!(cancel = "everywhere", timeout = "everywhere"),
+            quote!(
+                async fn works() -> Result<()> {
+                    Ok(())
+                }
+            ),
+        );
+        assert!(everywhere.contains("Everywhere::cancel()") && everywhere.contains("Everywhere::timeout()"));
+        assert!(everywhere.contains("Builder::new().clock(::anyio::Clock::Virtual)"), "{everywhere}");
         let one = tests_of(
             quote!(backend = "poll"),
             quote!(
@@ -233,6 +272,7 @@ mod tests {
         );
         assert!(refusal(quote!(clock = "sun"), works()).starts_with("no clock is called"));
         assert!(refusal(quote!(backend = "auto"), works()).starts_with("a test names its back ends"));
+        assert!(refusal(quote!(cancel = "here"), works()).contains("is \"everywhere\""));
         assert!(refusal(quote!(cores = 2), works()).starts_with("a test runs on one core"));
         assert!(refusal(quote!(backends()), works()).contains("at least one name"));
         assert!(refusal(quote!(backends("poll", "poll")), works()).contains("named twice"));

@@ -12,7 +12,7 @@ pub(crate) async fn let_others_run() {
 pub(crate) async fn checkpoint() -> Result<(), Cancelled> {
     poll_fn(|cx| {
         Core::with(|core| {
-            if core.scope_is_effective() {
+            if core.reach_checkpoint() {
                 return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
             }
             core.poll_immediate(cx).map(Ok)

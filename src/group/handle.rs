@@ -140,7 +140,7 @@ impl Drop for Wait<'_> {
 
 fn poll_end(header: &ChildHeader, waiter: &mut Waiter, cx: &Context<'_>) -> Poll<Result<(), Cancelled>> {
     Core::with(|core| {
-        if !waiter.is_waiting() && core.scope_is_effective() {
+        if !waiter.is_waiting() && core.reach_checkpoint() {
             return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
         }
         loop {

@@ -3,7 +3,7 @@
 use crate::{
     net::{MakeResolver, Resolver},
     runtime::{Backend, Clock, Core, Deadline, Scope, TaskKey, backend, clock::RunClock},
-    signal::InterruptHandling,
+    signal::{Interrupt, InterruptHandling},
 };
 use anyio_driver::Driver;
 use std::{
@@ -171,18 +171,40 @@ impl Builder {
         self
     }
 
-    /// Whether the first `SIGINT` (Ctrl-C) cancels the main task, with the reason
-    /// [`ReasonKind::Interrupt`](crate::ReasonKind::Interrupt), so that the program can clean up and end; what `run`
-    /// gives is then what the main task makes of that. The second `SIGINT` ends the process at once. When several cores
-    /// run, the main task of each is cancelled.
+    /// What `SIGINT` (Ctrl-C) and maybe `SIGTERM` do: cancel the main task, or tell it to
+    /// [finish](crate::Scope::finish), so that the program can clean up and end; what `run` gives is then what the main task
+    /// makes of that. If the user insists, the signal has its default effect. When several cores run, the main task of each
+    /// is told.
     ///
-    /// If this is not called, it is so for runs that are started on the process's main thread. In any case the program's
-    /// own choices come first: nothing is done if the signal has another effect than the default one when the run
-    /// begins (other code handles it, or it is ignored), and a [`signal::receiver`](crate::signal::receiver) of
-    /// `SIGINT` gets it in place of the run. When the main task has ended, the signal has its default effect again.
+    /// If this is not called, it is [`Interrupt::Cancel`] for runs that are started on the process's main thread, and
+    /// [`Interrupt::Ignore`] for others. In any case the program's own choices come first: nothing is done about a signal
+    /// that has another effect than the default one when the run begins (other code handles it, or it is ignored), and a
+    /// [`signal::receiver`](crate::signal::receiver) of it gets it in place of the run. When the main task has ended, the
+    /// signals have their default effect again.
+    ///
+    /// ```no_run
+    /// use anyio::{Builder, Interrupt, Result, idle, net::{TcpListener, TcpStream}, streams::Listener};
+    /// use std::time::Duration;
+    ///
+    /// let finish = Interrupt::Finish(Duration::from_secs(30));
+    /// Builder::new().interrupt(finish).run(async || -> Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:7000").await?;
+    ///     listener
+    ///         .serve(async |stream: TcpStream| -> Result<()> {
+    ///             while let Some(chunk) = idle(stream.receive()).await? {
+    ///                 stream.send(chunk).await?;
+    ///             }
+    ///             stream.close().await
+    ///         })
+    ///         .await?;
+    ///     // All that was received has been answered.
+    ///     Ok(())
+    /// })??;
+    /// # anyio::Ok(())
+    /// ```
     #[must_use]
-    pub fn handle_interrupt(mut self, handle: bool) -> Self {
-        self.interrupt = if handle { InterruptHandling::On } else { InterruptHandling::Off };
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = InterruptHandling::Decided(interrupt);
         self
     }
 

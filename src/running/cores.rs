@@ -156,7 +156,11 @@ impl Builder {
         let ended = self.run(async || {
             shared.begin(lowlevel::current_scope_remote());
             let result = main(core).await;
-            if result.as_ref().is_err_and(|error| error.is_cancelled()) && lowlevel::is_cancelled() {
+            let is_told = |error: &E| {
+                error.is_cancelled() && lowlevel::is_cancelled()
+                    || error.is_finishing() && lowlevel::is_finishing()
+            };
+            if result.as_ref().is_err_and(is_told) {
                 return None;
             }
             Some(result)

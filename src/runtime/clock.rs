@@ -84,7 +84,7 @@ impl RunClock {
     }
 
     #[inline]
-    pub(super) fn is_virtual(&self) -> bool {
+    pub(crate) fn is_virtual(&self) -> bool {
         self.at.get().is_some()
     }
 

@@ -206,7 +206,7 @@ impl<P: Payload> Operation<P> {
     /// Whether the scope keeps it from happening.
     #[inline]
     fn is_unwanted(&self, core: &Core) -> bool {
-        self.scoping != Scoping::Shielded && core.scope_is_effective()
+        self.scoping != Scoping::Shielded && core.reach_checkpoint()
     }
 
     /// Goes on waiting, in the scope in which it is polled now.

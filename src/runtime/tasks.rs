@@ -15,7 +15,7 @@
 
 use super::{
     Core,
-    ready_queue::ReadyQueue,
+    ready_queue::{Described, ReadyQueue},
     waker::{TaskKey, Wakee},
     wheel::NONE,
 };
@@ -200,6 +200,16 @@ impl Tasks {
                 visit(TaskKey::new(self.executor, slot.generation, index as u32), slot.group, slot.child);
             }
         }
+    }
+
+    /// What is to be told of a task that is a child of a group and has not ended.
+    pub(crate) fn describe(&self, task: TaskKey) -> Option<Described> {
+        let slot = self.slots().get(task.index() as usize)?;
+        if slot.generation != task.generation() || slot.child.is_null() {
+            return None;
+        }
+        // SAFETY: a task's group is alive, and so is the child: see the contract.
+        unsafe { slot.group.as_ref().map(|group| group.describe(slot.child)) }
     }
 
     /// Has a task's slot fetched, because it will be woken soon. It need not exist any more.

@@ -29,6 +29,7 @@ use self::slot::{Marks, Slot};
 use super::{
     RunId,
     clock::RunClock,
+    observation,
     wait_reason::WaitReason,
     waker::StoredWaker,
     wheel::{COARSE, EXACT, Link, NONE, Wheel},
@@ -191,9 +192,24 @@ impl Waits {
         }
     }
 
+    /// Sets who is to be woken, and gives who was to be before.
+    pub(super) fn exchange_waker(&self, key: WaitKey, waker: Waker) -> StoredWaker {
+        std::mem::replace(&mut self.slot(key).waker, StoredWaker::of(&waker))
+    }
+
+    /// Whether it is an operation in the driver.
+    pub(crate) fn is_of_driver(&self, key: WaitKey) -> bool {
+        matches!(self.slot(key).kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages)
+    }
+
+    /// What is waited for.
+    pub(crate) fn reason(&self, key: WaitKey) -> WaitReason {
+        self.slot(key).reason
+    }
+
     #[cold]
     fn set_foreign_waker(&self, key: WaitKey, waker: &Waker) {
-        if self.slot(key).waker.is(waker) {
+        if self.slot(key).waker.is(waker) || observation::keeps_waker_of(key, waker) {
             return;
         }
         let new = StoredWaker::of(waker);

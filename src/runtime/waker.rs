@@ -153,6 +153,11 @@ impl StoredWaker {
         Self(self.0.take())
     }
 
+    /// The waker itself.
+    pub(super) fn into_waker(mut self) -> Option<Waker> {
+        self.0.take()
+    }
+
     /// Who is to be woken.
     #[inline]
     pub(crate) fn into_wakee(mut self) -> Wakee {

@@ -67,7 +67,7 @@ impl<F: Future> Future for Foreign<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         Core::with(|core| {
-            if this.wait.is_none() && core.scope_is_effective() {
+            if this.wait.is_none() && core.reach_checkpoint() {
                 return core.poll_delivery(cx).map(|()| {
                     this.future.set(None);
                     Err(Cancelled::new())

@@ -1,6 +1,6 @@
 //! Scopes around one future.
 
-use super::in_scope::{InScope, conclude};
+use super::in_scope::{InScope, Nature, conclude};
 use crate::{
     error::{CancelAware, TimedOut},
     runtime::{Core, Deadline},
@@ -45,7 +45,7 @@ fn move_on<T, E, Via>(
 where
     E: CancelAware<Via>,
 {
-    MoveOn { inner: InScope::new(deadline, false, body), via: PhantomData }
+    MoveOn { inner: InScope::new(Nature::Limited(deadline), body), via: PhantomData }
 }
 
 pin_project! {
@@ -206,11 +206,11 @@ impl<F: Future> Future for Shielded<F> {
     }
 }
 
-/// Runs a future to its end although scopes further out are, or come to be, cancelled. Made for cleanup; give it a
+/// Runs a future to its end although scopes further out are, or come to be, cancelled or told to finish. Made for cleanup; give it a
 /// time limit inside if it could hang.
 ///
 /// # Cancel safety
 /// No cancellation reaches the future. Dropping it drops what is in it.
 pub fn shield<F: Future>(body: F) -> impl Future<Output = F::Output> {
-    Shielded { inner: InScope::new(Deadline::NEVER, true, body) }
+    Shielded { inner: InScope::new(Nature::Shielded, body) }
 }

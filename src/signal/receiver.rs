@@ -88,7 +88,7 @@ impl SignalReceiver {
                     if core.run() != self.run {
                         return Poll::Ready(Err(Error::ClosedResource));
                     }
-                    if core.scope_is_effective() {
+                    if core.reach_checkpoint() {
                         return core.poll_delivery(cx).map(|()| Err(Cancelled::new().into()));
                     }
                     if core.poll_immediate(cx).is_pending() {

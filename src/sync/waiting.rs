@@ -76,7 +76,7 @@ impl<G: Grant> Waiting<G> {
     }
 
     fn check(&self, core: &Core, cx: &Context<'_>) -> Poll<Result<(), Cancelled>> {
-        if !self.shielded && core.scope_is_effective() {
+        if !self.shielded && core.reach_checkpoint() {
             return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
         }
         core.poll_immediate(cx).map(Ok)

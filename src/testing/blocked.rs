@@ -40,7 +40,7 @@ pub async fn wait_all_tasks_blocked() -> Result<(), Cancelled> {
     let mut wait = Idle(Waiter::new(WaitReason::AllTasksBlocked));
     poll_fn(|cx| {
         Core::with(|core| {
-            if !wait.0.is_waiting() && core.scope_is_effective() {
+            if !wait.0.is_waiting() && core.reach_checkpoint() {
                 return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
             }
             wait.0.poll(core, core.idle(), cx).map(|woken| woken.map(drop))

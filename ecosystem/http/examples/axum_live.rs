@@ -2,7 +2,7 @@
 //! server-sent events. Try `http://localhost:8080/` in two windows; Ctrl-C ends it.
 
 use anyio::{
-    Error, OnThread, Result,
+    Builder, CancelAware, Interrupt, OnThread, Result,
     net::TcpListener,
     sleep,
     streams::broadcast::{self, BroadcastSender, Received},
@@ -57,7 +57,9 @@ async fn talk(socket: WebSocket, room: BroadcastSender<String>) -> Result<()> {
 async fn join(State(room): State<Room>, upgrade: WebSocketUpgrade) -> Response {
     let room = room.into_inner();
     upgrade.on_upgrade(async move |socket| {
-        if let Err(error) = talk(socket, room).await {
+        if let Err(error) = talk(socket, room).await
+            && !error.is_cancelled()
+        {
             eprintln!("somebody has left: {error}");
         }
     })
@@ -87,8 +89,12 @@ line.onchange = () => { socket.send(line.value); line.value = "" }
 </script>
 "#;
 
-#[anyio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
+    // Pages that are open would go on for ever.
+    Builder::new().interrupt(Interrupt::Finish(Duration::from_secs(1))).run(serve)?
+}
+
+async fn serve() -> Result<()> {
     let port = env::args().nth(1).unwrap_or("8080".into());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -98,10 +104,6 @@ async fn main() -> Result<()> {
         .route("/room", any(local(join)))
         .route("/clock", get(local(clock)))
         .with_state(Room::new(room));
-    let server = Server::new().grace(Duration::from_secs(1));
-    match server.serve(&listener, tower(router)).await {
-        // By Ctrl-C.
-        Err(Error::Cancelled(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    Server::new().serve(&listener, tower(router)).await?;
+    Ok(())
 }

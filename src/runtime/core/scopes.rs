@@ -1,12 +1,11 @@
 //! The scope of what is being polled, and the scopes that other threads may name.
 
 use super::Core;
-use crate::runtime::{ReasonKind, Scope, WaitKey};
+use crate::runtime::{Scope, TaskKey, WaitKey};
 use anyio_driver::{Completion, Driver, Token};
 use std::{
     collections::HashMap,
     num::NonZeroU64,
-    panic::Location,
     ptr,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -30,13 +29,33 @@ impl Core {
         self.scope().is_some_and(Scope::is_effective)
     }
 
+    /// A checkpoint: whether it gives [`Cancelled`](crate::Cancelled). Whoever only asks how the scope stands calls
+    /// [`scope_is_effective`](Self::scope_is_effective).
+    #[inline]
+    pub(crate) fn reach_checkpoint(&self) -> bool {
+        self.scope().is_some_and(|scope| scope.reach_checkpoint(self))
+    }
+
     /// Links a wait to the scope in which its future is polled now, so that its cancellation reaches it. It may have been
     /// polled in another one before, which is over, or of which the future was taken out. True if the wait is new to the
     /// scope and the scope is cancelled: then the caller has to see to it that the wait ends.
     #[inline]
     pub(crate) fn follow_scope(&self, wait: WaitKey) -> bool {
-        // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
-        self.scope().is_some_and(|scope| unsafe { self.waits.relink(wait, scope) } && scope.is_effective())
+        self.scope().is_some_and(|scope| {
+            // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
+            let is_new = unsafe { self.waits.relink(wait, scope) };
+            is_new && scope.begin_waiting(self, wait)
+        })
+    }
+
+    /// The same for a wait that is the beginning of something new. True also if the scope is finishing.
+    #[inline]
+    pub(crate) fn follow_scope_to_start(&self, wait: WaitKey) -> bool {
+        self.scope().is_some_and(|scope| {
+            // SAFETY: as above.
+            let is_new = unsafe { self.waits.relink(wait, scope) };
+            is_new && (scope.begin_waiting(self, wait) || scope.is_finishing())
+        })
     }
 
     /// Asks the driver to cancel an operation.
@@ -72,17 +91,25 @@ impl Core {
         }
     }
 
+    /// The number under which the scope of a child of a group can be named, while that is under way.
+    pub(crate) fn number_of_child(&self, task: TaskKey) -> Option<NonZeroU64> {
+        let described = self.tasks.describe(task)?;
+        // SAFETY: the scope is a part of the child, which is in the table and so alive.
+        let scope = unsafe { &*described.scope };
+        scope.is_entered().then(|| scope.number(self))
+    }
+
     /// Makes an entered scope that of the whole run, which companions may cancel.
     pub(crate) fn set_own_scope(&self, scope: &Scope) {
         let number = scope.number(self);
         self.remotes.borrow_mut().own = Some(number);
     }
 
-    /// Cancels all of the run.
-    pub(crate) fn cancel_run(&self, kind: ReasonKind) {
+    /// Tells the scope of the whole run something.
+    pub(crate) fn tell_run(&self, tell: impl FnOnce(&Scope)) {
         let own = self.remotes.borrow().own;
         if let Some(own) = own {
-            self.cancel_remote(own, kind, None, Location::caller());
+            self.tell_remote(own, tell);
         }
     }
 
@@ -92,18 +119,12 @@ impl Core {
         remotes.scopes.keys().any(|&id| Some(id) != remotes.own)
     }
 
-    /// Cancels the scope of this number, if its body is still under way.
-    pub(crate) fn cancel_remote(
-        &self,
-        id: NonZeroU64,
-        kind: ReasonKind,
-        message: Option<String>,
-        location: &'static Location<'static>,
-    ) {
+    /// Calls `tell` with the scope of this number, if its body is still under way.
+    pub(crate) fn tell_remote(&self, id: NonZeroU64, tell: impl FnOnce(&Scope)) {
         let scope = self.remotes.borrow().scopes.get(&id).copied().unwrap_or(ptr::null());
         // SAFETY: a registered node is alive: it is forgotten before it goes.
         if let Some(scope) = unsafe { scope.as_ref() } {
-            scope.cancel_with(kind, message, location);
+            tell(scope);
         }
     }
 }

@@ -36,10 +36,7 @@ impl Scope {
 
     /// Why the scope was cancelled, if it was.
     pub fn reason(&self) -> Option<CancelReason> {
-        let reason = self.reason.take();
-        let copy = reason.as_deref().cloned();
-        self.reason.set(reason);
-        copy
+        self.look_at_ending(|ending| ending.reason.clone())
     }
 
     /// When the scope cancels itself, if it does. A time span counts from when the body first waits; asking fixes it.
@@ -72,7 +69,7 @@ impl Scope {
         self.has(Flags::SHIELDED)
     }
 
-    /// Keeps cancellations from further out off, or lets them in again. One that was kept off takes effect when the
+    /// Keeps cancellations (and finishing) from further out off, or lets them in again. One that was kept off takes effect when the
     /// shield goes. The scope's own cancellation and deadline work under the shield too.
     pub fn set_shield(&self, on: bool) {
         if self.shield() == on {
@@ -83,15 +80,14 @@ impl Scope {
             return;
         }
         if on {
-            if !self.cancel_called() {
-                self.lift();
-            }
-        } else if !self.has(Flags::EFFECTIVE) && self.parent().is_some_and(Scope::is_effective) {
-            Core::try_with(|core| self.deliver(core));
+            self.lift_all_but(Flags::empty());
+        } else if let Some(parent) = self.parent() {
+            let news = parent.effects().difference(self.flags.get());
+            Core::try_with(|core| self.deliver_each(core, news));
         }
     }
 
-    /// A handle with which other threads can cancel this scope, as long as its body is under way.
+    /// A handle with which other threads can cancel this scope, or tell it to finish, as long as its body is under way.
     ///
     /// # Panics
     /// If the body is not under way.

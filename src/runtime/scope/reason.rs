@@ -16,6 +16,8 @@ pub enum ReasonKind {
     Interrupt,
     /// The program, or this part of it, is being shut down.
     Shutdown,
+    /// The scope was told to [finish](crate::Scope::finish), and the time for that is over, or there was nothing but idle waits.
+    Finished,
 }
 
 /// Why a scope was cancelled: by what kind of event, with which text, and where in the source.
@@ -45,7 +47,7 @@ impl CancelReason {
         self.message.as_deref()
     }
 
-    /// Where in the source `cancel` was called. For a task that failed it is the place where that was started; for the body of a
+    /// Where in the source `cancel` or `finish` was called. For a task that failed it is the place where that was started; for the body of a
     /// group and for deadlines it is a place inside anyio.
     pub fn location(&self) -> &'static Location<'static> {
         self.location
@@ -60,6 +62,7 @@ impl fmt::Display for CancelReason {
             ReasonKind::SiblingFailed => write!(f, "another task of the group failed: {}", self.location)?,
             ReasonKind::Interrupt => f.write_str("interrupted")?,
             ReasonKind::Shutdown => f.write_str("shut down")?,
+            ReasonKind::Finished => write!(f, "told to finish at {}", self.location)?,
         }
         match &self.message {
             Some(message) => write!(f, ": {message}"),

@@ -44,7 +44,8 @@ use std::{
 ///     let router: Router = Router::new()
 ///         .route("/hello", get(async || "hello"))
 ///         .nest_service("/static", ServeDir::new("static").await?.precompressed());
-///     match Server::new().serve(listener, tower(router)).await? {}
+///     Server::new().serve(listener, tower(router)).await?;
+///     Ok(())
 /// }
 /// # let _ = serve;
 /// ```

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
-    CancelScope, Cancelled, Chunk, Error, Result, current_time, fail_after,
+    CancelScope, Cancelled, Chunk, Error, Result, fail_after, idle,
+    lowlevel::is_cancelled,
     streams::{Attributes, ByteReceiveStream, ByteSendStream},
     sync::Event,
     task_group,
@@ -27,6 +28,8 @@ pub(super) struct Serving<'a> {
     pub(super) server: &'a Server<'a>,
     /// Set when there are to be no more requests.
     pub(super) draining: &'a Event,
+    /// Whether that is because the scope around the server is finishing, which has a time of its own for it.
+    pub(super) is_finishing: &'a Cell<bool>,
 }
 
 pub(super) struct Connection<'a> {
@@ -64,10 +67,13 @@ impl<'a> Connection<'a> {
         self.is_closing.replace(false)
     }
 
-    /// From now on there is only so much time left.
-    pub(super) fn begin_grace(&self) {
-        let at = current_time().checked_add(self.server().options.grace);
-        self.scope.set_deadline(at);
+    /// From now on nothing new starts, and there is only so much time left.
+    pub(super) fn finish(&self) {
+        if self.serving.is_finishing.get() {
+            self.scope.set_shield(false);
+        } else {
+            self.scope.finish(self.server().options.grace);
+        }
     }
 
     /// Answers requests until one of the sides ends that.
@@ -83,7 +89,7 @@ impl<'a> Connection<'a> {
         B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
         E: Into<BoxError> + 'static,
     {
-        let begun = protocol::detect(&mut receive);
+        let begun = idle(protocol::detect(&mut receive));
         let begun = match self.server().options.handshake_timeout {
             Some(limit) => fail_after(limit, begun).await,
             None => begun.await,
@@ -91,7 +97,7 @@ impl<'a> Connection<'a> {
         let (protocol, beginning) = match begun {
             Ok(Some(begun)) => begun,
             Ok(None) => return Ok(()),
-            Err(Error::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(stopped @ (Error::Cancelled(_) | Error::Finishing)) => return Err(stopped),
             Err(error) => {
                 self.server().tell(&ConnectionError::Handshake(error));
                 return Ok(());
@@ -143,7 +149,7 @@ impl<'a> Connection<'a> {
     fn tell_end(&self, ended: Result<hyper::Result<()>, Cancelled>) {
         // In a cancelled scope there are errors for that alone.
         if let Ok(Err(error)) = ended
-            && !self.scope.cancel_called()
+            && !is_cancelled()
         {
             self.server().tell(&ConnectionError::Connection(error));
         }

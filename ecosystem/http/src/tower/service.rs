@@ -17,7 +17,8 @@ use tower_service::Service;
 ///     S: tower_service::Service<Request<RequestBody>, Response = Response<String>, Error = anyio::Error> + Clone,
 /// {
 ///     let listener = anyio::net::TcpListener::bind("127.0.0.1:8080").await?;
-///     match Server::new().serve(&listener, tower(service)).await? {}
+///     Server::new().serve(&listener, tower(service)).await?;
+///     Ok(())
 /// }
 /// ```
 pub fn tower<S, B>(service: S) -> impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, S::Error>

@@ -10,6 +10,7 @@ mod executors;
 mod files;
 mod hostile_clients;
 mod layers;
+mod load;
 mod meeting;
 mod server_events;
 mod serving;
