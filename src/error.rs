@@ -10,6 +10,7 @@ mod inside;
 #[cfg(not(feature = "tls-core"))]
 mod no_tls;
 pub(crate) mod ok;
+mod quoted;
 #[cfg(feature = "tls-core")]
 mod tls;
 
@@ -24,6 +25,7 @@ pub(crate) use inside::is_looked_into;
 #[cfg(not(feature = "tls-core"))]
 #[expect(unreachable_pub, reason = "the type of a public variant that has no values then")]
 pub use no_tls::TlsError;
+pub(crate) use quoted::Quoted;
 #[cfg(feature = "tls-core")]
 pub use tls::{TlsError, TlsSide};
 

@@ -86,6 +86,7 @@ pub(crate) struct Core {
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
     buffer_shortages: Cell<u64>,
+    late_waits: Cell<u64>,
     panic: FirstPanic,
     idle: WaitQueue,
 }
@@ -125,6 +126,7 @@ impl Core {
             messages: RefCell::default(),
             stale: Cell::new(0),
             buffer_shortages: Cell::new(0),
+            late_waits: Cell::new(0),
             panic: FirstPanic::new(),
             idle: WaitQueue::new(),
         }))
@@ -278,6 +280,11 @@ impl Core {
     /// How often a receive has ended because the driver had no buffer to choose.
     pub(crate) fn buffer_shortages(&self) -> u64 {
         self.buffer_shortages.get()
+    }
+
+    /// How often a wait for a time has ended well after it.
+    pub(crate) fn late_waits(&self) -> u64 {
+        self.late_waits.get()
     }
 
     /// How many completions came for nobody.

@@ -5,6 +5,7 @@ mod files;
 mod multi_thread;
 mod pinned;
 mod processes;
+mod quinn;
 mod tasks;
 mod udp;
 
@@ -16,7 +17,7 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
-pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED};
+pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED, quinn::PEER as QUINN};
 
 use super::{
     Peer,
