@@ -4,6 +4,7 @@ mod all_cores;
 mod cancel;
 mod files;
 mod http;
+mod hyper;
 mod processes;
 mod stream;
 mod tasks;
@@ -32,6 +33,8 @@ pub(crate) static URING: Peer = Peer {
         ("echo", |ready| serve(builder(Backend::Uring), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
+        ("hyper", |ready| hyper::serve(builder(Backend::Uring), ready)),
+        ("axum", |ready| hyper::serve_axum(builder(Backend::Uring), ready)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
     ],
     jobs: &[
@@ -68,6 +71,8 @@ pub(crate) static POLL: Peer = Peer {
         ("echo", |ready| serve(builder(Backend::Poll), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
+        ("hyper", |ready| hyper::serve(builder(Backend::Poll), ready)),
+        ("axum", |ready| hyper::serve_axum(builder(Backend::Poll), ready)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
     ],
     jobs: &[
