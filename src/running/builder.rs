@@ -422,12 +422,8 @@ fn poll_main<T>(core: &Core, task: TaskKey, main: Pin<&mut impl Future<Output = 
     }
 }
 
-/// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
-/// limit is leaked.
-fn teardown(core: &Core, limit: Duration) {
-    core.end_main();
-    // As good as never, and a moment that the system can be asked for.
-    let deadline = Instant::now() + limit.min(CENTURY);
+/// Cancels what is in flight, and awaits its end.
+fn reap(core: &Core, deadline: Instant) {
     while core.is_busy() && Instant::now() < deadline {
         // In each turn: a waker may begin more.
         core.waits().cancel_operations(|token| core.cancel_operation(token));
@@ -436,10 +432,21 @@ fn teardown(core: &Core, limit: Duration) {
             break;
         }
     }
+}
+
+/// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
+/// limit is leaked.
+fn teardown(core: &Core, limit: Duration) {
+    core.end_main();
+    // As good as never, and a moment that the system can be asked for.
+    let deadline = Instant::now() + limit.min(CENTURY);
+    reap(core, deadline);
     core.panic().drop_each(core.lease().close());
+    // What was dropped just now is anyone's, and may have begun operations.
+    reap(core, deadline);
     let in_flight = core.driver().in_flight();
     if in_flight > 0 {
-        let leaked = core.orphans().give_up(core.run());
+        let leaked = core.orphans().give_up(core.waits().operations_in_flight().into_iter());
         log::warn!(
             "{in_flight} operations did not end with their run; the memory of {leaked} of them is leaked"
         );

@@ -307,7 +307,7 @@ impl Drop for Core {
         });
         self.waits.leave_answers();
         if self.driver.get_mut().in_flight() > 0 {
-            self.orphans.give_up(self.run);
+            self.orphans.give_up(self.waits.operations_in_flight().into_iter());
         }
         // What came too late for the end of the run. Whoever panics here finds nobody to hear of it.
         FirstPanic::new().drop_each(self.waits.take_wakers());

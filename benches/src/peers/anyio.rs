@@ -8,6 +8,7 @@ mod hyper;
 mod processes;
 mod stream;
 mod tasks;
+mod tls;
 mod udp;
 
 use std::{net::Ipv4Addr, time::Duration};
@@ -15,6 +16,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use anyio::{
     Backend, Builder, Error, ErrorGroup,
     net::{TcpListener, TcpStream},
+    streams::Listener,
 };
 
 use super::Peer;
@@ -36,6 +38,8 @@ pub(crate) static URING: Peer = Peer {
         ("hyper", |ready| hyper::serve(builder(Backend::Uring), ready)),
         ("axum", |ready| hyper::serve_axum(builder(Backend::Uring), ready)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
+        ("tls-echo", |ready| tls::serve(&builder(Backend::Uring), ready, tls::echo)),
+        ("tls-stream", |ready| tls::serve(&builder(Backend::Uring), ready, tls::bulk)),
     ],
     jobs: &[
         ("tasks", tasks::URING),
@@ -74,6 +78,8 @@ pub(crate) static POLL: Peer = Peer {
         ("hyper", |ready| hyper::serve(builder(Backend::Poll), ready)),
         ("axum", |ready| hyper::serve_axum(builder(Backend::Poll), ready)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
+        ("tls-echo", |ready| tls::serve(&builder(Backend::Poll), ready, tls::echo)),
+        ("tls-stream", |ready| tls::serve(&builder(Backend::Poll), ready, tls::bulk)),
     ],
     jobs: &[
         ("tasks", tasks::POLL),
@@ -119,11 +125,11 @@ fn serve(
     })?
 }
 
-async fn serve_all(
-    listener: &TcpListener,
-    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+async fn serve_all<L: Listener>(
+    listener: &L,
+    connection: impl AsyncFn(L::Stream) -> anyio::Result<()>,
 ) -> Result<(), ErrorGroup<Error>> {
-    let each = async |stream: TcpStream| match connection(stream).await {
+    let each = async |stream: L::Stream| match connection(stream).await {
         Err(error @ Error::Cancelled(_)) => Err(error),
         // A connection that breaks ends alone; the load notices what it misses.
         Ok(()) | Err(_) => Ok(()),

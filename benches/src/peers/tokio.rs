@@ -8,6 +8,7 @@ mod pinned;
 mod processes;
 mod quinn;
 mod tasks;
+mod tls;
 mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr};
@@ -22,7 +23,7 @@ pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED, quin
 
 use super::{
     Peer,
-    connection::{Connection, serve_bulk, serve_http},
+    connection::{Connection, serve_bulk, serve_echo, serve_http},
 };
 use crate::measuring::{
     job::Order,
@@ -33,7 +34,7 @@ use crate::measuring::{
 pub(crate) static PEER: Peer = Peer {
     name: "tokio",
     about: "tokio, current_thread",
-    packages: &["tokio", "mio"],
+    packages: &["tokio", "mio", "tokio-rustls"],
     by_hand: false,
     servers: &[
         ("echo", |ready| runtime()?.block_on(listen(ready, echo))),
@@ -41,6 +42,8 @@ pub(crate) static PEER: Peer = Peer {
         ("hyper", hyper::serve),
         ("axum", hyper::serve_axum),
         ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
+        ("tls-echo", |ready| tls::serve(ready, serve_echo)),
+        ("tls-stream", |ready| tls::serve(ready, serve_bulk)),
     ],
     jobs: &[
         ("tasks", tasks::JOBS),
@@ -60,7 +63,10 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     runtime()?.block_on(measure(order.operations, work))
 }
 
-async fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+async fn listen<F>(
+    ready: Ready,
+    connection: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> anyhow::Result<()>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
@@ -69,12 +75,16 @@ where
     serve_all(listener, connection).await
 }
 
-async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+async fn serve_all<F>(
+    listener: TcpListener,
+    connection: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> anyhow::Result<()>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     loop {
         let (stream, _) = listener.accept().await?;
+        let connection = connection.clone();
         tokio::spawn(async move {
             // A connection that breaks ends alone; the load notices what it misses.
             let _ = stream.set_nodelay(true);

@@ -15,5 +15,6 @@ mod meeting;
 mod server_events;
 mod serving;
 mod time_limits;
+mod tls;
 mod upgrades;
 mod web_sockets;
