@@ -81,7 +81,7 @@ async fn what_was_read_is_given_and_the_cursor_is_behind_it() {
         let file = opened(folder);
         let (result, one) = file.read_at(Vec::with_capacity(5), 3).await;
         result?;
-        let (result, two) = file.read_exact_at(Vec::with_capacity(9), 3).await;
+        let (result, two) = file.read_exact_at(Vec::with_capacity(8), 0).await;
         result?;
         let (result, three) =
             file.read_vectored_at(vec![Vec::with_capacity(2), Vec::with_capacity(5)], 1).await;
