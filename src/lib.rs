@@ -1,6 +1,6 @@
 //! Structured concurrency and completion-based I/O.
 //!
-//! The [manual](manual) explains it chapter by chapter; this page lists everything there is.
+//! The [manual] explains it chapter by chapter; this page lists everything there is.
 
 #![warn(missing_debug_implementations)]
 

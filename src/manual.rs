@@ -1,7 +1,7 @@
 //! The manual: what anyio has, chapter by chapter, with programs that are compiled and run as tests.
 //!
-//! If you have an hour, read [basics](basics), [task groups](task_groups), [cancellation](cancellation) and [errors](errors) in
-//! this order: the other chapters build on them. If you come from AnyIO, Trio or tokio, begin with [migration](migration).
+//! If you have an hour, read [basics], [task groups](task_groups), [cancellation] and [errors] in
+//! this order: the other chapters build on them. If you come from AnyIO, Trio or tokio, begin with [migration].
 //!
 //! | chapter | |
 //! | --- | --- |

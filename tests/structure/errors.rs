@@ -148,6 +148,6 @@ async fn a_cancellation_that_a_child_has_put_into_a_group_of_errors_stays_one() 
         Ok(())
     })
     .await?;
-    assert_eq!(ended, None);
+    assert_eq!(ended, Some(()), "no error, and the body's value");
     Ok(())
 }
