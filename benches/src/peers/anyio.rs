@@ -3,7 +3,9 @@
 mod all_cores;
 mod cancel;
 mod files;
+mod guest;
 mod http;
+mod hyper;
 mod processes;
 mod stream;
 mod tasks;
@@ -17,6 +19,8 @@ use anyio::{
     net::{TcpListener, TcpStream},
     streams::Listener,
 };
+
+pub(crate) use guest::{POLL as POLL_GUEST, URING as URING_GUEST};
 
 use super::Peer;
 use crate::measuring::{
@@ -34,6 +38,8 @@ pub(crate) static URING: Peer = Peer {
         ("echo", |ready| serve(builder(Backend::Uring), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
+        ("hyper", |ready| hyper::serve(builder(Backend::Uring), ready)),
+        ("axum", |ready| hyper::serve_axum(builder(Backend::Uring), ready)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
         ("tls-echo", |ready| tls::serve(&builder(Backend::Uring), ready, tls::echo)),
         ("tls-stream", |ready| tls::serve(&builder(Backend::Uring), ready, tls::bulk)),
@@ -72,6 +78,8 @@ pub(crate) static POLL: Peer = Peer {
         ("echo", |ready| serve(builder(Backend::Poll), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
+        ("hyper", |ready| hyper::serve(builder(Backend::Poll), ready)),
+        ("axum", |ready| hyper::serve_axum(builder(Backend::Poll), ready)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
         ("tls-echo", |ready| tls::serve(&builder(Backend::Poll), ready, tls::echo)),
         ("tls-stream", |ready| tls::serve(&builder(Backend::Poll), ready, tls::bulk)),
@@ -113,11 +121,16 @@ fn serve(
     ready: Ready,
     connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
 ) -> anyhow::Result<()> {
-    builder.run(async || -> anyhow::Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        ready.listening_on(listener.local_addr()?)?;
-        Ok(serve_all(&listener, connection).await?)
-    })?
+    builder.run(async || listen(ready, connection).await)?
+}
+
+async fn listen(
+    ready: Ready,
+    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    ready.listening_on(listener.local_addr()?)?;
+    Ok(serve_all(&listener, connection).await?)
 }
 
 async fn serve_all<L: Listener>(
