@@ -1,6 +1,6 @@
 //! Conditional requests: whether a client has the current version of a file already.
 
-use crate::{request::Request, status::Status};
+use crate::{encodings::Encoding, request::Request, status::Status};
 use anyio::fs::Metadata;
 use httpdate::{fmt_http_date, parse_http_date};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,14 +20,20 @@ pub(crate) struct Version {
 impl Version {
     /// The version that a file is in. Moments that HTTP cannot write count as the nearest that it can: those before 1970 as
     /// 1970, and those after the year 9999 as its end. The tag tells them apart all the same.
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    /// Each form that it is sent in has a tag of its own.
+    pub(crate) fn of(metadata: &Metadata, encoding: Option<Encoding>) -> Self {
         let since = metadata
             .modified()
             .ok()
             .and_then(|modified| modified.duration_since(UNIX_EPOCH).ok())
             .unwrap_or_default();
         Self {
-            tag: format!("\"{:x}-{:x}\"", since.as_nanos(), metadata.len()),
+            tag: match encoding {
+                None => format!("\"{:x}-{:x}\"", since.as_nanos(), metadata.len()),
+                Some(encoding) => {
+                    format!("\"{:x}-{:x}-{}\"", since.as_nanos(), metadata.len(), encoding.name())
+                }
+            },
             modified: UNIX_EPOCH + Duration::from_secs(since.as_secs().min(LAST)),
         }
     }
