@@ -36,8 +36,8 @@ struct Arguments {
     backend: Option<Backend>,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    output::quietly(serve_on_cores(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
+fn main() -> ExitCode {
+    output::conclude(serve_on_cores(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn serve_on_cores(arguments: &Arguments) -> anyhow::Result<()> {

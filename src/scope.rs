@@ -12,7 +12,9 @@ pub use cancel_scope::CancelScope;
 pub(crate) use foreign::foreign_for;
 pub use foreign::{Foreign, foreign};
 pub use idle::{finishing, idle};
-pub use timeout::{fail_after, fail_at, move_on_after, move_on_at, shield};
+pub use timeout::{
+    fail_after, fail_after_because, fail_at, fail_at_because, move_on_after, move_on_at, shield,
+};
 pub use using::using;
 
 use crate::runtime::Core;

@@ -47,8 +47,8 @@ use encryption::Encryption;
 use options::Options;
 use std::process::ExitCode;
 
-fn main() -> anyhow::Result<ExitCode> {
-    output::quietly(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
+fn main() -> ExitCode {
+    output::conclude(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {

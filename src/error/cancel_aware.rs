@@ -1,10 +1,10 @@
 //! Recognising a cancellation, and the stage before it, in an error of any type.
 
+use super::Stopping;
 use super::{
     Cancelled, Error,
     inside::{Wanted, inside},
 };
-use crate::runtime::Stopping;
 use std::{error::Error as StdError, io, ops::Deref};
 
 /// Marks the [`CancelAware`] of error types. Always inferred.
@@ -121,12 +121,12 @@ mod tests {
         assert!(finishing(io::Error::from(Error::Finishing)));
         assert!(finishing(anyhow::Error::from(Error::Finishing).context("serving")));
         assert!(!finishing(Error::from(Cancelled::new())));
-        assert!(!finishing(Error::TimedOut));
+        assert!(!finishing(Error::from(crate::TimedOut::new())));
     }
 
     #[test]
     fn other_errors_are_none() {
-        assert!(!cancelled(Error::TimedOut));
+        assert!(!cancelled(Error::from(crate::TimedOut::new())));
         assert!(!cancelled(io::Error::from(io::ErrorKind::Interrupted)));
         assert!(!cancelled(Box::<dyn StdError + Send + Sync>::from("no")));
     }

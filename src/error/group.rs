@@ -1,12 +1,12 @@
 //! Several errors at once.
 
+use super::Stopping;
 use super::{
     AsError, CancelAware, Cancelled, Error,
     connection::concerns_one_connection,
     inside::{Wanted, inside, wanted},
     stage_of,
 };
-use crate::runtime::Stopping;
 use std::{error::Error as StdError, fmt};
 
 /// What came out of a [task group](crate::task_group) that failed: all real errors, first in time first. Or, alone,
@@ -206,14 +206,18 @@ impl<E: fmt::Debug> StdError for ErrorGroup<E> {
 mod tests {
     use super::*;
 
+    fn timed_out() -> Error {
+        crate::TimedOut::new().into()
+    }
+
     fn group() -> ErrorGroup<Error> {
-        ErrorGroup::new([Error::TimedOut, Error::WouldBlock, Error::TimedOut]).unwrap()
+        ErrorGroup::new([timed_out(), Error::WouldBlock, timed_out()]).unwrap()
     }
 
     #[test]
     fn what_the_handler_gives_back_stays() {
         let rest = group().handle(|error| match error {
-            Error::TimedOut => Ok(()),
+            Error::TimedOut(_) => Ok(()),
             other => Err(other),
         });
         assert!(matches!(rest.unwrap_err().into_single(), Ok(Error::WouldBlock)));
@@ -223,13 +227,13 @@ mod tests {
     #[test]
     fn several_are_not_single() {
         assert_eq!(group().into_single().unwrap_err().len(), 3);
-        assert!(matches!(group().into_first(), Error::TimedOut));
+        assert!(matches!(group().into_first(), Error::TimedOut(_)));
     }
 
     #[test]
     fn errors_are_extracted_by_type() {
         let error = std::io::Error::from(std::io::ErrorKind::NotFound);
-        let group = ErrorGroup::new([Error::Io(error), Error::TimedOut]).unwrap();
+        let group = ErrorGroup::new([Error::Io(error), timed_out()]).unwrap();
         let (found, rest) = group.extract::<std::io::Error>();
         assert_eq!((found.len(), rest.map(|rest| rest.len())), (1, Some(1)));
     }
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn cancellations_are_not_among_real_errors_and_lose_none() {
         let cancelled = || Error::from(Cancelled::new());
-        let mixed = || [cancelled(), Error::WouldBlock, cancelled(), Error::TimedOut];
+        let mixed = || [cancelled(), Error::WouldBlock, cancelled(), timed_out()];
         let group = ErrorGroup::new(mixed()).unwrap();
         assert_eq!((group.len(), group.is_cancelled(), CancelAware::is_cancelled(&group)), (2, false, false));
         // In any type, and by way of others' errors.
@@ -262,7 +266,7 @@ mod tests {
         }
         use std::io::ErrorKind;
         let only = |error| ErrorGroup::new([error]).unwrap();
-        assert_eq!(convert(only(Error::TimedOut)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(convert(only(timed_out())).unwrap_err().kind(), ErrorKind::TimedOut);
         let missing = std::io::Error::from_raw_os_error(libc::ENOENT);
         assert_eq!(convert(only(Error::Io(missing))).unwrap_err().raw_os_error(), Some(libc::ENOENT));
         let cancelled = convert(only(Cancelled::new().into())).unwrap_err();

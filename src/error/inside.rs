@@ -42,6 +42,7 @@ pub(super) fn inside<'a>(
             Error::Cancelled(cancelled) => Some(cancelled),
             Error::BrokenResource(error) | Error::Io(error) => Some(error),
             Error::ProcessFailed(failed) => Some(&**failed),
+            Error::BrokenWorkerProcess(broken) => Some(&**broken),
             Error::Group(group) => Some(&**group),
             _ => None,
         };

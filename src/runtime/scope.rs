@@ -24,17 +24,16 @@ mod deadline;
 mod deadlines;
 mod finishing;
 mod observing;
-mod reason;
 mod remote;
 mod stopping;
 
+pub use crate::error::{CancelReason, ReasonKind};
 pub(crate) use deadline::Deadline;
-pub use reason::{CancelReason, ReasonKind};
 pub use remote::RemoteScope;
 
 use super::{Core, NO_WAIT, WaitKey, clock};
 use deadline::When;
-use finishing::Ending;
+use finishing::Finish;
 use std::{cell::Cell, fmt, marker::PhantomPinned, num::NonZeroU64, ptr, time::Duration};
 pub(crate) use stopping::{Absorbed, Stopping};
 
@@ -84,11 +83,14 @@ pub struct Scope {
     timer: Cell<Option<WaitKey>>,
     /// The number under which other threads may name the scope.
     remote: Cell<Option<NonZeroU64>>,
-    ending: Cell<Option<Box<Ending>>>,
+    /// When it is to have finished, if it was told to.
+    finish: Cell<Option<Box<Finish>>>,
+    /// Why it was cancelled, or what will be the reason when the deadline passes.
+    reason: Cell<Option<CancelReason>>,
     _pinned: PhantomPinned,
 }
 
-const _: () = assert!(size_of::<Scope>() == 80);
+const _: () = assert!(size_of::<Scope>() == 88);
 
 /// After so many deliveries of its cancellation to code that goes on all the same a scope warns.
 pub(super) const DELIVERIES_BEFORE_WARNING: u16 = 1000;
@@ -117,7 +119,8 @@ impl Scope {
             deadline: Cell::new(deadline),
             timer: Cell::new(None),
             remote: Cell::new(None),
-            ending: Cell::new(None),
+            finish: Cell::new(None),
+            reason: Cell::new(None),
             _pinned: PhantomPinned,
         }
     }
@@ -418,6 +421,7 @@ impl Scope {
             self.set_deadline(clock::now().checked_add(timeout));
         } else {
             self.deadline.set(Deadline::after(timeout));
+            self.foresee_here(None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A future with a scope of its own around it.
 
 use crate::{
-    error::{CancelAware, stage_of},
+    error::{CancelAware, CancelReason, stage_of},
     runtime::{Absorbed, Core, Deadline, Scope},
 };
 use pin_project_lite::pin_project;
@@ -21,15 +21,16 @@ pin_project! {
         body: F,
         #[pin]
         scope: Option<Scope>,
-        nature: Nature,
+        // Until the scope is made.
+        nature: Option<Nature>,
     }
 }
 
 /// What the scope is made for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Nature {
-    /// To be cancelled by itself.
-    Limited(Deadline),
+    /// To be cancelled by itself, and for what reason.
+    Limited(Deadline, CancelReason),
     /// To keep cancellations off.
     Shielded,
     /// To be cancelled when nothing new is to start.
@@ -40,7 +41,11 @@ impl Nature {
     #[inline]
     fn make(self) -> Scope {
         match self {
-            Self::Limited(deadline) => Scope::new_node(deadline, false),
+            Self::Limited(deadline, reason) => {
+                let scope = Scope::new_node(deadline, false);
+                scope.foresee(reason);
+                scope
+            }
             Self::Shielded => Scope::new_node(Deadline::NEVER, true),
             Self::Idle => Scope::new_idle(),
         }
@@ -50,7 +55,7 @@ impl Nature {
 impl<F: Future> InScope<F> {
     #[inline]
     pub(super) fn new(nature: Nature, body: F) -> Self {
-        Self { body, scope: None, nature }
+        Self { body, scope: None, nature: Some(nature) }
     }
 
     /// Polls the body within the scope. When it is over the scope is still entered, for [`conclude`] to look at.
@@ -62,7 +67,7 @@ impl<F: Future> InScope<F> {
     ) -> Poll<(F::Output, Pin<&'a mut Scope>)> {
         let mut this = self.project();
         if this.scope.is_none() {
-            this.scope.set(Some(this.nature.make()));
+            this.scope.set(this.nature.take().map(Nature::make));
         }
         let scope = this.scope.as_pin_mut().expect("it was just made");
         poll_within(core, &scope, this.body, cx).map(|output| (output, scope))

@@ -1,5 +1,9 @@
 //! Sending datagrams.
 //!
+//! What several tasks send at a time goes to the system together, in one turn of the driver. A task that sends alone would
+//! wait a whole turn for each datagram in this way, while all that it has to do is done within the call, as hardly any
+//! datagram waits for room. So it calls the system itself, and the driver gets what does wait.
+//!
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, a share of the descriptor, and in a box the
 //! message with its address and ancillary data.
@@ -7,11 +11,19 @@
 use super::Header;
 use crate::{
     error::Result,
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
 };
 use anyio_driver::{Held, IoBuf, Op};
+use libc::msghdr;
 use socket2::SockAddr;
-use std::{cell::RefCell, ops::Range, os::fd::OwnedFd};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io,
+    ops::Range,
+    os::fd::{OwnedFd, RawFd},
+    task::Poll,
+};
 
 /// The side of a socket that takes datagrams. Several can be sent at the same time: none is ever sent in part.
 pub(in crate::net) struct Sender {
@@ -19,6 +31,10 @@ pub(in crate::net) struct Sender {
     /// Headers that are not in use.
     #[expect(clippy::vec_box, reason = "a header stays where it is, as it points to itself")]
     headers: RefCell<Vec<Box<Header>>>,
+    /// How many sends the driver has.
+    in_flight: Cell<usize>,
+    /// Who sent last.
+    task: Cell<Option<TaskKey>>,
 }
 
 /// How many headers are kept for reuse.
@@ -26,7 +42,7 @@ const KEPT: usize = 256;
 
 impl Sender {
     pub(in crate::net) fn new(descriptor: Descriptor) -> Self {
-        Self { descriptor, headers: RefCell::default() }
+        Self { descriptor, headers: RefCell::default(), in_flight: Cell::new(0), task: Cell::new(None) }
     }
 
     pub(in crate::net) fn descriptor(&self) -> &Descriptor {
@@ -43,8 +59,14 @@ impl Sender {
     ) -> (Answer, Held<B>) {
         let mut header = self.headers.borrow_mut().pop().unwrap_or_else(|| Box::new(Header::new()));
         fill(&mut header);
-        let descriptor = self.descriptor.clone();
-        let (answer, data, mut header) = Operation::new(SendMessage { descriptor, data, part, header }).await;
+        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part, header };
+        let (answer, data, mut header) = match self.try_at_once(&mut send).await {
+            Some(answer) => send.finish(answer),
+            None => {
+                let _counted = Counted::new(&self.in_flight);
+                Operation::new(send).await
+            }
+        };
         header.control.clear();
         header.descriptors.clear();
         let mut headers = self.headers.borrow_mut();
@@ -52,6 +74,22 @@ impl Sender {
             headers.push(header);
         }
         (answer, data)
+    }
+
+    /// Sends by a call of its own what the driver need not be asked for. Nothing if it is for the driver.
+    #[inline]
+    async fn try_at_once<B: IoBuf>(&self, send: &mut SendMessage<B>) -> Option<Answer> {
+        poll_fn(|cx| {
+            Core::with(|core| {
+                let is_same = self.task.replace(core.task()) == core.task();
+                let is_alone = is_same && self.in_flight.get() == 0;
+                if !is_alone || core.capabilities().attempts_sends || core.scope_is_effective() {
+                    return Poll::Ready(None);
+                }
+                core.poll_immediate(cx).map(|()| send.at_once())
+            })
+        })
+        .await
     }
 
     /// Sends a part of a buffer with descriptors, which are closed afterwards.
@@ -100,6 +138,24 @@ pub(in crate::net) fn judge(answer: Answer) -> Result<()> {
     answer.map(drop).map_err(|refusal| refusal.on_stream("send"))
 }
 
+/// Counts a send that the driver has, also one whose future is dropped.
+struct Counted<'a>(&'a Cell<usize>);
+
+impl<'a> Counted<'a> {
+    #[inline]
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 /// Sends one message.
 struct SendMessage<B> {
     descriptor: Descriptor,
@@ -107,6 +163,43 @@ struct SendMessage<B> {
     part: Range<usize>,
     header: Box<Header>,
 }
+
+impl<B: IoBuf> SendMessage<B> {
+    #[inline]
+    fn message(&mut self) -> *const msghdr {
+        self.header.message(&self.data.get().bytes()[self.part.clone()])
+    }
+
+    /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
+    #[inline]
+    fn at_once(&mut self) -> Option<Answer> {
+        let message = self.message();
+        // SAFETY: the message and all it points to are this value's, and are not changed during the call.
+        match unsafe { send_without_waiting(self.descriptor.raw(), message) } {
+            Ok(count) => Some(Ok(count)),
+            // The numbers are the same on Linux only.
+            #[allow(unreachable_patterns)]
+            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
+            Err(number) => Some(Err(Refusal::System(number))),
+        }
+    }
+}
+
+/// Calls the system. An error is the system's number.
+///
+/// # Safety
+/// The message and all it points to may be read.
+unsafe fn send_without_waiting(fd: RawFd, message: *const msghdr) -> Result<u32, i32> {
+    // SAFETY: the caller's promise.
+    let sent = unsafe { libc::sendmsg(fd, message, libc::MSG_DONTWAIT | NO_SIGNAL) };
+    u32::try_from(sent).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
+/// Datagrams raise none here.
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: libc::c_int = 0;
 
 // SAFETY: the descriptor is counted, a held buffer stays where it is, and everything else is in a box.
 unsafe impl<B: IoBuf> Payload for SendMessage<B> {
@@ -116,7 +209,7 @@ unsafe impl<B: IoBuf> Payload for SendMessage<B> {
 
     #[inline]
     fn op(&mut self) -> Op {
-        let message = self.header.message(&self.data.get().bytes()[self.part.clone()]);
+        let message = self.message();
         Op::SendMessage { fd: self.descriptor.raw(), message, flags: 0 }
     }
 

@@ -52,7 +52,8 @@ impl Scope {
             return;
         }
         self.set(Flags::CANCELLED, true);
-        self.change_ending(|ending| ending.reason = Some(CancelReason::new(kind, message, location)));
+        let foreseen = self.reason.take().filter(|_| kind == ReasonKind::Deadline && message.is_none());
+        self.reason.set(Some(foreseen.unwrap_or_else(|| CancelReason::new(kind, message, location))));
         if self.is_entered() {
             // Without an executor nothing waits any more.
             Core::try_with(|core| {

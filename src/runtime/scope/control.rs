@@ -36,7 +36,13 @@ impl Scope {
 
     /// Why the scope was cancelled, if it was.
     pub fn reason(&self) -> Option<CancelReason> {
-        self.look_at_ending(|ending| ending.reason.clone())
+        if !self.cancel_called() {
+            return None;
+        }
+        let reason = self.reason.take();
+        let copy = reason.clone();
+        self.reason.set(reason);
+        copy
     }
 
     /// When the scope cancels itself, if it does. A time span counts from when the body first waits; asking fixes it.
@@ -52,6 +58,9 @@ impl Scope {
             return;
         }
         self.deadline.set(at.map_or(Deadline::NEVER, Deadline::at));
+        if at.is_some() {
+            self.foresee_here(None);
+        }
         if !self.is_entered() {
             return;
         }
@@ -62,6 +71,25 @@ impl Scope {
                 _ => self.arm(core),
             }
         });
+    }
+
+    /// Says that the deadline is set where this is called, and what for, unless that was said before. Does nothing once the scope
+    /// is cancelled.
+    #[track_caller]
+    pub(crate) fn foresee_here(&self, text: Option<String>) {
+        if self.cancel_called() {
+            return;
+        }
+        let before = self.reason.take();
+        let text = text.or_else(|| before?.message().map(str::to_owned));
+        self.foresee(CancelReason::new(ReasonKind::Deadline, text, Location::caller()));
+    }
+
+    /// Says what is the reason when the deadline passes.
+    #[inline]
+    pub(crate) fn foresee(&self, reason: CancelReason) {
+        debug_assert!(!self.cancel_called());
+        self.reason.set(Some(reason));
     }
 
     /// Whether cancellations from further out are kept off.

@@ -7,13 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How a scope was told to end.
-#[derive(Default)]
-pub(super) struct Ending {
-    pub(super) finish: Option<Finish>,
-    pub(super) reason: Option<CancelReason>,
-}
-
+/// How a scope was told to finish.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
     /// When the scope is cancelled. A span counts from when the body begins.
@@ -76,11 +70,9 @@ impl Scope {
             true => clock::now().checked_add(grace).map_or(Deadline::NEVER, Deadline::at),
             false => Deadline::after(grace),
         };
-        self.change_ending(|ending| {
-            if ending.finish.is_none_or(|finish| end.is_before(finish.end)) {
-                ending.finish = Some(Finish { end, location });
-            }
-        });
+        if self.told_to_finish().is_none_or(|finish| end.is_before(finish.end)) {
+            self.finish.set(Some(Box::new(Finish { end, location })));
+        }
         self.set(Flags::FINISH, true);
         if self.is_entered() {
             // Without an executor nothing waits any more.
@@ -93,18 +85,11 @@ impl Scope {
         }
     }
 
-    pub(super) fn change_ending<T>(&self, change: impl FnOnce(&mut Ending) -> T) -> T {
-        let mut ending = self.ending.take().unwrap_or_default();
-        let value = change(&mut ending);
-        self.ending.set(Some(ending));
-        value
-    }
-
-    pub(super) fn look_at_ending<T>(&self, look: impl FnOnce(&Ending) -> Option<T>) -> Option<T> {
-        let ending = self.ending.take()?;
-        let value = look(&ending);
-        self.ending.set(Some(ending));
-        value
+    fn told_to_finish(&self) -> Option<Finish> {
+        let finish = self.finish.take();
+        let copy = finish.as_deref().copied();
+        self.finish.set(finish);
+        copy
     }
 
     /// Has the time run that is left, or ends it.
@@ -112,13 +97,12 @@ impl Scope {
         if self.has(Flags::CANCELLED) {
             return;
         }
-        self.change_ending(|ending| {
-            if let Some(finish) = &mut ending.finish {
-                if let When::After(grace) = finish.end.when() {
-                    finish.end = core.now().checked_add(grace).map_or(Deadline::NEVER, Deadline::at);
-                }
+        if let Some(finish) = self.told_to_finish() {
+            if let When::After(grace) = finish.end.when() {
+                let end = core.now().checked_add(grace).map_or(Deadline::NEVER, Deadline::at);
+                self.finish.set(Some(Box::new(Finish { end, ..finish })));
             }
-        });
+        }
         self.disarm(core);
         match self.end_of_grace() {
             Some(end) if end <= core.now() => self.expire(core),
@@ -131,7 +115,7 @@ impl Scope {
         if !self.has(Flags::FINISH) {
             return None;
         }
-        match self.look_at_ending(|ending| ending.finish)?.end.when() {
+        match self.told_to_finish()?.end.when() {
             When::At(at) => Some(at),
             When::Never | When::After(_) => None,
         }
@@ -142,7 +126,7 @@ impl Scope {
         let mut node = self;
         loop {
             if node.has(Flags::FINISH) {
-                return node.look_at_ending(|ending| Some(ending.finish?.location));
+                return Some(node.told_to_finish()?.location);
             }
             if node.has(Flags::SHIELDED) {
                 return None;

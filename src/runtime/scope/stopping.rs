@@ -3,14 +3,7 @@
 use super::{Flags, Scope};
 use crate::runtime::Core;
 
-/// How a scope is told to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stopping {
-    /// Nothing new starts in it.
-    Finish,
-    /// Nothing goes on in it.
-    Cancel,
-}
+pub(crate) use crate::error::Stopping;
 
 impl Stopping {
     const ALL: [Self; 2] = [Self::Finish, Self::Cancel];
