@@ -4,7 +4,7 @@ use crate::{
     response::{Content, Piece},
     stream::ClientStream,
 };
-use anyio::{Error, IoBufMut as _, Result, fs::File, lowlevel::is_cancelled, move_on_after};
+use anyio::{Error, IoBufMut as _, Result, TimedOut, fs::File, lowlevel::is_cancelled, move_on_after};
 use std::{cell::Cell, ops::Range, time::Duration};
 
 /// Shorter parts of files are gathered with what is around them.
@@ -74,11 +74,11 @@ impl<'a> Sender<'a> {
             let sending = async { anyio::Ok(self.stream.send_file_after(head, file, range.clone()).await) };
             // What was sent is told also when time was over.
             let Some((result, sent)) = move_on_after(self.timeout, sending).await? else {
-                return Err(Error::TimedOut);
+                return Err(slow());
             };
             self.sent.set(self.sent.get() + sent);
             match result {
-                Err(Error::Cancelled(_)) if !is_cancelled() && sent == 0 => return Err(Error::TimedOut),
+                Err(Error::Cancelled(_)) if !is_cancelled() && sent == 0 => return Err(slow()),
                 Err(Error::Cancelled(_)) if !is_cancelled() => {}
                 result => return result,
             }
@@ -103,4 +103,8 @@ async fn read(file: &File, mut range: Range<u64>, gathered: &mut Vec<u8>) -> Res
         }
     }
     Ok(())
+}
+
+fn slow() -> Error {
+    TimedOut::because("accepting an answer").into()
 }

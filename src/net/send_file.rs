@@ -21,6 +21,7 @@ use std::{
     ops::Range,
     os::fd::{AsFd, BorrowedFd},
 };
+pub(super) use system::Mode;
 use system::Moved;
 
 /// How many bytes are sent before others have their turn.
@@ -34,8 +35,8 @@ struct Rest<'a> {
     head: &'a [u8],
     content: Range<u64>,
     sent: u64,
-    /// Whether the kernel may be asked to send it by itself.
-    is_direct: bool,
+    /// Whether the kernel may be asked to send it by itself, and how.
+    mode: Option<Mode>,
 }
 
 impl Socket {
@@ -46,7 +47,8 @@ impl Socket {
         file: &(impl FileContent + ?Sized),
         content: Range<u64>,
     ) -> (Result<()>, u64) {
-        let mut rest = Rest { head, content, sent: 0, is_direct: true };
+        let mode = self.file_mode.get_or_init(|| Mode::of(self.descriptor().as_fd()));
+        let mut rest = Rest { head, content, sent: 0, mode: *mode };
         let result = self.send_rest(&mut rest, file).await;
         (result, rest.sent)
     }
@@ -68,7 +70,7 @@ impl Socket {
                 }
                 Moved::Ended => return Err(Error::IncompleteRead),
                 Moved::Absent => self.copy_part(rest, file).await?,
-                Moved::Unable => rest.is_direct = false,
+                Moved::Unable => rest.mode = None,
                 Moved::Failed(number) => return self.judge_sent(Err(Refusal::System(number))).map(drop),
             }
         }
@@ -114,12 +116,12 @@ impl Rest<'_> {
         if self.content.is_empty() {
             return Moved::All;
         }
-        let Some(file) = file.filter(|_| self.is_direct) else { return Moved::Absent };
+        let (Some(file), Some(mode)) = (file, self.mode) else { return Moved::Absent };
         let length = (self.content.end - self.content.start).min(TURN);
         if !system::is_in_memory(file, self.content.start, length) {
             return Moved::Absent;
         }
-        let (count, moved) = system::send_pages(socket, file, self.content.start, length);
+        let (count, moved) = system::send_pages(socket, mode, file, self.content.start, length);
         self.note(count);
         moved
     }

@@ -45,10 +45,14 @@ pub(super) fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Resu
     }
 }
 
-/// Whether the kernel has these bytes of a file in memory, as far as can be told by looking at both ends: so that sending
-/// them does not wait for a disk.
+/// What the kernel reads at a time, or more.
+const READ_AHEAD: u64 = 128 * 1024;
+
+/// Whether the kernel has these bytes of a file in memory, as far as can be told by looking at the end, and, of what is too
+/// long to be read at a time, at the beginning: so that sending them does not wait for a disk.
 pub(super) fn is_in_memory(file: BorrowedFd<'_>, position: u64, length: u64) -> bool {
-    is_byte_in_memory(file, position) && is_byte_in_memory(file, position + length - 1)
+    is_byte_in_memory(file, position + length - 1)
+        && (length <= READ_AHEAD || is_byte_in_memory(file, position))
 }
 
 fn is_byte_in_memory(file: BorrowedFd<'_>, position: u64) -> bool {
@@ -74,12 +78,13 @@ fn is_memory_itself(file: BorrowedFd<'_>) -> bool {
 /// Sends bytes of a file as far as there is room. Tells how many, and why not all.
 pub(super) fn send_pages(
     socket: BorrowedFd<'_>,
+    mode: Mode,
     file: BorrowedFd<'_>,
     position: u64,
     length: u64,
 ) -> (u64, Moved) {
     let Ok(start) = libc::off_t::try_from(position) else { return (0, Moved::Ended) };
-    let Some(_mode) = WithoutWaiting::begin(socket) else { return (0, Moved::Unable) };
+    let Some(_mode) = WithoutWaiting::begin(socket, mode) else { return (0, Moved::Unable) };
     let mut next = start;
     let moved = loop {
         let sent = (next - start) as u64;
@@ -103,16 +108,14 @@ pub(super) fn send_pages(
     ((next - start) as u64, moved)
 }
 
-/// Keeps calls on a socket from waiting. `sendfile` cannot be told so by itself, and the mode is seen by all who have the
-/// socket, so it is set for the time of the calls only.
-struct WithoutWaiting<'a> {
-    socket: BorrowedFd<'a>,
-    mode: i32,
-}
+/// The mode of a socket whose files the kernel may send by itself.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::net) struct Mode(i32);
 
-impl<'a> WithoutWaiting<'a> {
-    /// `None` if that cannot be had, or would have this process ended by the signal that a lost link brings.
-    fn begin(socket: BorrowedFd<'a>) -> Option<Self> {
+impl Mode {
+    /// `None` if it cannot be had, or if this process would be ended by the signal that a lost link brings: this one call
+    /// cannot be told not to send it.
+    pub(in crate::net) fn of(socket: BorrowedFd<'_>) -> Option<Self> {
         // SAFETY: all zeroes is a valid value, which the call fills.
         let on_lost_link = unsafe {
             let mut effect: libc::sigaction = std::mem::zeroed();
@@ -121,25 +124,33 @@ impl<'a> WithoutWaiting<'a> {
                 _ => libc::SIG_DFL,
             }
         };
-        if on_lost_link == libc::SIG_DFL {
-            return None;
-        }
-        // SAFETY: the calls change nothing but the mode.
-        unsafe {
-            let mode = libc::fcntl(socket.as_raw_fd(), libc::F_GETFL);
-            let is_set = mode >= 0
-                && (mode & libc::O_NONBLOCK != 0
-                    || libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, mode | libc::O_NONBLOCK) == 0);
-            is_set.then_some(Self { socket, mode })
-        }
+        // SAFETY: the call only asks.
+        let mode = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) };
+        (on_lost_link != libc::SIG_DFL && mode >= 0).then_some(Self(mode))
+    }
+}
+
+/// Keeps calls on a socket from waiting. `sendfile` cannot be told so by itself, and the mode is seen by all who have the
+/// socket, so it is set for the time of the calls only.
+struct WithoutWaiting<'a> {
+    socket: BorrowedFd<'a>,
+    mode: Mode,
+}
+
+impl<'a> WithoutWaiting<'a> {
+    fn begin(socket: BorrowedFd<'a>, mode: Mode) -> Option<Self> {
+        // SAFETY: the call changes nothing but the mode.
+        let is_set = mode.0 & libc::O_NONBLOCK != 0
+            || unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, mode.0 | libc::O_NONBLOCK) } == 0;
+        is_set.then_some(Self { socket, mode })
     }
 }
 
 impl Drop for WithoutWaiting<'_> {
     fn drop(&mut self) {
-        if self.mode & libc::O_NONBLOCK == 0 {
+        if self.mode.0 & libc::O_NONBLOCK == 0 {
             // SAFETY: as above.
-            unsafe { libc::fcntl(self.socket.as_raw_fd(), libc::F_SETFL, self.mode) };
+            unsafe { libc::fcntl(self.socket.as_raw_fd(), libc::F_SETFL, self.mode.0) };
         }
     }
 }

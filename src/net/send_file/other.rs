@@ -41,6 +41,16 @@ pub(super) fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> Res
     }
 }
 
+/// There is none.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::net) struct Mode(());
+
+impl Mode {
+    pub(in crate::net) fn of(_socket: BorrowedFd<'_>) -> Option<Self> {
+        None
+    }
+}
+
 /// Never known.
 pub(super) fn is_in_memory(_file: BorrowedFd<'_>, _position: u64, _length: u64) -> bool {
     false
@@ -49,6 +59,7 @@ pub(super) fn is_in_memory(_file: BorrowedFd<'_>, _position: u64, _length: u64) 
 /// Never asked for.
 pub(super) fn send_pages(
     _socket: BorrowedFd<'_>,
+    _mode: Mode,
     _file: BorrowedFd<'_>,
     _position: u64,
     _length: u64,
