@@ -55,7 +55,7 @@ impl Representation {
         let plain = Self {
             content: Chosen::File(file),
             length: metadata.len(),
-            version: Version::of(metadata, None),
+            version: Version::of(metadata),
             media_type,
             encoding: None,
             varies,
@@ -73,7 +73,7 @@ impl Representation {
                     return Ok(Self {
                         content: Chosen::File(compressed),
                         length: about.len(),
-                        version: Version::of(metadata, Some(encoding)),
+                        version: of_form(metadata, encoding),
                         encoding: Some(encoding),
                         varies: true,
                         origins,
@@ -103,7 +103,7 @@ impl Representation {
         Ok(Self {
             length: compressed.len() as u64,
             content: Chosen::Bytes(compressed),
-            version: Version::of(metadata, Some(Encoding::Gzip)),
+            version: of_form(metadata, Encoding::Gzip),
             encoding: Some(Encoding::Gzip),
             ..self
         })
@@ -121,6 +121,13 @@ async fn read(file: &File, length: u64) -> Result<Vec<u8>> {
         }
     }
     Ok(bytes)
+}
+
+/// The version of a file that is sent in another form, with a tag of its own.
+fn of_form(metadata: &Metadata, encoding: Encoding) -> Version {
+    let mut version = Version::of(metadata);
+    version.tag.insert_str(version.tag.len() - 1, &format!("-{}", encoding.name()));
+    version
 }
 
 fn with_extension(path: &Path, extension: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! From a request to the response.
 
 use crate::{
-    conditions::Version,
+    conditions::{Conditions, Unmet, Version},
     folder::{Folder, Found},
     listing,
     options::Options,
@@ -116,16 +116,19 @@ async fn find_file(
 
 fn of_file(request: &Request, chosen: Representation) -> Response {
     let Representation { content, length, version, media_type, encoding, varies, origins: files } = chosen;
-    match version.check(request) {
-        Some(Status::NotModified) => {
+    let conditions = conditions_of(request);
+    match version.check(&conditions) {
+        Some(Unmet::NotModified) => {
             let response = Response::new(Status::NotModified, Content::None);
             return with_version(response, &version, varies);
         }
-        Some(status) => return Response::of_status(status),
+        Some(Unmet::PreconditionFailed) => return Response::of_status(Status::PreconditionFailed),
         None => {}
     }
-    let range =
-        request.range.as_deref().filter(|_| request.method == Method::Get && version.allows_ranges(request));
+    let range = request
+        .range
+        .as_deref()
+        .filter(|_| request.method == Method::Get && version.allows_ranges(&conditions));
     let mut origins = Vec::new();
     let response = match (range.map_or(Ranges::Whole, |range| Ranges::parse(range, length)), content) {
         (Ranges::Whole, content) => {
@@ -155,6 +158,16 @@ fn of_file(request: &Request, chosen: Representation) -> Response {
         None => response,
     };
     with_version(response, &version, varies).made_of(origins)
+}
+
+fn conditions_of(request: &Request) -> Conditions<'_> {
+    Conditions {
+        if_match: request.if_match.as_deref(),
+        if_none_match: request.if_none_match.as_deref(),
+        if_modified_since: request.if_modified_since.as_deref(),
+        if_unmodified_since: request.if_unmodified_since.as_deref(),
+        if_range: request.if_range.as_deref(),
+    }
 }
 
 fn with_version(response: Response, version: &Version, varies: bool) -> Response {

@@ -3,6 +3,7 @@
 mod buffer_sizes;
 mod header;
 mod message_room;
+mod network_error;
 mod receiving;
 mod sending;
 

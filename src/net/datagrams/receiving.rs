@@ -8,7 +8,10 @@
 //! What an operation names is kept in boxes or counted: the room it is to leave, or for a single receive the whole message
 //! with a buffer of its own. A socket that goes before its operation hands all that over to an orphan.
 
-use super::message_room::{Room, Single};
+use super::{
+    message_room::{Room, Single},
+    network_error::is_of_the_network,
+};
 use crate::{
     error::Result,
     lowlevel::checkpoint_if_cancelled,
@@ -234,22 +237,6 @@ impl<I: Interpreter> DatagramReceiving<I> {
         };
         self.accept(core, outcome)
     }
-}
-
-/// Whether it is an error of which an ICMP message told.
-fn is_of_the_network(number: i32) -> bool {
-    matches!(
-        number,
-        libc::ECONNREFUSED
-            | libc::ECONNRESET
-            | libc::EHOSTUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENETUNREACH
-            | libc::ENETDOWN
-            | libc::ENOPROTOOPT
-            | libc::EPROTO
-            | libc::EMSGSIZE
-    )
 }
 
 impl<I: Interpreter> Keeper for DatagramReceiving<I> {

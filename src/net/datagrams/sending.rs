@@ -8,7 +8,7 @@
 //! A payload here owns its buffer, held so that the bytes stay where they are, a share of the descriptor, and in a box the
 //! message with its address and ancillary data.
 
-use super::Header;
+use super::{Header, network_error::is_of_the_network};
 use crate::{
     error::Result,
     runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
@@ -31,6 +31,8 @@ pub(in crate::net) struct Sender {
     /// Headers that are not in use.
     #[expect(clippy::vec_box, reason = "a header stays where it is, as it points to itself")]
     headers: RefCell<Vec<Box<Header>>>,
+    /// Whether what the network says is of this socket's only peer.
+    is_connected: bool,
     /// How many sends the driver has.
     in_flight: Cell<usize>,
     /// Who sent last.
@@ -40,9 +42,19 @@ pub(in crate::net) struct Sender {
 /// How many headers are kept for reuse.
 const KEPT: usize = 256;
 
+/// How often a datagram of a socket without a peer is sent again in place of which the system has told what the network said
+/// of another.
+const REPEATS: u32 = 3;
+
 impl Sender {
-    pub(in crate::net) fn new(descriptor: Descriptor) -> Self {
-        Self { descriptor, headers: RefCell::default(), in_flight: Cell::new(0), task: Cell::new(None) }
+    pub(in crate::net) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
+        Self {
+            descriptor,
+            headers: RefCell::default(),
+            is_connected,
+            in_flight: Cell::new(0),
+            task: Cell::new(None),
+        }
     }
 
     pub(in crate::net) fn descriptor(&self) -> &Descriptor {
@@ -59,14 +71,12 @@ impl Sender {
     ) -> (Answer, Held<B>) {
         let mut header = self.headers.borrow_mut().pop().unwrap_or_else(|| Box::new(Header::new()));
         fill(&mut header);
-        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part, header };
-        let (answer, data, mut header) = match self.try_at_once(&mut send).await {
-            Some(answer) => send.finish(answer),
-            None => {
-                let _counted = Counted::new(&self.in_flight);
-                Operation::new(send).await
-            }
-        };
+        let (mut answer, mut data, mut header) = self.send_once(data, part.clone(), header).await;
+        let mut repeats = if self.is_connected { 0 } else { REPEATS };
+        while repeats > 0 && concerns_another(answer) {
+            repeats -= 1;
+            (answer, data, header) = self.send_once(data, part.clone(), header).await;
+        }
         header.control.clear();
         header.descriptors.clear();
         let mut headers = self.headers.borrow_mut();
@@ -74,6 +84,23 @@ impl Sender {
             headers.push(header);
         }
         (answer, data)
+    }
+
+    #[inline]
+    async fn send_once<B: IoBuf>(
+        &self,
+        data: Held<B>,
+        part: Range<usize>,
+        header: Box<Header>,
+    ) -> (Answer, Held<B>, Box<Header>) {
+        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part, header };
+        match self.try_at_once(&mut send).await {
+            Some(answer) => send.finish(answer),
+            None => {
+                let _counted = Counted::new(&self.in_flight);
+                Operation::new(send).await
+            }
+        }
     }
 
     /// Sends by a call of its own what the driver need not be asked for. Nothing if it is for the driver.
@@ -130,6 +157,12 @@ impl Sender {
         let (answer, data) = self.send_part(data, part, fill).await;
         (judge(answer), data.into_inner())
     }
+}
+
+/// Whether nothing was sent because of what the network has said of a datagram that was sent before, to whomever.
+#[inline]
+fn concerns_another(answer: Answer) -> bool {
+    matches!(answer, Err(Refusal::System(number)) if is_of_the_network(number))
 }
 
 /// What the answer to a send means.
