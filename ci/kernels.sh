@@ -89,10 +89,13 @@ sed -nE 's/.*"target":\{[^}]*"name":"([^"]+)".*"executable":"([^"]+)".*/\1 \2/p'
     while read -r name program; do
         cp "$program" "$home/disk/tests/$name"
     done
+# A test looks for them in the working folder.
+cp Cargo.toml Cargo.lock "$home/disk/tests/"
 truncate -s 0 "$home/disk.image"
 truncate -s 4G "$home/disk.image"
 # The features that each of the kernels knows.
-"$mke2fs" -q -F -t ext4 -O none,has_journal,extent,filetype,sparse_super,large_file,dir_index \
+"$mke2fs" -q -F -t ext4 -I 256 \
+    -O none,has_journal,extent,filetype,sparse_super,large_file,dir_index,extra_isize \
     -d "$home/disk" "$home/disk.image" 2>"$home/mke2fs" || { cat "$home/mke2fs" >&2; exit 1; }
 
 # --- The initial RAM disk: busybox, the libraries of the tests, the modules for the disk, the files that every system has.
@@ -125,7 +128,7 @@ make_ram_disk() {
     ln -s ../bin "$ram/usr/bin"
     cp "${busybox[0]}" "$ram/bin/busybox"
     # Without the links to folders that this machine has in the place of some.
-    ldd "$home"/disk/tests/* | grep -oE '/[^ :]*\.so[^ :]*' | sort -u | while read -r library; do
+    ldd "${tests[@]/#/$home/disk/tests/}" "$home/disk/tests/doctor" | grep -oE '/[^ :]*\.so[^ :]*' | sort -u | while read -r library; do
         mkdir -p "$ram$(dirname "$library")"
         cp -L "$library" "$ram$library"
     done
@@ -159,7 +162,7 @@ ip link set lo up
 hostname guest
 ulimit -n 65536
 mount -t ext4 /dev/vda /disk && mount --bind /disk/tmp /tmp && chmod 1777 /tmp
-cd /tmp
+cd /disk/tests
 exec </dev/null >/dev/ttyS1 2>&1
 echo "## kernel \$(uname -r)"
 for name in doctor ${tests[@]}; do
