@@ -71,7 +71,7 @@ fn is_memory_itself(file: BorrowedFd<'_>) -> bool {
     // SAFETY: all zeroes is a valid value, which the call fills.
     unsafe {
         let mut about: libc::statfs = std::mem::zeroed();
-        libc::fstatfs(file.as_raw_fd(), &mut about) == 0 && about.f_type as i64 == libc::TMPFS_MAGIC as i64
+        libc::fstatfs(file.as_raw_fd(), &mut about) == 0 && about.f_type as i64 == libc::TMPFS_MAGIC
     }
 }
 

@@ -56,8 +56,11 @@ pub(super) struct Trial<Setup, Body, Check, T, E, Via> {
     check: Check,
     /// The descriptors that there were after a run and not before.
     suspects: RefCell<Vec<(Case, Vec<Open>)>>,
-    types: PhantomData<fn() -> (T, E, Via)>,
+    types: Types<T, E, Via>,
 }
+
+/// What the body gives, and by which way its errors tell cancellations.
+type Types<T, E, Via> = PhantomData<fn() -> (T, E, Via)>;
 
 impl<S, T, E, Via, Setup, Body, Check> Trial<Setup, Body, Check, T, E, Via>
 where

@@ -73,7 +73,7 @@ impl ServeDir {
     /// # Cancel safety
     /// Nothing is left behind.
     pub async fn new(root: impl AsRef<Path>) -> Result<Self> {
-        let root: PathBuf = fs::canonicalize(root.as_ref()).await?.into();
+        let root = fs::canonicalize(root.as_ref()).await?;
         Ok(Self { root: root.into(), is_precompressed: false })
     }
 

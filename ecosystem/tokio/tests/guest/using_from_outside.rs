@@ -79,9 +79,9 @@ fn a_task_that_outlives_the_run_it_used_gets_errors_and_no_more() {
                 drop(accepting);
             });
             tokio::task::yield_now().await;
-            left
+            Some(left)
         }));
-        host.block_on(left.unwrap()).unwrap();
+        host.block_on(left.unwrap().unwrap()).unwrap();
         // The thread is free for another run.
         assert_eq!(host.block_on(anyio_tokio::guest(builder, async || 1)).unwrap(), 1);
     });
