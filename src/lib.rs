@@ -1,6 +1,8 @@
 //! Structured concurrency and completion-based I/O.
 
 #![warn(missing_debug_implementations)]
+// docs.rs shows which features an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ancillary;
 pub mod cross;

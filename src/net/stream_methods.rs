@@ -170,6 +170,10 @@ macro_rules! stream {
                 self.socket.send_some(data).await
             }
 
+            fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
+                self.socket.send_nowait(buffers)
+            }
+
             async fn send_eof(&mut self) -> Result<()> {
                 self.socket.send_eof().await
             }
@@ -243,6 +247,10 @@ macro_rules! stream {
 
             async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
                 self.0.send_some(data).await
+            }
+
+            fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
+                self.0.socket.send_nowait(buffers)
             }
 
             async fn send_eof(&mut self) -> Result<()> {
