@@ -12,8 +12,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How many bytes are taken over by one write at most: 64 KiB with what stands before them.
-const PIECE: usize = 68 * 1024;
+/// How many bytes are taken over by one write at most.
+const PIECE: usize = 64 * 1024;
 /// From so many bytes on a write is first tried with the caller's own buffers: then copying them costs more than another
 /// call of the system.
 const LARGE: usize = 16 * 1024;

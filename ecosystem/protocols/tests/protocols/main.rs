@@ -2,8 +2,4 @@
 
 mod curl;
 mod dns;
-mod h2;
-mod pooled_client;
 mod quic;
-mod resolver;
-mod websockets;
