@@ -5,7 +5,7 @@ use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
     Unparker, Wait,
 };
-use std::{io, os::fd::OwnedFd};
+use std::io;
 
 /// There is none, and no value of it.
 pub(crate) enum UringDriver {}
