@@ -2,6 +2,8 @@
 
 mod builder;
 mod cores;
+mod driving;
+mod guest;
 #[cfg(target_os = "linux")]
 mod pinning;
 #[cfg(not(target_os = "linux"))]

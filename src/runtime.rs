@@ -24,6 +24,7 @@ mod task_info;
 mod tasks;
 mod variables;
 mod wait_reason;
+mod waiting;
 mod waits;
 mod waker;
 mod watched;
@@ -36,7 +37,7 @@ pub use scope::{CancelReason, ReasonKind, RemoteScope, Scope};
 pub use task_info::{TaskId, TaskInfo, TaskKind};
 pub use wait_reason::WaitReason;
 
-pub(crate) use self::core::Core;
+pub(crate) use self::core::{Core, Lending};
 pub(crate) use companions::{Companion, announce};
 pub(crate) use context::{Bindings, InContext, Within};
 pub(crate) use descriptor::Descriptor;
@@ -47,6 +48,7 @@ pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_
 pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;
 pub(crate) use scope::{Absorbed, Deadline, Stopping};
+pub(crate) use waiting::{Blocking, Waiting};
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey};
 pub(crate) use watched::{Direction, Place, Watch};
