@@ -2,7 +2,11 @@
 
 use crate::{
     net::{MakeResolver, Resolver},
-    runtime::{Backend, Clock, Core, Deadline, Scope, TaskKey, backend, clock::RunClock},
+    runtime::{
+        Backend, Clock, Core, Deadline, Scope, Shuffle, TaskKey,
+        backend::{self, Disturbance},
+        clock::RunClock,
+    },
     signal::InterruptHandling,
 };
 use anyio_driver::Driver;
@@ -58,6 +62,8 @@ pub struct Builder {
     autojump_threshold: Duration,
     deadlock_timeout: Duration,
     resolver: Option<MakeResolver>,
+    pub(super) disturbance: Disturbance,
+    calm: Option<&'static str>,
 }
 
 impl Builder {
@@ -73,6 +79,8 @@ impl Builder {
             autojump_threshold: Duration::from_millis(10),
             deadlock_timeout: Duration::from_secs(10),
             resolver: None,
+            disturbance: Disturbance::default(),
+            calm: None,
         }
     }
 
@@ -195,6 +203,20 @@ impl Builder {
         self
     }
 
+    /// Has the environment's wish for chaos left out of account in a test, for this reason.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn calm(mut self, reason: &'static str) -> Self {
+        self.calm = Some(reason);
+        self
+    }
+
+    /// Why a test is left alone, if it is.
+    #[cfg_attr(not(feature = "chaos"), expect(dead_code, reason = "tests are left alone anyway"))]
+    pub(crate) fn why_calm(&self) -> Option<&'static str> {
+        self.calm
+    }
+
     /// The same for runs that the calling thread lets other threads do.
     pub(super) fn decide_interrupt_here(self) -> Self {
         Self { interrupt: self.interrupt.decided_here(), ..self }
@@ -219,9 +241,9 @@ impl Builder {
         main: impl AsyncFnOnce() -> T,
         look: impl FnOnce(&Core) -> R,
     ) -> io::Result<(T, R)> {
-        let driver = backend::open(self.chosen_backend()?, &self.options)?;
+        let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?);
         let clock = RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout);
-        let core = Core::new(driver, clock)?;
+        let core = Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))?;
         let _entered = core.enter()?;
         // Whatever panics, what is in flight has to be awaited.
         let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -239,6 +261,7 @@ impl Builder {
             core.panic().resume();
             unreachable!("nothing else panics here");
         }
+        core.driver().check()?;
         Ok((value, look(&core)))
     }
 

@@ -5,6 +5,10 @@ use crate::{
     running::Builder,
     runtime::{Backend, Deadlock},
 };
+#[cfg(feature = "chaos")]
+use super::chaos::environment::disturb;
+#[cfg(not(feature = "chaos"))]
+use undisturbed::disturb;
 use anyio_driver::testing::{SELECTION, selects};
 use std::{env, fmt::Debug, io};
 
@@ -36,7 +40,11 @@ impl<T, E: Debug> Verdict for Result<T, E> {
     }
 }
 
-/// Runs a test on one back end, and looks whether its run ended clean.
+#[cfg(not(feature = "chaos"))]
+mod undisturbed;
+
+/// Runs a test on one back end, and looks whether its run ended clean. With the feature `chaos` it is disturbed if the
+/// environment wants it so: see `testing::chaos`.
 ///
 /// # Panics
 /// If the test did or gave an error, if it came to a deadlock on a virtual clock, if something was left after it, or if the back end cannot be had on this host and
@@ -47,10 +55,10 @@ pub fn run_test<V: Verdict>(
     builder: Builder,
     backend: Backend,
     expected: Option<&str>,
-    test: impl AsyncFnOnce() -> V,
+    test: impl AsyncFn() -> V,
 ) {
     if is_selected(backend) {
-        return run_selected(builder, backend, test);
+        return disturb(builder, expected.is_some(), |builder| run_selected(builder, backend, &test));
     }
     log::info!("{SELECTION} leaves out a test on {backend}");
     if let Some(text) = expected {
@@ -59,8 +67,8 @@ pub fn run_test<V: Verdict>(
 }
 
 #[track_caller]
-fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFnOnce() -> V) {
-    match builder.backend(backend).run_to_end(test, RunStatistics::of) {
+fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFn() -> V) {
+    match builder.backend(backend).run_to_end(async || test().await, RunStatistics::of) {
         Ok((verdict, left)) => {
             verdict.check();
             check_clean(left);
