@@ -1,14 +1,10 @@
 //! What is to happen.
 
-use crate::{
-    Decision, Fault, Missed, Report, UnknownDecision,
-    course::{Course, Plan},
-};
-use anyio_driver::{Op, OpKind};
+use crate::{Decision, Fault, Missed, Report, UnknownDecision};
+use anyio_driver::OpKind;
 use std::{
     collections::HashSet,
-    fmt,
-    io,
+    fmt, io,
     os::fd::RawFd,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
@@ -167,9 +163,10 @@ impl Chaos {
     /// Whether all that was asked for is in the report of a run.
     pub(crate) fn check(&self, report: &Report) -> Result<(), Missed> {
         let rates = self.asked.iter().filter(|fault| self.only.is_none() && report.count(**fault) == 0);
-        let failures = self.failures.iter().filter(|failure| {
-            failure.required && report.failures(failure.kind, failure.error) == 0
-        });
+        let failures = self
+            .failures
+            .iter()
+            .filter(|failure| failure.required && report.failures(failure.kind, failure.error) == 0);
         let missed: Vec<String> = rates
             .map(|fault| fault.to_string())
             .chain(failures.map(|Failure { kind, number, error, .. }| {
@@ -182,17 +179,6 @@ impl Chaos {
 
     pub(crate) fn note_run(&self, report: &Report) {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).add(report);
-    }
-
-    pub(crate) fn begin(&self) -> Plan {
-        Plan::new(self.clone())
-    }
-}
-
-impl Submission {
-    pub(crate) fn of(op: &Op, number: u64) -> Self {
-        let (descriptor, length) = Course::subject(op);
-        Self { kind: op.kind(), number, descriptor, length }
     }
 }
 

@@ -67,11 +67,13 @@ impl Plan {
         if self.chaos.missing.contains(&kind) {
             return Course { refusal: Some(Refusal::Missing), ..Course::default() };
         }
-        let failure = self.chaos.failures.iter().find(|failure| (failure.kind, failure.number) == (kind, number));
+        let failure =
+            self.chaos.failures.iter().find(|failure| (failure.kind, failure.number) == (kind, number));
         if let Some(failure) = failure {
             return Course::refused(failure.error, None);
         }
-        let submission = Submission::of(op, number);
+        let (descriptor, length) = Course::subject(op);
+        let submission = Submission { kind, number, descriptor, length };
         match self.chaos.rules.iter().find_map(|rule| rule(&submission)) {
             Some(Action::Fail(error)) => return Course::refused(error, None),
             Some(Action::Shorten) => return Course { short: true, ..Course::default() },
@@ -82,7 +84,9 @@ impl Plan {
         if let Some((error, fault)) = self.refusal(op, kind, number) {
             return Course { late: self.late(kind, number), ..Course::refused(error, Some(fault)) };
         }
-        let amount = |fault, below| self.wants(kind, number, fault).then(|| 1 + self.amount(kind, number, fault, below));
+        let amount = |fault, below| {
+            self.wants(kind, number, fault).then(|| 1 + self.amount(kind, number, fault, below))
+        };
         Course {
             refusal: None,
             short: self.wants(kind, number, Fault::Short),
@@ -114,7 +118,11 @@ impl Plan {
     }
 
     fn late(&self, kind: OpKind, number: u64) -> u64 {
-        if self.wants(kind, number, Fault::Late) { 1 + self.amount(kind, number, Fault::Late, LATEST) } else { 0 }
+        if self.wants(kind, number, Fault::Late) {
+            1 + self.amount(kind, number, Fault::Late, LATEST)
+        } else {
+            0
+        }
     }
 
     fn wants(&self, kind: OpKind, number: u64, fault: Fault) -> bool {

@@ -15,8 +15,8 @@ use crate::{
     shortening::{Memory, shorten},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token, Unparker,
-    Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token,
+    Unparker, Wait,
 };
 use std::{
     fmt, io, mem,
@@ -73,7 +73,7 @@ impl<D: Driver> ChaosDriver<D> {
     pub fn new(driver: D, chaos: &Chaos) -> Self {
         Self {
             driver,
-            plan: chaos.begin(),
+            plan: Plan::new(chaos.clone()),
             flights: Vec::new(),
             held: Vec::new(),
             cancels: Vec::new(),
@@ -197,7 +197,9 @@ impl<D: Driver> ChaosDriver<D> {
         if course.late > 0 && is_first {
             self.note(kind, number, Fault::Late);
         }
-        if let (true, true, Some(pointer), 1..) = (course.late > 0, course.scribbled, fills, completion.result) {
+        if let (true, true, Some(pointer), 1..) =
+            (course.late > 0, course.scribbled, fills, completion.result)
+        {
             // SAFETY: a receive or read has filled so much of its memory, and this is its only answer.
             unsafe { held.scribble(pointer, completion.result as usize) };
             self.note(kind, number, Fault::Scribbled);
@@ -341,7 +343,10 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         let (last, before) = self.held.split_last()?;
         let is_due = last.due <= self.turn && last.completion.is_final();
         // Of several answers the last must not overtake the others.
-        if last.completion.token != token || !is_due || before.iter().any(|held| held.completion.token == token) {
+        if last.completion.token != token
+            || !is_due
+            || before.iter().any(|held| held.completion.token == token)
+        {
             return None;
         }
         let last = self.held.pop()?;

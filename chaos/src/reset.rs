@@ -36,8 +36,7 @@ pub(crate) fn is_stream_socket(fd: RawFd) -> bool {
     let mut kind: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the option is a number, for which there is room.
-    let answer = unsafe {
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &mut length)
-    };
+    let answer =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &mut length) };
     answer == 0 && kind == libc::SOCK_STREAM
 }

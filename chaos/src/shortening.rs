@@ -66,9 +66,8 @@ pub(crate) unsafe fn shorten(op: Op, choose: impl Fn(u64) -> u64) -> Option<Shor
             // SAFETY: the contract.
             let whole = unsafe { *message };
             // SAFETY: the contract.
-            let mut pieces = unsafe {
-                clip(whole.msg_iov, whole.msg_iovlen as usize, |_| is_stream_socket(fd), &choose)
-            }?;
+            let mut pieces =
+                unsafe { clip(whole.msg_iov, whole.msg_iovlen as usize, |_| is_stream_socket(fd), &choose) }?;
             let mut part = Box::new(whole);
             part.msg_iov = pieces.as_mut_ptr();
             part.msg_iovlen = pieces.len() as _;

@@ -2,8 +2,8 @@
 
 use crate::{Action, Chaos, ChaosDriver, Decision, Fault};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token, Unpark,
-    Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token,
+    Unpark, Unparker, Wait,
 };
 use std::{io, os::fd::AsRawFd, os::unix::net::UnixStream, sync::Arc};
 
@@ -267,7 +267,8 @@ fn a_receive_that_goes_on_ends_without_losing_anything() {
             answers.extend(turn(&mut driver, Wait::Forever));
         }
         assert_eq!(driver.in_flight(), 0, "{answers:?}");
-        let results: Vec<i32> = answers.iter().map(|answer| answer.result).filter(|&result| result > 0).collect();
+        let results: Vec<i32> =
+            answers.iter().map(|answer| answer.result).filter(|&result| result > 0).collect();
         assert_eq!(results, (1..=results.len() as i32).collect::<Vec<_>>());
         let (last, before) = answers.split_last().unwrap();
         assert!(last.is_final() && (last.result > 0 || last.result == -libc::ENOBUFS), "{last:?}");
@@ -302,7 +303,8 @@ fn operations_are_shortened_before_they_are_submitted() {
         })
         .collect();
     assert!((1..100).contains(&lengths[0]) && lengths[1] == 100, "{lengths:?}");
-    let pieces = [3, 4, 5].map(|length| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: length });
+    let pieces =
+        [3, 4, 5].map(|length| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: length });
     let third = Token::new(2, 0);
     let write = Op::WriteVectored { fd: one.as_raw_fd(), pieces: pieces.as_ptr(), count: 3, offset: None };
     // SAFETY: as above.

@@ -1,16 +1,16 @@
 //! What `#[anyio::test]` needs.
 
+#[cfg(feature = "chaos")]
+use super::chaos::environment::disturb;
 use crate::{
     lowlevel::RunStatistics,
     running::Builder,
     runtime::{Backend, Deadlock},
 };
-#[cfg(feature = "chaos")]
-use super::chaos::environment::disturb;
-#[cfg(not(feature = "chaos"))]
-use undisturbed::disturb;
 use anyio_driver::testing::{SELECTION, selects};
 use std::{env, fmt::Debug, io};
+#[cfg(not(feature = "chaos"))]
+use undisturbed::disturb;
 
 /// The back ends to run tests on, as `#[anyio::test]` does: both, unless the environment names some.
 ///

@@ -53,9 +53,8 @@ fn disturb_operations(
     expected: bool,
     test: impl Fn(Builder),
 ) {
-    let attempt = |chaos: &Chaos| {
-        catch_unwind(AssertUnwindSafe(|| test(builder.clone().chaos(chaos.clone()))))
-    };
+    let attempt =
+        |chaos: &Chaos| catch_unwind(AssertUnwindSafe(|| test(builder.clone().chaos(chaos.clone()))));
     let Err(payload) = attempt(&chaos) else {
         return log::debug!("with {CHAOS}={chaos}: {}", chaos.report());
     };
@@ -101,8 +100,10 @@ fn line(chaos: &Chaos, shuffle: Option<u64>) -> String {
 
 fn text_of(payload: PanicPayload) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text =
-        text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("(a value that is no text)").to_owned();
+    let text = text
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(a value that is no text)")
+        .to_owned();
     dispose_of(payload);
     text
 }
@@ -149,7 +150,8 @@ mod tests {
             assert!(!guilty(builder_report(&builder).as_slice()), "it was interrupted");
         };
         let text = text_of(
-            catch_unwind(AssertUnwindSafe(|| disturb_operations(&builder, chaos, None, false, test))).unwrap_err(),
+            catch_unwind(AssertUnwindSafe(|| disturb_operations(&builder, chaos, None, false, test)))
+                .unwrap_err(),
         );
         assert!(text.contains("it was interrupted") && text.contains("with 1 of "), "{text}");
         assert!(text.contains("ANYIO_TEST_CHAOS=1:Synchronize#"), "{text}");
@@ -192,7 +194,11 @@ mod tests {
         assert_ne!(order(Builder::new().shuffle(2)), one);
         let mut sorted = one;
         sorted.sort_unstable();
-        assert_eq!(sorted, (0..20).flat_map(|number| [number, number]).collect::<Vec<_>>(), "nobody is left out");
+        assert_eq!(
+            sorted,
+            (0..20).flat_map(|number| [number, number]).collect::<Vec<_>>(),
+            "nobody is left out"
+        );
     }
 
     #[test]
