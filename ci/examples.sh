@@ -204,6 +204,19 @@ try_build_runner() {
     ! grep -q never "$work/build" || fail "build_runner went on after a failure"
 }
 
+# Sums of files, the same as by another program, and a file that cannot be read.
+try_hash_tree() {
+    local tree=$work/tree status=0
+    mkdir -p "$tree/folder"
+    echo one >"$tree/one"
+    : >"$tree/folder/empty"
+    head -c 1000000 /dev/urandom >"$tree/folder/random"
+    ANYIO_BACKEND=$1 timeout 60 "$programs/hash_tree" "$tree" 2>"$work/progress" | sort >"$work/sums"
+    find "$tree" -type f -exec sha256sum {} + | sort | cmp - "$work/sums" || fail "hash_tree gives other sums"
+    ANYIO_BACKEND=$1 timeout 60 "$programs/hash_tree" "$tree/none" >"$work/sums" 2>/dev/null || status=$?
+    expect "hash_tree's exit status without a folder" 1 "$status"
+}
+
 for source in examples/*.rs examples/*/main.rs; do
     name=${source#examples/}
     name=${name%.rs}
@@ -217,6 +230,7 @@ for backend in "${backends[@]}"; do
     try_echo_server "$backend"
     ANYIO_BACKEND=$backend try_http_servers
     try_build_runner "$backend"
+    try_hash_tree "$backend"
     ANYIO_BACKEND=$backend "$programs/tour" >"$work/tour"
     grep -q 'a tree of tasks has 16 leaves' "$work/tour" || fail "the tour stopped half-way"
 done

@@ -54,8 +54,8 @@ enum Outcome {
 }
 
 #[anyio::main]
-async fn main() -> Result<ExitCode> {
-    output::quietly(run_all(&Options::parse()).await)
+async fn main() -> ExitCode {
+    output::conclude(run_all(&Options::parse()).await)
 }
 
 async fn run_all(options: &Options) -> Result<ExitCode> {

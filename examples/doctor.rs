@@ -19,8 +19,8 @@ struct Arguments {
     backend: Option<Backend>,
 }
 
-fn main() -> io::Result<ExitCode> {
-    output::quietly(examine(&Arguments::parse()))
+fn main() -> ExitCode {
+    output::conclude(examine(&Arguments::parse()))
 }
 
 fn examine(arguments: &Arguments) -> io::Result<ExitCode> {

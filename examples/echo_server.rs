@@ -2,18 +2,22 @@
 //!
 //!     cargo run --release --example echo_server -- --port 7000 --cores 2
 //!
-//! Ctrl-C ends it: the main task of each core is cancelled, and with it the connections.
+//! Ctrl-C ends it: it accepts no more, and what was received is sent back. What takes longer than the grace period is
+//! cancelled, and all of it by the second Ctrl-C.
 
 use anyio::{
-    Backend, Builder, Core, Result,
+    Backend, Builder, Core, Interrupt, Result, idle,
     net::{TcpListenerOptions, TcpStream},
 };
 use clap::Parser;
 use output::say;
-use std::{num::NonZeroUsize, process::ExitCode};
+use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
 
 #[path = "shared/output.rs"]
 mod output;
+
+/// How long what was received may still take when the server is stopped.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Sends back whatever comes.
 #[derive(Debug, Parser)]
@@ -32,12 +36,13 @@ struct Arguments {
     backend: Option<Backend>,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    output::quietly(serve_on_cores(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
+fn main() -> ExitCode {
+    output::conclude(serve_on_cores(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn serve_on_cores(arguments: &Arguments) -> anyhow::Result<()> {
     let builder = arguments.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
+    let builder = builder.interrupt(Interrupt::Finish(GRACE));
     builder.run_on_cores(arguments.cores.get(), async |core: &Core| serve(core, arguments).await)?;
     Ok(())
 }
@@ -52,7 +57,7 @@ async fn serve(core: &Core, arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Sends everything back. A connection that breaks is no reason to end the server: its error ends here.
 async fn echo(stream: TcpStream) -> Result<()> {
-    while let Some(chunk) = stream.receive().await? {
+    while let Some(chunk) = idle(stream.receive()).await? {
         stream.send(chunk).await?;
     }
     stream.close().await

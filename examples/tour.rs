@@ -21,9 +21,9 @@ const MOMENT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[anyio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     Arguments::parse();
-    output::quietly(tour().await.map(|()| ExitCode::SUCCESS))
+    output::conclude(tour().await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn tour() -> anyhow::Result<()> {

@@ -56,8 +56,8 @@ impl Counts {
     }
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    output::quietly(count_all(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
+fn main() -> ExitCode {
+    output::conclude(count_all(&Arguments::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn count_all(arguments: &Arguments) -> anyhow::Result<()> {

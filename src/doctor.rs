@@ -9,9 +9,12 @@
 //! assert!(report.choice.is_ok(), "each host has one back end at least");
 //! ```
 
-use crate::runtime::{
-    Backend,
-    backend::{Options, choice, poll, uring},
+use crate::{
+    running::Builder,
+    runtime::{
+        Backend,
+        backend::{Options, choice, poll, uring},
+    },
 };
 use std::{fmt, io};
 
@@ -67,9 +70,22 @@ pub struct Choice {
 /// Each back end is set up and taken down again to see what it has, and a few files under `/proc` are read where there
 /// are such: a blocking call of some hundred microseconds. It works within a run and outside.
 pub fn examine() -> HostReport {
-    let options = Options::default();
-    let uring = uring::examine(&options);
-    let poll = poll::examine(&options);
+    examine_options(&Options::default())
+}
+
+/// The same with the options of a program, some of which ask for what not every host has.
+///
+/// ```
+/// let builder = anyio::Builder::new().zero_copy_sends(16 * 1024);
+/// println!("{}", anyio::doctor::examine_with(&builder));
+/// ```
+pub fn examine_with(builder: &Builder) -> HostReport {
+    examine_options(builder.options())
+}
+
+fn examine_options(options: &Options) -> HostReport {
+    let uring = uring::examine(options);
+    let poll = poll::examine(options);
     let choice = choice::from_environment().and_then(|named| choose(named, &uring, &poll));
     HostReport { system: system::name(), settings: host::settings(), uring, poll, choice }
 }

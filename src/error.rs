@@ -1,6 +1,7 @@
 //! What can go wrong.
 
 mod cancel_aware;
+mod cancel_reason;
 mod chain;
 mod connection;
 mod connection_failed;
@@ -10,11 +11,15 @@ mod inside;
 #[cfg(not(feature = "tls-core"))]
 mod no_tls;
 pub(crate) mod ok;
+mod quoted;
+mod stopping;
+mod timed_out;
 #[cfg(feature = "tls-core")]
 mod tls;
 
-pub(crate) use cancel_aware::{AsError, is_cancellation};
+pub(crate) use cancel_aware::{AsError, stage_of};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
+pub use cancel_reason::{CancelReason, ReasonKind};
 pub(crate) use chain::Chain;
 pub(crate) use connection::concerns_one_connection;
 pub use connection_failed::ConnectionFailed;
@@ -24,10 +29,13 @@ pub(crate) use inside::is_looked_into;
 #[cfg(not(feature = "tls-core"))]
 #[expect(unreachable_pub, reason = "the type of a public variant that has no values then")]
 pub use no_tls::TlsError;
+pub(crate) use quoted::Quoted;
+pub(crate) use stopping::Stopping;
+pub use timed_out::TimedOut;
 #[cfg(feature = "tls-core")]
 pub use tls::{TlsError, TlsSide};
 
-use crate::system::completed::ProcessFailed;
+use crate::system::{broken_worker::BrokenWorkerProcess, completed::ProcessFailed};
 use std::{error::Error as StdError, fmt, io};
 
 /// The result of what anyio does.
@@ -36,8 +44,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Says that an operation did not happen because its scope was cancelled.
 ///
 /// It travels like any other error, with `?`, up to the [`CancelScope`](crate::CancelScope) that is responsible,
-/// which absorbs it. Only anyio makes values of this type. It carries nothing; why a scope was cancelled is asked
-/// of the scope ([`Scope::reason`](crate::Scope::reason)).
+/// which absorbs it. Only anyio makes values of this type. It carries nothing, so that it costs nothing on its way: who has
+/// cancelled, why and where is asked for where it is caught, by [`current_cancel_reason`](crate::current_cancel_reason()), or of
+/// the scope ([`Scope::reason`](crate::Scope::reason)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled(());
 
@@ -55,19 +64,6 @@ impl fmt::Display for Cancelled {
 
 impl StdError for Cancelled {}
 
-/// Says that the time allowed by [`fail_after`](crate::fail_after) or [`fail_at`](crate::fail_at) was over. It is
-/// not a cancellation: scopes further out treat it as any other error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimedOut;
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time allowed was over")
-    }
-}
-
-impl StdError for TimedOut {}
-
 /// What can go wrong in anyio.
 ///
 /// Converts from and to [`io::Error`] without loss, so `?` works in functions of either kind: a cancellation
@@ -77,8 +73,11 @@ impl StdError for TimedOut {}
 pub enum Error {
     /// The scope was cancelled and the operation did not happen.
     Cancelled(Cancelled),
+    /// The scope was told to [finish](crate::Scope::finish), and this would have been the beginning of something new. It travels
+    /// as a cancellation does, up to the scope that was told.
+    Finishing,
     /// The time allowed was over.
-    TimedOut,
+    TimedOut(TimedOut),
     /// The resource was made unusable from outside: reset, broken pipe, lost link.
     BrokenResource(io::Error),
     /// Another task is doing what the text says, and only one at a time can.
@@ -113,6 +112,8 @@ pub enum Error {
     Io(io::Error),
     /// A process did not end with success, although that was asked for.
     ProcessFailed(Box<ProcessFailed>),
+    /// A worker process ended, or did something else than to answer. Only with the feature `processes`.
+    BrokenWorkerProcess(Box<BrokenWorkerProcess>),
     /// Several errors, out of a task group.
     Group(Box<ErrorGroup<Error>>),
 }
@@ -131,7 +132,7 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Cancelled(_) => io::Error::from_raw_os_error(libc::ECANCELED).kind(),
-            Self::TimedOut => io::ErrorKind::TimedOut,
+            Self::TimedOut(_) => io::ErrorKind::TimedOut,
             Self::BrokenResource(error) | Self::Io(error) => error.kind(),
             Self::BusyResource(_) => io::ErrorKind::ResourceBusy,
             Self::AlreadyAcquired => io::ErrorKind::Deadlock,
@@ -140,11 +141,11 @@ impl Error {
             Self::DelimiterNotFound { .. } | Self::Tls(_) => io::ErrorKind::InvalidData,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
-            Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
+            Self::Finishing | Self::NoRun | Self::RunFinished => io::ErrorKind::Other,
             Self::ConnectionFailed(failed) => {
                 failed.iter().next().map_or(io::ErrorKind::Other, io::Error::kind)
             }
-            Self::ProcessFailed(_) | Self::Group(_) => io::ErrorKind::Other,
+            Self::ProcessFailed(_) | Self::BrokenWorkerProcess(_) | Self::Group(_) => io::ErrorKind::Other,
         }
     }
 
@@ -187,7 +188,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled(error) => error.fmt(f),
-            Self::TimedOut => TimedOut.fmt(f),
+            Self::TimedOut(error) => error.fmt(f),
+            Self::Finishing => f.write_str("finishing, so nothing new starts"),
             Self::BrokenResource(error) => write!(f, "broken by the other side or the link: {error}"),
             Self::BusyResource(doing) => write!(f, "another task is already {doing}"),
             Self::AlreadyAcquired => f.write_str("this task has acquired the lock already"),
@@ -205,6 +207,7 @@ impl fmt::Display for Error {
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::ProcessFailed(failed) => failed.fmt(f),
+            Self::BrokenWorkerProcess(broken) => broken.fmt(f),
             Self::Group(group) => group.fmt(f),
         }
     }
@@ -228,15 +231,19 @@ impl From<Cancelled> for Error {
 }
 
 impl From<TimedOut> for Error {
-    fn from(_: TimedOut) -> Self {
-        Self::TimedOut
+    fn from(error: TimedOut) -> Self {
+        Self::TimedOut(error)
     }
 }
 
 impl From<ErrorGroup<Error>> for Error {
     /// A group that only passes a cancellation on becomes that cancellation.
     fn from(group: ErrorGroup<Error>) -> Self {
-        if group.is_cancelled() { Self::Cancelled(Cancelled::new()) } else { Self::Group(Box::new(group)) }
+        match group.passed_on() {
+            Some(Stopping::Cancel) => Self::Cancelled(Cancelled::new()),
+            Some(Stopping::Finish) => Self::Finishing,
+            None => Self::Group(Box::new(group)),
+        }
     }
 }
 
@@ -295,8 +302,8 @@ impl From<Cancelled> for io::Error {
 }
 
 impl From<TimedOut> for io::Error {
-    fn from(_: TimedOut) -> Self {
-        Error::TimedOut.into()
+    fn from(error: TimedOut) -> Self {
+        Error::TimedOut(error).into()
     }
 }
 
@@ -308,7 +315,8 @@ mod tests {
     fn errors_survive_the_way_through_io_error() {
         let cases = [
             Error::Cancelled(Cancelled::new()),
-            Error::TimedOut,
+            Error::Finishing,
+            Error::TimedOut(TimedOut::because("reading")),
             Error::BrokenResource(io::ErrorKind::ConnectionReset.into()),
             Error::BusyResource("reading from this stream"),
             Error::AlreadyAcquired,
@@ -349,7 +357,7 @@ mod tests {
         let of_file = || Error::of_operation(refused(), "open", "/nowhere");
         let of_stream = || Error::of_stream(io::Error::from_raw_os_error(libc::ECONNRESET), "receive");
         let with_source = || io::Error::other(anyhow::anyhow!("inner").context("outer"));
-        let several = || ErrorGroup::new([of_file(), of_stream(), Error::TimedOut]).unwrap();
+        let several = || ErrorGroup::new([of_file(), of_stream(), TimedOut::new().into()]).unwrap();
         let errors: [Box<dyn StdError + Send + Sync>; 14] = [
             Box::new(Error::from(Cancelled::new())),
             Box::new(of_file()),

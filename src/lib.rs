@@ -5,6 +5,8 @@
 mod ancillary;
 pub mod cross;
 pub mod doctor;
+#[doc(hidden)]
+pub mod entry;
 mod error;
 pub mod from_thread;
 pub mod fs;
@@ -34,6 +36,8 @@ mod task_local;
 pub mod tempfile;
 pub mod testing;
 mod time;
+#[cfg(feature = "processes")]
+pub mod to_process;
 pub mod to_thread;
 mod users;
 
@@ -56,7 +60,9 @@ pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
 pub use runtime::{Backend, Clock};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_cancel_reason,
-    current_effective_deadline, fail_after, fail_at, foreign, move_on_after, move_on_at, shield, using,
+    current_effective_deadline, fail_after, fail_after_because, fail_at, fail_at_because, finishing, foreign,
+    idle, move_on_after, move_on_at, shield, using,
 };
+pub use signal::Interrupt;
 pub use task_local::TaskLocal;
 pub use time::{Sleep, current_time, sleep, sleep_forever, sleep_until};

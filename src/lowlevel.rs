@@ -79,6 +79,15 @@ pub fn is_cancelled() -> bool {
     Core::with(|core| core.scope_is_effective())
 }
 
+/// Whether the scope here was told to [finish](Scope::finish), so that nothing new is to start: what is [idle](crate::idle())
+/// ends. A server, for example, tells its clients with the answer that it is the last one.
+///
+/// # Panics
+/// Outside of a run.
+pub fn is_finishing() -> bool {
+    Core::with(|core| core.scope_is_finishing())
+}
+
 /// An empty [`Chunk`] of the run's pool, for streams that are not the system's: to be filled by
 /// [`Chunk::extend_from_slice`], or as the buffer of some other receive, and given out by their
 /// [`receive`](crate::streams::ByteReceiveStream::receive). It has room for 16 KiB, unless the pool's buffers were set to
@@ -270,6 +279,18 @@ pub struct RunStatistics {
     /// How often receives were stopped because the kernel had no buffer left to choose. They go on with buffers of their own,
     /// and for datagrams there are more buffers afterwards; often means that more should be given to the run.
     pub buffer_shortages: u64,
+    /// Waits for a time that ended more than a millisecond late: the system did not give this thread its processor, or the
+    /// thread was kept in the kernel.
+    pub late_waits: u64,
+    /// Operations that were given to worker threads: of the kernel, as far as it is known beforehand that it does so
+    /// (what works on paths, waits for the device or changes a file's size), or of this process, with the poll back end
+    /// and for what the kernel lacks. Reads and writes that find nothing in the page cache may go there as well, of
+    /// which the kernel tells nobody.
+    pub punted_operations: u64,
+    /// Sends that were made without a copy ([`Builder::zero_copy_sends`](crate::Builder::zero_copy_sends)).
+    pub zero_copy_sends: u64,
+    /// Those among them that the kernel had to copy all the same. It is tried once for each such socket.
+    pub zero_copy_copied: u64,
     /// Completions for which nobody waited. Not 0 means that the driver broke its contract.
     pub stale_completions: u64,
 }
@@ -284,6 +305,7 @@ pub fn statistics() -> RunStatistics {
 
 impl RunStatistics {
     pub(crate) fn of(core: &Core) -> Self {
+        let driver = core.driver().statistics();
         Self {
             tasks: core.tasks().used(),
             waits: core.waits().used(),
@@ -291,6 +313,10 @@ impl RunStatistics {
             orphaned_operations: core.orphans().count(),
             buffers_in_use: core.driver().pool().statistics().in_use + core.driver().message_buffers_in_use(),
             buffer_shortages: core.buffer_shortages(),
+            late_waits: core.late_waits(),
+            punted_operations: driver.punted,
+            zero_copy_sends: driver.zero_copy_sends,
+            zero_copy_copied: driver.zero_copy_copied,
             stale_completions: core.stale_completions(),
         }
     }

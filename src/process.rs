@@ -19,6 +19,7 @@ mod streams;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod watch;
 
+pub use crate::system::broken_worker::BrokenWorkerProcess;
 pub use crate::system::completed::{CompletedProcess, ProcessFailed};
 pub use command::{Command, IntoCommand};
 pub use handle::Process;

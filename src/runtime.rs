@@ -51,7 +51,7 @@ pub(crate) use panics::{FirstPanic, PanicPayload, dispose_of};
 pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_do};
 pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;
-pub(crate) use scope::Deadline;
+pub(crate) use scope::{Absorbed, Deadline, Stopping};
 pub(crate) use shuffle::Shuffle;
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey};

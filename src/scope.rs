@@ -2,6 +2,7 @@
 
 mod cancel_scope;
 mod foreign;
+mod idle;
 mod in_scope;
 mod timeout;
 mod using;
@@ -10,7 +11,10 @@ pub use crate::runtime::{CancelReason, ReasonKind, RemoteScope, Scope};
 pub use cancel_scope::CancelScope;
 pub(crate) use foreign::foreign_for;
 pub use foreign::{Foreign, foreign};
-pub use timeout::{fail_after, fail_at, move_on_after, move_on_at, shield};
+pub use idle::{finishing, idle};
+pub use timeout::{
+    fail_after, fail_after_because, fail_at, fail_at_because, move_on_after, move_on_at, shield,
+};
 pub use using::using;
 
 use crate::runtime::Core;

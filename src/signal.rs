@@ -4,7 +4,7 @@
 //! signal does nothing else; when the last goes, it does again what it did before.
 //!
 //! [`run`](crate::run) deals with the first `SIGINT` (Ctrl-C) by cancelling its main task:
-//! see [`Builder::handle_interrupt`](crate::Builder::handle_interrupt).
+//! see [`Builder::interrupt`](crate::Builder::interrupt).
 
 mod dispatch;
 mod handler;
@@ -16,4 +16,5 @@ mod receiver;
 pub use crate::system::signal::Signal;
 pub use receiver::{SignalReceiver, receiver};
 
+pub use interrupt::Interrupt;
 pub(crate) use interrupt::InterruptHandling;

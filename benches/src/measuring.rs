@@ -24,3 +24,4 @@ pub(crate) mod statistics;
 pub(crate) mod stopwatch;
 pub(crate) mod submissions;
 pub(crate) mod system_calls;
+pub(crate) mod tls;

@@ -8,6 +8,7 @@ mod anyio;
 mod compio;
 pub(crate) mod connection;
 mod cores;
+mod datagrams;
 mod file_jobs;
 mod glommio;
 mod monoio;
@@ -36,6 +37,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &tokio::PEER,
     &tokio::MULTI_THREAD,
     &tokio::PINNED,
+    &tokio::QUINN,
     &tokio_uring::PEER,
     &monoio::PEER,
     &compio::PEER,

@@ -16,10 +16,13 @@ mod rows;
 pub(crate) mod server;
 mod stream;
 mod tasks;
+mod tls;
 pub(crate) mod udp;
 pub(crate) mod worker;
 
 use clap::Subcommand;
+
+use crate::measuring::load::closed_loop::ClosedLoop;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -43,6 +46,8 @@ pub(crate) enum Command {
     Files(files::Arguments),
     /// UDP: echo on one socket for many peers, and datagrams in one direction with and without offload.
     Udp(rows::Arguments),
+    /// TLS: handshakes, echo, much in one direction, and the memory of idle connections.
+    Tls(tls::Arguments),
     /// Other processes, started and waited for.
     Processes(rows::Arguments),
 }
@@ -55,11 +60,12 @@ impl Command {
             Self::Accept(arguments) => accept::run(arguments),
             Self::Stream(arguments) => stream::run(arguments),
             Self::Latency(arguments) => latency::run(arguments),
-            Self::Idle(arguments) => idle::run(arguments),
+            Self::Idle(arguments) => idle::run(&idle::PLAIN, arguments, || ClosedLoop::new(echo::exchange)),
             Self::Tasks(arguments) => tasks::run(arguments),
             Self::Cancel(arguments) => cancel::run(arguments),
             Self::Files(arguments) => files::run(arguments),
             Self::Udp(arguments) => udp::run(arguments),
+            Self::Tls(arguments) => tls::run(arguments),
             Self::Processes(arguments) => processes::run(arguments),
         }
     }

@@ -15,8 +15,8 @@ use crate::{
     shortening::{Memory, shorten},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token,
-    Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
+    OpKind, Token, Unparker, Wait,
 };
 use std::{
     fmt, io, mem,
@@ -446,11 +446,17 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         capabilities.multishot_receive &= self.supports(OpKind::ReceiveMultishot);
         capabilities.pooled_receive &= self.supports(OpKind::ReceivePooled);
         capabilities.prefers_pooled_receive &= capabilities.pooled_receive;
+        // What the caller attempted itself would not be seen here.
+        capabilities.attempts_sends = true;
         capabilities
     }
 
     fn supports(&self, kind: OpKind) -> bool {
         !self.plan.chaos().missing.contains(&kind) && self.driver.supports(kind)
+    }
+
+    fn statistics(&self) -> DriverStatistics {
+        self.driver.statistics()
     }
 }
 

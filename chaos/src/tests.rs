@@ -2,8 +2,8 @@
 
 use crate::{Action, Chaos, ChaosDriver, Decision, Fault};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token,
-    Unpark, Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
+    OpKind, Token, Unpark, Unparker, Wait,
 };
 use std::{io, os::fd::AsRawFd, os::unix::net::UnixStream, sync::Arc};
 
@@ -106,11 +106,15 @@ impl Driver for Told {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { multishot_receive: true, pooled_receive: true, prefers_pooled_receive: false }
+        Capabilities { multishot_receive: true, pooled_receive: true, ..Capabilities::default() }
     }
 
     fn supports(&self, _kind: OpKind) -> bool {
         true
+    }
+
+    fn statistics(&self) -> DriverStatistics {
+        DriverStatistics::default()
     }
 }
 

@@ -30,6 +30,7 @@ mod prefetch;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_prefetch.rs"]
 mod prefetch;
+mod statistics;
 #[doc(hidden)]
 pub mod synchronization;
 #[doc(hidden)]
@@ -46,6 +47,7 @@ pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;
+pub use statistics::DriverStatistics;
 pub use token::Token;
 pub use traits::{Capabilities, Driver, Wait};
 pub use unpark::{Unpark, Unparker};

@@ -1,5 +1,7 @@
 //! Which drivers tests are run on: one rule for those of anyio, of its users and of the drivers.
 
+pub mod messages;
+
 use std::env;
 
 /// The environment variable that names the drivers to test, separated by commas: `uring`, `poll`, or `auto` for all of

@@ -1,6 +1,6 @@
 //! What a driver can do.
 
-use crate::{BufferId, BufferPool, Chunk, Completion, Op, OpKind, Token, Unparker};
+use crate::{BufferId, BufferPool, Chunk, Completion, DriverStatistics, Op, OpKind, Token, Unparker};
 use std::{io, os::fd::RawFd, time::Instant};
 
 /// How long [`Driver::turn`] may wait for a completion.
@@ -24,6 +24,8 @@ pub struct Capabilities {
     /// [`Op::ReceivePooled`] takes its buffer only when data is there, so that an idle connection ties up none.
     /// Where this is false a [`Op::Receive`] into a pool buffer is the better single receive.
     pub prefers_pooled_receive: bool,
+    /// Sends are attempted as they are submitted, so that the caller need not do that itself.
+    pub attempts_sends: bool,
 }
 
 /// Does operations. See the crate's documentation for the rules that each driver keeps.
@@ -103,4 +105,7 @@ pub trait Driver {
 
     /// Whether this driver can do operations of this kind on this host.
     fn supports(&self, kind: OpKind) -> bool;
+
+    /// What it has counted.
+    fn statistics(&self) -> DriverStatistics;
 }

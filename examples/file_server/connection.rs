@@ -12,7 +12,7 @@ use crate::{
     status::Status,
     stream::ClientStream,
 };
-use anyio::{CancelScope, Result, move_on_after};
+use anyio::{Error, Result, idle, lowlevel::is_finishing, move_on_after};
 use std::{
     cell::Cell,
     net::{IpAddr, Ipv4Addr},
@@ -26,8 +26,6 @@ pub(crate) struct Connection<'a> {
     server: &'a Server<'a>,
     stream: ClientStream,
     client: IpAddr,
-    /// The scope of waiting for the next request; cancelled when the server stops.
-    idle: &'a CancelScope,
     input: Input,
 }
 
@@ -42,9 +40,9 @@ enum Next {
 }
 
 impl<'a> Connection<'a> {
-    pub(crate) fn new(server: &'a Server<'a>, stream: ClientStream, idle: &'a CancelScope) -> Self {
+    pub(crate) fn new(server: &'a Server<'a>, stream: ClientStream) -> Self {
         let client = stream.client().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
-        Self { server, stream, client, idle, input: Input::default() }
+        Self { server, stream, client, input: Input::default() }
     }
 
     /// Answers requests until the connection ends.
@@ -65,20 +63,19 @@ impl<'a> Connection<'a> {
         self.stream.close().await
     }
 
-    /// Waits for the first bytes of a request, for which the client has some time, unless the server stops.
+    /// Waits for the first bytes of a request, for which the client has some time, unless the server finishes. What has come
+    /// already is answered.
     async fn wait_for_request(&mut self) -> Result<Next> {
-        if self.server.is_stopping() {
-            return Ok(Next::CloseEarly);
-        }
         if !self.input.is_empty() {
             return Ok(Next::Request);
         }
-        let Self { idle, input, stream, server, .. } = self;
+        let Self { input, stream, server, .. } = self;
         let timeout = server.options.idle_timeout;
-        match idle.run(async || move_on_after(timeout, input.receive(stream)).await).await? {
-            Some(Some(true)) => Ok(Next::Request),
-            Some(Some(false) | None) => Ok(Next::Close),
-            None => Ok(Next::CloseEarly),
+        match idle(move_on_after(timeout, input.receive(stream))).await {
+            Ok(Some(true)) => Ok(Next::Request),
+            Ok(Some(false) | None) => Ok(Next::Close),
+            Err(Error::Finishing) => Ok(Next::CloseEarly),
+            Err(error) => Err(error),
         }
     }
 
@@ -104,7 +101,7 @@ impl<'a> Connection<'a> {
             // The body was not received, and it may be coming or not.
             Request { expects_continue: true, .. } => Next::CloseEarly,
             Request { keep_alive: false, .. } => Next::Close,
-            _ if self.server.is_stopping() => Next::CloseEarly,
+            _ if is_finishing() && self.input.is_empty() => Next::CloseEarly,
             _ => Next::Request,
         };
         let connection = match (next, request.is_1_1) {

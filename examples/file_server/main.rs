@@ -30,21 +30,19 @@ mod resource;
 mod response;
 mod sending;
 mod server;
-mod shutdown;
 mod status;
 mod stream;
 mod target;
 
 use anyhow::Context;
-use anyio::{Builder, Core};
+use anyio::{Builder, Core, Interrupt};
 use clap::Parser;
 use encryption::Encryption;
 use options::Options;
-use shutdown::Shutdown;
 use std::process::ExitCode;
 
-fn main() -> anyhow::Result<ExitCode> {
-    output::quietly(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
+fn main() -> ExitCode {
+    output::conclude(run(&Options::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
@@ -53,13 +51,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
     anyhow::ensure!(root.is_dir(), "{} is not a folder", root.display());
 
     let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
+    let builder = builder.interrupt(Interrupt::Finish(options.grace));
     let (encryption, listeners) = builder.run(async || -> anyhow::Result<_> {
         Ok((Encryption::load(options).await?, listeners::bind(options).await?))
     })??;
-    let shutdown = Shutdown::default();
     builder.run_on_cores(listeners.count(), async |core: &Core| {
         let listener = listeners.take(core.index())?;
-        server::run(core, listener, encryption.as_ref(), &root, options, &shutdown).await
+        server::run(core, listener, encryption.as_ref(), &root, options).await
     })?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! `println!` panics then, and `say!` gives an error.
 
 use std::{
-    fmt::Arguments,
+    fmt::{Arguments, Display},
     io::{self, Write},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
@@ -34,10 +34,15 @@ pub(crate) fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io:
     written
 }
 
-/// What a program ends with. That nobody reads any more is no failure, and nobody is told.
-pub(crate) fn quietly<E>(ended: Result<ExitCode, E>) -> Result<ExitCode, E> {
+/// What a program ends with. An error is told in one line. That nobody reads any more is no failure, and nobody is told.
+pub(crate) fn conclude<E: Display>(ended: Result<ExitCode, E>) -> ExitCode {
     match ended {
-        Err(_) if IS_CLOSED.load(Ordering::Relaxed) => Ok(ExitCode::SUCCESS),
-        ended => ended,
+        Ok(code) => code,
+        Err(_) if IS_CLOSED.load(Ordering::Relaxed) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With neither output there is nobody to tell. The form is that in which `anyhow` has the causes, too.
+            let _ = writeln!(io::stderr(), "Error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -7,14 +7,14 @@ use crate::{
     descriptors::Descriptors,
     fork, host,
     operations::Operations,
-    outcomes::Outcomes,
+    outcomes::{Outcomes, Wake},
     parked::Parked,
     readiness::Readiness,
     selector::{Collected, Selector},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unpark, Unparker, Wait,
-    workers::WorkerPool,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    Unpark, Unparker, Wait, workers::WorkerPool,
 };
 use std::{
     fmt, io,
@@ -64,10 +64,11 @@ impl PollDriver {
                 operations: Operations::default(),
                 buffers,
                 files,
-                outcomes: Arc::new(Outcomes::new(waker)),
+                outcomes: Arc::new(Outcomes::new(Wake::Selector(waker))),
                 done: Vec::new(),
                 retrying: Vec::new(),
                 received: 0,
+                punted: 0,
             },
             events,
             results: Vec::new(),
@@ -199,11 +200,20 @@ impl Driver for PollDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { multishot_receive: false, pooled_receive: true, prefers_pooled_receive: true }
+        Capabilities {
+            multishot_receive: false,
+            pooled_receive: true,
+            prefers_pooled_receive: true,
+            attempts_sends: true,
+        }
     }
 
     fn supports(&self, kind: OpKind) -> bool {
         host::supports(kind)
+    }
+
+    fn statistics(&self) -> DriverStatistics {
+        DriverStatistics { punted: self.inner.punted, ..DriverStatistics::default() }
     }
 }
 

@@ -29,6 +29,7 @@ mod descriptors;
 mod driver;
 mod fork;
 mod host;
+mod jobs;
 mod opening;
 mod operations;
 mod options;
@@ -39,4 +40,5 @@ mod selector;
 mod system;
 
 pub use driver::PollDriver;
+pub use jobs::Jobs;
 pub use options::Options;

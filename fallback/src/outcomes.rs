@@ -1,14 +1,32 @@
 //! What reaches a driver from other threads: results of their jobs, and calls to wake up.
 
-use anyio_driver::{Token, Unpark};
+use anyio_driver::{Token, Unpark, Unparker};
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
+/// How a driver is woken.
+pub(crate) enum Wake {
+    /// One that waits for readiness.
+    Selector(mio::Waker),
+    /// One of another kind.
+    Driver(Unparker),
+}
+
+impl Wake {
+    fn wake(&self) {
+        match self {
+            // The only failure there is, a full counter, means that the driver is being woken anyway.
+            Self::Selector(waker) => drop(waker.wake()),
+            Self::Driver(unparker) => unparker.unpark(),
+        }
+    }
+}
+
 /// The part of a driver that other threads hold.
 pub(crate) struct Outcomes {
-    waker: mio::Waker,
+    wake: Wake,
     /// Whether the waker has been used since the driver last looked, so that many calls cost one system call.
     called: AtomicBool,
     results: Mutex<Results>,
@@ -28,8 +46,8 @@ impl Outcomes {
         self.results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn new(waker: mio::Waker) -> Self {
-        Self { waker, called: AtomicBool::new(false), results: Mutex::default(), any: AtomicBool::new(false) }
+    pub(crate) fn new(wake: Wake) -> Self {
+        Self { wake, called: AtomicBool::new(false), results: Mutex::default(), any: AtomicBool::new(false) }
     }
 
     /// Hands in the result of a job and wakes the driver. False if that is gone.
@@ -71,8 +89,7 @@ impl Outcomes {
 impl Unpark for Outcomes {
     fn unpark(&self) {
         if !self.called.swap(true, Ordering::AcqRel) {
-            // The only failure there is, a full counter, means that the driver is being woken anyway.
-            let _ = self.waker.wake();
+            self.wake.wake();
         }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Readiness {
     pub(crate) retrying: Vec<u32>,
     /// How many bytes have been received into buffers of the pool since this was last set to 0.
     pub(crate) received: usize,
+    /// How many operations were given to threads.
+    pub(crate) punted: u64,
 }
 
 impl Descriptor {
@@ -168,6 +170,7 @@ impl Readiness {
     }
 
     unsafe fn start_job(&mut self, token: Token, op: Op) {
+        self.punted += 1;
         // SAFETY: the caller's promise.
         match unsafe { blocking::start(&self.files, &self.outcomes, token, op) } {
             Ok(handle) => {

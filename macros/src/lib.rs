@@ -48,6 +48,11 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// # Ctrl-C
+/// The first `SIGINT` cancels the program (see `anyio::Builder::handle_interrupt`). If it then ends with that cancellation, as
+/// `?` has it, the process dies by the signal and says nothing, as any program does that is interrupted, and shells see status
+/// 130. What a program makes of its cancellation otherwise counts: a value is a success, another error is printed.
+///
 /// # Panics
 /// The function panics if the chosen back end cannot be had on this host.
 #[proc_macro_attribute]

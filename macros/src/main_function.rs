@@ -54,6 +54,7 @@ fn expand_function(arguments: TokenStream, function: ItemFn) -> Result<TokenStre
         #(#attrs)*
         #vis fn #name() #outer_output {
             #sig #block
+            ::anyio::entry::of_program();
             #body
         }
     })
@@ -61,10 +62,11 @@ fn expand_function(arguments: TokenStream, function: ItemFn) -> Result<TokenStre
 
 fn run(builder: &TokenStream, name: &Ident) -> TokenStream {
     quote! {
-        match #builder.run(#name) {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(error) => ::core::panic!("anyio cannot run: {error}"),
-        }
+        #[allow(unused_imports)]
+        use ::anyio::entry::{OfAnything as _, OfResult as _};
+        let value = ::anyio::entry::run(&#builder, #name);
+        let is_cancelled = (&::anyio::entry::Came(&value)).is_cancelled();
+        ::anyio::entry::end(value, is_cancelled)
     }
 }
 
@@ -78,17 +80,22 @@ fn run_on_cores(builder: &TokenStream, cores: &syn::Expr, signature: &syn::Signa
         quote!(async |core: &::anyio::Core| {
             let _ = core;
             #call.await;
+            ::anyio::entry::note_end();
             ::core::result::Result::<(), ::anyio::Error>::Ok(())
         })
     } else {
         quote!(async |core: &::anyio::Core| {
             let _ = core;
-            #call.await
+            let value = #call.await;
+            ::anyio::entry::note_end();
+            value
         })
     };
     Ok(quote! {
         match #builder.run_on_cores(#cores, #main) {
-            ::core::result::Result::Ok(_) => ::std::process::ExitCode::SUCCESS,
+            ::core::result::Result::Ok(values) => {
+                ::anyio::entry::end(::std::process::ExitCode::SUCCESS, values.is_none())
+            }
             ::core::result::Result::Err(errors) => {
                 ::std::eprintln!("Error: {errors:?}");
                 ::std::process::ExitCode::FAILURE

@@ -56,6 +56,7 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
             #[::core::prelude::v1::test]
             #(#of_tests)*
             fn #test() {
+                ::anyio::entry::of_test(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#test)));
                 ::anyio::testing::run_test(::anyio::Builder::new() #clock #calm #calls, #path, #skipped, #body);
             }
         }

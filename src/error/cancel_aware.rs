@@ -1,5 +1,6 @@
-//! Recognising a cancellation in an error of any type.
+//! Recognising a cancellation, and the stage before it, in an error of any type.
 
+use super::Stopping;
 use super::{
     Cancelled, Error,
     inside::{Wanted, inside},
@@ -28,6 +29,11 @@ pub trait CancelAware<Via> {
     fn is_cancelled(&self) -> bool {
         is_cancellation(self.as_error())
     }
+
+    /// Whether this says that a scope is [finishing](Error::Finishing).
+    fn is_finishing(&self) -> bool {
+        stage_of(self.as_error()) == Some(Stopping::Finish)
+    }
 }
 
 impl<E: StdError + 'static> CancelAware<ViaError> for E {
@@ -47,20 +53,28 @@ pub(crate) type AsError<E> = fn(&E) -> &(dyn StdError + 'static);
 
 /// Whether an error is, or carries, a cancellation.
 pub(crate) fn is_cancellation(error: &(dyn StdError + 'static)) -> bool {
+    stage_of(error) == Some(Stopping::Cancel)
+}
+
+/// Which stage of a scope's end an error is, or carries, if any.
+pub(crate) fn stage_of(error: &(dyn StdError + 'static)) -> Option<Stopping> {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<Cancelled>() || matches!(error.downcast_ref(), Some(Error::Cancelled(_))) {
-            return true;
+            return Some(Stopping::Cancel);
+        }
+        if let Some(Error::Finishing) = error.downcast_ref() {
+            return Some(Stopping::Finish);
         }
         if error
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
         {
-            return true;
+            return Some(Stopping::Cancel);
         }
-        next = inside(error, Wanted::Cancellation);
+        next = inside(error, Wanted::Stage);
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -99,8 +113,20 @@ mod tests {
     }
 
     #[test]
+    fn finishing_is_found_as_well_and_is_no_cancellation() {
+        fn finishing<E: CancelAware<V>, V>(error: E) -> bool {
+            error.is_finishing() && !error.is_cancelled()
+        }
+        assert!(finishing(Error::Finishing));
+        assert!(finishing(io::Error::from(Error::Finishing)));
+        assert!(finishing(anyhow::Error::from(Error::Finishing).context("serving")));
+        assert!(!finishing(Error::from(Cancelled::new())));
+        assert!(!finishing(Error::from(crate::TimedOut::new())));
+    }
+
+    #[test]
     fn other_errors_are_none() {
-        assert!(!cancelled(Error::TimedOut));
+        assert!(!cancelled(Error::from(crate::TimedOut::new())));
         assert!(!cancelled(io::Error::from(io::ErrorKind::Interrupted)));
         assert!(!cancelled(Box::<dyn StdError + Send + Sync>::from("no")));
     }

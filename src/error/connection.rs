@@ -20,7 +20,7 @@ impl Error {
             | Self::IncompleteRead
             | Self::DelimiterNotFound { .. }
             | Self::Tls(_)
-            | Self::TimedOut => true,
+            | Self::TimedOut(_) => true,
             Self::Io(error) => is_of_connection(error),
             Self::Group(group) => group.iter().all(Self::concerns_one_connection),
             _ => false,
@@ -88,10 +88,12 @@ mod tests {
             Box::new(io::Error::from(Error::EndOfStream)),
             Box::new(io::Error::new(io::ErrorKind::InvalidData, "no text")),
             Box::new(Error::DelimiterNotFound { max_bytes: 5 }),
-            Box::new(TimedOut),
-            Box::new(group([Error::TimedOut, Error::IncompleteRead])),
+            Box::new(TimedOut::new()),
+            Box::new(group([TimedOut::new().into(), Error::IncompleteRead])),
             Box::new(ErrorGroup::new([reset()]).unwrap()),
-            Box::new(ErrorGroup::new([anyhow::Error::from(Error::TimedOut), reset().into()]).unwrap()),
+            Box::new(
+                ErrorGroup::new([anyhow::Error::from(Error::from(TimedOut::new())), reset().into()]).unwrap(),
+            ),
         ];
         for case in cases {
             assert!(concerns_one_connection(&*case), "{case:?}");
@@ -108,8 +110,11 @@ mod tests {
             Box::new(missing()),
             Box::new(Error::from(Cancelled::new())),
             Box::new(Error::AlreadyAcquired),
-            Box::new(group([Error::TimedOut, Error::WouldBlock])),
-            Box::new(ErrorGroup::new([anyhow::Error::from(Error::TimedOut), missing().into()]).unwrap()),
+            Box::new(group([TimedOut::new().into(), Error::WouldBlock])),
+            Box::new(
+                ErrorGroup::new([anyhow::Error::from(Error::from(TimedOut::new())), missing().into()])
+                    .unwrap(),
+            ),
         ];
         for case in cases {
             assert!(!concerns_one_connection(&*case), "{case:?}");

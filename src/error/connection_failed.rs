@@ -1,6 +1,6 @@
 //! The error of connecting to what has several addresses.
 
-use super::ErrorGroup;
+use super::{ErrorGroup, Quoted};
 use std::{error::Error as StdError, fmt, io};
 
 /// Says that all attempts to connect failed: to what, and why for each address that was tried.
@@ -37,7 +37,7 @@ impl std::ops::Deref for ConnectionFailed {
 
 impl fmt::Display for ConnectionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connect {}: ", self.target)?;
+        write!(f, "connect {}: ", Quoted(&self.target))?;
         for (number, error) in self.errors.iter().enumerate() {
             write!(f, "{}{error}", if number == 0 { "" } else { "; " })?;
         }

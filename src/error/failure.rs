@@ -1,5 +1,6 @@
 //! Which operation failed on what.
 
+use super::Quoted;
 use std::{error::Error as StdError, fmt, io};
 
 /// The inner error of an [`io::Error`] that came out of one of anyio's operations: which operation failed, on
@@ -43,7 +44,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {
-            Some(subject) => write!(f, "{} {subject}: {}", self.operation, self.source),
+            Some(subject) => write!(f, "{} {}: {}", self.operation, Quoted(subject), self.source),
             None => write!(f, "{}: {}", self.operation, self.source),
         }
     }

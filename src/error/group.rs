@@ -1,10 +1,11 @@
 //! Several errors at once.
 
+use super::Stopping;
 use super::{
-    AsError, CancelAware, Cancelled,
+    AsError, CancelAware, Cancelled, Error,
     connection::concerns_one_connection,
     inside::{Wanted, inside, wanted},
-    is_cancellation,
+    stage_of,
 };
 use std::{error::Error as StdError, fmt};
 
@@ -17,42 +18,55 @@ use std::{error::Error as StdError, fmt};
 #[must_use = "the errors of a task group are lost if nobody looks at them"]
 pub struct ErrorGroup<E> {
     errors: Vec<E>,
-    cancelled: Option<Cancelled>,
+    passed_on: Option<Stopping>,
     as_error: AsError<E>,
 }
 
 impl<E> ErrorGroup<E> {
-    /// A group of these errors, or `None` if there are none. Cancellations among them are left out if there are other
-    /// errors; if there are not, the first is passed on alone.
+    /// A group of these errors, or `None` if there are none. Cancellations among them, and [`Error::Finishing`], are left out if
+    /// there are other errors; if there are not, the first is passed on alone.
     pub fn new<Via>(errors: impl IntoIterator<Item = E>) -> Option<Self>
     where
         E: CancelAware<Via>,
     {
-        let is_real = |error: &E| !is_cancellation(error.as_error());
-        let (errors, mut cancellations): (Vec<E>, Vec<E>) = errors.into_iter().partition(is_real);
-        if errors.is_empty() && !cancellations.is_empty() {
-            return Some(Self::cancellation(cancellations.swap_remove(0), E::as_error));
+        let is_real = |error: &E| stage_of(error.as_error()).is_none();
+        let (errors, mut stopped): (Vec<E>, Vec<E>) = errors.into_iter().partition(is_real);
+        if errors.is_empty() && !stopped.is_empty() {
+            let cancelled = stopped.iter().position(|error| error.is_cancelled()).unwrap_or(0);
+            return Some(Self::passing_on(stopped.swap_remove(cancelled), E::as_error));
         }
         Self::of_real(errors, E::as_error)
     }
 
     /// A group of errors that are real, or cancellations that no scope is responsible for, which count as such.
     fn of_real(errors: Vec<E>, as_error: AsError<E>) -> Option<Self> {
-        (!errors.is_empty()).then_some(Self { errors, cancelled: None, as_error })
+        (!errors.is_empty()).then_some(Self { errors, passed_on: None, as_error })
     }
 
     /// The same of errors of which there is one at least.
     pub(crate) fn from_parts(errors: Vec<E>, as_error: AsError<E>) -> Self {
-        Self { errors, cancelled: None, as_error }
+        Self { errors, passed_on: None, as_error }
     }
 
-    pub(crate) fn cancellation(error: E, as_error: AsError<E>) -> Self {
-        Self { errors: vec![error], cancelled: Some(Cancelled::new()), as_error }
+    /// A cancellation, or finishing, alone.
+    pub(crate) fn passing_on(error: E, as_error: AsError<E>) -> Self {
+        let stage = stage_of(as_error(&error)).unwrap_or(Stopping::Cancel);
+        Self { errors: vec![error], passed_on: Some(stage), as_error }
+    }
+
+    /// What it passes on that is no failure.
+    pub(crate) fn passed_on(&self) -> Option<Stopping> {
+        self.passed_on
     }
 
     /// Whether this is no failure but the cancellation of a scope further out, passed on.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_some()
+        self.passed_on == Some(Stopping::Cancel)
+    }
+
+    /// Whether this is no failure but that a scope further out is [finishing](Error::Finishing), passed on.
+    pub fn is_finishing(&self) -> bool {
+        self.passed_on == Some(Stopping::Finish)
     }
 
     /// How many errors there are; at least one.
@@ -68,12 +82,12 @@ impl<E> ErrorGroup<E> {
 
     /// Deals with errors one by one, as Python's `except*` does: what the closure gives back stays in the group.
     ///
-    /// A cancellation that is being passed on is not shown to the closure and stays.
+    /// A cancellation (or finishing) that is being passed on is not shown to the closure and stays.
     ///
     /// # Errors
     /// The group of what stayed, if anything did.
     pub fn handle(self, handler: impl FnMut(E) -> Result<(), E>) -> Result<(), Self> {
-        if self.is_cancelled() {
+        if self.passed_on.is_some() {
             return Err(self);
         }
         let errors: Vec<E> = self.errors.into_iter().map(handler).filter_map(Result::err).collect();
@@ -98,7 +112,7 @@ impl<E> ErrorGroup<E> {
 
     /// Splits off the errors that are, or carry along their sources, a `T`, and tells what is left.
     pub fn extract<T: StdError + 'static>(self) -> (Vec<E>, Option<Self>) {
-        if self.is_cancelled() {
+        if self.passed_on.is_some() {
             return (Vec::new(), Some(self));
         }
         let as_error = self.as_error;
@@ -121,14 +135,13 @@ impl<E> ErrorGroup<E> {
     where
         F: CancelAware<Via>,
     {
-        let is_cancelled = self.is_cancelled();
-        let mut errors: Vec<F> = self.errors.into_iter().map(convert).collect();
-        match is_cancelled {
-            true => ErrorGroup::cancellation(errors.swap_remove(0), F::as_error),
-            false => ErrorGroup::from_parts(errors, F::as_error),
-        }
+        let (passed_on, as_error) = (self.passed_on, F::as_error);
+        ErrorGroup { errors: self.errors.into_iter().map(convert).collect(), passed_on, as_error }
     }
 }
+
+static CANCELLED: Cancelled = Cancelled::new();
+static FINISHING: Error = Error::Finishing;
 
 impl<E> IntoIterator for ErrorGroup<E> {
     type Item = E;
@@ -150,8 +163,10 @@ impl<'a, E> IntoIterator for &'a ErrorGroup<E> {
 
 impl<E> fmt::Display for ErrorGroup<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(cancelled) = self.cancelled {
-            return cancelled.fmt(f);
+        match self.passed_on {
+            Some(Stopping::Cancel) => return CANCELLED.fmt(f),
+            Some(Stopping::Finish) => return FINISHING.fmt(f),
+            None => {}
         }
         match &self.errors[..] {
             [only] => fmt::Display::fmt((self.as_error)(only), f),
@@ -173,12 +188,14 @@ impl<E: fmt::Debug> StdError for ErrorGroup<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let first = (self.as_error)(self.errors.first()?);
         let Some(wanted) = wanted() else { return first.source() };
-        if let Some(cancelled) = &self.cancelled {
-            return Some(cancelled);
+        match self.passed_on {
+            Some(Stopping::Cancel) => return Some(&CANCELLED),
+            Some(Stopping::Finish) => return Some(&FINISHING),
+            None => {}
         }
         let graver = |error: &&E| !concerns_one_connection((self.as_error)(error));
         match wanted {
-            Wanted::Cancellation => None,
+            Wanted::Stage => None,
             Wanted::Any => Some(first),
             Wanted::Graver => Some(self.errors.iter().find(graver).map_or(first, self.as_error)),
         }
@@ -188,16 +205,19 @@ impl<E: fmt::Debug> StdError for ErrorGroup<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
+
+    fn timed_out() -> Error {
+        crate::TimedOut::new().into()
+    }
 
     fn group() -> ErrorGroup<Error> {
-        ErrorGroup::new([Error::TimedOut, Error::WouldBlock, Error::TimedOut]).unwrap()
+        ErrorGroup::new([timed_out(), Error::WouldBlock, timed_out()]).unwrap()
     }
 
     #[test]
     fn what_the_handler_gives_back_stays() {
         let rest = group().handle(|error| match error {
-            Error::TimedOut => Ok(()),
+            Error::TimedOut(_) => Ok(()),
             other => Err(other),
         });
         assert!(matches!(rest.unwrap_err().into_single(), Ok(Error::WouldBlock)));
@@ -207,20 +227,20 @@ mod tests {
     #[test]
     fn several_are_not_single() {
         assert_eq!(group().into_single().unwrap_err().len(), 3);
-        assert!(matches!(group().into_first(), Error::TimedOut));
+        assert!(matches!(group().into_first(), Error::TimedOut(_)));
     }
 
     #[test]
     fn errors_are_extracted_by_type() {
         let error = std::io::Error::from(std::io::ErrorKind::NotFound);
-        let group = ErrorGroup::new([Error::Io(error), Error::TimedOut]).unwrap();
+        let group = ErrorGroup::new([Error::Io(error), timed_out()]).unwrap();
         let (found, rest) = group.extract::<std::io::Error>();
         assert_eq!((found.len(), rest.map(|rest| rest.len())), (1, Some(1)));
     }
 
     #[test]
     fn a_cancellation_passed_on_is_recognised_inside_other_errors() {
-        let group = ErrorGroup::cancellation(Error::from(Cancelled::new()), CancelAware::as_error);
+        let group = ErrorGroup::passing_on(Error::from(Cancelled::new()), CancelAware::as_error);
         assert!(CancelAware::is_cancelled(&std::io::Error::other(group)));
         assert!(!CancelAware::is_cancelled(&self::group()));
     }
@@ -228,7 +248,7 @@ mod tests {
     #[test]
     fn cancellations_are_not_among_real_errors_and_lose_none() {
         let cancelled = || Error::from(Cancelled::new());
-        let mixed = || [cancelled(), Error::WouldBlock, cancelled(), Error::TimedOut];
+        let mixed = || [cancelled(), Error::WouldBlock, cancelled(), timed_out()];
         let group = ErrorGroup::new(mixed()).unwrap();
         assert_eq!((group.len(), group.is_cancelled(), CancelAware::is_cancelled(&group)), (2, false, false));
         // In any type, and by way of others' errors.
@@ -246,7 +266,7 @@ mod tests {
         }
         use std::io::ErrorKind;
         let only = |error| ErrorGroup::new([error]).unwrap();
-        assert_eq!(convert(only(Error::TimedOut)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(convert(only(timed_out())).unwrap_err().kind(), ErrorKind::TimedOut);
         let missing = std::io::Error::from_raw_os_error(libc::ENOENT);
         assert_eq!(convert(only(Error::Io(missing))).unwrap_err().raw_os_error(), Some(libc::ENOENT));
         let cancelled = convert(only(Cancelled::new().into())).unwrap_err();

@@ -10,8 +10,8 @@ use std::{cell::Cell, error::Error as StdError, io};
 /// Which of a group's errors is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// The cancellation that it passes on, if it does.
-    Cancellation,
+    /// The cancellation, or finishing, that it passes on, if it does.
+    Stage,
     /// The first.
     Any,
     /// One that concerns more than a connection, if there is one.
@@ -42,6 +42,7 @@ pub(super) fn inside<'a>(
             Error::Cancelled(cancelled) => Some(cancelled),
             Error::BrokenResource(error) | Error::Io(error) => Some(error),
             Error::ProcessFailed(failed) => Some(&**failed),
+            Error::BrokenWorkerProcess(broken) => Some(&**broken),
             Error::Group(group) => Some(&**group),
             _ => None,
         };

@@ -5,10 +5,7 @@ use super::{
     operations::{self, OnPath, c_path},
     thread::{self, arrow},
 };
-use crate::{
-    error::Result,
-    runtime::{Operation, Refusal},
-};
+use crate::{error::Result, runtime::Operation};
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
@@ -27,7 +24,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> 
     let paths = (from.as_ref(), to.as_ref());
     let rename =
         OnPath::Rename { from: c_path(paths.0, "rename")?, to: c_path(paths.1, "rename")?, flags: 0 };
-    on_paths("rename", paths, rename, fs::rename).await
+    on_paths("rename", paths, rename).await
 }
 
 /// Makes another name for a file.
@@ -40,7 +37,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> 
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> Result<()> {
     let paths = (original.as_ref(), link.as_ref());
     let make = OnPath::Link { from: c_path(paths.0, "link")?, to: c_path(paths.1, "link")? };
-    on_paths("link", paths, make, fs::hard_link).await
+    on_paths("link", paths, make).await
 }
 
 /// Makes a symbolic link that says `original`, which need not exist.
@@ -54,7 +51,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> Resu
     let paths = (original.as_ref(), link.as_ref());
     let make =
         OnPath::SymbolicLink { target: c_path(paths.0, "symlink")?, path: c_path(paths.1, "symlink")? };
-    on_paths("symlink", paths, make, std::os::unix::fs::symlink).await
+    on_paths("symlink", paths, make).await
 }
 
 /// Removes the name of a file or link, and with its last name the file.
@@ -67,7 +64,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> Resu
 pub async fn remove_file(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let remove = OnPath::Unlink { path: c_path(path, "unlink")?, flags: 0 };
-    on_path("unlink", path, remove, fs::remove_file).await
+    on_path("unlink", path, remove).await
 }
 
 /// Removes an empty folder.
@@ -80,7 +77,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> Result<()> {
 pub async fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let remove = OnPath::Unlink { path: c_path(path, "rmdir")?, flags: libc::AT_REMOVEDIR };
-    on_path("rmdir", path, remove, fs::remove_dir).await
+    on_path("rmdir", path, remove).await
 }
 
 /// Removes a folder with all that is in it. Links are removed and not followed.
@@ -108,11 +105,7 @@ pub async fn create_dir(path: impl AsRef<Path>) -> Result<()> {
 /// Makes a folder with this mode, without the bits of the process's mask.
 pub(crate) async fn create_dir_with_mode(path: &Path, mode: u32) -> Result<()> {
     let make = OnPath::MakeDirectory { path: c_path(path, "mkdir")?, mode: mode as libc::mode_t };
-    on_path("mkdir", path, make, move |path| {
-        use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new().mode(mode).create(path)
-    })
-    .await
+    on_path("mkdir", path, make).await
 }
 
 /// Makes a folder and those above it, as far as they are missing.
@@ -255,28 +248,12 @@ pub async fn set_times(
     .await
 }
 
-async fn on_path(
-    operation: &'static str,
-    path: &Path,
-    payload: OnPath,
-    otherwise: impl FnOnce(PathBuf) -> io::Result<()> + Send + 'static,
-) -> Result<()> {
-    match Operation::completing(payload).await {
-        Ok(_) => Ok(()),
-        Err(Refusal::Unsupported) => thread::with_path(operation, path, otherwise).await,
-        Err(refusal) => Err(refusal.on(operation, path.display())),
-    }
+async fn on_path(operation: &'static str, path: &Path, payload: OnPath) -> Result<()> {
+    let answer = Operation::completing(payload).await;
+    answer.map(drop).map_err(|refusal| refusal.on(operation, path.display()))
 }
 
-async fn on_paths(
-    operation: &'static str,
-    paths: (&Path, &Path),
-    payload: OnPath,
-    otherwise: impl FnOnce(PathBuf, PathBuf) -> io::Result<()> + Send + 'static,
-) -> Result<()> {
-    match Operation::completing(payload).await {
-        Ok(_) => Ok(()),
-        Err(Refusal::Unsupported) => thread::with_paths(operation, paths, otherwise).await,
-        Err(refusal) => Err(refusal.on(operation, arrow(paths))),
-    }
+async fn on_paths(operation: &'static str, paths: (&Path, &Path), payload: OnPath) -> Result<()> {
+    let answer = Operation::completing(payload).await;
+    answer.map(drop).map_err(|refusal| refusal.on(operation, arrow(paths)))
 }

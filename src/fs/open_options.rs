@@ -5,14 +5,13 @@ use super::{
     direct::DIRECT,
     fifo,
     operations::{OnPath, c_path},
-    thread,
 };
 use crate::{
     error::{Error, Result},
     runtime::{Descriptor, Operation, Refusal},
 };
 use libc::c_int;
-use std::{ffi::CString, io, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{ffi::CString, io, path::Path};
 
 /// How a file is to be opened, like [`std::fs::OpenOptions`].
 ///
@@ -180,16 +179,7 @@ impl OpenOptions {
             let descriptor = opened.map_err(|error| Error::of_operation(error, "open", path.display()))?;
             return Ok(File::of_path(descriptor, path, flags));
         }
-        let descriptor = thread::unless_unsupported(
-            answer,
-            |refusal| refusal.on("open", path.display()),
-            async || {
-                let options = self.as_std(flags);
-                let file = thread::with_path("open", path, move |path| options.open(path)).await?;
-                Ok(Descriptor::new(file.into()))
-            },
-        )
-        .await?;
+        let descriptor = answer.map_err(|refusal| refusal.on("open", path.display()))?;
         Ok(File::of_path(descriptor, path, flags))
     }
 
@@ -230,21 +220,6 @@ impl OpenOptions {
             (true, None) => return Err(Error::Unsupported("direct access to files")),
         };
         Ok(Some(access | creation | direct | (self.custom_flags & !libc::O_ACCMODE)))
-    }
-
-    /// The same for the standard library.
-    fn as_std(&self, flags: c_int) -> std::fs::OpenOptions {
-        let mut options = std::fs::OpenOptions::new();
-        options
-            .read(self.read)
-            .write(self.write)
-            .append(self.append)
-            .truncate(self.truncate)
-            .create(self.create)
-            .create_new(self.create_new)
-            .mode(self.mode)
-            .custom_flags(flags);
-        options
     }
 }
 

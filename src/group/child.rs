@@ -20,7 +20,7 @@ use super::{
     outcome::{Outcome, Settled},
     status::TaskStatus,
 };
-use crate::runtime::{Bindings, Core, Deadline, FirstPanic, Scope, WaitQueue, Within};
+use crate::runtime::{Bindings, Core, Deadline, FirstPanic, Scope, Stopping, WaitQueue, Within};
 use std::{
     alloc::Layout,
     cell::{Cell, UnsafeCell},
@@ -368,17 +368,22 @@ where
         // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.
         let (header, errors) = unsafe { (child.as_ref(), &*child.cast::<Self>().as_ref().errors) };
         // Asking an error is code of users. One that panics is a real one.
-        let is_cancellation = panics.catch(|| errors.is_cancellation(&error)).unwrap_or(false);
-        if is_cancellation && header.scope.absorbs() {
+        let stage = panics.catch(|| errors.stage_of(&error)).flatten();
+        if stage.is_some_and(|stage| header.scope.absorbs(stage)) {
             panics.drop_each([error]);
             return TaskStatus::Cancelled;
         }
-        if is_cancellation && header.scope.is_cancelled_from_outside() {
-            let dropped = match header.group().scope.is_cancelled_from_outside() {
+        if stage.is_some() && header.scope.is_stopped_from_outside(Stopping::Cancel) {
+            let dropped = match header.group().scope.is_stopped_from_outside(Stopping::Cancel) {
                 true => errors.keep_cancellation(error),
                 false => Some(error),
             };
             panics.drop_each(dropped);
+            return TaskStatus::Cancelled;
+        }
+        // A child that ends because nothing new is to start has ended as it should. To who waits for it, it is cancelled.
+        if stage.is_some() && header.scope.is_stopped_from_outside(Stopping::Finish) {
+            panics.drop_each([error]);
             return TaskStatus::Cancelled;
         }
         errors.push(error);

@@ -94,8 +94,9 @@ where
             Ok(Ok(value)) => self.result = Some(Ok(value)),
             Ok(Err(error)) => {
                 // An error that panics when it is asked is a real one.
-                let is_cancellation = panics.catch(|| self.errors.is_cancellation(&error)).unwrap_or(false);
-                if is_cancellation && self.group.scope.is_effective() {
+                let stage = panics.catch(|| self.errors.stage_of(&error)).flatten();
+                let scope = &self.group.scope;
+                if stage.is_some() && (scope.is_effective() || scope.is_finishing()) {
                     self.result = Some(Err(error));
                 } else {
                     self.errors.push(error);

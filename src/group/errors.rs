@@ -1,6 +1,6 @@
 //! The errors of a group.
 
-use crate::error::is_cancellation;
+use crate::{error::stage_of, runtime::Stopping};
 use std::{cell::RefCell, error::Error as StdError};
 
 /// The real errors of a group so far, first in time first.
@@ -17,8 +17,8 @@ impl<E> Errors<E> {
         Self { errors: RefCell::default(), cancellation: RefCell::default(), as_error }
     }
 
-    pub(super) fn is_cancellation(&self, error: &E) -> bool {
-        is_cancellation((self.as_error)(error))
+    pub(super) fn stage_of(&self, error: &E) -> Option<Stopping> {
+        stage_of((self.as_error)(error))
     }
 
     pub(super) fn push(&self, error: E) {

@@ -2,7 +2,7 @@
 
 use super::task_group::task_group;
 use crate::{
-    error::{CancelAware, Cancelled, ErrorGroup},
+    error::{CancelAware, Cancelled, ErrorGroup, stage_of},
     runtime::{Core, WaitQueue, WaitReason, Waiter},
 };
 use std::{
@@ -44,7 +44,7 @@ where
             tg.start_soon(async move {
                 match future.await {
                     Ok(value) => values_in.borrow_mut()[place] = Some(value),
-                    Err(error) if error.is_cancelled() => cancelled_in.set(Some(error)),
+                    Err(error) if stage_of(error.as_error()).is_some() => cancelled_in.set(Some(error)),
                     Err(error) => return Err(error),
                 }
                 Ok(())
@@ -54,7 +54,7 @@ where
     })
     .await?;
     match cancelled.take() {
-        Some(error) => Err(ErrorGroup::cancellation(error, E::as_error)),
+        Some(error) => Err(ErrorGroup::passing_on(error, E::as_error)),
         None => Ok(values.into_inner().into_iter().flatten().collect()),
     }
 }

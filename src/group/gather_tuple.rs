@@ -1,7 +1,7 @@
 //! Several futures of different types at once.
 
 use super::task_group::task_group;
-use crate::error::{CancelAware, ErrorGroup};
+use crate::error::{CancelAware, ErrorGroup, stage_of};
 use std::{
     cell::{Cell, RefCell},
     future::Future,
@@ -56,7 +56,7 @@ where
 {
     match result {
         Ok(given) => drop(value.replace(Some(given))),
-        Err(error) if error.is_cancelled() => cancelled.set(Some(error)),
+        Err(error) if stage_of(error.as_error()).is_some() => cancelled.set(Some(error)),
         Err(error) => return Err(error),
     }
     Ok(())
@@ -84,7 +84,7 @@ macro_rules! tuple {
                 })
                 .await?;
                 match cancelled.take() {
-                    Some(error) => Err(ErrorGroup::cancellation(error, E::as_error)),
+                    Some(error) => Err(ErrorGroup::passing_on(error, E::as_error)),
                     None => Ok(($(values.$place.into_inner().expect("each has given one"),)*)),
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::task_group::task_group;
 use crate::{
-    error::{CancelAware, ErrorGroup},
+    error::{CancelAware, ErrorGroup, stage_of},
     scope::shield,
 };
 use std::{
@@ -52,7 +52,7 @@ where
             tg.start_soon(async move {
                 match future.await {
                     Ok(value) => values_in.borrow_mut()[place] = Some(value),
-                    Err(error) if error.is_cancelled() => cancelled_in.set(Some(error)),
+                    Err(error) if stage_of(error.as_error()).is_some() => cancelled_in.set(Some(error)),
                     Err(error) => return Err(error),
                 }
                 Ok(())

@@ -21,8 +21,8 @@ use std::{
 /// A child of a group: to await its value, to cancel it alone, to see how it stands.
 ///
 /// Awaiting gives the child's value, or [`Cancelled`] if there is none because it was cancelled or has failed; the error
-/// itself goes to the group, once. [`wait`](Self::wait) and then [`try_take`](Self::try_take) tell these apart. The handle may be
-/// dropped at any time; the child goes on.
+/// itself goes to the group, once. [`outcome`](Self::outcome) tells these apart. A child whose errors somebody else is to have
+/// gives a `Result` as its value: `async { anyio::Ok(work().await) }`. The handle may be dropped at any time; the child goes on.
 ///
 /// # Cancel safety
 /// A value is not lost when the wait for it is cancelled: the handle can be awaited again.
@@ -110,6 +110,33 @@ impl<T> TaskHandle<'_, T> {
     pub async fn wait(&self) -> Result<(), Cancelled> {
         let mut wait = Wait { header: self.header(), waiter: Waiter::new(WaitReason::TaskEnd) };
         poll_fn(|cx| poll_end(wait.header, &mut wait.waiter, cx)).await
+    }
+
+    /// Waits until the child has ended, and gives its value, or tells why there is none. Unlike awaiting the handle, this tells
+    /// a child that was cancelled or has failed from a cancellation of who waits, which is the outer error.
+    ///
+    /// ```
+    /// use anyio::{NoValue, Result, sleep_forever, task_group};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     let mut child = tg.start_soon(async { Err::<(), anyio::Error>(sleep_forever().await.into()) });
+    ///     child.cancel();
+    ///     assert_eq!(child.outcome().await?, Err(NoValue::Cancelled));
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`Cancelled`] if the waiting itself is cancelled.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn outcome(&mut self) -> Result<Result<T, NoValue>, Cancelled> {
+        self.wait().await?;
+        Ok(self.try_take())
     }
 
     /// The child's value, if it has finished with one.

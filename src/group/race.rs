@@ -1,7 +1,7 @@
 //! Several futures of which the first decides.
 
 use super::task_group::task_group;
-use crate::error::{CancelAware, ErrorGroup};
+use crate::error::{CancelAware, ErrorGroup, stage_of};
 use std::{
     cell::{Cell, RefCell},
     future::Future,
@@ -52,7 +52,7 @@ where
                         tg.cancel();
                         Ok(())
                     }
-                    Err(error) if error.is_cancelled() => {
+                    Err(error) if stage_of(error.as_error()).is_some() => {
                         cancelled_in.set(Some(error));
                         Ok(())
                     }
@@ -65,7 +65,7 @@ where
     .await?;
     match (winner.into_inner(), cancelled.take()) {
         (Some(value), _) => Ok(value),
-        (None, Some(error)) => Err(ErrorGroup::cancellation(error, E::as_error)),
+        (None, Some(error)) => Err(ErrorGroup::passing_on(error, E::as_error)),
         (None, None) => unreachable!("each future ended with a value, a cancellation or an error"),
     }
 }

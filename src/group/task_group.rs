@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{CancelAware, ErrorGroup},
-    runtime::{Core, Scope},
+    runtime::{Core, Scope, Stopping},
 };
 use std::{
     fmt,
@@ -18,6 +18,7 @@ use std::{
     marker::PhantomData,
     panic::{Location, resume_unwind},
     pin::pin,
+    time::Duration,
 };
 
 /// Where a task group's children are started. Lent to the body of [`task_group`].
@@ -34,7 +35,7 @@ pub struct TaskGroup<'scope, 'env: 'scope, E> {
 ///
 /// Children may borrow what was there before the group. When one of them, or the body, fails, the others are cancelled
 /// and awaited; all real errors come out together. `Ok(None)` means that the group was cancelled by its own scope
-/// ([`TaskGroup::cancel`]) and the body ended with that cancellation.
+/// ([`TaskGroup::cancel`], [`TaskGroup::finish`]) and the body ended with that.
 ///
 /// A child of a child of a child is polled within the poll of all around it, as futures always are: hundreds of groups
 /// one within the other need a large stack. Walking through them, to cancel, takes none.
@@ -114,18 +115,28 @@ fn conclude<T, E>(
     if !list.is_empty() {
         return Err(ErrorGroup::from_parts(list, errors.as_error));
     }
-    match result {
-        Some(Ok(value)) => match errors.cancellation.take() {
-            None => Ok(Some(value)),
-            Some(cancellation) => {
-                core.panic.drop_each([value]);
-                Err(ErrorGroup::cancellation(cancellation, errors.as_error))
-            }
-        },
-        Some(Err(cancellation)) if !core.scope.absorbs() => {
-            Err(ErrorGroup::cancellation(cancellation, errors.as_error))
+    match (result, errors.cancellation.take()) {
+        (Some(Ok(value)), None) => Ok(Some(value)),
+        (Some(Ok(value)), Some(cancellation)) => {
+            core.panic.drop_each([value]);
+            Err(ErrorGroup::passing_on(cancellation, errors.as_error))
         }
-        Some(Err(_)) | None => Ok(None),
+        (Some(Err(stopped)), cancellation) => {
+            // What an error is, is code of users.
+            let stage = core.panic.catch(|| errors.stage_of(&stopped)).flatten().unwrap_or(Stopping::Cancel);
+            if core.scope.absorbs(stage) {
+                core.panic.drop_each([Some(stopped), cancellation]);
+                return Ok(None);
+            }
+            // A body that ends because nothing new is to start may have children that were cancelled afterwards.
+            let (passed_on, dropped) = match cancellation {
+                Some(cancellation) => (cancellation, Some(stopped)),
+                None => (stopped, None),
+            };
+            core.panic.drop_each(dropped);
+            Err(ErrorGroup::passing_on(passed_on, errors.as_error))
+        }
+        (None, _) => Ok(None),
     }
 }
 
@@ -196,6 +207,16 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     #[track_caller]
     pub fn cancel_because(&self, reason: impl Into<String>) {
         self.core.scope.cancel_because(reason);
+    }
+
+    /// Tells the group's scope to [finish](Scope::finish): nothing new starts in its body and its children, what is busy goes
+    /// on, and after `grace` what is left is cancelled.
+    ///
+    /// A child that ends with [`Error::Finishing`](crate::Error::Finishing) for that has ended as it should, and the others
+    /// go on. If the body does, the group gives `Ok(None)` when the children have ended.
+    #[track_caller]
+    pub fn finish(&self, grace: Duration) {
+        self.core.scope.finish(grace);
     }
 
     /// The group's scope.

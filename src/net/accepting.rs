@@ -39,8 +39,8 @@ impl Accepting {
                 let waits = core.waits();
                 loop {
                     if hook.0.is_none() {
-                        if let Err(cancelled) = core.check_cancelled() {
-                            return core.poll_delivery(cx).map(|()| Err(cancelled.into()));
+                        if let Err(stopped) = core.check_starting() {
+                            return core.poll_delivery(cx).map(|()| Err(stopped));
                         }
                     }
                     let wait = self.operation.get().unwrap_or_else(|| self.begin(core));
@@ -63,8 +63,9 @@ impl Accepting {
                     }
                     hook.0 = Some(wait);
                     waits.set_waker(wait, cx.waker());
-                    let cancelled = core.follow_scope(wait) || waits.state(wait) == WaitState::Cancelled;
-                    if !cancelled {
+                    let stopped =
+                        core.follow_scope_to_start(wait) || waits.state(wait) == WaitState::Cancelled;
+                    if !stopped {
                         return Poll::Pending;
                     }
                     // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
@@ -78,6 +79,7 @@ impl Accepting {
 
     fn begin(&self, core: &Core) -> WaitKey {
         let wait = core.waits().insert(WaitKind::Kept, WaitReason::Accept);
+        core.waits().set_idle(wait);
         self.operation.set(Some(wait));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };

@@ -1,9 +1,13 @@
 //! What sockets of datagrams have in common, whatever their family.
 
+mod buffer_sizes;
 mod header;
+mod message_room;
+mod network_error;
 mod receiving;
 mod sending;
 
+pub(super) use buffer_sizes::BufferSizes;
 pub(super) use header::Header;
 pub(super) use receiving::{DatagramReceiving, Interpreter};
 pub(super) use sending::{Sender, judge};

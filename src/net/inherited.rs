@@ -5,7 +5,7 @@
 //! the system has said that it is open.
 
 use super::{TcpListener, UnixListener};
-use crate::error::{Error, Result};
+use crate::error::{Error, Quoted, Result};
 use socket2::{Domain, SockRef};
 use std::{
     env, fmt, io,
@@ -91,7 +91,8 @@ fn announced(process: Option<String>, count: Option<String>) -> Result<Option<Ra
     let (Some(process), Some(count)) = (process, count) else { return Ok(None) };
     let number = |name, text: &str| {
         text.parse::<u32>().map_err(|_| {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, format!("{text:?} is no number"));
+            let error =
+                io::Error::new(io::ErrorKind::InvalidInput, format!("{:?} is no number", Quoted(text)));
             Error::of_operation(error, "read", name)
         })
     };

@@ -66,7 +66,7 @@ impl Socket {
             return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidInput, text)));
         }
         let copies = copies(descriptors)?;
-        let sender = Sender::new(self.descriptor().clone());
+        let sender = Sender::new(self.descriptor().clone(), true);
         let data = Held::new(data);
         let part = 0..data.get().length().min(MOST);
         let (answer, data) = sender.send_owning(data, part, copies).await;

@@ -115,6 +115,15 @@ impl Child {
         }
     }
 
+    /// Whether a virtual clock waits for the child's end. It does unless told otherwise.
+    #[cfg(feature = "processes")]
+    pub(super) fn set_awaited(&self, awaited: bool) {
+        self.forget();
+        if awaited && self.status.get().is_none() {
+            Core::try_with(|core| Processes::of(core).add(self.pid));
+        }
+    }
+
     /// Has the run no longer count the child among its own.
     fn forget(&self) {
         Core::try_with(|core| Processes::of(core).remove(self.pid));

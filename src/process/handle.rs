@@ -2,7 +2,7 @@
 
 use super::{ChildStderr, ChildStdin, ChildStdout, child::Child, command::Ending};
 use crate::{
-    error::{Error, Result},
+    error::{Result, TimedOut},
     scope::{move_on_after, shield},
     signal::Signal,
 };
@@ -120,7 +120,7 @@ impl Process {
     /// time that it says there (five seconds), or as soon as it has ended, kills all that is left of the group.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] if the killed process is not gone after five seconds more, which happens when the kernel waits for
+    /// [`Error::TimedOut`](crate::Error::TimedOut) if the killed process is not gone after five seconds more, which happens when the kernel waits for
     /// a device. It will be reaped in the background. [`Error::Io`] as for [`wait`](Self::wait) and
     /// [`kill`](Self::kill).
     ///
@@ -144,8 +144,20 @@ impl Process {
         self.child.send_signal_to_all(Signal::SIGKILL)?;
         match move_on_after(KILL_LIMIT, self.child.wait()).await? {
             Some(status) => Ok(status),
-            None => Err(Error::TimedOut),
+            None => Err(TimedOut::because("the end of a process that was killed").into()),
         }
+    }
+
+    /// Waits until the process has ended, and leaves it to be reaped.
+    #[cfg(feature = "processes")]
+    pub(crate) async fn wait_without_reaping(&self) -> Result<()> {
+        self.child.wait_without_reaping().await
+    }
+
+    /// Whether a virtual clock waits for the end of this process: not as long as it waits for this one.
+    #[cfg(feature = "processes")]
+    pub(crate) fn set_awaited(&self, awaited: bool) {
+        self.child.set_awaited(awaited);
     }
 
     async fn close_streams(&mut self) {

@@ -7,14 +7,14 @@ use crate::{
         backend::{self, Disturbance},
         clock::RunClock,
     },
-    signal::InterruptHandling,
+    signal::{Interrupt, InterruptHandling},
 };
-use anyio_driver::Driver;
+use anyio_driver::{Driver, OpKind};
 use std::{
     any::Any,
     future::Future,
     io,
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     ptr,
@@ -91,8 +91,12 @@ impl Builder {
         self
     }
 
-    /// How many submissions fit into the ring at a time; rounded up to a power of two. More wait in the driver's queue,
-    /// so this is a matter of speed only. 1024 by default.
+    /// How many submissions fit into the ring at a time; rounded up to a power of two. More wait in the driver's queue.
+    /// 1024 by default. Of the ring alone.
+    ///
+    /// *Helps*, if there are more: programs that begin thousands of operations in one turn enter the kernel less often, and
+    /// cancelling among many thousand operations is faster. *Hurts*: the ring takes 200 bytes an entry that are locked in
+    /// memory, so runs with many entries fail to begin where that is limited; fewer than a turn needs cost system calls.
     #[must_use]
     pub fn ring_entries(mut self, entries: u32) -> Self {
         self.options.ring_entries = entries;
@@ -100,7 +104,12 @@ impl Builder {
     }
 
     /// How many receive buffers the kernel gets to choose from, for programs with many streams; rounded up to a power of
-    /// two, at most 32,768. 256 by default.
+    /// two, at most 32,768. 256 by default. Of the ring alone; datagrams have buffers of their own, as many as it takes.
+    ///
+    /// *Helps*, if there are more: programs in which more than 256 streams have bytes at once, or that keep chunks for
+    /// long ([`buffer_shortages`](crate::lowlevel::RunStatistics::buffer_shortages) tells). *Hurts*: with more buffers
+    /// than the processor's cache has room for, each is cold when it is filled. With 0 each receive brings its own
+    /// buffer, so idle streams tie memory up.
     #[must_use]
     pub fn receive_buffers(mut self, count: u16) -> Self {
         self.options.receive_buffers = count;
@@ -109,30 +118,99 @@ impl Builder {
 
     /// The size of a receive buffer in bytes, and so the most that one `receive` gives: from 1 to 2,147,479,552 (2 GiB
     /// less 4 KiB). 16 KiB by default. Runs with other sizes, or for which there is not enough memory, fail to begin.
+    ///
+    /// *Helps*, if they are larger: streams that receive much at a time do so in fewer steps. *Hurts*: a chunk of one byte
+    /// holds a whole buffer, and larger ones leave the cache sooner. Smaller ones suit programs with many slow
+    /// connections and short messages.
     #[must_use]
     pub fn receive_buffer_size(mut self, bytes: usize) -> Self {
         self.options.receive_buffer_size = bytes;
         self
     }
 
-    /// How long to look for completions before sleeping. It makes answers to a lone connection faster, at the price of
-    /// processor time. Not at all by default.
+    /// How long to look for completions before sleeping. Not at all by default. Of the ring alone.
+    ///
+    /// *Helps* where answers come within microseconds and each counts: a lone connection's answers are faster by what it
+    /// takes to wake a sleeping processor. *Hurts*: the thread keeps its processor busy for so long whenever it has
+    /// nothing to do, also at the expense of others there, and batches become smaller under load.
     #[must_use]
     pub fn spin(mut self, duration: Duration) -> Self {
         self.options.spin = Some(duration);
         self
     }
 
-    /// How many worker threads this run's poll back end may use for files. By default all runs of the process share as
-    /// many as suit the machine.
+    /// How long a wait polls the queues of network devices before it sleeps (NAPI busy polling), in whole microseconds.
+    /// Not at all by default. Of the ring alone, from Linux 6.9 on, if the kernel was built with it; elsewhere waits are as
+    /// always, and [`doctor::examine_with`](crate::doctor::examine_with) says so.
+    ///
+    /// *Helps* where packets come by a device whose interrupts cost more than the wait, and a processor is there for it:
+    /// answers are faster by some microseconds. *Hurts* as [`spin`](Self::spin) does; sockets of this host gain nothing.
+    #[must_use]
+    pub fn busy_poll(mut self, time: Duration) -> Self {
+        self.options.busy_poll = Some(time);
+        self
+    }
+
+    /// From how many bytes on a TCP stream sends out of the program's memory without a copy in the kernel (`SEND_ZC`). Never
+    /// by default; 16 KiB is a good value, and what is less than 4096 counts as that. Of the ring alone, from Linux 6.2
+    /// on, and never to sockets of this host. Where the kernel or a device cannot do it, or the limit of locked memory is
+    /// reached, sends are copied as always.
+    ///
+    /// *Helps* servers of much data on fast networks: the copy is a large part of what sending costs. *Hurts*: the buffer
+    /// is the network's until the peer has acknowledged it, so a send takes at least as long as the way there and back.
+    /// That holds for one that is cancelled as well, once bytes of it were taken: with a peer that has vanished it ends only
+    /// when TCP gives up (`TCP_USER_TIMEOUT`), or with the run. Streams with one long send after the other should have
+    /// several connections, or do without.
+    #[must_use]
+    pub fn zero_copy_sends(mut self, threshold: usize) -> Self {
+        self.options.zero_copy_sends = Some(threshold);
+        self
+    }
+
+    /// How many threads this run may use for files where the kernel does not do it: those of the poll back end, and on the
+    /// ring those for what an older kernel lacks. By default all runs of the process share at most four for each processor,
+    /// and at least eight.
+    ///
+    /// *Helps*, if there are more: many slow files, as on network file systems, wait side by side. With some of its own
+    /// a run is not kept waiting by others. *Hurts*: threads take memory and compete for the device.
     #[must_use]
     pub fn worker_threads(mut self, count: NonZeroUsize) -> Self {
         self.options.worker_threads = Some(count);
         self
     }
 
+    /// How many threads of the kernel may do what works on files and paths for this run (`IORING_REGISTER_IOWQ_MAX_WORKERS`).
+    /// By default at least 64; the kernel starts them as they are needed. Of the ring alone.
+    ///
+    /// *Helps*, if there are more: as for [`worker_threads`](Self::worker_threads). If there are fewer: a program with many
+    /// files does not crowd out others. *Hurts*: with fewer than there are openings of slow files, these keep all others
+    /// waiting.
+    #[must_use]
+    pub fn kernel_workers(mut self, count: NonZeroU32) -> Self {
+        self.options.kernel_workers = Some(count);
+        self
+    }
+
+    /// Has the ring do without operations of these names, as if the kernel lacked them. For tests of what stands in.
+    ///
+    /// # Panics
+    /// If no operation has such a name.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn mask_operations(mut self, names: &[&str]) -> Self {
+        for name in names {
+            let before = self.options.masked.len();
+            self.options.masked.extend(OpKind::ALL.iter().filter(|kind| kind.name() == *name));
+            assert!(self.options.masked.len() > before, "no operation is called {name}");
+        }
+        self
+    }
+
     /// How long the end of a run waits for operations that the kernel cannot cancel. What is not done then is leaked, with
     /// a warning in the log. Five seconds by default.
+    ///
+    /// *Helps*, if it is longer: files on slow devices are written and closed when the run has ended. *Hurts*: so much longer
+    /// the run may take to end.
     #[must_use]
     pub fn teardown_limit(mut self, limit: Duration) -> Self {
         self.teardown_limit = limit;
@@ -179,18 +257,40 @@ impl Builder {
         self
     }
 
-    /// Whether the first `SIGINT` (Ctrl-C) cancels the main task, with the reason
-    /// [`ReasonKind::Interrupt`](crate::ReasonKind::Interrupt), so that the program can clean up and end; what `run`
-    /// gives is then what the main task makes of that. The second `SIGINT` ends the process at once. When several cores
-    /// run, the main task of each is cancelled.
+    /// What `SIGINT` (Ctrl-C) and maybe `SIGTERM` do: cancel the main task, or tell it to
+    /// [finish](crate::Scope::finish), so that the program can clean up and end; what `run` gives is then what the main task
+    /// makes of that. If the user insists, the signal has its default effect. When several cores run, the main task of each
+    /// is told.
     ///
-    /// If this is not called, it is so for runs that are started on the process's main thread. In any case the program's
-    /// own choices come first: nothing is done if the signal has another effect than the default one when the run
-    /// begins (other code handles it, or it is ignored), and a [`signal::receiver`](crate::signal::receiver) of
-    /// `SIGINT` gets it in place of the run. When the main task has ended, the signal has its default effect again.
+    /// If this is not called, it is [`Interrupt::Cancel`] for runs that are started on the process's main thread, and
+    /// [`Interrupt::Ignore`] for others. In any case the program's own choices come first: nothing is done about a signal
+    /// that has another effect than the default one when the run begins (other code handles it, or it is ignored), and a
+    /// [`signal::receiver`](crate::signal::receiver) of it gets it in place of the run. When the main task has ended, the
+    /// signals have their default effect again.
+    ///
+    /// ```no_run
+    /// use anyio::{Builder, Interrupt, Result, idle, net::{TcpListener, TcpStream}, streams::Listener};
+    /// use std::time::Duration;
+    ///
+    /// let finish = Interrupt::Finish(Duration::from_secs(30));
+    /// Builder::new().interrupt(finish).run(async || -> Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:7000").await?;
+    ///     listener
+    ///         .serve(async |stream: TcpStream| -> Result<()> {
+    ///             while let Some(chunk) = idle(stream.receive()).await? {
+    ///                 stream.send(chunk).await?;
+    ///             }
+    ///             stream.close().await
+    ///         })
+    ///         .await?;
+    ///     // All that was received has been answered.
+    ///     Ok(())
+    /// })??;
+    /// # anyio::Ok(())
+    /// ```
     #[must_use]
-    pub fn handle_interrupt(mut self, handle: bool) -> Self {
-        self.interrupt = if handle { InterruptHandling::On } else { InterruptHandling::Off };
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = InterruptHandling::Decided(interrupt);
         self
     }
 
@@ -263,6 +363,11 @@ impl Builder {
         }
         core.driver().check()?;
         Ok((value, look(&core)))
+    }
+
+    /// What a back end would be set up with.
+    pub(crate) fn options(&self) -> &backend::Options {
+        &self.options
     }
 
     fn chosen_backend(&self) -> io::Result<Backend> {
@@ -340,12 +445,8 @@ fn poll_main<T>(core: &Core, task: TaskKey, main: Pin<&mut impl Future<Output = 
     }
 }
 
-/// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
-/// limit is leaked.
-fn teardown(core: &Core, limit: Duration) {
-    core.end_main();
-    // As good as never, and a moment that the system can be asked for.
-    let deadline = Instant::now() + limit.min(CENTURY);
+/// Cancels what is in flight, and awaits its end.
+fn reap(core: &Core, deadline: Instant) {
     while core.is_busy() && Instant::now() < deadline {
         // In each turn: a waker may begin more.
         core.waits().cancel_operations(|token| core.cancel_operation(token));
@@ -354,10 +455,21 @@ fn teardown(core: &Core, limit: Duration) {
             break;
         }
     }
+}
+
+/// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
+/// limit is leaked.
+fn teardown(core: &Core, limit: Duration) {
+    core.end_main();
+    // As good as never, and a moment that the system can be asked for.
+    let deadline = Instant::now() + limit.min(CENTURY);
+    reap(core, deadline);
     core.panic().drop_each(core.lease().close());
+    // What was dropped just now is anyone's, and may have begun operations.
+    reap(core, deadline);
     let in_flight = core.driver().in_flight();
     if in_flight > 0 {
-        let leaked = core.orphans().give_up(core.run());
+        let leaked = core.orphans().give_up(core.waits().operations_in_flight().into_iter());
         log::warn!(
             "{in_flight} operations did not end with their run; the memory of {leaked} of them is leaked"
         );

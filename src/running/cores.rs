@@ -8,6 +8,7 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup},
     lowlevel,
     runtime::{FirstPanic, ReasonKind, RemoteScope},
+    scope::current_cancel_reason,
 };
 use std::{
     io,
@@ -61,26 +62,31 @@ where
 /// What the cores have in common while they run.
 struct Shared<E> {
     errors: Mutex<Vec<E>>,
-    /// The scopes of the cores that have begun, and whether they are to be cancelled.
-    scopes: Mutex<(Vec<RemoteScope>, bool)>,
+    /// The scopes of the cores that have begun, and why they are to be cancelled, if they are, with those that begin later.
+    scopes: Mutex<(Vec<RemoteScope>, Option<ReasonKind>)>,
 }
 
 impl<E> Shared<E> {
     /// Takes a core's scope in, so that others can cancel it.
     fn begin(&self, scope: RemoteScope) {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        if scopes.1 {
-            scope.cancel_for(ReasonKind::SiblingFailed, None);
+        if let Some(kind) = scopes.1 {
+            scope.cancel_for(kind, None);
         }
         scopes.0.push(scope);
     }
 
     fn fail(&self, error: Option<E>) {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).extend(error);
+        self.cancel(ReasonKind::SiblingFailed);
+    }
+
+    /// Cancels all cores.
+    fn cancel(&self, kind: ReasonKind) {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.1 = true;
+        scopes.1.get_or_insert(kind);
         for scope in &scopes.0 {
-            scope.cancel_for(ReasonKind::SiblingFailed, None);
+            scope.cancel_for(kind, None);
         }
     }
 }
@@ -156,7 +162,15 @@ impl Builder {
         let ended = self.run(async || {
             shared.begin(lowlevel::current_scope_remote());
             let result = main(core).await;
-            if result.as_ref().is_err_and(|error| error.is_cancelled()) && lowlevel::is_cancelled() {
+            // A core that had not begun when the signal came has not heard of it.
+            if current_cancel_reason().is_some_and(|reason| reason.kind() == ReasonKind::Interrupt) {
+                shared.cancel(ReasonKind::Interrupt);
+            }
+            let is_told = |error: &E| {
+                error.is_cancelled() && lowlevel::is_cancelled()
+                    || error.is_finishing() && lowlevel::is_finishing()
+            };
+            if result.as_ref().is_err_and(is_told) {
                 return None;
             }
             Some(result)

@@ -1,7 +1,9 @@
 //! Which driver runs, and the one name for all of them.
 
+use crate::error::Quoted;
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    Unparker, Wait,
 };
 use anyio_fallback::PollDriver;
 use std::{fmt, io, os::fd::RawFd, str::FromStr};
@@ -61,7 +63,7 @@ impl FromStr for Backend {
             "poll" => Ok(Self::Poll),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("no back end is called {name:?}; there are auto, uring and poll"),
+                format!("no back end is called {:?}; there are auto, uring and poll", Quoted(name)),
             )),
         }
     }
@@ -159,5 +161,9 @@ impl Driver for AnyDriver {
 
     fn supports(&self, kind: OpKind) -> bool {
         each!(self, driver => driver.supports(kind))
+    }
+
+    fn statistics(&self) -> DriverStatistics {
+        each!(self, driver => driver.statistics())
     }
 }

@@ -87,6 +87,7 @@ pub(crate) struct Core {
     messages: RefCell<Vec<Message>>,
     stale: Cell<u64>,
     buffer_shortages: Cell<u64>,
+    late_waits: Cell<u64>,
     panic: FirstPanic,
     idle: WaitQueue,
 }
@@ -126,6 +127,7 @@ impl Core {
             messages: RefCell::default(),
             stale: Cell::new(0),
             buffer_shortages: Cell::new(0),
+            late_waits: Cell::new(0),
             panic: FirstPanic::new(),
             idle: WaitQueue::new(),
         }))
@@ -281,6 +283,11 @@ impl Core {
         self.buffer_shortages.get()
     }
 
+    /// How often a wait for a time has ended well after it.
+    pub(crate) fn late_waits(&self) -> u64 {
+        self.late_waits.get()
+    }
+
     /// How many completions came for nobody.
     pub(crate) fn stale_completions(&self) -> u64 {
         self.stale.get()
@@ -301,7 +308,7 @@ impl Drop for Core {
         });
         self.waits.leave_answers();
         if self.driver.get_mut().in_flight() > 0 {
-            self.orphans.give_up(self.run);
+            self.orphans.give_up(self.waits.operations_in_flight().into_iter());
         }
         // What came too late for the end of the run. Whoever panics here finds nobody to hear of it.
         FirstPanic::new().drop_each(self.waits.take_wakers());

@@ -356,7 +356,7 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
         drop(waits.orphan(wait, number));
     });
     // Otherwise the run is over, and with it the operation, unless it had to be given up.
-    if let Some(orphan) = orphan.filter(|_| was_given_up(wait.run())) {
+    if let Some(orphan) = orphan.filter(|_| was_given_up(wait)) {
         std::mem::forget(orphan);
     }
 }

@@ -4,21 +4,25 @@
 //! boxed and kept here until its final completion, which is then disposed of: a descriptor that was accepted or
 //! opened is closed, a buffer goes home.
 //!
-//! A run that ends before its operations have ended leaks what they use. Futures and streams that outlive such a run
-//! find that out when they are dropped, and leak what they hold too.
+//! A run that ends before its operations have ended leaks what they use. Futures and streams that outlive such a run find out
+//! when they are dropped whether their own operation is among those, and then leak what they hold for it.
 
-use super::{Core, RunId};
+use super::{Core, RunId, WaitKey};
 use anyio_driver::Completion;
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+};
 
 thread_local! {
-    /// The runs of this thread that ended before their operations did. There are hardly ever any.
-    static GIVEN_UP: RefCell<Vec<RunId>> = const { RefCell::new(Vec::new()) };
+    /// The operations of this thread that had not ended when their runs did. There are hardly ever any.
+    static GIVEN_UP: RefCell<HashSet<(RunId, u64)>> = RefCell::default();
 }
 
-/// Whether operations of this run, which is over, may be in the kernel's hands for ever.
-pub(crate) fn was_given_up(run: RunId) -> bool {
-    GIVEN_UP.try_with(|runs| runs.borrow().contains(&run)).unwrap_or(true)
+/// Whether an operation, whose run is over, may be in the kernel's hands for ever. Asked once, by who holds what it needs.
+pub(crate) fn was_given_up(operation: WaitKey) -> bool {
+    let name = (operation.run(), operation.token().to_bits());
+    GIVEN_UP.try_with(|operations| operations.borrow_mut().remove(&name)).unwrap_or(true)
 }
 
 /// What is left of an operation whose future was dropped.
@@ -78,9 +82,11 @@ impl Orphans {
         }
     }
 
-    /// Leaks what is left, because the kernel may still use it, and notes that of this run. Tells how many there were.
-    pub(crate) fn give_up(&self, run: RunId) -> usize {
-        let _ = GIVEN_UP.try_with(|runs| runs.borrow_mut().push(run));
+    /// Leaks what is left, because the kernel may still use it, and notes which operations are to be left alone by others,
+    /// whose futures are alive. Tells how many were leaked.
+    pub(crate) fn give_up(&self, others: impl Iterator<Item = WaitKey>) -> usize {
+        let names = others.map(|operation| (operation.run(), operation.token().to_bits()));
+        let _ = GIVEN_UP.try_with(|operations| operations.borrow_mut().extend(names));
         for disposer in self.disposers.take().into_iter().flatten() {
             std::mem::forget(disposer);
         }

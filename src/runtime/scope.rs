@@ -22,21 +22,24 @@ mod cancelling;
 mod control;
 mod deadline;
 mod deadlines;
+mod finishing;
 mod observing;
-mod reason;
 mod remote;
+mod stopping;
 
+pub use crate::error::{CancelReason, ReasonKind};
 pub(crate) use deadline::Deadline;
-pub use reason::{CancelReason, ReasonKind};
 pub use remote::RemoteScope;
 
 use super::{Core, NO_WAIT, WaitKey, clock};
 use deadline::When;
+use finishing::Finish;
 use std::{cell::Cell, fmt, marker::PhantomPinned, num::NonZeroU64, ptr, time::Duration};
+pub(crate) use stopping::{Absorbed, Stopping};
 
 bitflags::bitflags! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    struct Flags: u8 {
+    struct Flags: u16 {
         /// The body has been polled and is not over.
         const ENTERED = 1;
         /// The node is in its parent's list of children, or has no parent.
@@ -50,8 +53,14 @@ bitflags::bitflags! {
         const CAUGHT = 32;
         /// Somebody was warned that cancellations are being swallowed.
         const WARNED = 64;
+        /// This scope itself was told to finish.
+        const FINISH = 128;
+        /// This scope, or one outside of it without a shield between, was told to finish.
+        const FINISHING = 256;
+        /// What is in it is idle: finishing cancels it.
+        const IDLE = 512;
         /// Somebody looks on as what is within reaches its checkpoints.
-        const OBSERVED = 128;
+        const OBSERVED = 1024;
     }
 }
 
@@ -60,6 +69,8 @@ bitflags::bitflags! {
 ///
 /// Cancelling is a state, not an event: as long as a task is in a cancelled scope every checkpoint it comes to gives
 /// [`Cancelled`](crate::Cancelled). It reaches everything inside, down to shields.
+///
+/// [Finishing](Self::finish) is the stage before: nothing new starts, and what is busy goes on for a while.
 pub struct Scope {
     flags: Cell<Flags>,
     parent: Cell<*const Scope>,
@@ -72,11 +83,14 @@ pub struct Scope {
     timer: Cell<Option<WaitKey>>,
     /// The number under which other threads may name the scope.
     remote: Cell<Option<NonZeroU64>>,
-    reason: Cell<Option<Box<CancelReason>>>,
+    /// When it is to have finished, if it was told to.
+    finish: Cell<Option<Box<Finish>>>,
+    /// Why it was cancelled, or what will be the reason when the deadline passes.
+    reason: Cell<Option<CancelReason>>,
     _pinned: PhantomPinned,
 }
 
-const _: () = assert!(size_of::<Scope>() == 80);
+const _: () = assert!(size_of::<Scope>() == 88);
 
 /// After so many deliveries of its cancellation to code that goes on all the same a scope warns.
 pub(super) const DELIVERIES_BEFORE_WARNING: u16 = 1000;
@@ -84,8 +98,18 @@ pub(super) const DELIVERIES_BEFORE_WARNING: u16 = 1000;
 impl Scope {
     #[inline]
     pub(crate) const fn new_node(deadline: Deadline, shielded: bool) -> Self {
+        Self::with_flags(deadline, if shielded { Flags::SHIELDED } else { Flags::empty() })
+    }
+
+    /// A node that finishing cancels.
+    pub(crate) const fn new_idle() -> Self {
+        Self::with_flags(Deadline::NEVER, Flags::IDLE)
+    }
+
+    #[inline]
+    const fn with_flags(deadline: Deadline, flags: Flags) -> Self {
         Self {
-            flags: Cell::new(if shielded { Flags::SHIELDED } else { Flags::empty() }),
+            flags: Cell::new(flags),
             parent: Cell::new(ptr::null()),
             first_child: Cell::new(ptr::null()),
             previous: Cell::new(ptr::null()),
@@ -95,6 +119,7 @@ impl Scope {
             deadline: Cell::new(deadline),
             timer: Cell::new(None),
             remote: Cell::new(None),
+            finish: Cell::new(None),
             reason: Cell::new(None),
             _pinned: PhantomPinned,
         }
@@ -149,7 +174,7 @@ impl Scope {
     pub(crate) unsafe fn enter(&self, core: &Core, parent: Option<&Scope>) {
         let mut flags = self.flags.get() | Flags::ENTERED;
         // The scope may have been entered before, somewhere else.
-        flags.remove(Flags::CAUGHT.union(Flags::EFFECTIVE));
+        flags.remove(Flags::CAUGHT.union(Flags::EFFECTIVE).union(Flags::FINISHING));
         if parent.is_none() {
             flags |= Flags::LINKED;
         }
@@ -159,8 +184,26 @@ impl Scope {
         if deadline.is_empty_span() || deadline.is_moment() {
             self.expire_if_passed(core);
         }
+        const STOPPED: Flags = Flags::CANCELLED.union(Flags::FINISH).union(Flags::IDLE);
+        if self.flags.get().intersects(STOPPED) {
+            self.enter_stopped(core);
+        }
+    }
+
+    /// What was told to end before its body began is to end from the beginning on.
+    fn enter_stopped(&self, core: &Core) {
+        if self.has(Flags::IDLE)
+            && !self.has(Flags::SHIELDED)
+            && self.parent().is_some_and(Scope::is_finishing)
+        {
+            self.set(Flags::CANCELLED, true);
+        }
         if self.has(Flags::CANCELLED) {
             self.set(Flags::EFFECTIVE, true);
+        }
+        if self.has(Flags::FINISH) {
+            self.set(Flags::FINISHING, true);
+            self.begin_grace(core);
         }
     }
 
@@ -249,8 +292,12 @@ impl Scope {
         if let Some(next) = unsafe { next.as_ref() } {
             next.previous.set(self);
         }
-        if !self.flags.get().intersects(Flags::SHIELDED | Flags::EFFECTIVE) && parent.is_marked() {
-            self.take_over_marks(core, parent);
+        let flags = self.flags.get();
+        if !flags.contains(Flags::SHIELDED) {
+            let news = parent.effects().difference(flags);
+            if !news.is_empty() {
+                self.deliver_each(core, news);
+            }
         }
     }
 
@@ -279,8 +326,8 @@ impl Scope {
     pub(crate) unsafe fn move_to(&self, core: &Core, parent: &Scope) {
         self.unlink_from_parent();
         self.parent.set(parent);
-        if !self.has(Flags::SHIELDED) && !parent.is_effective() {
-            self.lift();
+        if !self.has(Flags::SHIELDED) {
+            self.lift_all_but(parent.effects());
         }
         self.link_to_parent(core);
     }
@@ -347,7 +394,11 @@ impl Scope {
         }
         // SAFETY: the parent is entered, so it does not move, and hands them over before it goes.
         unsafe { core.waits().move_all(self, parent) };
-        if parent.is_effective() {
+        let effects = parent.effects();
+        if effects.contains(Flags::FINISHING) {
+            core.finish_waits(parent);
+        }
+        if effects.contains(Flags::EFFECTIVE) {
             core.cancel_waits(parent);
         }
     }
@@ -360,7 +411,7 @@ impl Scope {
             node.previous.set(ptr::null());
             node.parent.set(ptr::null());
             node.set(Flags::LINKED, false);
-            node.lift();
+            node.lift_all_but(Flags::empty());
         }
     }
 
@@ -370,6 +421,7 @@ impl Scope {
             self.set_deadline(clock::now().checked_add(timeout));
         } else {
             self.deadline.set(Deadline::after(timeout));
+            self.foresee_here(None);
         }
     }
 }
@@ -387,6 +439,7 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("cancel_called", &self.cancel_called())
+            .field("finish_called", &self.finish_called())
             .field("shield", &self.shield())
             .field("reason", &self.reason())
             .finish_non_exhaustive()

@@ -38,6 +38,8 @@ pub struct TaskInfo {
     /// that is kept off by a shield does not count. For a task that waits for nothing its own scope tells, and if it is not
     /// a child, nothing does.
     pub has_pending_cancellation: bool,
+    /// Whether the task is in a scope that is [finishing](crate::Scope::finish), told in the same way.
+    pub is_finishing: bool,
     /// What the task waits for: several things if it waits for the first of them, none if it is ready or running.
     pub waits: Vec<WaitReason>,
 }
@@ -54,6 +56,9 @@ impl fmt::Display for TaskInfo {
         }
         if let Some(location) = self.location {
             write!(f, " started at {location}")?;
+        }
+        if self.is_finishing {
+            f.write_str(", finishing")?;
         }
         // In the order in which they began, each once.
         let mut kinds: Vec<(WaitReason, usize)> = Vec::new();
@@ -115,6 +120,7 @@ impl Found {
             name: None,
             location: None,
             has_pending_cancellation: false,
+            is_finishing: false,
             waits: Vec::new(),
         };
         // SAFETY: the task lives, and so does its group.
@@ -133,7 +139,9 @@ impl Found {
             info.name = described.name;
             info.location = Some(described.location);
             // SAFETY: the scope is a part of the child, which lives.
-            info.has_pending_cancellation = unsafe { &*described.scope }.is_effective();
+            let scope = unsafe { &*described.scope };
+            info.has_pending_cancellation = scope.is_effective();
+            info.is_finishing = scope.is_finishing();
             self.scopes.insert(described.scope, self.tasks.len());
         }
         self.places.insert(task.to_bits(), self.tasks.len());
@@ -150,8 +158,11 @@ impl Found {
             if let Some(place) = place {
                 let task = &mut self.tasks[place];
                 if let Some(scope) = scope {
-                    let of_others = !task.waits.is_empty() && task.has_pending_cancellation;
-                    task.has_pending_cancellation = of_others || scope.is_effective();
+                    let is_first = task.waits.is_empty();
+                    let of_others = |told: bool| !is_first && told;
+                    task.has_pending_cancellation =
+                        of_others(task.has_pending_cancellation) || scope.is_effective();
+                    task.is_finishing = of_others(task.is_finishing) || scope.is_finishing();
                 }
                 task.waits.push(reason);
             }
@@ -170,6 +181,7 @@ impl Found {
                 core.tasks().is_ready(task.id.0) || task.kind == TaskKind::Main && core.is_main_ready();
             if is_current {
                 task.has_pending_cancellation = core.scope_is_effective();
+                task.is_finishing = core.scope_is_finishing();
             }
             if is_current || is_ready {
                 task.waits.clear();

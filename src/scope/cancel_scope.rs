@@ -41,6 +41,7 @@ impl CancelScope {
 
     /// Sets the moment when the scope cancels itself.
     #[must_use]
+    #[track_caller]
     pub fn with_deadline(self, at: Instant) -> Self {
         self.0.set_deadline(Some(at));
         self
@@ -48,8 +49,17 @@ impl CancelScope {
 
     /// Lets the scope cancel itself a span of time after its body first waits.
     #[must_use]
+    #[track_caller]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         self.0.set_timeout(timeout);
+        self
+    }
+
+    /// Sets the text of the [reason](Scope::reason) when the deadline passes, whether that was set before or will be.
+    #[must_use]
+    #[track_caller]
+    pub fn with_timeout_message(self, text: impl Into<String>) -> Self {
+        self.0.foresee_here(Some(text.into()));
         self
     }
 

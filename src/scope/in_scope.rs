@@ -1,8 +1,8 @@
 //! A future with a scope of its own around it.
 
 use crate::{
-    error::CancelAware,
-    runtime::{Core, Deadline, Scope},
+    error::{CancelAware, CancelReason, stage_of},
+    runtime::{Absorbed, Core, Deadline, Scope},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -21,15 +21,41 @@ pin_project! {
         body: F,
         #[pin]
         scope: Option<Scope>,
-        deadline: Deadline,
-        shielded: bool,
+        // Until the scope is made.
+        nature: Option<Nature>,
+    }
+}
+
+/// What the scope is made for.
+#[derive(Debug)]
+pub(super) enum Nature {
+    /// To be cancelled by itself, and for what reason.
+    Limited(Deadline, CancelReason),
+    /// To keep cancellations off.
+    Shielded,
+    /// To be cancelled when nothing new is to start.
+    Idle,
+}
+
+impl Nature {
+    #[inline]
+    fn make(self) -> Scope {
+        match self {
+            Self::Limited(deadline, reason) => {
+                let scope = Scope::new_node(deadline, false);
+                scope.foresee(reason);
+                scope
+            }
+            Self::Shielded => Scope::new_node(Deadline::NEVER, true),
+            Self::Idle => Scope::new_idle(),
+        }
     }
 }
 
 impl<F: Future> InScope<F> {
     #[inline]
-    pub(crate) fn new(deadline: Deadline, shielded: bool, body: F) -> Self {
-        Self { body, scope: None, deadline, shielded }
+    pub(super) fn new(nature: Nature, body: F) -> Self {
+        Self { body, scope: None, nature: Some(nature) }
     }
 
     /// Polls the body within the scope. When it is over the scope is still entered, for [`conclude`] to look at.
@@ -41,7 +67,7 @@ impl<F: Future> InScope<F> {
     ) -> Poll<(F::Output, Pin<&'a mut Scope>)> {
         let mut this = self.project();
         if this.scope.is_none() {
-            this.scope.set(Some(Scope::new_node(*this.deadline, *this.shielded)));
+            this.scope.set(this.nature.take().map(Nature::make));
         }
         let scope = this.scope.as_pin_mut().expect("it was just made");
         poll_within(core, &scope, this.body, cx).map(|output| (output, scope))
@@ -95,18 +121,23 @@ impl Drop for Panicking<'_> {
     }
 }
 
+#[cold]
+fn absorbs<E: CancelAware<Via>, Via>(absorbed: Absorbed, error: &E) -> bool {
+    stage_of(error.as_error()).is_some_and(|stage| absorbed.contains(stage))
+}
+
 /// Decides what a scope makes of its body's result: `Ok(None)` if it absorbed its own cancellation.
 #[inline]
 pub(crate) fn conclude<T, E, Via>(core: &Core, scope: &Scope, result: Result<T, E>) -> Result<Option<T>, E>
 where
     E: CancelAware<Via>,
 {
-    let would_absorb = scope.would_absorb();
+    let absorbed = scope.would_absorb();
     scope.leave(core);
     // Errors are asked last, since their sources are code of users.
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if would_absorb && error.is_cancelled() => {
+        Err(error) if !absorbed.is_nothing() && absorbs(absorbed, &error) => {
             scope.absorb();
             Ok(None)
         }

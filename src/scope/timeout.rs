@@ -1,14 +1,15 @@
 //! Scopes around one future.
 
-use super::in_scope::{InScope, conclude};
+use super::in_scope::{InScope, Nature, conclude};
 use crate::{
-    error::{CancelAware, TimedOut},
+    error::{CancelAware, CancelReason, ReasonKind, TimedOut},
     runtime::{Core, Deadline},
 };
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
     marker::PhantomData,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -40,43 +41,59 @@ where
 
 fn move_on<T, E, Via>(
     deadline: Deadline,
+    reason: CancelReason,
     body: impl Future<Output = Result<T, E>>,
 ) -> impl Future<Output = Result<Option<T>, E>>
 where
     E: CancelAware<Via>,
 {
-    MoveOn { inner: InScope::new(deadline, false, body), via: PhantomData }
+    MoveOn { inner: InScope::new(Nature::Limited(deadline, reason), body), via: PhantomData }
 }
 
 pin_project! {
     /// A body that fails when its scope's time is over.
-    struct Fail<M> {
+    struct Fail<F, Via> {
         #[pin]
-        inner: M,
+        inner: InScope<F>,
+        via: PhantomData<Via>,
     }
 }
 
-impl<T, E, M> Future for Fail<M>
+impl<T, E, F, Via> Future for Fail<F, Via>
 where
-    M: Future<Output = Result<Option<T>, E>>,
-    E: From<TimedOut>,
+    F: Future<Output = Result<T, E>>,
+    E: CancelAware<Via> + From<TimedOut>,
 {
     type Output = Result<T, E>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().inner.poll(cx).map(|given| given?.ok_or_else(|| TimedOut.into()))
+        Core::with(|core| {
+            self.project().inner.poll_body(core, cx).map(|(result, scope)| {
+                conclude(core, &scope, result)?.ok_or_else(|| {
+                    let reason = scope.reason().expect("what it has absorbed has a reason");
+                    TimedOut::of(reason).into()
+                })
+            })
+        })
     }
 }
 
 fn fail<T, E, Via>(
     deadline: Deadline,
+    reason: CancelReason,
     body: impl Future<Output = Result<T, E>>,
 ) -> impl Future<Output = Result<T, E>>
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    Fail { inner: move_on(deadline, body) }
+    Fail { inner: InScope::new(Nature::Limited(deadline, reason), body), via: PhantomData }
+}
+
+/// Why something is cancelled that takes longer than is allowed where this was called.
+#[track_caller]
+fn time_over(text: Option<String>) -> CancelReason {
+    CancelReason::new(ReasonKind::Deadline, text, Location::caller())
 }
 
 fn at_or_never(at: Option<Instant>) -> Deadline {
@@ -111,6 +128,7 @@ fn after_or_never(delay: Option<Duration>) -> Deadline {
 ///
 /// # Cancel safety
 /// The future is cancelled and awaited, not dropped: it may clean up. A value that it gives nevertheless comes out.
+#[track_caller]
 pub fn move_on_after<T, E, Via>(
     timeout: impl Into<Option<Duration>>,
     body: impl Future<Output = Result<T, E>>,
@@ -118,7 +136,7 @@ pub fn move_on_after<T, E, Via>(
 where
     E: CancelAware<Via>,
 {
-    move_on(after_or_never(timeout.into()), body)
+    move_on(after_or_never(timeout.into()), time_over(None), body)
 }
 
 /// Like [`move_on_after`], with a moment instead of a span. `None` is no limit.
@@ -128,6 +146,7 @@ where
 ///
 /// # Cancel safety
 /// As for [`move_on_after`].
+#[track_caller]
 pub fn move_on_at<T, E, Via>(
     deadline: impl Into<Option<Instant>>,
     body: impl Future<Output = Result<T, E>>,
@@ -135,7 +154,7 @@ pub fn move_on_at<T, E, Via>(
 where
     E: CancelAware<Via>,
 {
-    move_on(at_or_never(deadline.into()), body)
+    move_on(at_or_never(deadline.into()), time_over(None), body)
 }
 
 /// Runs a future, and fails with [`TimedOut`] when it takes longer than `timeout`. `None` as timeout is no limit.
@@ -149,7 +168,7 @@ where
 ///     Ok(sleep(Duration::from_secs(60)).await?)
 /// })
 /// .await;
-/// assert!(matches!(result, Err(Error::TimedOut)));
+/// assert!(matches!(result, Err(Error::TimedOut(_))));
 /// # });
 /// ```
 ///
@@ -158,6 +177,7 @@ where
 ///
 /// # Cancel safety
 /// As for [`move_on_after`].
+#[track_caller]
 pub fn fail_after<T, E, Via>(
     timeout: impl Into<Option<Duration>>,
     body: impl Future<Output = Result<T, E>>,
@@ -165,7 +185,7 @@ pub fn fail_after<T, E, Via>(
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    fail(after_or_never(timeout.into()), body)
+    fail(after_or_never(timeout.into()), time_over(None), body)
 }
 
 /// Like [`fail_after`], with a moment instead of a span. `None` is no limit.
@@ -175,6 +195,7 @@ where
 ///
 /// # Cancel safety
 /// As for [`move_on_after`].
+#[track_caller]
 pub fn fail_at<T, E, Via>(
     deadline: impl Into<Option<Instant>>,
     body: impl Future<Output = Result<T, E>>,
@@ -182,7 +203,59 @@ pub fn fail_at<T, E, Via>(
 where
     E: CancelAware<Via> + From<TimedOut>,
 {
-    fail(at_or_never(deadline.into()), body)
+    fail(at_or_never(deadline.into()), time_over(None), body)
+}
+
+/// Like [`fail_after`], with a text that says what is limited. It is in the error, and in the
+/// [reason](crate::current_cancel_reason()) that the future can ask for when it is cancelled.
+///
+/// ```
+/// use anyio::{Result, fail_after_because, sleep};
+/// use std::time::Duration;
+///
+/// # anyio::run(async || {
+/// let result: Result<()> = fail_after_because(Duration::from_millis(10), "reading the header", async {
+///     Ok(sleep(Duration::from_secs(60)).await?)
+/// })
+/// .await;
+/// assert_eq!(result.unwrap_err().to_string(), "the time allowed was over: reading the header");
+/// # });
+/// ```
+///
+/// # Errors
+/// As for [`fail_after`].
+///
+/// # Cancel safety
+/// As for [`move_on_after`].
+#[track_caller]
+pub fn fail_after_because<T, E, Via>(
+    timeout: impl Into<Option<Duration>>,
+    what: impl Into<String>,
+    body: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>>
+where
+    E: CancelAware<Via> + From<TimedOut>,
+{
+    fail(after_or_never(timeout.into()), time_over(Some(what.into())), body)
+}
+
+/// Like [`fail_at`], with a text: see [`fail_after_because`].
+///
+/// # Errors
+/// As for [`fail_after`].
+///
+/// # Cancel safety
+/// As for [`move_on_after`].
+#[track_caller]
+pub fn fail_at_because<T, E, Via>(
+    deadline: impl Into<Option<Instant>>,
+    what: impl Into<String>,
+    body: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>>
+where
+    E: CancelAware<Via> + From<TimedOut>,
+{
+    fail(at_or_never(deadline.into()), time_over(Some(what.into())), body)
 }
 
 pin_project! {
@@ -206,11 +279,11 @@ impl<F: Future> Future for Shielded<F> {
     }
 }
 
-/// Runs a future to its end although scopes further out are, or come to be, cancelled. Made for cleanup; give it a
+/// Runs a future to its end although scopes further out are, or come to be, cancelled or told to finish. Made for cleanup; give it a
 /// time limit inside if it could hang.
 ///
 /// # Cancel safety
 /// No cancellation reaches the future. Dropping it drops what is in it.
 pub fn shield<F: Future>(body: F) -> impl Future<Output = F::Output> {
-    Shielded { inner: InScope::new(Deadline::NEVER, true, body) }
+    Shielded { inner: InScope::new(Nature::Shielded, body) }
 }

@@ -1,18 +1,20 @@
 //! From what the handler has noted to the tasks that wait for it.
 
 use super::{
-    handler,
+    Signal, handler,
+    interrupt::Interrupt,
     listener::{Listener, Purpose},
     received::Received,
 };
 use crate::runtime::{Companion, Core, ReasonKind};
-use std::{cell::RefCell, fmt, io, rc::Rc, sync::Arc};
+use anyio_driver::Unparker;
+use std::{cell::RefCell, fmt, io, panic::Location, rc::Rc, sync::Arc};
 
 /// The listeners of one executor.
 #[derive(Default)]
 pub(super) struct Dispatch {
     receivers: RefCell<Vec<Rc<Received>>>,
-    run: RefCell<Option<Arc<Listener>>>,
+    run: RefCell<Option<(Arc<Listener>, Interrupt)>>,
 }
 
 impl Dispatch {
@@ -28,18 +30,21 @@ impl Dispatch {
         self.receivers.borrow_mut().retain(|known| !Rc::ptr_eq(known, receiver));
     }
 
-    /// From now on these signals cancel the run, unless they have another effect than the default one.
-    pub(super) fn begin_run(&self, listener: Listener) -> io::Result<()> {
-        debug_assert_eq!(listener.purpose, Purpose::Run);
-        let listener = Arc::new(listener);
-        if handler::register_if_default(&listener)? {
-            *self.run.borrow_mut() = Some(listener);
+    /// From now on those signals end the run that have the default effect.
+    pub(super) fn begin_run(&self, interrupt: Interrupt, unparker: Unparker) -> io::Result<()> {
+        let (steps, signals): (u32, &[Signal]) = match interrupt {
+            Interrupt::Ignore => return Ok(()),
+            Interrupt::Cancel => (1, &[Signal::SIGINT]),
+            Interrupt::Finish(_) => (2, &[Signal::SIGINT, Signal::SIGTERM]),
+        };
+        if let Some(listener) = handler::register_where_default(Purpose::Run { steps }, signals, unparker)? {
+            *self.run.borrow_mut() = Some((listener, interrupt));
         }
         Ok(())
     }
 
     pub(super) fn end_run(&self) {
-        if let Some(listener) = self.run.take() {
+        if let Some((listener, _)) = self.run.take() {
             handler::deregister(&listener);
         }
     }
@@ -51,9 +56,16 @@ impl Companion for Dispatch {
         let receivers = self.receivers.borrow().clone();
         let mut untold = receivers.iter();
         core.finish_despite_panics(|| untold.by_ref().for_each(|receiver| receiver.notify()));
-        if self.run.borrow().as_ref().is_some_and(|listener| listener.has_arrivals()) {
-            // It stays noted, so that the next signal is known to be the second. Cancelling again changes nothing.
-            core.cancel_run(ReasonKind::Interrupt);
+        let asked = self.run.borrow().as_ref().map(|(listener, interrupt)| (listener.steps(), *interrupt));
+        // To be told the same again changes nothing.
+        match asked {
+            Some((1, Interrupt::Finish(grace))) => {
+                core.tell_run(|scope| scope.finish_at(grace, Location::caller()));
+            }
+            Some((1.., _)) => {
+                core.tell_run(|scope| scope.cancel_with(ReasonKind::Interrupt, None, Location::caller()));
+            }
+            Some((0, _)) | None => {}
         }
     }
 

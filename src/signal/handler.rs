@@ -14,6 +14,7 @@ use super::{
     listener::{Listener, Purpose},
 };
 use crate::runtime::announce;
+use anyio_driver::Unparker;
 use libc::{c_int, sigaction};
 use std::{
     io, mem, ptr,
@@ -52,24 +53,33 @@ pub(super) fn register(listener: &Arc<Listener>) -> io::Result<()> {
     Ok(())
 }
 
-/// The same, but only if each of the signals has its default effect, or this handler already. Tells whether it had.
-pub(super) fn register_if_default(listener: &Arc<Listener>) -> io::Result<bool> {
-    let mut installed = lock();
-    for signal in listener.signals() {
-        if !installed.iter().any(|(known, _)| *known == signal)
-            && current(signal)?.sa_sigaction != libc::SIG_DFL
-        {
-            return Ok(false);
+/// Makes a listener for those of the signals that have their default effect, or this handler already, and tells it about them
+/// from now on. `None` if there are none.
+///
+/// # Errors
+/// If the system does not let one of the signals be caught.
+pub(super) fn register_where_default(
+    purpose: Purpose,
+    signals: &[Signal],
+    unparker: Unparker,
+) -> io::Result<Option<Arc<Listener>>> {
+    let mut free = Vec::new();
+    {
+        let installed = lock();
+        for &signal in signals {
+            if installed.iter().any(|(known, _)| *known == signal)
+                || current(signal)?.sa_sigaction == libc::SIG_DFL
+            {
+                free.push(signal);
+            }
         }
     }
-    change(|listeners| listeners.push(listener.clone()));
-    for signal in listener.signals() {
-        if let Err(error) = install(&mut installed, signal) {
-            forget(&mut installed, listener);
-            return Err(error);
-        }
+    if free.is_empty() {
+        return Ok(None);
     }
-    Ok(true)
+    let listener = Arc::new(Listener::new(purpose, &free, unparker));
+    register(&listener)?;
+    Ok(Some(listener))
 }
 
 /// Tells a listener no more.
@@ -174,21 +184,21 @@ extern "C" fn on_signal(signal: c_int) {
 }
 
 fn tell(listeners: &[Arc<Listener>], signal: c_int) {
-    let all_of = |purpose| {
-        listeners.iter().filter(move |listener| listener.purpose == purpose && listener.wants(signal))
+    let all_of = |receivers| {
+        let wanted = move |listener: &&Arc<Listener>| {
+            (listener.purpose == Purpose::Receiver) == receivers && listener.wants(signal)
+        };
+        listeners.iter().filter(wanted)
     };
     // Who opens a receiver wants to deal with the signal in another way than the run would.
-    let purpose = match all_of(Purpose::Receiver).next() {
-        Some(_) => Purpose::Receiver,
-        None => Purpose::Run,
-    };
+    let receivers = all_of(true).next().is_some();
     let number = ARRIVALS.fetch_add(1, Ordering::AcqRel) + 1;
     let (mut any, mut told) = (false, false);
-    for listener in all_of(purpose) {
+    for listener in all_of(receivers) {
         any = true;
         told |= listener.note(signal, number);
     }
-    if any && !told && purpose == Purpose::Run {
+    if any && !told && !receivers {
         // All runs have been told before, and still the user insists.
         // SAFETY: both calls are allowed in handlers. The signal is blocked until the handler returns.
         unsafe {
@@ -198,7 +208,7 @@ fn tell(listeners: &[Arc<Listener>], signal: c_int) {
         return;
     }
     announce();
-    for listener in all_of(purpose) {
+    for listener in all_of(receivers) {
         listener.wake();
     }
 }

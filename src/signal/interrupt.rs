@@ -1,51 +1,58 @@
-//! Ctrl-C as a cancellation.
+//! Ctrl-C as the end of a run.
 
-use super::{
-    Signal,
-    dispatch::Dispatch,
-    listener::{Listener, Purpose},
-};
+use super::dispatch::Dispatch;
 use crate::runtime::Core;
 use anyio_driver::Driver;
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, time::Duration};
 
-/// Whether the first `SIGINT` cancels a run.
+/// What a run makes of Ctrl-C. See [`Builder::interrupt`](crate::Builder::interrupt).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Nothing: the signal has the effect that it has without the run.
+    Ignore,
+    /// The first `SIGINT` cancels the main task, with the reason [`ReasonKind::Interrupt`](crate::ReasonKind::Interrupt). The
+    /// second ends the process.
+    Cancel,
+    /// The first `SIGINT` or `SIGTERM` tells the main task to [finish](crate::Scope::finish), within so long a time: nothing
+    /// new starts, and what is busy goes on. The second cancels it, and the third ends the process.
+    Finish(Duration),
+}
+
+/// When it is decided what the run makes of Ctrl-C.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InterruptHandling {
-    /// If the run is on the process's main thread.
+    /// When it begins: it is cancelled if it is on the process's main thread.
     OnMainThread,
-    /// Yes.
-    On,
-    /// No.
-    Off,
+    Decided(Interrupt),
 }
 
 impl InterruptHandling {
     /// The same for a run that the calling thread lets other threads do.
     pub(crate) fn decided_here(self) -> Self {
         match self {
-            Self::OnMainThread if is_main_thread() => Self::On,
-            Self::OnMainThread => Self::Off,
+            Self::OnMainThread if is_main_thread() => Self::Decided(Interrupt::Cancel),
+            Self::OnMainThread => Self::Decided(Interrupt::Ignore),
             decided => decided,
         }
     }
 
-    /// From now on the first `SIGINT` cancels the run, until the guard is dropped.
+    /// From now on the signals end the run, until the guard is dropped.
     ///
     /// # Errors
     /// If the system refuses.
     pub(crate) fn begin(self, core: &Core) -> io::Result<Guard> {
-        if self.decided_here() == Self::On {
-            let listener = Listener::new(Purpose::Run, &[Signal::SIGINT], core.driver().unparker());
-            let dispatch = Dispatch::of(core);
-            dispatch.begin_run(listener)?;
-            return Ok(Guard(Some(dispatch)));
+        match self.decided_here() {
+            Self::OnMainThread | Self::Decided(Interrupt::Ignore) => Ok(Guard(None)),
+            Self::Decided(interrupt) => {
+                let dispatch = Dispatch::of(core);
+                dispatch.begin_run(interrupt, core.driver().unparker())?;
+                Ok(Guard(Some(dispatch)))
+            }
         }
-        Ok(Guard(None))
     }
 }
 
-/// Ends the handling of `SIGINT` when dropped.
+/// Ends the handling of the signals when dropped.
 pub(crate) struct Guard(Option<Rc<Dispatch>>);
 
 impl Drop for Guard {
@@ -70,14 +77,16 @@ fn is_main_thread() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Builder, ReasonKind, Scope, runtime::Core, sleep_forever, testing::test_backends};
+    use crate::{
+        Builder, Interrupt, ReasonKind, Scope, runtime::Core, sleep_forever, testing::test_backends,
+    };
 
     #[test]
     fn an_interrupt_is_the_reason_of_the_cancellation() {
         // SAFETY: no handler is replaced. Whoever started the tests may have it ignored, and then runs leave it alone.
         unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
         for backend in test_backends() {
-            let reason = Builder::new().backend(backend).handle_interrupt(true).run(async || {
+            let reason = Builder::new().backend(backend).interrupt(Interrupt::Cancel).run(async || {
                 // SAFETY: the run handles the first signal of this kind.
                 unsafe { libc::raise(libc::SIGINT) };
                 sleep_forever().await;

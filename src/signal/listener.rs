@@ -6,15 +6,15 @@
 
 use super::Signal;
 use anyio_driver::Unparker;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a listener is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// It gives the signals out and wants them again and again.
     Receiver,
-    /// It cancels a run, once.
-    Run,
+    /// It ends a run, in so many steps.
+    Run { steps: u32 },
 }
 
 /// Where the handler leaves word that signals have come: shared between it and one receiver or run.
@@ -24,6 +24,8 @@ pub(super) struct Listener {
     unparker: Unparker,
     /// The signals that are listened to, each with the number of its arrival, or 0 if it has not come.
     arrivals: Box<[(Signal, AtomicU64)]>,
+    /// How many steps have been asked for, by whichever of the signals.
+    steps: AtomicU32,
 }
 
 impl Listener {
@@ -33,7 +35,7 @@ impl Listener {
         signals.sort();
         signals.dedup();
         let arrivals = signals.into_iter().map(|signal| (signal, AtomicU64::new(0))).collect();
-        Self { purpose, unparker, arrivals }
+        Self { purpose, unparker, arrivals, steps: AtomicU32::new(0) }
     }
 
     /// The signals that are listened to.
@@ -46,11 +48,15 @@ impl Listener {
         self.arrivals.iter().any(|(wanted, _)| wanted.as_raw() == signal)
     }
 
-    /// Notes an arrival. Tells whether it was the first since the last was taken.
+    /// Notes an arrival. Tells whether it is news: the first since the last was taken, or one more step.
     pub(super) fn note(&self, signal: i32, number: u64) -> bool {
         let Some((_, arrival)) = self.arrivals.iter().find(|(wanted, _)| wanted.as_raw() == signal) else {
             return false;
         };
+        if let Purpose::Run { steps } = self.purpose {
+            let step = |asked: u32| (asked < steps).then_some(asked + 1);
+            return self.steps.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).is_ok();
+        }
         arrival.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -62,6 +68,11 @@ impl Listener {
     /// Whether any signal has come that was not taken.
     pub(super) fn has_arrivals(&self) -> bool {
         self.arrivals.iter().any(|(_, arrival)| arrival.load(Ordering::Acquire) != 0)
+    }
+
+    /// How many steps have been asked for. They stay noted, so that the next signal is known not to be the first.
+    pub(super) fn steps(&self) -> u32 {
+        self.steps.load(Ordering::Acquire)
     }
 
     /// Takes the signal that came first.
@@ -84,6 +95,14 @@ mod tests {
 
     impl Unpark for Nobody {
         fn unpark(&self) {}
+    }
+
+    #[test]
+    fn each_step_towards_the_end_of_a_run_is_asked_for_once_by_whichever_signal() {
+        let signals = [Signal::SIGINT, Signal::SIGTERM];
+        let listener = Listener::new(Purpose::Run { steps: 2 }, &signals, Unparker::new(Arc::new(Nobody)));
+        let told = [libc::SIGTERM, libc::SIGINT, libc::SIGTERM].map(|signal| listener.note(signal, 1));
+        assert_eq!((told, listener.steps()), ([true, true, false], 2));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{Connections, Server};
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     group::{TaskGroup, task_group},
+    scope::idle,
 };
 use std::{convert::Infallible, future::Future};
 
@@ -48,7 +49,8 @@ pub trait Listener {
     /// What the system says; some errors concern one connection only and leave the listener usable, and those whose
     /// [`concerns_one_connection`](Error::concerns_one_connection) is true do not end serving. [`Error::ClosedResource`]
     /// and [`Error::EndOfStream`] are the exception: they say of the listener itself that nothing more will come.
-    /// [`Error::BusyResource`] if another task is accepting, [`Error::Cancelled`] if the scope is cancelled.
+    /// [`Error::BusyResource`] if another task is accepting, [`Error::Cancelled`] if the scope is cancelled,
+    /// [`Error::Finishing`] if it is [finishing](crate::Scope::finish).
     ///
     /// # Cancel safety
     /// No connection is lost, whether the scope is cancelled or the future dropped: the next call gets it.
@@ -57,7 +59,8 @@ pub trait Listener {
     /// Accepts for ever, and calls the handler for each stream, each in a task of its own. Goes on after connections that
     /// were aborted, and waits when descriptors or memory run out.
     ///
-    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. An error that
+    /// It ends when the scope is cancelled, or when a handler fails: then the others are cancelled. When the scope is told to
+    /// [finish](crate::Scope::finish) it accepts no more, and gives `Ok(None)` when all handlers have ended. An error that
     /// [concerns one connection](Error::concerns_one_connection) alone, such as a reset, ends that connection and nothing
     /// else, and is logged. [`Server`] says more, and has options.
     ///
@@ -157,6 +160,9 @@ impl<E> Server<'_, E> {
     /// Accepts for ever, and calls the handler for each connection, each in a task of its own. Goes on after connections
     /// that were aborted, and waits when descriptors or memory run out.
     ///
+    /// When the scope is told to [finish](crate::Scope::finish) it accepts no more, and gives `Ok(None)` when all handlers
+    /// have ended. Those learn of it by [`idle`](crate::idle()) waits.
+    ///
     /// # Errors
     /// Those of handlers that end serving, and an error of the listener that makes it useless.
     ///
@@ -175,10 +181,14 @@ impl<E> Server<'_, E> {
         E: CancelAware<Via> + From<Error>,
     {
         let handler = &handler;
-        task_group(async move |group| -> Result<Infallible, E> {
+        let served = task_group(async move |group| -> Result<Infallible, E> {
             Ok(self.serve_in(group, listener, handler).await?)
         })
-        .await
+        .await;
+        match served {
+            Err(group) if group.is_finishing() => Ok(None),
+            served => served,
+        }
     }
 
     /// Does the same with the connections as tasks of a group of the caller's. They go on when this ends, so it can be
@@ -207,7 +217,8 @@ impl<E> Server<'_, E> {
     /// ```
     ///
     /// # Errors
-    /// An error of the listener that makes it useless, or the cancellation. Those of handlers go to the group.
+    /// An error of the listener that makes it useless, the cancellation, or [`Error::Finishing`]. Those of handlers go to the
+    /// group.
     ///
     /// # Cancel safety
     /// Connections that were accepted go on, others stay in the listener.
@@ -221,6 +232,7 @@ impl<E> Server<'_, E> {
         L: Listener<Stream: 'scope> + ?Sized,
         E: CancelAware<Via> + From<Error>,
     {
-        listener.serve_in(Connections::new(self, group), move |stream| handler(stream)).await
+        // Whatever listeners wait for is the beginning of something new.
+        idle(listener.serve_in(Connections::new(self, group), move |stream| handler(stream))).await
     }
 }

@@ -9,7 +9,7 @@ use std::{
     ffi::OsString,
     fs::Permissions,
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{self, PathBuf},
 };
 
@@ -45,14 +45,14 @@ impl Builder {
         Self::default()
     }
 
-    /// How names begin.
+    /// How names begin. A prefix in which there is a `/` is refused when something is made: names do not lead out of the folder.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<OsString>) -> Self {
         self.prefix = Some(prefix.into());
         self
     }
 
-    /// How names end.
+    /// How names end, under the same condition.
     #[must_use]
     pub fn suffix(mut self, suffix: impl Into<OsString>) -> Self {
         self.suffix = suffix.into();
@@ -73,6 +73,13 @@ impl Builder {
         let Self { prefix, suffix, directory } = self;
         let directory = directory.unwrap_or_else(std::env::temp_dir);
         let subject = Path::from(directory.clone());
+        for part in prefix.iter().chain([&suffix]) {
+            if part.as_bytes().iter().any(|byte| matches!(byte, b'/' | 0)) {
+                let text = format!("the name of something temporary cannot have {part:?} in it");
+                let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+                return Err(Error::of_operation(error, "make something temporary in", subject.display()));
+            }
+        }
         let made = to_thread::for_files(move || {
             let mut names = ::tempfile::Builder::new();
             names.suffix(&suffix);

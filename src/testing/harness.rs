@@ -106,8 +106,8 @@ fn check_clean(left: RunStatistics) {
         operations_in_flight: 0,
         orphaned_operations: 0,
         buffers_in_use: 0,
-        buffer_shortages: left.buffer_shortages,
         stale_completions: 0,
+        ..left
     };
     assert_eq!(left, clean, "the test passed, but something was left when its run had been torn down");
 }

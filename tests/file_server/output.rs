@@ -70,6 +70,8 @@ fn examples_tell_of_a_full_disk_and_fail() {
         let output = run(&mut command, full());
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{name}: {told}");
-        assert!(!told.contains("panicked") && told.contains("No space left"), "{name}: {told}");
+        let [line] = &told.lines().collect::<Vec<_>>()[..] else { panic!("{name}: not one line: {told}") };
+        assert!(line.starts_with("Error: ") && line.contains("No space left on device"), "{name}: {line}");
+        assert!(!line.contains("Os {"), "{name}: the error is told in the form for programmers: {line}");
     }
 }

@@ -6,6 +6,7 @@ mod choices;
 mod fifo;
 mod file;
 mod folder;
+mod lacking;
 mod names;
 mod path;
 mod streams;

@@ -283,3 +283,28 @@ fn whatever_the_mask_temporary_files_are_their_makers_alone() {
         Ok(())
     });
 }
+
+#[test]
+fn names_do_not_lead_out_of_the_folder() {
+    on_each_backend(async |folder| {
+        let inner = folder.join("inner");
+        std::fs::create_dir(&inner)?;
+        let builder = || Builder::new().directory(&inner);
+        for bad in ["../out", "/tmp/out", "a/b", "zero\0byte"] {
+            for builder in [builder().prefix(bad), builder().suffix(bad)] {
+                let errors = [
+                    builder.clone().file().await.err(),
+                    builder.clone().named_file().await.err(),
+                    builder.clone().folder().await.err(),
+                ];
+                for error in errors {
+                    let error = error.unwrap_or_else(|| panic!("{bad:?} was taken"));
+                    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
+                }
+            }
+        }
+        assert_eq!(std::fs::read_dir(&inner)?.count(), 0);
+        assert_eq!(std::fs::read_dir(folder.join(""))?.count(), 1);
+        Ok(())
+    });
+}

@@ -190,3 +190,19 @@ fn a_free_port_is_free_and_given_once() {
     let _bound = std::net::TcpListener::bind(("127.0.0.1", ports[0])).unwrap();
     let _bound = std::net::UdpSocket::bind(("127.0.0.1", free_udp_port().unwrap())).unwrap();
 }
+
+#[anyio::test]
+async fn a_name_of_any_length_is_told_shortly() {
+    for long in ["a".repeat(70_000), "é".repeat(70_000)] {
+        let errors = [
+            resolve(&long, 80).await.map(drop).unwrap_err(),
+            getaddrinfo(&*long, "80").await.map(drop).unwrap_err(),
+            TcpStream::connect((&*long, 80)).await.map(drop).unwrap_err(),
+            anyio::fs::metadata(&long).await.map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().len() < 1000, "{error}");
+            assert!(error.to_string().contains(" characters)"), "{error}");
+        }
+    }
+}

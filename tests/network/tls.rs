@@ -4,6 +4,7 @@ mod authority;
 mod cancellation;
 mod certificates;
 mod conformance;
+mod hostile_peers;
 mod interoperation;
 mod listeners;
 mod negotiation;

@@ -627,3 +627,29 @@ fn without_buffers_for_the_kernel_to_choose_datagrams_are_received_singly() {
     });
     run.unwrap().unwrap();
 }
+
+/// As some programs set it on sockets that they hand over.
+#[cfg(target_os = "linux")]
+#[anyio::test]
+async fn what_the_network_says_of_one_receiver_keeps_nothing_from_another() -> Result<()> {
+    use std::os::fd::AsRawFd;
+
+    let plain = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let on: libc::c_int = 1;
+    // SAFETY: the option's value is an int, and the length says so.
+    let set = unsafe {
+        let length = size_of_val(&on) as libc::socklen_t;
+        libc::setsockopt(plain.as_raw_fd(), libc::SOL_IP, libc::IP_RECVERR, (&raw const on).cast(), length)
+    };
+    assert_eq!(set, 0);
+    let socket = UdpSocket::from_owned(plain.into())?;
+    let living = UdpSocket::bind("127.0.0.1:0").await?;
+    let gone = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    for number in 0..20_u8 {
+        socket.send_to([number; 3], gone).await?;
+        // On the loopback device the news that nobody is there has come by now.
+        socket.send_to([number; 3], living.local_addr()?).await?;
+        assert_eq!(living.receive().await?.data, [number; 3]);
+    }
+    Ok(())
+}

@@ -11,3 +11,4 @@ mod streams;
 mod talking;
 mod temporary;
 mod waiting;
+mod workers;

@@ -1,7 +1,8 @@
 //! Runs with a virtual clock in which nothing can happen any more, and such in which something still can.
 
 use anyio::{
-    Builder, CancelScope, Clock, Result, cross, current_time, foreign, fs, lowlevel, move_on_after,
+    Builder, CancelScope, Clock, Interrupt, Result, cross, current_time, foreign, fs, lowlevel,
+    move_on_after,
     net::{TcpListener, TcpStream},
     sleep, sleep_forever,
     streams::memory,
@@ -28,7 +29,7 @@ fn deadlocks<T: std::fmt::Debug>(main: impl AsyncFn() -> T) -> Vec<Deadlock> {
         let builder = Builder::new()
             .backend(backend)
             .clock(Clock::Virtual)
-            .handle_interrupt(true)
+            .interrupt(Interrupt::Cancel)
             .deadlock_timeout(Duration::from_millis(50));
         let error = builder.run(&main).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Deadlock);

@@ -3,8 +3,8 @@
 #![expect(clippy::async_yields_async, reason = "futures leave their runs here")]
 
 use anyio::{
-    Backend, Builder, CancelScope, Error, Result, current_backend, lowlevel, move_on_after, sleep,
-    sleep_forever, task_group, testing::test_backends,
+    Backend, Builder, CancelScope, Result, current_backend, lowlevel, move_on_after, sleep, sleep_forever,
+    task_group, testing::test_backends,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -348,7 +348,10 @@ fn a_destructor_that_panics_at_the_end_of_a_run_comes_out_of_it() {
             })
         }));
         assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"at the end"));
-        assert_eq!(builder.run(async || Error::TimedOut.to_string()).unwrap(), "the time allowed was over");
+        assert_eq!(
+            builder.run(async || anyio::TimedOut::new().to_string()).unwrap(),
+            "the time allowed was over"
+        );
     });
 }
 

@@ -1,7 +1,7 @@
 //! Ctrl-C. What it does is tried in processes of their own: the tests that are ignored are run by the others.
 
 use anyio::{
-    Builder, CancelScope, Core, Error, ErrorGroup, Result, shield,
+    Builder, CancelScope, Core, Error, ErrorGroup, Interrupt, Result, idle, lowlevel, shield,
     signal::{Signal, receiver},
     sleep_forever,
     testing::test_backends,
@@ -11,6 +11,7 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 /// A test of this file in a process of its own.
@@ -52,8 +53,12 @@ impl Program {
     }
 
     fn interrupt(&self) {
+        self.signal(libc::SIGINT);
+    }
+
+    fn signal(&self, signal: i32) {
         // SAFETY: the child has not been waited for.
-        assert_eq!(unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) }, 0);
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
     fn end(mut self) -> ExitStatus {
@@ -84,7 +89,7 @@ async fn wait_for_interrupt() -> Result<()> {
 #[ignore = "run by another test in a process of its own"]
 fn program_that_cleans_up() {
     let result = Builder::new()
-        .handle_interrupt(true)
+        .interrupt(Interrupt::Cancel)
         .run(async || -> Result<()> {
             let ended = CancelScope::new().run(wait_for_interrupt).await;
             // The root's cancellation passes through this scope.
@@ -116,7 +121,7 @@ fn the_first_interrupt_cancels_the_main_task_which_cleans_up() {
 #[ignore = "run by another test in a process of its own"]
 fn program_that_does_not_end() {
     Builder::new()
-        .handle_interrupt(true)
+        .interrupt(Interrupt::Cancel)
         .run(async || {
             assert!(wait_for_interrupt().await.is_err());
             shield(wait_for_interrupt()).await.unwrap();
@@ -139,8 +144,9 @@ fn the_second_interrupt_ends_the_process() {
 #[test]
 #[ignore = "run by another test in a process of its own"]
 fn program_on_several_cores() {
-    let cores =
-        Builder::new().handle_interrupt(true).run_on_cores(2, async |_: &Core| wait_for_interrupt().await);
+    let cores = Builder::new()
+        .interrupt(Interrupt::Cancel)
+        .run_on_cores(2, async |_: &Core| wait_for_interrupt().await);
     assert_eq!(cores.map_err(ErrorGroup::into_first).unwrap(), None);
     say("cancelled");
 }
@@ -161,7 +167,7 @@ fn an_interrupt_cancels_every_core() {
 #[ignore = "run by another test in a process of its own"]
 fn program_with_a_receiver() {
     Builder::new()
-        .handle_interrupt(true)
+        .interrupt(Interrupt::Cancel)
         .run(async || -> Result<()> {
             let signals = receiver(&[Signal::SIGINT])?;
             for _ in 0..3 {
@@ -192,7 +198,7 @@ fn a_receiver_gets_interrupts_in_place_of_the_run() {
 #[test]
 #[ignore = "run by another test in a process of its own"]
 fn program_that_leaves_interrupts_alone() {
-    Builder::new().handle_interrupt(false).run(wait_for_interrupt).unwrap().unwrap();
+    Builder::new().interrupt(Interrupt::Ignore).run(wait_for_interrupt).unwrap().unwrap();
 }
 
 #[test]
@@ -204,7 +210,7 @@ fn program_that_runs_on_a_thread_without_saying_so() {
 #[test]
 #[ignore = "run by another test in a process of its own"]
 fn program_whose_run_is_over() {
-    Builder::new().handle_interrupt(true).run(async || {}).unwrap();
+    Builder::new().interrupt(Interrupt::Cancel).run(async || {}).unwrap();
     std::thread::spawn(|| anyio::run(wait_for_interrupt)).join().unwrap().unwrap();
 }
 
@@ -228,7 +234,7 @@ fn the_default_effect_stays_where_no_run_handles_interrupts() {
 #[ignore = "run by another test in a process of its own"]
 fn program_that_ignores_interrupts() {
     Builder::new()
-        .handle_interrupt(true)
+        .interrupt(Interrupt::Cancel)
         .run(async || -> Result<()> {
             // SAFETY: the signal goes to this process, which ignores it.
             unsafe { libc::raise(libc::SIGINT) };
@@ -246,6 +252,67 @@ fn an_ignored_interrupt_stays_ignored() {
     on_each_backend(|backend| {
         let mut program = Program::start("interrupt::program_that_ignores_interrupts", backend, true);
         assert_eq!(program.line(), "went on");
+        assert!(program.end().success());
+    });
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_finishes() {
+    let finished = Builder::new()
+        .interrupt(Interrupt::Finish(LONG))
+        .run(async || -> Result<bool> {
+            say("ready");
+            anyio::finishing().await?;
+            say("finishing");
+            // What is busy goes on until it is cancelled.
+            assert!(!lowlevel::is_cancelled());
+            sleep_forever().await;
+            let reason = anyio::current_cancel_reason().expect("the scope of the run is cancelled");
+            assert_eq!(reason.kind(), anyio::ReasonKind::Interrupt);
+            say("cancelled");
+            shield(sleep_forever()).await;
+            Ok(true)
+        })
+        .unwrap();
+    assert!(finished.is_ok());
+}
+
+#[test]
+fn the_first_signal_finishes_the_second_cancels_and_the_third_ends_the_process() {
+    for (first, second) in [(libc::SIGINT, libc::SIGTERM), (libc::SIGTERM, libc::SIGINT)] {
+        on_each_backend(|backend| {
+            let mut program = Program::start("interrupt::program_that_finishes", backend, false);
+            assert_eq!(program.line(), "ready");
+            program.signal(first);
+            assert_eq!(program.line(), "finishing");
+            program.signal(second);
+            assert_eq!(program.line(), "cancelled");
+            program.signal(first);
+            assert_eq!(program.end().signal(), Some(first));
+        });
+    }
+}
+
+#[test]
+#[ignore = "run by another test in a process of its own"]
+fn program_that_finishes_at_once() {
+    let ended = Builder::new().interrupt(Interrupt::Finish(LONG)).run(async || -> Result<()> {
+        say("ready");
+        idle(async { Err::<(), _>(sleep_forever().await) }).await
+    });
+    assert!(matches!(ended.unwrap(), Err(Error::Finishing)));
+}
+
+#[test]
+fn a_signal_that_is_ignored_leaves_the_other_to_finish_the_run() {
+    on_each_backend(|backend| {
+        let mut program = Program::start("interrupt::program_that_finishes_at_once", backend, true);
+        assert_eq!(program.line(), "ready");
+        program.signal(libc::SIGINT);
+        program.signal(libc::SIGTERM);
         assert!(program.end().success());
     });
 }

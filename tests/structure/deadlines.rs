@@ -1,8 +1,9 @@
 //! Time limits: when they count from, who is responsible, and how they move.
 
 use anyio::{
-    CancelScope, Error, ReasonKind, Result, TimedOut, current_effective_deadline, fail_after, fail_at,
-    lowlevel, move_on_after, move_on_at, sleep, sleep_forever, task_group,
+    CancelScope, Error, ReasonKind, Result, TimedOut, current_cancel_reason, current_effective_deadline,
+    fail_after, fail_after_because, fail_at, fail_at_because, lowlevel, move_on_after, move_on_at, sleep,
+    sleep_forever, task_group,
 };
 use std::{
     cell::Cell,
@@ -31,15 +32,71 @@ async fn moving_on_gives_none() -> Result<()> {
 #[anyio::test]
 async fn failing_gives_timed_out_which_is_no_cancellation() {
     let failed: Result<()> = fail_after(SHORT, forever()).await;
-    assert!(matches!(failed, Err(Error::TimedOut)));
+    assert!(matches!(failed, Err(Error::TimedOut(_))));
     let failed: Result<()> = fail_at(Instant::now(), forever()).await;
-    assert!(matches!(failed, Err(Error::TimedOut)));
+    assert!(matches!(failed, Err(Error::TimedOut(_))));
     let passed: Result<i32> = fail_after(None, async { Ok(1) }).await;
     assert_eq!(passed.unwrap(), 1);
     let other: std::io::Result<()> =
         fail_after(SHORT, async { Err(std::io::Error::from(sleep_forever().await)) }).await;
     assert_eq!(other.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-    assert_eq!(TimedOut.to_string(), "the time allowed was over");
+    assert_eq!(TimedOut::new().to_string(), "the time allowed was over");
+}
+
+#[anyio::test]
+async fn a_time_limit_tells_what_took_too_long_and_where_it_was_set() -> Result<()> {
+    let line = line!() + 1;
+    let failed: Result<()> = fail_after_because(SHORT, "reading the header", async {
+        let cancelled = forever().await;
+        let reason = current_cancel_reason().expect("time is over");
+        assert_eq!((reason.kind(), reason.message()), (ReasonKind::Deadline, Some("reading the header")));
+        assert_eq!((reason.location().file(), reason.location().line()), (file!(), line));
+        cancelled
+    })
+    .await;
+    let Err(Error::TimedOut(error)) = failed else { panic!("{failed:?}") };
+    assert_eq!(error.to_string(), "the time allowed was over: reading the header");
+    assert_eq!((error.location().file(), error.location().line()), (file!(), line));
+
+    let failed: Result<()> = fail_at_because(Instant::now(), "the rest", forever()).await;
+    assert_eq!(failed.unwrap_err().to_string(), "the time allowed was over: the rest");
+
+    let line = line!() + 1;
+    let plain: Result<()> = fail_after(SHORT, forever()).await;
+    let Err(Error::TimedOut(error)) = plain else { panic!("{plain:?}") };
+    assert_eq!((error.message(), error.location().line()), (None, line));
+    // It survives the way through an error of the standard library.
+    let Error::TimedOut(back) = Error::from(std::io::Error::from(Error::TimedOut(error.clone()))) else {
+        panic!("it became something else")
+    };
+    assert_eq!(back, error);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_named_scope_tells_why_its_time_was_over() -> Result<()> {
+    let scope = CancelScope::new().with_timeout_message("the answer").with_timeout(SHORT);
+    assert_eq!(scope.reason(), None, "it is not over yet");
+    assert_eq!(scope.run(forever).await?, None);
+    let reason = scope.reason().unwrap();
+    assert_eq!((reason.kind(), reason.message()), (ReasonKind::Deadline, Some("the answer")));
+    assert_eq!(reason.location().file(), file!());
+
+    // Whoever cancels first is the reason.
+    let scope = CancelScope::new().with_timeout(LONG).with_timeout_message("never told");
+    scope.cancel_because("by hand");
+    assert_eq!(scope.run(forever).await?, None);
+    let reason = scope.reason().unwrap();
+    assert_eq!((reason.kind(), reason.message()), (ReasonKind::Explicit, Some("by hand")));
+
+    // A deadline that is moved keeps the text, and is set where it was moved last.
+    let scope = CancelScope::new().with_timeout(LONG).with_timeout_message("moved");
+    let line = line!() + 1;
+    scope.set_deadline(Some(Instant::now()));
+    assert_eq!(scope.run(forever).await?, None);
+    let reason = scope.reason().unwrap();
+    assert_eq!((reason.message(), reason.location().line()), (Some("moved"), line));
+    Ok(())
 }
 
 #[anyio::test]

@@ -109,7 +109,7 @@ in_a_group!(groups_of_boxed_errors, Boxed, "on purpose".into());
 #[anyio::test]
 async fn time_limits_fail_with_the_programs_own_type() {
     let failed: Result<(), Program> = fail_after(SHORT, async { Err(sleep_forever().await.into()) }).await;
-    assert!(matches!(failed, Err(Program::Any(Error::TimedOut))));
+    assert!(matches!(failed, Err(Program::Any(Error::TimedOut(_)))));
     let failed: anyhow::Result<()> = fail_after(SHORT, async { Err(sleep_forever().await.into()) }).await;
     assert!(failed.unwrap_err().is::<TimedOut>());
 }

@@ -5,6 +5,7 @@
 mod cancel_scope;
 mod deadlines;
 mod errors;
+mod finishing;
 mod groups;
 mod pending_cancellations;
 mod shields;

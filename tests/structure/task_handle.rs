@@ -1,8 +1,8 @@
 //! What a handle tells of its child, and does to it.
 
 use anyio::{
-    CancelScope, Error, ErrorGroup, NoValue, Result, TaskHandle, TaskStatus, lowlevel, move_on_after, sleep,
-    sleep_forever, task_group,
+    CancelScope, Error, ErrorGroup, NoValue, Result, TaskHandle, TaskStatus, lowlevel, move_on_after, shield,
+    sleep, sleep_forever, task_group,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -304,5 +304,32 @@ async fn awaiting_in_a_cancelled_scope_gives_the_cancellation_and_keeps_the_valu
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn the_outcome_tells_what_became_of_a_child() -> Result<()> {
+    let failed = task_group(async |tg| -> Result<()> {
+        let mut good = tg.start_soon(async { anyio::Ok(5) });
+        assert_eq!(good.outcome().await?, Ok(5));
+        assert_eq!(good.outcome().await?, Err(NoValue::Taken));
+        let mut cancelled = tg.start_soon(async { Err::<(), Error>(sleep_forever().await.into()) });
+        cancelled.cancel();
+        assert_eq!(cancelled.outcome().await?, Err(NoValue::Cancelled));
+        let mut never = tg.start_soon(async { Err::<(), Error>(sleep_forever().await.into()) });
+        let waited =
+            move_on_after(Duration::from_millis(1), async { anyio::Ok(never.outcome().await?) }).await?;
+        assert_eq!(waited, None, "the waiting itself was cancelled");
+        never.cancel();
+        let mut failing = tg.start_soon(async { Err::<(), _>(Error::WouldBlock) });
+        shield(async {
+            assert_eq!(failing.outcome().await?, Err(NoValue::Failed));
+            anyio::Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+    .await;
+    assert!(matches!(failed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
     Ok(())
 }

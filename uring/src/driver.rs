@@ -9,10 +9,10 @@
 use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
-    entry::{entry_of, works_on_file},
+    entry::{entry_of, is_punted, works_on_file},
     fork::ProcessGeneration,
     kind,
-    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, LINKED, OPENS, Operations},
+    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, LINKED, OPENS, Operations, ZERO_COPY},
     probe::Support,
     queue::Queue,
     retries::Retries,
@@ -20,10 +20,11 @@ use crate::{
     setup::{STEPS, SetupFlags, set_up},
     tracker::Tracker,
     unpark::EventUnpark,
+    zero_copy::ZeroCopy,
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, Op, OpKind, Token,
-    Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
+    OpKind, Token, Unparker, Wait,
 };
 use io_uring::{
     opcode,
@@ -31,7 +32,7 @@ use io_uring::{
 };
 use std::{
     fmt, io,
-    os::fd::{FromRawFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd, RawFd},
     sync::Arc,
     time::Duration,
 };
@@ -94,13 +95,13 @@ impl UringDriver {
                 BufferRing::register(&setup.io, pool).ok()
             }
         };
-        let support = Support::new(&setup, buffers.is_some());
+        let support = Support::new(&setup, buffers.is_some(), &options.masked);
         let buffers = match buffers {
             Some(buffers) => buffers,
             None => BufferRing::without_ring(BufferRing::pool_for(size, 0).map_err(no_buffers)?),
         };
         let registration = Registration::new(&setup.io);
-        let report = Report::new(&setup, &support, registration.is_some(), buffers.pool());
+        let report = Report::new(&setup, &support, registration.is_some(), buffers.pool(), options);
         let links = setup.io.params().sq_entries() > 1;
         let ring = Ring::new(setup.io, registration, process);
         Ok(Self {
@@ -116,6 +117,10 @@ impl UringDriver {
                 called: false,
                 turn: 0,
                 statistics: Statistics::default(),
+                zero_copy: options
+                    .zero_copy_sends
+                    .filter(|_| support.zero_copy)
+                    .map(|options| Box::new(ZeroCopy::new(options))),
             },
             answered: Vec::new(),
             early: Vec::new(),
@@ -171,6 +176,17 @@ impl UringDriver {
         self.answered.push(Completion { flags, ..Completion::new(token, result) });
     }
 
+    /// Queues a send, without a copy if that is worth it.
+    fn submit_send(&mut self, token: Token, op: Op) {
+        let without_copy = self.tracker.zero_copy.as_mut().and_then(|zero_copy| zero_copy.begin(token, op));
+        let (entry, marks) = match without_copy {
+            Some(entry) => (entry, ZERO_COPY),
+            None => (entry_of(op), 0),
+        };
+        let number = self.queue.push(entry.user_data(token.to_bits()));
+        self.tracker.operations.start(token, number, marks);
+    }
+
     #[cold]
     fn refuse(&mut self, token: Token) {
         self.tracker.operations.start_answered(token);
@@ -213,9 +229,13 @@ impl Driver for UringDriver {
             Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
             Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
             Op::ReceiveMessages { .. } => return self.refuse(token),
+            Op::Send { .. } if self.tracker.zero_copy.is_some() => return self.submit_send(token, op),
             _ if self.links && works_on_file(op.kind()) => LINKED,
             _ => 0,
         };
+        if is_punted(op.kind()) {
+            self.tracker.statistics.punted += 1;
+        }
         let mut entry = entry_of(op).user_data(token.to_bits());
         if marks == LINKED {
             entry = entry.flags(Flags::IO_HARDLINK);
@@ -233,6 +253,9 @@ impl Driver for UringDriver {
             Cancel::Nothing => {}
             Cancel::TakeBack(number, count) => {
                 (number..number + count).for_each(|number| self.queue.take_back(number));
+                if let Some(zero_copy) = &mut self.tracker.zero_copy {
+                    zero_copy.take_back(token);
+                }
                 self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
             }
             Cancel::Ask => self.push_cancel(token),
@@ -308,11 +331,23 @@ impl Driver for UringDriver {
             pooled_receive: self.support.buffers,
             // A single receive mostly finds its data at once, and then a warm buffer of the caller's is faster.
             prefers_pooled_receive: false,
+            attempts_sends: false,
         }
     }
 
     fn supports(&self, kind: OpKind) -> bool {
         self.support.kind(kind)
+    }
+
+    fn forget(&mut self, fd: RawFd) {
+        if let Some(zero_copy) = &mut self.tracker.zero_copy {
+            zero_copy.forget(fd);
+        }
+    }
+
+    fn statistics(&self) -> DriverStatistics {
+        let Statistics { punted, zero_copy_sends, zero_copy_copied, .. } = self.tracker.statistics;
+        DriverStatistics { punted, zero_copy_sends, zero_copy_copied }
     }
 }
 

@@ -61,6 +61,23 @@ pub(crate) fn works_on_file(kind: OpKind) -> bool {
     )
 }
 
+/// Whether the kernel gives operations of this kind to its worker threads in any case.
+pub(crate) fn is_punted(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Synchronize
+            | OpKind::Status
+            | OpKind::Truncate
+            | OpKind::Allocate
+            | OpKind::Unlink
+            | OpKind::Rename
+            | OpKind::MakeDirectory
+            | OpKind::Link
+            | OpKind::SymbolicLink
+            | OpKind::Splice
+    )
+}
+
 /// The entry that asks the kernel for `op`, without its token.
 #[inline]
 pub(crate) fn entry_of(op: Op) -> Entry {

@@ -38,9 +38,11 @@ mod tests;
 mod tracker;
 mod turn;
 mod unpark;
+mod zero_copy;
 
 pub use driver::UringDriver;
 pub use options::Options;
 pub use report::{Finding, Part, Report};
 pub use setup_error::{SetupCause, SetupError};
 pub use statistics::Statistics;
+pub use zero_copy::ZeroCopySends;

@@ -39,6 +39,8 @@ pub(crate) const OPENS: u16 = 64;
 pub(crate) const CHOOSES: u16 = 128;
 /// The kernel chooses its buffers from those for messages.
 pub(crate) const CHOOSES_MESSAGES: u16 = 256;
+/// It is a send whose memory the kernel may need for longer than until it has told what was sent: see `zero_copy`.
+pub(crate) const ZERO_COPY: u16 = 512;
 
 /// What is to be done about a request to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub(crate) struct Known {
     pub(crate) held: bool,
     /// Whether a success brings a descriptor.
     pub(crate) opens: bool,
+    /// Whether it was a send without a copy.
+    pub(crate) zero_copy: bool,
 }
 
 impl Operations {
@@ -105,6 +109,10 @@ impl Operations {
     pub(crate) fn cancel(&mut self, token: Token, first_queued: u64) -> Cancel {
         let Some(slot) = self.alive(token) else { return Cancel::Nothing };
         if slot.marks & (ANSWERED | CANCEL_ASKED | HELD) != 0 {
+            if slot.marks & ZERO_COPY != 0 {
+                // What the kernel refuses to send without a copy is not to be sent with one any more.
+                slot.marks |= CANCEL_ASKED;
+            }
             return Cancel::Nothing;
         }
         slot.marks |= CANCEL_ASKED;
@@ -145,8 +153,9 @@ impl Operations {
             choice: slot.marks & (CHOOSES | CHOOSES_MESSAGES),
             held: false,
             opens: slot.marks & OPENS != 0,
+            zero_copy: slot.marks & ZERO_COPY != 0,
         };
-        if slot.marks & (LINKED | RELEASED) == LINKED {
+        if slot.marks & (LINKED | RELEASED) == LINKED || known.zero_copy && !is_final {
             slot.marks |= HELD;
             slot.number = u64::from(result as u32);
             known.held = true;
@@ -172,6 +181,21 @@ impl Operations {
         slot.marks = 0;
         self.in_flight -= 1;
         Ok(Some((result, known)))
+    }
+
+    /// Notes that the kernel needs the memory of a send no more; gives its result.
+    ///
+    /// # Errors
+    /// If there is no such send.
+    pub(crate) fn let_go(&mut self, token: Token) -> Result<(i32, Known), ()> {
+        let is_held = |slot: &&mut Slot| slot.marks & (ZERO_COPY | HELD) == ZERO_COPY | HELD;
+        let slot = self.alive(token).filter(is_held).ok_or(())?;
+        let cancel_asked = slot.marks & CANCEL_ASKED != 0;
+        let known = Known { cancel_asked, zero_copy: true, ..Known::default() };
+        let result = slot.number as i32;
+        slot.marks = 0;
+        self.in_flight -= 1;
+        Ok((result, known))
     }
 
     /// Notes that the completion which the driver made has been handed out.
@@ -201,7 +225,8 @@ mod tests {
         operations
     }
 
-    const CANCELLED: Known = Known { cancel_asked: true, choice: 0, held: false, opens: false };
+    const CANCELLED: Known =
+        Known { cancel_asked: true, choice: 0, held: false, opens: false, zero_copy: false };
     const COMPLETED: Known = Known { cancel_asked: false, ..CANCELLED };
 
     #[test]
@@ -253,6 +278,22 @@ mod tests {
         operations.complete(TOKEN, 0, true);
         assert!(!operations.is_alive(TOKEN));
         assert_eq!(operations.complete(TOKEN, 0, true), None);
+    }
+
+    #[test]
+    fn a_send_without_a_copy_ends_when_its_memory_is_let_go() {
+        let mut operations = Operations::default();
+        operations.start(TOKEN, 0, ZERO_COPY);
+        assert!(operations.complete(TOKEN, 9, false).unwrap().held);
+        assert_eq!(operations.in_flight(), 1);
+        assert_eq!(operations.cancel(TOKEN, 1), Cancel::Nothing, "it was sent");
+        let (result, known) = operations.let_go(TOKEN).unwrap();
+        assert_eq!((result, known.cancel_asked, operations.in_flight()), (9, true, 0));
+        assert_eq!(operations.let_go(TOKEN), Err(()));
+        // The kernel has refused before it took hold of anything.
+        operations.start(TOKEN, 1, ZERO_COPY);
+        let known = operations.complete(TOKEN, -1, true).unwrap();
+        assert!(known.zero_copy && !known.held && operations.in_flight() == 0);
     }
 
     fn linked(number: u64) -> Operations {

@@ -1,6 +1,8 @@
 //! How a ring is to be set up.
 
-use std::time::Duration;
+use crate::ZeroCopySends;
+use anyio_driver::OpKind;
+use std::{num::NonZeroU32, time::Duration};
 
 /// How a [`UringDriver`](crate::UringDriver) is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +22,30 @@ pub struct Options {
     /// How long a turn that would wait looks at the completion queue first. Saves the cost of going to sleep
     /// where answers come within microseconds, at the price of a busy processor.
     pub spin: Option<Duration>,
+    /// How many threads of the kernel may do what works on files, for this ring. By default at least 64.
+    pub kernel_workers: Option<NonZeroU32>,
+    /// How long a wait polls the queues of network devices before it sleeps (`IORING_REGISTER_NAPI`), in whole
+    /// microseconds. Where the kernel refuses, [`Report`](crate::Report) says so, and waits are as always.
+    pub busy_poll: Option<Duration>,
+    /// From when on sends go without a copy, where the kernel can: `SEND_ZC`, Linux 6.2.
+    pub zero_copy_sends: Option<ZeroCopySends>,
+    /// Kinds of operations that are left alone as if the kernel did not know them. For tests of what stands in for them.
+    pub masked: Vec<OpKind>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { entries: 1024, completion_entries: None, buffers: 256, buffer_size: 16 * 1024, spin: None }
+        Self {
+            entries: 1024,
+            completion_entries: None,
+            buffers: 256,
+            buffer_size: 16 * 1024,
+            spin: None,
+            kernel_workers: None,
+            busy_poll: None,
+            zero_copy_sends: None,
+            masked: Vec::new(),
+        }
     }
 }
 

@@ -14,10 +14,12 @@ pub(crate) struct Support {
     pub(crate) buffers: bool,
     /// A receive can go on and on.
     pub(crate) multishot_receive: bool,
+    /// A send can leave the bytes where they are.
+    pub(crate) zero_copy: bool,
 }
 
 impl Support {
-    pub(crate) fn new(setup: &Setup, buffers: bool) -> Self {
+    pub(crate) fn new(setup: &Setup, buffers: bool, masked: &[OpKind]) -> Self {
         let probe = &setup.probe;
         // The kernel does not tell whether a receive can go on and on. That came with Linux 6.0, together with
         // this opcode.
@@ -29,7 +31,7 @@ impl Support {
                 OpKind::ReceiveMultishot | OpKind::ReceiveMessages => multishot_receive,
                 _ => true,
             };
-            if possible && probe.is_supported(opcode_of(kind)) {
+            if possible && probe.is_supported(opcode_of(kind)) && !masked.contains(&kind) {
                 kinds |= 1 << kind as u8;
             }
         }
@@ -38,6 +40,8 @@ impl Support {
             skip_success: setup.io.params().is_feature_skip_cqe_on_success(),
             buffers,
             multishot_receive,
+            // That the kernel tells whether it had to copy came with Linux 6.2 and is found out by the first send.
+            zero_copy: probe.is_supported(opcode::SendZc::CODE),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What was found at set-up, for people to read.
 
 use crate::{
+    Options,
     probe::Support,
     setup::{Setup, SetupFlags},
 };
@@ -43,15 +44,24 @@ pub struct Report {
     pub buffers: u16,
     /// The size of each of these buffers in bytes.
     pub buffer_size: usize,
+    /// How many threads of the kernel may do what works on files, if the kernel tells (Linux 5.15).
+    pub kernel_workers: Option<u32>,
     /// Each flag, feature and operation.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    pub(crate) fn new(setup: &Setup, support: &Support, registered: bool, pool: &BufferPool) -> Self {
+    pub(crate) fn new(
+        setup: &Setup,
+        support: &Support,
+        registered: bool,
+        pool: &BufferPool,
+        options: &Options,
+    ) -> Self {
         let mut findings = Vec::new();
         setup_flags(setup.flags, &mut findings);
         features(setup, support, registered, &mut findings);
+        by_option(setup, support, options, &mut findings);
         findings.extend(OpKind::ALL.iter().map(|&kind| Finding {
             part: Part::Operation,
             name: operation_name(kind),
@@ -64,6 +74,7 @@ impl Report {
             completion_entries: parameters.cq_entries(),
             buffers: pool.provided(),
             buffer_size: pool.buffer_size(),
+            kernel_workers: setup.workers,
             findings,
         }
     }
@@ -156,6 +167,23 @@ fn features(setup: &Setup, support: &Support, registered: bool, findings: &mut V
         "one entry serves a stream for long",
         "missing; needs Linux 6.0 and the ring of buffers. Each receive is one entry",
     );
+}
+
+/// What is used only if it is asked for.
+fn by_option(setup: &Setup, support: &Support, options: &Options, findings: &mut Vec<Finding>) {
+    let mut add = |name, in_use, note| findings.push(Finding { part: Part::Feature, name, in_use, note });
+    let (in_use, note) = match (options.zero_copy_sends.is_some(), support.zero_copy) {
+        (_, false) => (false, "missing; needs Linux 6.2. All sends are copied"),
+        (false, true) => (false, "not asked for. All sends are copied"),
+        (true, true) => (true, "long sends to other hosts are not copied"),
+    };
+    add("sends without a copy", in_use, note);
+    let (in_use, note) = match setup.busy_poll {
+        None => (false, "not asked for. Devices interrupt when something has come"),
+        Some(false) => (false, "refused; needs Linux 6.9 with CONFIG_NET_RX_BUSY_POLL. Waits are as always"),
+        Some(true) => (true, "waits look at the queues of network devices before they sleep"),
+    };
+    add("busy polling of devices (NAPI)", in_use, note);
 }
 
 fn operation_name(kind: OpKind) -> &'static str {

@@ -1,7 +1,9 @@
 //! Setting up a ring with as much as the kernel offers.
 
-use crate::{Options, SetupCause, SetupError};
-use io_uring::{IoUring, Probe, opcode};
+use crate::{Options, SetupCause, SetupError, entry::opcode_of};
+use anyio_driver::OpKind;
+use io_uring::{IoUring, Probe, opcode, types::Napi};
+use std::{num::NonZeroU32, time::Duration};
 
 /// The flags with which a ring is set up, beyond those each kernel in question has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub(crate) struct Setup {
     pub(crate) io: IoUring,
     pub(crate) flags: SetupFlags,
     pub(crate) probe: Probe,
+    /// How many threads of the kernel may work on files, if it tells.
+    pub(crate) workers: Option<u32>,
+    /// Whether the kernel polls devices for this ring, if that was asked for.
+    pub(crate) busy_poll: Option<bool>,
 }
 
 /// Sets up a ring with the first of `steps` that the kernel accepts.
@@ -46,9 +52,10 @@ pub(crate) fn set_up(options: &Options, steps: &[SetupFlags]) -> Result<Setup, S
     for &flags in steps {
         match build(options, flags) {
             Ok(io) => {
-                let probe = examine(&io)?;
-                allow_workers(&io);
-                return Ok(Setup { io, flags, probe });
+                let probe = examine(&io, &options.masked)?;
+                let workers = allow_workers(&io, options.kernel_workers);
+                let busy_poll = options.busy_poll.map(|time| poll_devices(&io, time));
+                return Ok(Setup { io, flags, probe, workers, busy_poll });
             }
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => refused = Some(error),
             Err(error) => return Err(SetupError::from_setup(error)),
@@ -85,18 +92,47 @@ fn build(options: &Options, flags: SetupFlags) -> std::io::Result<IoUring> {
 /// has four for each processor, and as many openings that wait, as on a slow server, would keep all others waiting.
 const LEAST_WORKERS: u32 = 64;
 
-/// Lets the kernel have at least so many threads for files. It starts them as they are needed. One that knows no such
-/// bound, before 5.15, goes on with its own.
-fn allow_workers(io: &IoUring) {
+/// Lets the kernel have so many threads for files, or at least [`LEAST_WORKERS`], and gives how many it may have. It starts
+/// them as they are needed. One that knows no such bound, before 5.15, goes on with its own.
+fn allow_workers(io: &IoUring, wanted: Option<NonZeroU32>) -> Option<u32> {
     let mut bounds = [0, 0];
-    let known = io.submitter().register_iowq_max_workers(&mut bounds).is_ok();
-    if known && bounds[0] < LEAST_WORKERS {
-        let _ = io.submitter().register_iowq_max_workers(&mut [LEAST_WORKERS, 0]);
+    io.submitter().register_iowq_max_workers(&mut bounds).ok()?;
+    let wanted = wanted.map_or(bounds[0].max(LEAST_WORKERS), NonZeroU32::get);
+    if wanted != bounds[0] && io.submitter().register_iowq_max_workers(&mut [wanted, 0]).is_ok() {
+        // The kernel has a limit of its own.
+        let mut bounds = [0, 0];
+        io.submitter().register_iowq_max_workers(&mut bounds).ok()?;
+        return Some(bounds[0]);
     }
+    Some(bounds[0])
 }
 
+/// Has waits poll the queues of network devices for so long before they sleep. False if the kernel does not.
+fn poll_devices(io: &IoUring, time: Duration) -> bool {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    let mut settings = Napi::new().set_busy_poll_timeout(micros).set_prefer_busy_poll(true);
+    io.submitter().register_napi(&mut settings).is_ok()
+}
+
+/// The kinds of operations for which nothing stands in: they may wait for others for any length of time, which neither a
+/// thread nor a call can. All else a kernel may lack, and only that is then done otherwise.
+const REQUIRED: [OpKind; 12] = [
+    OpKind::Nop,
+    OpKind::Receive,
+    OpKind::Send,
+    OpKind::ReceiveMessage,
+    OpKind::SendMessage,
+    OpKind::Accept,
+    OpKind::Connect,
+    OpKind::Poll,
+    OpKind::Read,
+    OpKind::Write,
+    OpKind::ReadVectored,
+    OpKind::WriteVectored,
+];
+
 /// Sees to it that everything is there without which the driver can't keep its promises.
-fn examine(io: &IoUring) -> Result<Probe, SetupError> {
+fn examine(io: &IoUring, masked: &[OpKind]) -> Result<Probe, SetupError> {
     let parameters = io.params();
     let features = [
         ("IORING_FEAT_NODROP", parameters.is_feature_nodrop()),
@@ -119,8 +155,12 @@ fn examine(io: &IoUring) -> Result<Probe, SetupError> {
         ("IORING_OP_CLOSE", opcode::Close::CODE),
         ("IORING_OP_POLL_ADD", opcode::PollAdd::CODE),
     ];
-    match opcodes.iter().find(|(_, code)| !probe.is_supported(*code)) {
-        Some((missing, _)) => Err(SetupError::too_old(missing)),
+    if let Some((missing, _)) = opcodes.iter().find(|(_, code)| !probe.is_supported(*code)) {
+        return Err(SetupError::too_old(missing));
+    }
+    let is_missing = |kind: &&OpKind| masked.contains(kind) || !probe.is_supported(opcode_of(**kind));
+    match REQUIRED.iter().find(is_missing) {
+        Some(missing) => Err(SetupError::missing(*missing)),
         None => Ok(probe),
     }
 }

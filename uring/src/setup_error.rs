@@ -1,5 +1,6 @@
 //! Why there is no ring.
 
+use anyio_driver::OpKind;
 use std::{error, fmt, fs, io};
 
 /// Why a ring could not be set up.
@@ -29,6 +30,11 @@ pub enum SetupCause {
     TooOld {
         /// What it lacks.
         missing: &'static str,
+    },
+    /// The kernel has a ring, but not an operation for which nothing stands in.
+    MissingOperation {
+        /// Its name.
+        name: &'static str,
     },
     /// Something else.
     Other {
@@ -66,6 +72,11 @@ impl SetupError {
 
     pub(crate) fn too_old(missing: &'static str) -> Self {
         Self::new(SetupCause::TooOld { missing }, io::Error::from_raw_os_error(libc::EINVAL))
+    }
+
+    pub(crate) fn missing(kind: OpKind) -> Self {
+        let cause = SetupCause::MissingOperation { name: kind.name() };
+        Self::new(cause, io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
 
     /// From what `io_uring_setup` or mapping its queues answered.
@@ -129,8 +140,13 @@ impl fmt::Display for SetupError {
                 f.write_str("the system has no descriptors left; raise fs.file-max or close some")
             }
             SetupCause::TooOld { missing } => {
-                write!(f, "this kernel lacks {missing}; Linux 5.15 or later is needed")
+                write!(f, "this kernel ({}) lacks {missing}; Linux 5.15 or later is needed", release())
             }
+            SetupCause::MissingOperation { name } => write!(
+                f,
+                "the io_uring of this kernel ({}) lacks the operation {name}; use Linux 5.15 or later, or poll",
+                release()
+            ),
             SetupCause::Other { doing } => write!(f, "{doing}: {}", self.source),
         }
     }
@@ -155,6 +171,12 @@ impl From<SetupError> for io::Error {
 /// The setting that forbids io_uring, where the kernel has it.
 fn disabled() -> Option<u8> {
     fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
+}
+
+/// The kernel's release.
+fn release() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if text.is_empty() { "of unknown release".to_owned() } else { text.trim().to_owned() }
 }
 
 fn locked_limit() -> Option<u64> {
@@ -183,6 +205,15 @@ mod tests {
             (libc::EIO, "setting up the ring: Input/output error"),
         ] {
             assert!(text(number).contains(words), "{}", text(number));
+        }
+    }
+
+    #[test]
+    fn a_missing_operation_is_named_with_the_kernel_and_what_to_do() {
+        let text = SetupError::missing(OpKind::ReceiveMessage).to_string();
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        for words in ["recvmsg", release.trim(), "5.15", "poll"] {
+            assert!(text.contains(words), "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     operations::{CHOOSES_MESSAGES, Known, Operations},
     retries::Retries,
     unpark::EventUnpark,
+    zero_copy::{self, Verdict, ZeroCopy},
 };
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption};
 use io_uring::cqueue;
@@ -27,6 +28,8 @@ pub(crate) struct Tracker {
     /// How many turns there have been.
     pub(crate) turn: u64,
     pub(crate) statistics: Statistics,
+    /// Sends without a copy, if they were asked for and the kernel knows them.
+    pub(crate) zero_copy: Option<Box<ZeroCopy>>,
 }
 
 impl Tracker {
@@ -40,6 +43,9 @@ impl Tracker {
         if token.kind() != kind::OPERATION {
             return self.take_internal(token, entry.result(), cqueue::more(entry.flags()));
         }
+        if zero_copy::is_notification(entry.flags()) {
+            return self.take_notification(token, entry.result(), completions);
+        }
         let more = cqueue::more(entry.flags());
         let mut flags = CompletionFlags::empty();
         let Some(operation) = self.operations.complete(token, entry.result(), !more) else {
@@ -47,6 +53,9 @@ impl Tracker {
         };
         if operation.held {
             return;
+        }
+        if operation.zero_copy {
+            return self.end_zero_copy(token, entry.result(), None, operation, completions);
         }
         let result = judge(entry.result(), operation);
         if more {
@@ -80,6 +89,37 @@ impl Tracker {
             }
             Ok(None) => {}
             Err(()) => self.statistics.stale_completions += 1,
+        }
+    }
+
+    /// Takes the news that the kernel needs the memory of a send no more.
+    fn take_notification(&mut self, token: Token, usage: i32, completions: &mut Vec<Completion>) {
+        match self.operations.let_go(token) {
+            Ok((result, operation)) => self.end_zero_copy(token, result, Some(usage), operation, completions),
+            Err(()) => self.statistics.stale_completions += 1,
+        }
+    }
+
+    /// Hands out a send without a copy, or notes that it is to be made with one.
+    fn end_zero_copy(
+        &mut self,
+        token: Token,
+        result: i32,
+        usage: Option<i32>,
+        operation: Known,
+        completions: &mut Vec<Completion>,
+    ) {
+        let may_repeat = !operation.cancel_asked;
+        let statistics = &mut self.statistics;
+        let verdict = match &mut self.zero_copy {
+            Some(zero_copy) => zero_copy.end(token, result, usage, may_repeat, statistics),
+            None => Verdict::Done,
+        };
+        // What was refused and is not to be made any more has not happened.
+        let refused = matches!(-result, libc::EINVAL | libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS);
+        let result = if refused && !may_repeat { -libc::ECANCELED } else { judge(result, operation) };
+        if verdict == Verdict::Done {
+            completions.push(Completion::new(token, result));
         }
     }
 

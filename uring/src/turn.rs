@@ -7,7 +7,9 @@
 //! [`Driver::submit`]: anyio_driver::Driver::submit
 
 use crate::{
-    UringDriver, kind,
+    UringDriver,
+    entry::entry_of,
+    kind,
     ring::{Look, Pause},
 };
 use anyio_driver::{Completion, Token, Wait};
@@ -213,8 +215,23 @@ impl UringDriver {
             }
             count += batch.len();
             if batch.len() < BATCH {
-                return count;
+                break;
             }
+        }
+        drop(queue);
+        if self.tracker.zero_copy.is_some() {
+            self.send_again();
+        }
+        count
+    }
+
+    /// Queues what the kernel has refused to send without a copy, to be sent with one.
+    #[cold]
+    fn send_again(&mut self) {
+        let Some(zero_copy) = &mut self.tracker.zero_copy else { return };
+        for (token, op) in zero_copy.take_again() {
+            let number = self.queue.push(entry_of(op).user_data(token.to_bits()));
+            self.tracker.operations.start(token, number, 0);
         }
     }
 

@@ -27,7 +27,7 @@ use crate::measuring::{
 /// Room for all that may be on its way.
 const SOCKET_BUFFER: usize = 8 << 20;
 
-/// After so long an answer that has not come was lost.
+/// After so many milliseconds an answer that has not come was lost.
 const LOST: i32 = 20;
 
 /// What a job has done of its work: an eighth first to warm up.
@@ -88,12 +88,25 @@ impl Other {
     }
 }
 
+impl Other {
+    /// Ends it. An error tells what was wrong with what it has seen of the other side.
+    fn end(mut self) -> anyhow::Result<()> {
+        match self.stop() {
+            Some(Ok(ended)) => Ok(ended?),
+            _ => anyhow::bail!("the other side has panicked"),
+        }
+    }
+
+    fn stop(&mut self) -> Option<thread::Result<io::Result<()>>> {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join)
+    }
+}
+
 impl Drop for Other {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // What it has to say does not count where the job has failed.
+        let _ = self.stop();
     }
 }
 
@@ -102,23 +115,9 @@ fn socket() -> io::Result<UdpSocket> {
     let options = SockRef::from(&socket);
     options.set_recv_buffer_size(SOCKET_BUFFER)?;
     options.set_send_buffer_size(SOCKET_BUFFER)?;
-    force_receive_buffer(&socket);
+    // Beyond the system's limit, where this process may.
+    let _ = set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, SOCKET_BUFFER as libc::c_int);
     Ok(socket)
-}
-
-/// Beyond the system's limit, where this process may.
-fn force_receive_buffer(socket: &UdpSocket) {
-    let size = SOCKET_BUFFER as libc::c_int;
-    // SAFETY: the option's value is an int, and the length says so.
-    unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUFFORCE,
-            (&raw const size).cast(),
-            size_of_val(&size) as libc::socklen_t,
-        );
-    }
 }
 
 fn run(
@@ -128,7 +127,7 @@ fn run(
 ) -> anyhow::Result<Measured> {
     let mut progress = progress;
     job(&mut progress)?;
-    drop(other);
+    other.end()?;
     progress.measured.ok_or_else(|| anyhow::anyhow!("the job ended before its work was done"))
 }
 
@@ -165,27 +164,39 @@ fn ask(clients: &[UdpSocket], size: usize, ended: &AtomicBool) -> io::Result<()>
         // SAFETY: the pointer is to a live event.
         unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, client.as_raw_fd(), &mut event) };
     }
-    let question = vec![7; size];
+    // Each client's questions are its own, so that an answer that went to another is noticed.
+    let questions: Vec<_> = (0..clients.len()).map(|client| question(client, size)).collect();
     let mut answer = vec![0; 2048];
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; 256];
-    let ask_all = || clients.iter().for_each(|client| drop(client.send(&question)));
-    ask_all();
+    let ask_all = |questions: &[Vec<u8>]| {
+        clients.iter().zip(questions).for_each(|(client, question)| drop(client.send(question)));
+    };
+    ask_all(&questions);
     while !ended.load(Ordering::Relaxed) {
         // SAFETY: there is room for so many events.
         let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), events.len() as i32, LOST) };
         if count <= 0 {
-            ask_all();
+            ask_all(&questions);
         }
         for event in events.iter().take(count.max(0) as usize) {
             let client = &clients[event.u64 as usize];
-            while client.recv(&mut answer).is_ok() {
-                let _ = client.send(&question);
+            let question = &questions[event.u64 as usize];
+            while let Ok(length) = client.recv(&mut answer) {
+                if answer[..length] != question[..] {
+                    return Err(io::Error::other("an answer was not what had been asked"));
+                }
+                let _ = client.send(question);
             }
         }
     }
     // SAFETY: the descriptor is this function's own.
     unsafe { libc::close(epoll) };
     Ok(())
+}
+
+/// What a client asks.
+fn question(client: usize, size: usize) -> Vec<u8> {
+    client.to_le_bytes().into_iter().chain(7..=u8::MAX).cycle().take(size).collect()
 }
 
 /// Floods a socket with datagrams.
@@ -202,17 +213,7 @@ pub(crate) fn receive(
 }
 
 fn flood(sender: &UdpSocket, ended: &AtomicBool) -> io::Result<()> {
-    let size = STREAM_BYTES as libc::c_int;
-    // SAFETY: the option's value is an int, and the length says so.
-    unsafe {
-        libc::setsockopt(
-            sender.as_raw_fd(),
-            libc::SOL_UDP,
-            libc::UDP_SEGMENT,
-            (&raw const size).cast(),
-            size_of_val(&size) as libc::socklen_t,
-        );
-    }
+    segment(sender)?;
     let data = vec![7; STREAM_BYTES * TOGETHER];
     while !ended.load(Ordering::Relaxed) {
         let _ = sender.send(&data);
@@ -220,19 +221,25 @@ fn flood(sender: &UdpSocket, ended: &AtomicBool) -> io::Result<()> {
     Ok(())
 }
 
-/// Has datagrams that follow each other come as one.
-pub(crate) fn coalesce(socket: &UdpSocket) -> io::Result<()> {
-    let on: libc::c_int = 1;
+/// Has the kernel make datagrams of the stream's size of what is sent.
+pub(crate) fn segment(socket: &UdpSocket) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, STREAM_BYTES as libc::c_int)
+}
+
+/// Says whether datagrams that follow each other come as one.
+pub(crate) fn set_coalescing(socket: &impl AsRawFd, on: bool) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, libc::c_int::from(on))
+}
+
+fn set_option(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let length = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the option's value is an int, and the length says so.
-    let set = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_UDP,
-            libc::UDP_GRO,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    };
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
     if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -249,7 +256,7 @@ pub(crate) fn send(
 }
 
 fn drain(sink: &UdpSocket, ended: &AtomicBool) -> io::Result<()> {
-    coalesce(sink)?;
+    set_coalescing(sink, true)?;
     sink.set_read_timeout(Some(Duration::from_millis(10)))?;
     let mut buffer = vec![0; 1 << 16];
     while !ended.load(Ordering::Relaxed) {

@@ -4,6 +4,7 @@ pub(crate) mod bulk;
 pub(crate) mod closed_loop;
 pub(crate) mod connector;
 pub(crate) mod open_loop;
+pub(crate) mod tls;
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -61,7 +62,7 @@ pub(crate) fn pattern(bytes: usize) -> Vec<u8> {
 }
 
 /// A connection whose calls do not block for ever.
-fn connect(server: SocketAddr) -> anyhow::Result<TcpStream> {
+pub(crate) fn connect(server: SocketAddr) -> anyhow::Result<TcpStream> {
     let socket = TcpStream::connect_timeout(&server, STALL_LIMIT)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(STALL_LIMIT))?;

@@ -7,6 +7,7 @@ mod http;
 mod processes;
 mod stream;
 mod tasks;
+mod tls;
 mod udp;
 
 use std::{net::Ipv4Addr, time::Duration};
@@ -14,6 +15,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use anyio::{
     Backend, Builder, Error, ErrorGroup,
     net::{TcpListener, TcpStream},
+    streams::Listener,
 };
 
 use super::Peer;
@@ -33,6 +35,8 @@ pub(crate) static URING: Peer = Peer {
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
+        ("tls-echo", |ready| tls::serve(&builder(Backend::Uring), ready, tls::echo)),
+        ("tls-stream", |ready| tls::serve(&builder(Backend::Uring), ready, tls::bulk)),
     ],
     jobs: &[
         ("tasks", tasks::URING),
@@ -69,6 +73,8 @@ pub(crate) static POLL: Peer = Peer {
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
+        ("tls-echo", |ready| tls::serve(&builder(Backend::Poll), ready, tls::echo)),
+        ("tls-stream", |ready| tls::serve(&builder(Backend::Poll), ready, tls::bulk)),
     ],
     jobs: &[
         ("tasks", tasks::POLL),
@@ -114,11 +120,11 @@ fn serve(
     })?
 }
 
-async fn serve_all(
-    listener: &TcpListener,
-    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+async fn serve_all<L: Listener>(
+    listener: &L,
+    connection: impl AsyncFn(L::Stream) -> anyio::Result<()>,
 ) -> Result<(), ErrorGroup<Error>> {
-    let each = async |stream: TcpStream| match connection(stream).await {
+    let each = async |stream: L::Stream| match connection(stream).await {
         Err(error @ Error::Cancelled(_)) => Err(error),
         // A connection that breaks ends alone; the load notices what it misses.
         Ok(()) | Err(_) => Ok(()),

@@ -4,6 +4,7 @@ mod cancel;
 mod files;
 mod processes;
 mod tasks;
+mod tls;
 mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr, thread::available_parallelism};
@@ -18,7 +19,7 @@ use compio::{
 
 use super::{
     Peer,
-    connection::{Connection, serve_bulk, serve_http},
+    connection::{Connection, serve_bulk, serve_echo, serve_http},
     cores::on_each_core,
 };
 use crate::measuring::{
@@ -30,13 +31,15 @@ use crate::measuring::{
 pub(crate) static PEER: Peer = Peer {
     name: "compio",
     about: "compio on io_uring: SINGLE_ISSUER, DEFER_TASKRUN, TASKRUN_FLAG",
-    packages: &["compio", "compio-runtime", "compio-driver"],
+    packages: &["compio", "compio-runtime", "compio-driver", "compio-tls"],
     by_hand: false,
     servers: &[
         ("echo", |ready| listen(ready, echo)),
         ("echo-all-cores", echo_on_all_cores),
         ("http", |ready| listen(ready, serve_http)),
         ("stream", |ready| listen(ready, serve_bulk)),
+        ("tls-echo", |ready| tls::serve(ready, serve_echo)),
+        ("tls-stream", |ready| tls::serve(ready, serve_bulk)),
     ],
     jobs: &[
         ("tasks", tasks::JOBS),
@@ -65,7 +68,7 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     block_on(measure(order.operations, work))
 }
 
-fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+fn listen<F>(ready: Ready, connection: impl Fn(TcpStream) -> F + Clone + 'static) -> anyhow::Result<()>
 where
     F: Future<Output = io::Result<()>> + 'static,
 {
@@ -82,12 +85,16 @@ fn echo_on_all_cores(ready: Ready) -> anyhow::Result<()> {
     })
 }
 
-async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+async fn serve_all<F>(
+    listener: TcpListener,
+    connection: impl Fn(TcpStream) -> F + Clone + 'static,
+) -> anyhow::Result<()>
 where
     F: Future<Output = io::Result<()>> + 'static,
 {
     loop {
         let (stream, _) = listener.accept().await?;
+        let connection = connection.clone();
         compio::runtime::spawn(async move {
             // A connection that breaks ends alone; the load notices what it misses.
             let _ = stream.set_nodelay(true);

@@ -20,6 +20,20 @@ pub(crate) trait Connection {
     async fn send_all(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>>;
 }
 
+/// Sends back what comes until the other end closes.
+pub(crate) async fn serve_echo(mut connection: impl Connection) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let (mut filled, length) = connection.receive(buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        filled.truncate(length);
+        buffer = connection.send_all(filled).await?;
+        buffer.resize(BUFFER_BYTES, 0);
+    }
+}
+
 /// Answers requests until the other end closes.
 pub(crate) async fn serve_http(mut connection: impl Connection) -> io::Result<()> {
     let mut session = Session::default();

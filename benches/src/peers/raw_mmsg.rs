@@ -5,11 +5,16 @@
 
 use std::{io, mem, net::UdpSocket, os::fd::AsRawFd, ptr};
 
-use super::Peer;
+use socket2::SockAddr;
+
+use super::{
+    Peer,
+    datagrams::{Datagrams, Jobs, Offloading},
+};
 use crate::measuring::{
-    amounts::STREAM_BYTES,
+    amounts::{STREAM_BYTES, TOGETHER},
     datagrams,
-    job::{Job, Order},
+    job::Order,
     stopwatch::Measured,
 };
 
@@ -19,23 +24,15 @@ pub(crate) static PEER: Peer = Peer {
     packages: &[],
     by_hand: true,
     servers: &[],
-    jobs: &[("udp", JOBS)],
+    jobs: &[("udp", Jobs::<Calls>::ALL)],
 };
 
-const JOBS: &[(&str, Job)] = &[
-    ("echo-1x64", |order| echo(order, 1, 64)),
-    ("echo-50x64", |order| echo(order, 50, 64)),
-    ("echo-500x64", |order| echo(order, 500, 64)),
-    ("echo-1x1200", |order| echo(order, 1, 1_200)),
-    ("echo-50x1200", |order| echo(order, 50, 1_200)),
-    ("echo-500x1200", |order| echo(order, 500, 1_200)),
-    ("receive", receive),
-    ("send", send),
-];
-
-/// How many datagrams one call takes.
+/// How many messages one call takes.
 const MOST: usize = 64;
+/// Room for one datagram.
 const ROOM: usize = 2048;
+/// Room for several that are handed over as one.
+const ROOM_TOGETHER: usize = 1 << 16;
 
 /// Messages with their addresses and buffers.
 struct Messages {
@@ -43,25 +40,27 @@ struct Messages {
     pieces: Vec<libc::iovec>,
     names: Vec<libc::sockaddr_in>,
     buffers: Vec<u8>,
+    room: usize,
 }
 
 impl Messages {
-    fn new() -> Self {
+    fn new(room: usize) -> Self {
         // SAFETY: zeroes are valid values of these records.
         let (message, name, piece) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
         Self {
             messages: vec![message; MOST],
             pieces: vec![piece; MOST],
             names: vec![name; MOST],
-            buffers: vec![7; MOST * ROOM],
+            buffers: vec![7; MOST * room],
+            room,
         }
     }
 
     /// Makes all of them ready, each with so many bytes.
-    fn prepare(&mut self, length: impl Fn(usize) -> usize) {
+    fn prepare(&mut self, length: usize) {
         for number in 0..MOST {
-            let buffer = self.buffers[number * ROOM..].as_mut_ptr();
-            self.pieces[number] = libc::iovec { iov_base: buffer.cast(), iov_len: length(number) };
+            let buffer = self.buffers[number * self.room..].as_mut_ptr();
+            self.pieces[number] = libc::iovec { iov_base: buffer.cast(), iov_len: length };
             let header = &mut self.messages[number].msg_hdr;
             header.msg_name = (&raw mut self.names[number]).cast();
             header.msg_namelen = size_of::<libc::sockaddr_in>() as u32;
@@ -72,7 +71,7 @@ impl Messages {
 
     /// Receives at least one.
     fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
-        self.prepare(|_| ROOM);
+        self.prepare(self.room);
         // SAFETY: so many messages were prepared.
         let count = unsafe {
             libc::recvmmsg(
@@ -99,46 +98,80 @@ impl Messages {
     }
 }
 
-fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
-    datagrams::echo(order, peers, size, |socket, progress| {
-        let mut messages = Messages::new();
-        loop {
-            let count = messages.receive(&socket)?;
-            for number in 0..count {
-                messages.pieces[number].iov_len = messages.messages[number].msg_len as usize;
+struct Calls;
+
+impl Datagrams for Calls {
+    fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        datagrams::echo(order, peers, size, |socket, progress| {
+            let mut messages = Messages::new(ROOM);
+            loop {
+                let count = messages.receive(&socket)?;
+                for number in 0..count {
+                    messages.pieces[number].iov_len = messages.messages[number].msg_len as usize;
+                }
+                messages.send(&socket, count)?;
+                if !progress.add(count as u64) {
+                    return Ok(());
+                }
             }
-            messages.send(&socket, count)?;
-            if !progress.add(count as u64) {
-                return Ok(());
-            }
-        }
-    })
+        })
+    }
+
+    fn receive(order: &Order) -> anyhow::Result<Measured> {
+        receive(order, ROOM)
+    }
+
+    fn send(order: &Order) -> anyhow::Result<Measured> {
+        send(order, ROOM)
+    }
 }
 
-fn receive(order: &Order) -> anyhow::Result<Measured> {
+impl Offloading for Calls {
+    fn receive_offload(order: &Order) -> anyhow::Result<Measured> {
+        receive(order, ROOM_TOGETHER)
+    }
+
+    fn send_offload(order: &Order) -> anyhow::Result<Measured> {
+        send(order, ROOM_TOGETHER)
+    }
+}
+
+fn receive(order: &Order, room: usize) -> anyhow::Result<Measured> {
     datagrams::receive(order, |socket, progress| {
-        let mut messages = Messages::new();
+        datagrams::set_coalescing(&socket, room == ROOM_TOGETHER)?;
+        let mut messages = Messages::new(room);
         loop {
             let count = messages.receive(&socket)?;
-            if !progress.add(count as u64) {
+            let mut datagrams = 0;
+            for message in &messages.messages[..count] {
+                let length = message.msg_len as usize;
+                anyhow::ensure!(length > 0 && length % STREAM_BYTES == 0, "of another size");
+                datagrams += length / STREAM_BYTES;
+            }
+            if !progress.add(datagrams as u64) {
                 return Ok(());
             }
         }
     })
 }
 
-fn send(order: &Order) -> anyhow::Result<Measured> {
+fn send(order: &Order, room: usize) -> anyhow::Result<Measured> {
     datagrams::send(order, |socket, to, progress| {
-        let mut messages = Messages::new();
-        socket.connect(to)?;
-        messages.prepare(|_| STREAM_BYTES);
+        let mut messages = Messages::new(room);
+        let to = SockAddr::from(to);
+        // The datagrams of one call, or one that the kernel makes so many of.
+        let (together, count) = if room == ROOM_TOGETHER { (TOGETHER, 1) } else { (1, MOST) };
+        if together > 1 {
+            datagrams::segment(&socket)?;
+        }
+        messages.prepare(STREAM_BYTES * together);
         for message in &mut messages.messages {
-            message.msg_hdr.msg_name = ptr::null_mut();
-            message.msg_hdr.msg_namelen = 0;
+            message.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+            message.msg_hdr.msg_namelen = to.len();
         }
         loop {
-            messages.send(&socket, MOST)?;
-            if !progress.add(MOST as u64) {
+            messages.send(&socket, count)?;
+            if !progress.add((count * together) as u64) {
                 return Ok(());
             }
         }

@@ -5,7 +5,9 @@ mod files;
 mod multi_thread;
 mod pinned;
 mod processes;
+mod quinn;
 mod tasks;
+mod tls;
 mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr};
@@ -16,11 +18,11 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
-pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED};
+pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED, quinn::PEER as QUINN};
 
 use super::{
     Peer,
-    connection::{Connection, serve_bulk, serve_http},
+    connection::{Connection, serve_bulk, serve_echo, serve_http},
 };
 use crate::measuring::{
     job::Order,
@@ -31,12 +33,14 @@ use crate::measuring::{
 pub(crate) static PEER: Peer = Peer {
     name: "tokio",
     about: "tokio, current_thread",
-    packages: &["tokio", "mio"],
+    packages: &["tokio", "mio", "tokio-rustls"],
     by_hand: false,
     servers: &[
         ("echo", |ready| runtime()?.block_on(listen(ready, echo))),
         ("http", |ready| runtime()?.block_on(listen(ready, serve_http))),
         ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
+        ("tls-echo", |ready| tls::serve(ready, serve_echo)),
+        ("tls-stream", |ready| tls::serve(ready, serve_bulk)),
     ],
     jobs: &[
         ("tasks", tasks::JOBS),
@@ -56,7 +60,10 @@ fn run(order: &Order, work: impl AsyncFnMut(u64) -> anyhow::Result<()>) -> anyho
     runtime()?.block_on(measure(order.operations, work))
 }
 
-async fn listen<F>(ready: Ready, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+async fn listen<F>(
+    ready: Ready,
+    connection: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> anyhow::Result<()>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
@@ -65,12 +72,16 @@ where
     serve_all(listener, connection).await
 }
 
-async fn serve_all<F>(listener: TcpListener, connection: fn(TcpStream) -> F) -> anyhow::Result<()>
+async fn serve_all<F>(
+    listener: TcpListener,
+    connection: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> anyhow::Result<()>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     loop {
         let (stream, _) = listener.accept().await?;
+        let connection = connection.clone();
         tokio::spawn(async move {
             // A connection that breaks ends alone; the load notices what it misses.
             let _ = stream.set_nodelay(true);

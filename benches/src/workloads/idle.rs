@@ -13,12 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::measuring::idle_results::{Growth, Results, compared};
 use crate::{
     measuring::{
-        cell::Cell,
-        interrupt::Interrupt,
-        limits,
-        load::{Load, closed_loop::ClosedLoop},
-        machine::Machine,
-        measure::Memory,
+        cell::Cell, interrupt::Interrupt, limits, load::Load, machine::Machine, measure::Memory,
         statistics::Summary,
     },
     peers::{self, Peer},
@@ -29,9 +24,15 @@ use crate::{
     workloads::server::Server,
 };
 
-const WORKLOAD: &str = "idle";
-/// The server that is looked at.
-const SERVER: &str = "echo";
+/// What is looked at.
+pub(super) struct Workload {
+    name: &'static str,
+    server: &'static str,
+}
+
+pub(super) const PLAIN: Workload = Workload { name: "idle", server: "echo" };
+pub(super) const TLS: Workload = Workload { name: "tls-idle", server: "tls-echo" };
+
 const CONNECTIONS: usize = 10_000;
 const QUICK_CONNECTIONS: usize = 1_000;
 const ROUNDS: u32 = 5;
@@ -70,10 +71,14 @@ pub(crate) struct Arguments {
     report: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) fn run<L: Load>(
+    workload: &Workload,
+    arguments: &Arguments,
+    make_load: impl Fn() -> anyhow::Result<L>,
+) -> anyhow::Result<()> {
     let interrupt = Interrupt::install()?;
     let open_files = limits::raise_open_files()?;
-    let peers = chosen_peers(arguments)?;
+    let peers = chosen_peers(workload.server, arguments)?;
     let wanted =
         arguments.connections.unwrap_or(if arguments.quick { QUICK_CONNECTIONS } else { CONNECTIONS });
     let connections = wanted.min(open_files.saturating_sub(SPARE_FILES));
@@ -93,7 +98,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for round in 0..rounds {
         for (peer, (_, growths)) in peers.iter().zip(&mut growths) {
             progress.set_message(peer.name);
-            let growth = measure(peer, arguments.server_core, connections, round, &interrupt);
+            let server = Server::start(workload.server, peer, Some(arguments.server_core))?;
+            let growth = measure(&server, make_load()?, connections, round, &interrupt);
             growths.push(growth.with_context(|| peer.name)?);
             progress.inc(1);
         }
@@ -101,8 +107,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     progress.finish_and_clear();
     let reference = arguments.reference.name.to_owned();
     let peers = compared(growths, &reference);
-    let results =
-        Results { machine, workload: WORKLOAD.to_owned(), reference, rounds, connections, open_files, peers };
+    let results = Results {
+        machine,
+        workload: workload.name.to_owned(),
+        reference,
+        rounds,
+        connections,
+        open_files,
+        peers,
+    };
     print!("{}", table(&results));
     if let Some(file) = json {
         serde_json::to_writer_pretty(BufWriter::new(file), &results)?;
@@ -113,29 +126,27 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn chosen_peers(arguments: &Arguments) -> anyhow::Result<Vec<&'static Peer>> {
+fn chosen_peers(server: &str, arguments: &Arguments) -> anyhow::Result<Vec<&'static Peer>> {
     let mut peers = arguments.peers.clone();
     if peers.is_empty() {
-        peers.extend(peers::ALL.iter().filter(|peer| peer.server(SERVER).is_some()));
+        peers.extend(peers::ALL.iter().filter(|peer| peer.server(server).is_some()));
     }
     if !peers.iter().any(|peer| peer.name == arguments.reference.name) {
         peers.insert(0, arguments.reference);
     }
     for peer in &peers {
-        ensure!(peer.server(SERVER).is_some(), "{} has no {SERVER} server", peer.name);
+        ensure!(peer.server(server).is_some(), "{} has no {server} server", peer.name);
     }
     Ok(peers)
 }
 
-fn measure(
-    peer: &'static Peer,
-    core: usize,
+fn measure<L: Load>(
+    server: &Server,
+    mut load: L,
     connections: usize,
     round: u32,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Growth> {
-    let server = Server::start(SERVER, peer, Some(core))?;
-    let mut load = ClosedLoop::new(super::echo::exchange)?;
     let mut open = |connections| {
         let cell = Cell { direction: None, connections, size: BYTES, rate: None };
         let open = load.open(server.address, cell, interrupt);

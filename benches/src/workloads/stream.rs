@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    measuring::{cell::Cell, load::bulk::Bulk, results::Unit},
+    measuring::{
+        cell::Cell,
+        load::{bulk::Bulk, connect},
+        results::Unit,
+    },
     workloads::requests::{self, Arguments, Workload},
 };
 
-const WORKLOAD: Workload = Workload {
+pub(super) const WORKLOAD: Workload = Workload {
     name: "stream",
     server: "stream",
     unit: Unit::Mebibyte,
@@ -22,5 +26,5 @@ const WORKLOAD: Workload = Workload {
 };
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    requests::run(&WORKLOAD, arguments, || Ok(Bulk::default()))
+    requests::run(&WORKLOAD, arguments, || Ok(Bulk::new(connect)))
 }

@@ -1,7 +1,7 @@
 //! An axum service whose handlers await anyio. Try `curl localhost:8080/` and `curl -d '{"name": "Ada"}' -H
 //! 'content-type: application/json' localhost:8080/hello`; Ctrl-C ends it once requests are answered.
 
-use anyio::{Error, OnThread, Result, net::TcpListener, sleep};
+use anyio::{Builder, Interrupt, OnThread, Result, net::TcpListener, sleep};
 use anyio_http::{Server, axum::local, tower};
 use axum::{
     Json, Router,
@@ -29,8 +29,12 @@ async fn hello(Json(guest): Json<Guest>) -> String {
     format!("hello {}\n", guest.name)
 }
 
-#[anyio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
+    // Ctrl-C and SIGTERM let requests be answered, for so long.
+    Builder::new().interrupt(Interrupt::Finish(Duration::from_secs(10))).run(serve)?
+}
+
+async fn serve() -> Result<()> {
     let port = env::args().nth(1).unwrap_or("8080".into());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -38,9 +42,6 @@ async fn main() -> Result<()> {
         .route("/", get(local(visit)))
         .route("/hello", post(hello))
         .with_state(Visits::default());
-    match Server::new().serve(&listener, tower(router)).await {
-        // By Ctrl-C.
-        Err(Error::Cancelled(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    Server::new().serve(&listener, tower(router)).await?;
+    Ok(())
 }

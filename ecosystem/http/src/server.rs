@@ -23,7 +23,7 @@ use self::{
 };
 use crate::BoxError;
 use anyio::{
-    Error, Result,
+    Error, Result, lowlevel,
     streams::{self, Listener, Split},
     sync::{Event, Semaphore},
     task_group,
@@ -31,7 +31,7 @@ use anyio::{
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use std::{convert::Infallible, fmt, time::Duration};
+use std::{cell::Cell, convert::Infallible, fmt, time::Duration};
 
 type OnError<'a> = Box<dyn Fn(&ConnectionError) + 'a>;
 
@@ -47,9 +47,11 @@ type OnError<'a> = Box<dyn Fn(&ConnectionError) + 'a>;
 /// **No client and no handler ends a server.** An error or a panic of a handler is answered by 500 and logged; a panic also
 /// ends its connection, once that is answered. Errors of connections go to [`on_error`](Self::on_error).
 ///
-/// **It ends gracefully** when the scope around it is cancelled, as by Ctrl-C: it no longer accepts, connections without a
-/// request are closed, those with one answer it and are closed then. After [`grace`](Self::grace) what is left is cancelled
-/// and awaited.
+/// **It ends gracefully** when the scope around it is told to [finish](anyio::Scope::finish), as by
+/// [`Interrupt::Finish`](anyio::Interrupt::Finish): it no longer accepts, connections without a request are closed, those
+/// with one answer it and are closed then. After the time that was given to the scope what is left is cancelled and awaited.
+/// If the scope is cancelled at once, as by Ctrl-C, the server finishes in the same way, within its own
+/// [`grace`](Self::grace).
 ///
 /// ```
 /// use anyio::{Result, net::TcpListener, task_group};
@@ -175,7 +177,8 @@ impl<'a> Server<'a> {
         self
     }
 
-    /// How long requests may still take after serving was cancelled, 10 seconds by default. They are cancelled then and
+    /// How long requests may still take after serving was cancelled (when it is told to finish, it is told how long), and after
+    /// a connection has been idle for too long: 10 seconds by default. They are cancelled then and
     /// awaited.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
@@ -200,7 +203,8 @@ impl<'a> Server<'a> {
     /// axum router.
     ///
     /// # Errors
-    /// The cancellation, once all connections have ended, and an error of the listener that makes it useless.
+    /// The cancellation, once all connections have ended, and an error of the listener that makes it useless. If the scope is
+    /// finishing, `Ok(None)` once all have ended.
     ///
     /// # Cancel safety
     /// See above for how it ends. Connections that were not accepted stay in the listener. If this future is dropped,
@@ -209,18 +213,19 @@ impl<'a> Server<'a> {
         &self,
         listener: &L,
         handler: impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
-    ) -> Result<Infallible>
+    ) -> Result<Option<Infallible>>
     where
         L: Listener<Stream: Split> + ?Sized,
         B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
         E: Into<BoxError> + 'static,
     {
-        let draining = Event::new();
-        let serving = Serving { server: self, draining: &draining };
+        let (draining, is_finishing) = (Event::new(), Cell::new(false));
+        let serving = Serving { server: self, draining: &draining, is_finishing: &is_finishing };
         let (serving, handler) = (&serving, &handler);
         let serve = &async |stream: L::Stream| Connection::new(serving).serve(stream, handler).await;
         let served = task_group(async |group| -> Result<Infallible> {
             let ended = self.connections.serve_in(group, listener, serve).await;
+            is_finishing.set(lowlevel::is_finishing() && !lowlevel::is_cancelled());
             draining.set();
             ended
         })
@@ -229,6 +234,7 @@ impl<'a> Server<'a> {
             Ok(Some(never)) => match never {},
             // Nothing within cancels the group.
             Ok(None) => Err(Error::ClosedResource),
+            Err(stopped) if stopped.is_finishing() => Ok(None),
             // Connections give none but cancellations.
             Err(errors) => Err(errors.into_first()),
         }

@@ -2,35 +2,10 @@
 
 use crate::harness::Harness;
 use anyio_driver::{
-    Completion, CompletionFlags, Driver, LONGEST_MESSAGE, MessageHead, MessageLayout, Op, Token, Wait,
+    Completion, Driver, LONGEST_MESSAGE, MessageLayout, Op, Token, Wait,
+    testing::messages::{LAYOUT, room, sockets, take},
 };
-use libc::msghdr;
-use std::{net::UdpSocket, os::fd::AsRawFd};
-
-const LAYOUT: MessageLayout = MessageLayout { name: 32, control: 64 };
-
-/// What the operation is to leave room for.
-fn room(layout: MessageLayout) -> Box<msghdr> {
-    // SAFETY: all zeroes is a message without anything.
-    let mut message: msghdr = unsafe { std::mem::zeroed() };
-    message.msg_namelen = layout.name as _;
-    message.msg_controllen = layout.control as _;
-    Box::new(message)
-}
-
-fn sockets() -> (UdpSocket, UdpSocket) {
-    let (one, other) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-    one.connect(other.local_addr().unwrap()).unwrap();
-    (one, other)
-}
-
-fn take(h: &mut Harness, completion: Completion) -> (MessageHead, Vec<u8>) {
-    assert!(completion.flags.contains(CompletionFlags::BUFFER), "{completion:?}");
-    assert!(completion.buffer.is_message());
-    let chunk = h.driver.take_buffer(completion.buffer, completion.result as usize);
-    let head = MessageHead::read(&chunk).unwrap();
-    (head, chunk[LAYOUT.payload_offset()..].to_vec())
-}
+use std::os::fd::AsRawFd;
 
 /// All completions of one receive, in order.
 fn all(h: &mut Harness, token: Token) -> Vec<Completion> {
@@ -58,7 +33,7 @@ fn what_is_there_comes_at_once_in_order() {
         let completions = all(&mut h, token);
         sizes.push(completions.len());
         for completion in completions {
-            let (head, payload) = take(&mut h, completion);
+            let (head, payload) = take(&mut h.driver, completion);
             assert_eq!(payload, u32::to_be_bytes(next));
             assert_eq!((head.payload_length, head.control_length), (4, 0));
             assert!(head.name_length >= 8);
@@ -78,14 +53,15 @@ fn a_single_message_is_the_answer_at_once_and_of_several_none_overtakes() {
     one.send(b"only").unwrap();
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     let answer = h.take_answer(token).unwrap();
-    assert_eq!(take(&mut h, answer).1, b"only");
+    assert_eq!(take(&mut h.driver, answer).1, b"only");
     one.send(b"one").unwrap();
     one.send(b"two").unwrap();
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     // The driver does not know yet that there is something to read, or has both.
     assert!(h.take_answer(token).is_none());
     let completions = all(&mut h, token);
-    let messages: Vec<_> = completions.into_iter().map(|completion| take(&mut h, completion).1).collect();
+    let messages: Vec<_> =
+        completions.into_iter().map(|completion| take(&mut h.driver, completion).1).collect();
     assert_eq!(messages, [b"one", b"two"]);
 }
 
@@ -97,14 +73,14 @@ fn an_empty_message_is_a_message_and_a_long_one_is_told_to_be_cut() {
     one.send(&[]).unwrap();
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     let completion = all(&mut h, token)[0];
-    let (head, payload) = take(&mut h, completion);
+    let (head, payload) = take(&mut h.driver, completion);
     assert_eq!((head.payload_length, payload.len()), (0, 0));
     if one.send(&vec![7; LONGEST_MESSAGE + 10_000]).is_err() {
         return;
     }
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     let completion = all(&mut h, token)[0];
-    let (head, payload) = take(&mut h, completion);
+    let (head, payload) = take(&mut h.driver, completion);
     assert_ne!(head.flags & libc::MSG_TRUNC as u32, 0);
     assert!(payload.len() >= LONGEST_MESSAGE, "{}", payload.len());
 }

@@ -8,7 +8,7 @@ use crate::{
         operations::{Effect, OnDescriptor, check_position},
         thread,
     },
-    runtime::{Operation, Refusal},
+    runtime::Operation,
 };
 use libc::c_int;
 use std::{fs, time::SystemTime};
@@ -40,7 +40,7 @@ impl File {
     /// # Cancel safety
     /// Once begun it is awaited.
     pub async fn sync_all(&self) -> Result<()> {
-        self.effect("fsync", Effect::Synchronize { data_only: false }, fs::File::sync_all).await
+        self.effect("fsync", Effect::Synchronize { data_only: false }).await
     }
 
     /// Waits until the contents are on the device, with the metadata that reading them needs.
@@ -51,7 +51,7 @@ impl File {
     /// # Cancel safety
     /// Once begun it is awaited.
     pub async fn sync_data(&self) -> Result<()> {
-        self.effect("fdatasync", Effect::Synchronize { data_only: true }, fs::File::sync_data).await
+        self.effect("fdatasync", Effect::Synchronize { data_only: true }).await
     }
 
     /// Sets the file's length in bytes: cuts it off, or adds zeroes. The cursor stays.
@@ -63,7 +63,7 @@ impl File {
     /// Once begun it is awaited.
     pub async fn set_len(&self, length: u64) -> Result<()> {
         self.check_positions(&[length], "truncate")?;
-        self.effect("truncate", Effect::Truncate { length }, move |file| file.set_len(length)).await
+        self.effect("truncate", Effect::Truncate { length }).await
     }
 
     /// Reserves room on the device for a part of the file, and makes the file longer if the part goes beyond its end.
@@ -77,7 +77,7 @@ impl File {
     /// Once begun it is awaited.
     pub async fn allocate(&self, offset: u64, length: u64) -> Result<()> {
         self.check_positions(&[offset, length], "allocate")?;
-        self.effect("allocate", Effect::Allocate { mode: 0, offset, length }, unsupported).await
+        self.effect("allocate", Effect::Allocate { mode: 0, offset, length }).await
     }
 
     /// Tells the system how a part of the file will be used. Offset and length are in bytes; a length of 0 means all
@@ -91,7 +91,7 @@ impl File {
     pub async fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
         let Some(advice) = advice_number(advice) else { return Ok(()) };
         self.check_positions(&[offset, length], "advise")?;
-        self.effect("advise", Effect::Advise { offset, length, advice }, unsupported).await
+        self.effect("advise", Effect::Advise { offset, length, advice }).await
     }
 
     /// What is known of the file besides its contents.
@@ -155,26 +155,12 @@ impl File {
         checked.map_err(|refusal| self.refused(refusal, operation))
     }
 
-    /// Has the driver do something, or a worker thread where the driver cannot.
-    async fn effect(
-        &self,
-        operation: &'static str,
-        effect: Effect,
-        otherwise: impl FnOnce(&fs::File) -> std::io::Result<()> + Send + 'static,
-    ) -> Result<()> {
+    /// Has the driver do something.
+    async fn effect(&self, operation: &'static str, effect: Effect) -> Result<()> {
         let payload = OnDescriptor { descriptor: self.descriptor.clone(), effect };
-        match Operation::completing(payload).await {
-            Ok(_) => Ok(()),
-            Err(Refusal::Unsupported) => {
-                thread::with_file(operation, &self.descriptor, self.subject(), otherwise).await
-            }
-            Err(refusal) => Err(self.refused(refusal, operation)),
-        }
+        let answer = Operation::completing(payload).await;
+        answer.map(drop).map_err(|refusal| self.refused(refusal, operation))
     }
-}
-
-fn unsupported(_: &fs::File) -> std::io::Result<()> {
-    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(target_vendor = "apple"))]

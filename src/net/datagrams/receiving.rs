@@ -8,8 +8,11 @@
 //! What an operation names is kept in boxes or counted: the room it is to leave, or for a single receive the whole message
 //! with a buffer of its own. A socket that goes before its operation hands all that over to an orphan.
 
+use super::{
+    message_room::{Room, Single},
+    network_error::is_of_the_network,
+};
 use crate::{
-    ancillary,
     error::Result,
     lowlevel::checkpoint_if_cancelled,
     message::ReceivedMessage,
@@ -17,14 +20,10 @@ use crate::{
     reserved::Reserved,
     runtime::{Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon},
 };
-use anyio_driver::{
-    Chunk, Completion, CompletionFlags, Driver, IoBuf, IoBufMut, MessageHead, MessageLayout, Op, OpKind,
-};
-use libc::{iovec, msghdr};
+use anyio_driver::{Completion, CompletionFlags, Driver, MessageLayout, Op, OpKind};
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    mem, ptr,
     rc::Rc,
     task::Poll,
 };
@@ -42,24 +41,6 @@ pub(in crate::net) trait Interpreter: 'static {
 
     /// Forgets what is left.
     fn forget_rest(&self);
-}
-
-/// What each message is to be received with.
-struct Room {
-    /// Of which only the lengths count.
-    message: msghdr,
-    layout: MessageLayout,
-    /// Whether descriptors may come.
-    rights: bool,
-}
-
-/// A single receive in flight, or one that was.
-struct Single {
-    message: msghdr,
-    piece: iovec,
-    chunk: Option<Chunk>,
-    layout: MessageLayout,
-    rights: bool,
 }
 
 /// The side of a socket that gives datagrams.
@@ -258,22 +239,6 @@ impl<I: Interpreter> DatagramReceiving<I> {
     }
 }
 
-/// Whether it is an error of which an ICMP message told.
-fn is_of_the_network(number: i32) -> bool {
-    matches!(
-        number,
-        libc::ECONNREFUSED
-            | libc::ECONNRESET
-            | libc::EHOSTUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENETUNREACH
-            | libc::ENETDOWN
-            | libc::ENOPROTOOPT
-            | libc::EPROTO
-            | libc::EMSGSIZE
-    )
-}
-
 impl<I: Interpreter> Keeper for DatagramReceiving<I> {
     type Item = I::Datagram;
 
@@ -355,86 +320,4 @@ impl Disposer for LeftReceive {
             drop(single.finish(count));
         }
     }
-}
-
-impl Room {
-    fn new(layout: MessageLayout, rights: bool) -> Self {
-        debug_assert!(layout.fits());
-        let mut message = no_message();
-        message.msg_namelen = layout.name as _;
-        message.msg_controllen = layout.control as _;
-        Self { message, layout, rights }
-    }
-}
-
-impl Default for Single {
-    fn default() -> Self {
-        Self {
-            message: no_message(),
-            piece: iovec { iov_base: ptr::null_mut(), iov_len: 0 },
-            chunk: None,
-            layout: MessageLayout { name: 0, control: 0 },
-            rights: false,
-        }
-    }
-}
-
-impl Single {
-    /// Makes the message point to parts of the chunk.
-    fn prepare(&mut self, mut chunk: Chunk, room: &Room) {
-        let layout = room.layout;
-        let start = chunk.pointer_mut();
-        // SAFETY: the layout fits into each buffer of the pool, so that every part begins within it; those are initialised.
-        let control = unsafe {
-            self.piece.iov_base = start.add(layout.payload_offset()).cast();
-            self.message.msg_name = start.add(layout.name_offset()).cast();
-            std::slice::from_raw_parts_mut(start.add(layout.control_offset()), layout.control)
-        };
-        // If nothing is received, what an earlier message has left there must not be taken for this one's.
-        ancillary::clear(control);
-        self.message.msg_control = control.as_mut_ptr().cast();
-        self.piece.iov_len = chunk.capacity() - layout.payload_offset();
-        self.message.msg_namelen = layout.name as _;
-        self.message.msg_controllen = layout.control as _;
-        self.message.msg_flags = 0;
-        self.message.msg_iov = &raw mut self.piece;
-        self.message.msg_iovlen = 1;
-        self.chunk = Some(chunk);
-        self.layout = layout;
-        self.rights = room.rights;
-    }
-
-    /// What was received, once.
-    fn finish(&mut self, count: u32) -> Option<ReceivedMessage> {
-        let mut chunk = self.chunk.take()?;
-        let head = MessageHead {
-            name_length: self.message.msg_namelen,
-            control_length: self.message.msg_controllen as u32,
-            payload_length: count,
-            flags: self.message.msg_flags as u32,
-        };
-        let length = self.layout.payload_offset() + count as usize;
-        debug_assert!(length <= chunk.capacity() && chunk.length() == 0);
-        // SAFETY: the buffers of the pool are initialised; the kernel has filled so many bytes of the payload's room. The
-        // head's room is the chunk's beginning.
-        unsafe {
-            chunk.pointer_mut().copy_from_nonoverlapping(head.to_bytes().as_ptr(), size_of::<MessageHead>());
-            chunk.set_filled(length);
-        }
-        Some(ReceivedMessage::new(chunk, self.layout, self.rights))
-    }
-}
-
-impl Drop for Single {
-    /// What was received after the run of its socket had ended, nobody has told of. Descriptors that came are closed.
-    fn drop(&mut self) {
-        if self.rights {
-            drop(self.finish(0));
-        }
-    }
-}
-
-fn no_message() -> msghdr {
-    // SAFETY: all zeroes is a message without anything.
-    unsafe { mem::zeroed() }
 }

@@ -1,17 +1,29 @@
 //! Sending datagrams.
 //!
+//! What several tasks send at a time goes to the system together, in one turn of the driver. A task that sends alone would
+//! wait a whole turn for each datagram in this way, while all that it has to do is done within the call, as hardly any
+//! datagram waits for room. So it calls the system itself, and the driver gets what does wait.
+//!
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, a share of the descriptor, and in a box the
 //! message with its address and ancillary data.
 
-use super::Header;
+use super::{Header, network_error::is_of_the_network};
 use crate::{
     error::Result,
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
 };
 use anyio_driver::{Held, IoBuf, Op};
+use libc::msghdr;
 use socket2::SockAddr;
-use std::{cell::RefCell, ops::Range, os::fd::OwnedFd};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io,
+    ops::Range,
+    os::fd::{OwnedFd, RawFd},
+    task::Poll,
+};
 
 /// The side of a socket that takes datagrams. Several can be sent at the same time: none is ever sent in part.
 pub(in crate::net) struct Sender {
@@ -19,14 +31,30 @@ pub(in crate::net) struct Sender {
     /// Headers that are not in use.
     #[expect(clippy::vec_box, reason = "a header stays where it is, as it points to itself")]
     headers: RefCell<Vec<Box<Header>>>,
+    /// Whether what the network says is of this socket's only peer.
+    is_connected: bool,
+    /// How many sends the driver has.
+    in_flight: Cell<usize>,
+    /// Who sent last.
+    task: Cell<Option<TaskKey>>,
 }
 
 /// How many headers are kept for reuse.
 const KEPT: usize = 256;
 
+/// How often a datagram of a socket without a peer is sent again in place of which the system has told what the network said
+/// of another.
+const REPEATS: u32 = 3;
+
 impl Sender {
-    pub(in crate::net) fn new(descriptor: Descriptor) -> Self {
-        Self { descriptor, headers: RefCell::default() }
+    pub(in crate::net) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
+        Self {
+            descriptor,
+            headers: RefCell::default(),
+            is_connected,
+            in_flight: Cell::new(0),
+            task: Cell::new(None),
+        }
     }
 
     pub(in crate::net) fn descriptor(&self) -> &Descriptor {
@@ -43,8 +71,12 @@ impl Sender {
     ) -> (Answer, Held<B>) {
         let mut header = self.headers.borrow_mut().pop().unwrap_or_else(|| Box::new(Header::new()));
         fill(&mut header);
-        let descriptor = self.descriptor.clone();
-        let (answer, data, mut header) = Operation::new(SendMessage { descriptor, data, part, header }).await;
+        let (mut answer, mut data, mut header) = self.send_once(data, part.clone(), header).await;
+        let mut repeats = if self.is_connected { 0 } else { REPEATS };
+        while repeats > 0 && concerns_another(answer) {
+            repeats -= 1;
+            (answer, data, header) = self.send_once(data, part.clone(), header).await;
+        }
         header.control.clear();
         header.descriptors.clear();
         let mut headers = self.headers.borrow_mut();
@@ -52,6 +84,39 @@ impl Sender {
             headers.push(header);
         }
         (answer, data)
+    }
+
+    #[inline]
+    async fn send_once<B: IoBuf>(
+        &self,
+        data: Held<B>,
+        part: Range<usize>,
+        header: Box<Header>,
+    ) -> (Answer, Held<B>, Box<Header>) {
+        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part, header };
+        match self.try_at_once(&mut send).await {
+            Some(answer) => send.finish(answer),
+            None => {
+                let _counted = Counted::new(&self.in_flight);
+                Operation::new(send).await
+            }
+        }
+    }
+
+    /// Sends by a call of its own what the driver need not be asked for. Nothing if it is for the driver.
+    #[inline]
+    async fn try_at_once<B: IoBuf>(&self, send: &mut SendMessage<B>) -> Option<Answer> {
+        poll_fn(|cx| {
+            Core::with(|core| {
+                let is_same = self.task.replace(core.task()) == core.task();
+                let is_alone = is_same && self.in_flight.get() == 0;
+                if !is_alone || core.capabilities().attempts_sends || core.scope_is_effective() {
+                    return Poll::Ready(None);
+                }
+                core.poll_immediate(cx).map(|()| send.at_once())
+            })
+        })
+        .await
     }
 
     /// Sends a part of a buffer with descriptors, which are closed afterwards.
@@ -94,10 +159,34 @@ impl Sender {
     }
 }
 
+/// Whether nothing was sent because of what the network has said of a datagram that was sent before, to whomever.
+#[inline]
+fn concerns_another(answer: Answer) -> bool {
+    matches!(answer, Err(Refusal::System(number)) if is_of_the_network(number))
+}
+
 /// What the answer to a send means.
 #[inline]
 pub(in crate::net) fn judge(answer: Answer) -> Result<()> {
     answer.map(drop).map_err(|refusal| refusal.on_stream("send"))
+}
+
+/// Counts a send that the driver has, also one whose future is dropped.
+struct Counted<'a>(&'a Cell<usize>);
+
+impl<'a> Counted<'a> {
+    #[inline]
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// Sends one message.
@@ -108,6 +197,43 @@ struct SendMessage<B> {
     header: Box<Header>,
 }
 
+impl<B: IoBuf> SendMessage<B> {
+    #[inline]
+    fn message(&mut self) -> *const msghdr {
+        self.header.message(&self.data.get().bytes()[self.part.clone()])
+    }
+
+    /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
+    #[inline]
+    fn at_once(&mut self) -> Option<Answer> {
+        let message = self.message();
+        // SAFETY: the message and all it points to are this value's, and are not changed during the call.
+        match unsafe { send_without_waiting(self.descriptor.raw(), message) } {
+            Ok(count) => Some(Ok(count)),
+            // The numbers are the same on Linux only.
+            #[allow(unreachable_patterns)]
+            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
+            Err(number) => Some(Err(Refusal::System(number))),
+        }
+    }
+}
+
+/// Calls the system. An error is the system's number.
+///
+/// # Safety
+/// The message and all it points to may be read.
+unsafe fn send_without_waiting(fd: RawFd, message: *const msghdr) -> Result<u32, i32> {
+    // SAFETY: the caller's promise.
+    let sent = unsafe { libc::sendmsg(fd, message, libc::MSG_DONTWAIT | NO_SIGNAL) };
+    u32::try_from(sent).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
+/// Datagrams raise none here.
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: libc::c_int = 0;
+
 // SAFETY: the descriptor is counted, a held buffer stays where it is, and everything else is in a box.
 unsafe impl<B: IoBuf> Payload for SendMessage<B> {
     const REASON: WaitReason = WaitReason::Send;
@@ -116,7 +242,7 @@ unsafe impl<B: IoBuf> Payload for SendMessage<B> {
 
     #[inline]
     fn op(&mut self) -> Op {
-        let message = self.header.message(&self.data.get().bytes()[self.part.clone()]);
+        let message = self.message();
         Op::SendMessage { fd: self.descriptor.raw(), message, flags: 0 }
     }
 

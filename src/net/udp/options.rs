@@ -4,7 +4,10 @@ use super::{ConnectedUdpSocket, UdpSocket, host};
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
-    net::addresses::{Candidates, ToSocketAddrs},
+    net::{
+        addresses::{Candidates, ToSocketAddrs},
+        datagrams::BufferSizes,
+    },
     runtime::Descriptor,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -31,8 +34,7 @@ pub struct UdpSocketOptions {
     both_families: bool,
     broadcast: bool,
     local_address: Option<SocketAddr>,
-    receive_buffer: Option<usize>,
-    send_buffer: Option<usize>,
+    buffers: BufferSizes,
     hops: Option<u32>,
     traffic_class: Option<u8>,
     device: Option<String>,
@@ -88,14 +90,14 @@ impl UdpSocketOptions {
     /// has a limit of its own, up to which it goes without a word.
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
+        self.buffers.receive = Some(bytes);
         self
     }
 
     /// How many bytes may be on their way out before sending waits. As for [`receive_buffer`](Self::receive_buffer).
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.send_buffer = Some(bytes);
+        self.buffers.send = Some(bytes);
         self
     }
 
@@ -209,12 +211,7 @@ impl UdpSocketOptions {
         if self.broadcast {
             socket.set_broadcast(true)?;
         }
-        if let Some(bytes) = self.receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
+        self.buffers.apply(&socket)?;
         if let Some(hops) = self.hops {
             if is_v6 { socket.set_unicast_hops_v6(hops)? } else { socket.set_ttl_v4(hops)? }
         }

@@ -44,7 +44,7 @@ impl Socket {
                 LAYOUT,
                 is_connected,
             ),
-            sender: Sender::new(descriptor),
+            sender: Sender::new(descriptor, is_connected),
             is_v6,
             segments: Cell::new(None),
         }

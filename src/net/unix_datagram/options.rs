@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    net::datagrams::BufferSizes,
     runtime::Descriptor,
 };
 use socket2::{Domain, Socket, Type};
@@ -28,8 +29,7 @@ use std::{
 pub struct UnixDatagramOptions {
     binding: Binding,
     local_path: Option<PathBuf>,
-    receive_buffer: Option<usize>,
-    send_buffer: Option<usize>,
+    buffers: BufferSizes,
 }
 
 impl UnixDatagramOptions {
@@ -55,7 +55,7 @@ impl UnixDatagramOptions {
     /// How many bytes of datagrams the system keeps that were not received yet. The system has a limit of its own.
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
+        self.buffers.receive = Some(bytes);
         self
     }
 
@@ -63,7 +63,7 @@ impl UnixDatagramOptions {
     /// own.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.send_buffer = Some(bytes);
+        self.buffers.send = Some(bytes);
         self
     }
 
@@ -116,12 +116,7 @@ impl UnixDatagramOptions {
 
     fn socket(&self, path: Option<&Path>) -> io::Result<Socket> {
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-        if let Some(bytes) = self.receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
+        self.buffers.apply(&socket)?;
         if let Some(path) = path {
             self.binding.bind(&socket, path, |_| Ok(()))?;
         }

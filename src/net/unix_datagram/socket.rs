@@ -39,7 +39,7 @@ impl Socket {
     fn new(descriptor: Descriptor, is_connected: bool) -> Self {
         Self {
             receiving: DatagramReceiving::new(descriptor.clone(), UnixInterpreter, LAYOUT, is_connected),
-            sender: Sender::new(descriptor),
+            sender: Sender::new(descriptor, true),
         }
     }
 

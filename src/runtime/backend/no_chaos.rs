@@ -2,7 +2,8 @@
 
 use super::AnyDriver;
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    Unparker, Wait,
 };
 use std::{io, time::Duration};
 
@@ -88,6 +89,10 @@ impl Driver for ChaosDriver {
     }
 
     fn supports(&self, _kind: OpKind) -> bool {
+        match *self {}
+    }
+
+    fn statistics(&self) -> DriverStatistics {
         match *self {}
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{BackendReport, Options};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, Op, OpKind, Token, Unparker, Wait,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    Unparker, Wait,
 };
 use std::{io, os::fd::OwnedFd};
 
@@ -69,6 +70,10 @@ impl Driver for UringDriver {
     }
 
     fn supports(&self, _kind: OpKind) -> bool {
+        match *self {}
+    }
+
+    fn statistics(&self) -> DriverStatistics {
         match *self {}
     }
 }

@@ -1,57 +1,170 @@
-//! The driver on io_uring.
+//! The driver on io_uring, with threads for what the kernel lacks.
 //!
 //! # Contract
-//! The only operation that is submitted here names neither memory nor descriptors.
+//! The only operation that is submitted here names neither memory nor descriptors. What callers submit is passed on with
+//! their promise.
 
 use super::{BackendReport, Feature, Options};
-use anyio_driver::{Driver, Op, OpKind, Token, Wait};
-use anyio_uring::Report;
+use anyio_driver::{
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    Unparker, Wait,
+};
+use anyio_fallback::Jobs;
+use anyio_uring::{Report, ZeroCopySends};
 use std::{
     io,
+    os::fd::RawFd,
     time::{Duration, Instant},
 };
-
-pub(crate) use anyio_uring::UringDriver;
 
 /// So long a trial operation may take; it takes no time at all where rings work.
 const TRIAL: Duration = Duration::from_secs(1);
 
-/// Sets a ring up, and makes sure that it has what the runtime needs.
+/// A ring, and what does the operations that its kernel has not.
+///
+/// A kernel may lack any operation on files and paths, as those of distributions do that have a newer io_uring than the rest
+/// of the kernel. Only those go to threads then.
+pub(crate) struct UringDriver {
+    ring: anyio_uring::UringDriver,
+    /// Not there if the kernel lacks nothing.
+    jobs: Option<Box<Jobs>>,
+}
+
+impl Driver for UringDriver {
+    #[inline]
+    unsafe fn submit(&mut self, token: Token, op: Op) {
+        if let Some(jobs) = &mut self.jobs {
+            if Jobs::can_do(op.kind()) && !self.ring.supports(op.kind()) {
+                // SAFETY: the caller's promise.
+                return unsafe { jobs.submit(token, op) };
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.ring.submit(token, op) };
+    }
+
+    #[inline]
+    fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        self.jobs.as_mut().filter(|jobs| jobs.have_answers())?.take(token)
+    }
+
+    #[inline]
+    fn cancel(&mut self, token: Token) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.cancel(token);
+        }
+        self.ring.cancel(token);
+    }
+
+    fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.cancel(token);
+            completions.extend(jobs.take(token));
+        }
+        self.ring.withdraw(token, completions);
+    }
+
+    fn forget(&mut self, fd: RawFd) {
+        self.ring.forget(fd);
+    }
+
+    #[inline]
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+        let Some(jobs) = &mut self.jobs else { return self.ring.turn(wait, completions) };
+        let wait = if jobs.have_answers() { Wait::No } else { wait };
+        let turned = self.ring.turn(wait, completions);
+        jobs.collect(completions);
+        turned
+    }
+
+    fn in_flight(&self) -> usize {
+        self.ring.in_flight() + self.jobs.as_ref().map_or(0, |jobs| jobs.in_flight())
+    }
+
+    fn unparker(&self) -> Unparker {
+        self.ring.unparker()
+    }
+
+    #[inline]
+    fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
+        self.ring.take_buffer(buffer, length)
+    }
+
+    fn pool(&self) -> &BufferPool {
+        self.ring.pool()
+    }
+
+    fn message_pool(&mut self) -> &BufferPool {
+        self.ring.message_pool()
+    }
+
+    fn message_buffers_in_use(&self) -> usize {
+        self.ring.message_buffers_in_use()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.ring.capabilities()
+    }
+
+    #[inline]
+    fn supports(&self, kind: OpKind) -> bool {
+        self.ring.supports(kind) || Jobs::can_do(kind)
+    }
+
+    fn statistics(&self) -> DriverStatistics {
+        let mut statistics = Driver::statistics(&self.ring);
+        statistics.punted += self.jobs.as_ref().map_or(0, |jobs| jobs.count());
+        statistics
+    }
+}
+
+/// Sets a ring up, and makes sure that it can be used.
 ///
 /// # Errors
 /// If the host does not offer one; the text says why.
 pub(crate) fn open(options: &Options) -> io::Result<UringDriver> {
-    let mut driver = set_up(options)?;
-    check(&mut driver)?;
-    Ok(driver)
+    let mut ring = set_up(options)?;
+    check(&mut ring)?;
+    let lacks_some = OpKind::ALL.iter().any(|kind| Jobs::can_do(*kind) && !ring.supports(*kind));
+    let jobs = lacks_some.then(|| Box::new(Jobs::new(options.worker_threads, ring.unparker())));
+    Ok(UringDriver { ring, jobs })
 }
 
-fn set_up(options: &Options) -> io::Result<UringDriver> {
+fn set_up(options: &Options) -> io::Result<anyio_uring::UringDriver> {
+    let zero_copy_sends =
+        options.zero_copy_sends.map(|threshold| ZeroCopySends { threshold, to_this_host: false });
     let uring = anyio_uring::Options {
         entries: options.ring_entries,
         buffers: options.receive_buffers,
         buffer_size: options.receive_buffer_size,
         spin: options.spin,
+        kernel_workers: options.kernel_workers,
+        busy_poll: options.busy_poll,
+        zero_copy_sends,
+        masked: options.masked.clone(),
         ..Default::default()
     };
-    UringDriver::new(&uring).map_err(io::Error::from)
+    anyio_uring::UringDriver::new(&uring).map_err(io::Error::from)
 }
 
 /// Looks what there is of it on this host.
 pub(crate) fn examine(options: &Options) -> BackendReport {
     match set_up(options) {
-        Ok(mut driver) => {
-            BackendReport { refusal: check(&mut driver).err(), features: features(driver.report()) }
-        }
+        Ok(mut ring) => BackendReport { refusal: check(&mut ring).err(), features: features(ring.report()) },
         Err(error) => BackendReport { refusal: Some(error), features: Vec::new() },
     }
 }
 
 fn features(report: &Report) -> Vec<Feature> {
     let size = |name, note| Feature { name, in_use: true, note };
+    let workers = match report.kernel_workers {
+        Some(count) => format!("at most {count} work on files"),
+        None => "as many as the kernel sees fit".to_owned(),
+    };
     let mut features = vec![
         size("submission queue", format!("{} entries", report.submission_entries)),
         size("completion queue", format!("{} entries", report.completion_entries)),
+        size("worker threads of the kernel", workers),
     ];
     features.extend(report.findings.iter().map(|finding| Feature {
         name: finding.name,
@@ -61,19 +174,9 @@ fn features(report: &Report) -> Vec<Feature> {
     features
 }
 
-/// Makes sure that the ring is more than there: it can do what nothing else stands in for, and it is allowed to do it.
-fn check(driver: &mut impl Driver) -> io::Result<()> {
-    if let Some(missing) = OpKind::ALL.iter().find(|kind| !has_substitute(**kind) && !driver.supports(**kind))
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!(
-                "io_uring is not available: this kernel has no {}; Linux 5.15 or later is needed",
-                missing.name()
-            ),
-        ));
-    }
-    attempt(driver).map_err(|error| {
+/// Makes sure that the ring is more than there, namely allowed to do something.
+fn check(ring: &mut impl Driver) -> io::Result<()> {
+    attempt(ring).map_err(|error| {
         io::Error::new(
             error.kind(),
             format!(
@@ -82,18 +185,6 @@ fn check(driver: &mut impl Driver) -> io::Result<()> {
             ),
         )
     })
-}
-
-/// Whether the runtime does without operations of this kind where the kernel has none.
-fn has_substitute(kind: OpKind) -> bool {
-    matches!(
-        kind,
-        OpKind::ReceivePooled
-            | OpKind::ReceiveMultishot
-            | OpKind::ReceiveMessages
-            | OpKind::Truncate
-            | OpKind::WaitProcess
-    )
 }
 
 /// Does nothing, by way of the ring.

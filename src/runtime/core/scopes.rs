@@ -1,12 +1,11 @@
 //! The scope of what is being polled, and the scopes that other threads may name.
 
 use super::Core;
-use crate::runtime::{ReasonKind, Scope, TaskKey, WaitKey};
+use crate::runtime::{Scope, TaskKey, WaitKey};
 use anyio_driver::{Completion, Driver, Token};
 use std::{
     collections::HashMap,
     num::NonZeroU64,
-    panic::Location,
     ptr,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -46,6 +45,16 @@ impl Core {
             // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
             let is_new = unsafe { self.waits.relink(wait, scope) };
             is_new && scope.begin_waiting(self, wait)
+        })
+    }
+
+    /// The same for a wait that is the beginning of something new. True also if the scope is finishing.
+    #[inline]
+    pub(crate) fn follow_scope_to_start(&self, wait: WaitKey) -> bool {
+        self.scope().is_some_and(|scope| {
+            // SAFETY: as above.
+            let is_new = unsafe { self.waits.relink(wait, scope) };
+            is_new && (scope.begin_waiting(self, wait) || scope.is_finishing())
         })
     }
 
@@ -96,11 +105,11 @@ impl Core {
         self.remotes.borrow_mut().own = Some(number);
     }
 
-    /// Cancels all of the run.
-    pub(crate) fn cancel_run(&self, kind: ReasonKind) {
+    /// Tells the scope of the whole run something.
+    pub(crate) fn tell_run(&self, tell: impl FnOnce(&Scope)) {
         let own = self.remotes.borrow().own;
         if let Some(own) = own {
-            self.cancel_remote(own, kind, None, Location::caller());
+            self.tell_remote(own, tell);
         }
     }
 
@@ -110,18 +119,12 @@ impl Core {
         remotes.scopes.keys().any(|&id| Some(id) != remotes.own)
     }
 
-    /// Cancels the scope of this number, if its body is still under way.
-    pub(crate) fn cancel_remote(
-        &self,
-        id: NonZeroU64,
-        kind: ReasonKind,
-        message: Option<String>,
-        location: &'static Location<'static>,
-    ) {
+    /// Calls `tell` with the scope of this number, if its body is still under way.
+    pub(crate) fn tell_remote(&self, id: NonZeroU64, tell: impl FnOnce(&Scope)) {
         let scope = self.remotes.borrow().scopes.get(&id).copied().unwrap_or(ptr::null());
         // SAFETY: a registered node is alive: it is forgotten before it goes.
         if let Some(scope) = unsafe { scope.as_ref() } {
-            scope.cancel_with(kind, message, location);
+            tell(scope);
         }
     }
 }

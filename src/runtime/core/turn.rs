@@ -8,7 +8,13 @@ use crate::runtime::{
     waits::{Delivery, Expired},
 };
 use anyio_driver::{Completion, CompletionFlags, Driver, Op, Wait};
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// So much later than it should have a wait may end without being counted.
+const LATE: Duration = Duration::from_millis(1);
 
 impl Core {
     /// Hands an operation to the driver. Tells whether it is done already; nobody is woken for that.
@@ -81,6 +87,11 @@ impl Core {
         });
         if !self.waits.has_no_timers() {
             let now = self.now();
+            if let Wait::Until(at) = wait {
+                if now > at + LATE && !self.clock.is_virtual() {
+                    self.late_waits.set(self.late_waits.get() + 1);
+                }
+            }
             self.finish_despite_panics(|| {
                 while let Some((expired, next)) = self.waits.expire(now) {
                     if let Some(next) = next {

@@ -1,8 +1,8 @@
 //! Cancelling a scope, and who absorbs it.
 
-use super::{CancelReason, DELIVERIES_BEFORE_WARNING, Deadline, Flags, ReasonKind, Scope, When};
+use super::{CancelReason, DELIVERIES_BEFORE_WARNING, Deadline, Flags, ReasonKind, Scope, Stopping, When};
 use crate::{
-    error::Cancelled,
+    error::{Cancelled, Error},
     runtime::{Core, StoredWaker},
 };
 use anyio_driver::prefetch;
@@ -33,38 +33,13 @@ impl Scope {
         let mut node = self;
         loop {
             if node.has(Flags::CANCELLED) {
-                return node.reason();
+                return node.reason().or_else(|| node.reason_of_idle());
             }
             if node.has(Flags::SHIELDED) {
                 return None;
             }
             node = node.parent()?;
         }
-    }
-
-    /// Whether a cancellation from further out reaches into this scope.
-    pub(crate) fn is_cancelled_from_outside(&self) -> bool {
-        !self.has(Flags::SHIELDED) && self.parent().is_some_and(Scope::is_effective)
-    }
-
-    /// Decides who is responsible for a body that ended with a cancellation: true if this scope is, and absorbs it.
-    pub(crate) fn absorbs(&self) -> bool {
-        let absorbs = self.would_absorb();
-        if absorbs {
-            self.absorb();
-        }
-        absorbs
-    }
-
-    /// Whether this scope absorbs its body's cancellation, if that ended with one.
-    #[inline]
-    pub(crate) fn would_absorb(&self) -> bool {
-        self.has(Flags::CANCELLED) && !self.is_cancelled_from_outside()
-    }
-
-    /// Notes that the body's cancellation was absorbed here.
-    pub(crate) fn absorb(&self) {
-        self.set(Flags::CAUGHT, true);
     }
 
     pub(crate) fn cancel_with(
@@ -77,37 +52,48 @@ impl Scope {
             return;
         }
         self.set(Flags::CANCELLED, true);
-        self.reason.set(Some(Box::new(CancelReason::new(kind, message, location))));
+        let foreseen = self.reason.take().filter(|_| kind == ReasonKind::Deadline && message.is_none());
+        self.reason.set(Some(foreseen.unwrap_or_else(|| CancelReason::new(kind, message, location))));
         if self.is_entered() {
             // Without an executor nothing waits any more.
             Core::try_with(|core| {
                 self.disarm(core);
                 if !self.has(Flags::EFFECTIVE) {
-                    self.deliver(core);
+                    self.deliver(core, Stopping::Cancel);
                 }
             });
         }
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed, or the time to finish.
     pub(crate) fn expire(&self, core: &Core) {
         self.disarm(core);
         if let When::After(_) = self.deadline.get().when() {
             self.deadline.set(Deadline::at(core.now()));
         }
-        self.cancel_with(ReasonKind::Deadline, None, Location::caller());
+        let is_finished = self.end_of_grace().is_some_and(|end| match self.deadline.get().when() {
+            When::At(at) => end < at,
+            When::Never | When::After(_) => true,
+        });
+        match self.finish_location().filter(|_| is_finished) {
+            Some(location) => self.cancel_with(ReasonKind::Finished, None, location),
+            None => self.cancel_with(ReasonKind::Deadline, None, Location::caller()),
+        }
     }
 
-    /// Marks the nodes below, down to shields and to those that are marked, and cancels their waits.
-    pub(super) fn deliver(&self, core: &Core) {
+    /// Marks the nodes below, down to shields and to those that are marked, and ends their waits that the stage ends.
+    pub(super) fn deliver(&self, core: &Core, stage: Stopping) {
         core.change(|core| {
             self.walk(|node| {
-                if !ptr::eq(node, self) && node.has(Flags::SHIELDED) || node.has(Flags::EFFECTIVE) {
+                if !ptr::eq(node, self) && node.has(Flags::SHIELDED) || node.has(stage.effective()) {
                     return false;
                 }
-                node.set(Flags::EFFECTIVE, true);
+                node.set(stage.effective(), true);
                 node.prefetch_behind(core);
-                core.cancel_waits(node);
+                match stage {
+                    Stopping::Cancel => core.cancel_waits(node),
+                    Stopping::Finish => node.end_idle(core),
+                }
                 true
             });
         });
@@ -123,13 +109,13 @@ impl Scope {
         }
     }
 
-    /// Unmarks the nodes below, down to shields and to those that are cancelled themselves.
-    pub(super) fn lift(&self) {
+    /// Unmarks the nodes below, down to shields and to those that were told themselves.
+    pub(super) fn lift(&self, stage: Stopping) {
         self.walk(|node| {
-            if node.has(Flags::CANCELLED) || !ptr::eq(node, self) && node.has(Flags::SHIELDED) {
+            if node.has(stage.own()) || !ptr::eq(node, self) && node.has(Flags::SHIELDED) {
                 return false;
             }
-            node.set(Flags::EFFECTIVE, false);
+            node.set(stage.effective(), false);
             true
         });
     }
@@ -183,6 +169,18 @@ impl Core {
     #[inline]
     pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
         if self.reach_checkpoint() { Err(Cancelled::new()) } else { Ok(()) }
+    }
+
+    /// A checkpoint before something new starts: whether the current scope is cancelled, or finishing.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] or [`Error::Finishing`] if it is.
+    #[inline]
+    pub(crate) fn check_starting(&self) -> Result<(), Error> {
+        if self.reach_checkpoint() {
+            return Err(Cancelled::new().into());
+        }
+        if self.scope_is_finishing() { Err(Error::Finishing) } else { Ok(()) }
     }
 
     pub(super) fn cancel_waits(&self, scope: &Scope) {

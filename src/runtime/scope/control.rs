@@ -36,8 +36,11 @@ impl Scope {
 
     /// Why the scope was cancelled, if it was.
     pub fn reason(&self) -> Option<CancelReason> {
+        if !self.cancel_called() {
+            return None;
+        }
         let reason = self.reason.take();
-        let copy = reason.as_deref().cloned();
+        let copy = reason.clone();
         self.reason.set(reason);
         copy
     }
@@ -55,6 +58,9 @@ impl Scope {
             return;
         }
         self.deadline.set(at.map_or(Deadline::NEVER, Deadline::at));
+        if at.is_some() {
+            self.foresee_here(None);
+        }
         if !self.is_entered() {
             return;
         }
@@ -67,12 +73,31 @@ impl Scope {
         });
     }
 
+    /// Says that the deadline is set where this is called, and what for, unless that was said before. Does nothing once the scope
+    /// is cancelled.
+    #[track_caller]
+    pub(crate) fn foresee_here(&self, text: Option<String>) {
+        if self.cancel_called() {
+            return;
+        }
+        let before = self.reason.take();
+        let text = text.or_else(|| before?.message().map(str::to_owned));
+        self.foresee(CancelReason::new(ReasonKind::Deadline, text, Location::caller()));
+    }
+
+    /// Says what is the reason when the deadline passes.
+    #[inline]
+    pub(crate) fn foresee(&self, reason: CancelReason) {
+        debug_assert!(!self.cancel_called());
+        self.reason.set(Some(reason));
+    }
+
     /// Whether cancellations from further out are kept off.
     pub fn shield(&self) -> bool {
         self.has(Flags::SHIELDED)
     }
 
-    /// Keeps cancellations from further out off, or lets them in again. One that was kept off takes effect when the
+    /// Keeps cancellations (and finishing) from further out off, or lets them in again. One that was kept off takes effect when the
     /// shield goes. The scope's own cancellation and deadline work under the shield too.
     pub fn set_shield(&self, on: bool) {
         if self.shield() == on {
@@ -83,15 +108,14 @@ impl Scope {
             return;
         }
         if on {
-            if !self.cancel_called() {
-                self.lift();
-            }
-        } else if let Some(parent) = self.parent().filter(|parent| parent.is_marked()) {
-            Core::try_with(|core| self.take_over_marks(core, parent));
+            self.lift_all_but(Flags::empty());
+        } else if let Some(parent) = self.parent() {
+            let news = parent.effects().difference(self.flags.get());
+            Core::try_with(|core| self.deliver_each(core, news));
         }
     }
 
-    /// A handle with which other threads can cancel this scope, as long as its body is under way.
+    /// A handle with which other threads can cancel this scope, or tell it to finish, as long as its body is under way.
     ///
     /// # Panics
     /// If the body is not under way.

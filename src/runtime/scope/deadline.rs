@@ -86,6 +86,17 @@ impl Deadline {
         self.0 >= SPANS && !self.is_never()
     }
 
+    /// Whether it is earlier than another of the same kind. Never is later than all.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        match (self.when(), other.when()) {
+            (When::At(one), When::At(other)) => one < other,
+            (When::After(one), When::After(other)) => one < other,
+            (When::Never, _) => false,
+            (_, When::Never) => true,
+            (When::At(_), When::After(_)) | (When::After(_), When::At(_)) => false,
+        }
+    }
+
     pub(super) fn when(self) -> When {
         match self.0 {
             NEVER => When::Never,

@@ -19,11 +19,16 @@ impl Scope {
         }
     }
 
+    /// When the scope is cancelled by itself: at its deadline, or when the time to finish is over.
+    fn own_end(&self) -> Option<Instant> {
+        [self.fixed_deadline(), self.end_of_grace()].into_iter().flatten().min()
+    }
+
     pub(super) fn arm(&self, core: &Core) {
         if self.has(Flags::CANCELLED) {
             return;
         }
-        if let Some(at) = self.fixed_deadline() {
+        if let Some(at) = self.own_end() {
             // SAFETY: an entered node stays where it is, and `leave` and `drop` remove the deadline.
             self.timer.set(Some(unsafe { core.waits().insert_deadline(self, at) }));
         }
@@ -44,7 +49,7 @@ impl Scope {
         let mut earliest: Option<Instant> = None;
         let mut node = Some(self);
         while let Some(scope) = node {
-            earliest = [earliest, scope.fixed_deadline()].into_iter().flatten().min();
+            earliest = [earliest, scope.own_end()].into_iter().flatten().min();
             node = if scope.has(Flags::SHIELDED) { None } else { scope.parent() };
         }
         (false, earliest)

@@ -34,12 +34,6 @@ impl Scope {
         }
     }
 
-    /// Whether what is hung below this scope has something to take over.
-    #[inline]
-    pub(super) fn is_marked(&self) -> bool {
-        !self.marks().is_empty()
-    }
-
     /// A checkpoint in this scope: whether it gives [`Cancelled`](crate::Cancelled).
     #[inline]
     pub(crate) fn reach_checkpoint(&self, core: &Core) -> bool {
@@ -68,21 +62,16 @@ impl Scope {
         true
     }
 
-    /// Marks the nodes below like the parent that this one was hung under.
+    /// Marks the nodes below, down to shields.
     #[cold]
-    pub(super) fn take_over_marks(&self, core: &Core, parent: &Scope) {
-        if parent.marks().contains(Flags::OBSERVED) {
-            self.walk(|node| {
-                let reached = std::ptr::eq(node, self) || !node.has(Flags::SHIELDED);
-                if reached {
-                    node.set(Flags::OBSERVED, true);
-                }
-                reached
-            });
-        }
-        if !self.has(Flags::EFFECTIVE) && parent.is_effective() {
-            self.deliver(core);
-        }
+    pub(super) fn observe_below(&self) {
+        self.walk(|node| {
+            let reached = std::ptr::eq(node, self) || !node.has(Flags::SHIELDED);
+            if reached {
+                node.set(Flags::OBSERVED, true);
+            }
+            reached
+        });
     }
 
     /// Whether a cancellation of `outer`, which is this scope or further out, reaches into this one.

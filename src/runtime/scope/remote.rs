@@ -1,10 +1,10 @@
-//! Cancelling a scope from other threads.
+//! Ending a scope from other threads.
 
-use super::ReasonKind;
+use super::{ReasonKind, Scope};
 use crate::runtime::{Core, RunId, inbox};
-use std::{num::NonZeroU64, panic::Location};
+use std::{num::NonZeroU64, panic::Location, time::Duration};
 
-/// Cancels a scope from any thread. Made by [`Scope::remote`](super::Scope::remote).
+/// Cancels a scope from any thread, or tells it to finish. Made by [`Scope::remote`](super::Scope::remote).
 ///
 /// It stays valid after the scope is over; then it does nothing.
 #[derive(Debug, Clone)]
@@ -37,16 +37,28 @@ impl RemoteScope {
         self.cancel_at(kind, message, Location::caller())
     }
 
+    /// Tells the scope to [finish](super::Scope::finish) as soon as its thread gets to it; `grace` counts from then. Tells
+    /// whether its run is still under way.
+    #[track_caller]
+    pub fn finish(&self, grace: Duration) -> bool {
+        let location = Location::caller();
+        self.tell(move |scope| scope.finish_at(grace, location))
+    }
+
     fn cancel_at(
         &self,
         kind: ReasonKind,
         message: Option<String>,
         location: &'static Location<'static>,
     ) -> bool {
+        self.tell(move |scope| scope.cancel_with(kind, message, location))
+    }
+
+    fn tell(&self, tell: impl FnOnce(&Scope) + Send + 'static) -> bool {
         let (run, scope) = (self.run, self.scope);
         inbox::of(self.executor).push(inbox::Message::Run(Box::new(move |core: &Core| {
             if core.run() == run {
-                core.cancel_remote(scope, kind, message, location);
+                core.tell_remote(scope, tell);
             }
         })))
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Outcome, WaitKey, WaitKind, WaitState, Waits,
-    slot::{Marks, Packed},
+    slot::{Marks, Packed, Slot},
 };
 use crate::runtime::{
     MAX_QUEUED_MESSAGES, MAX_QUEUED_RESULTS, WaitReason,
@@ -56,6 +56,18 @@ impl Waits {
                 cancel(Token::new(index as u32, slot.generation));
             }
         }
+    }
+
+    /// The operations of futures that are alive which the driver has not answered.
+    pub(crate) fn operations_in_flight(&self) -> Vec<WaitKey> {
+        let is_in_flight = |slot: &Slot| {
+            let operation =
+                matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages);
+            operation && slot.state != WaitState::Done
+        };
+        let slots = self.slots();
+        let in_flight = slots.iter().enumerate().filter(|(_, slot)| is_in_flight(slot));
+        in_flight.map(|(index, slot)| self.key(index as u32, slot.generation)).collect()
     }
 
     /// Gives the descriptors which operations have brought to futures and listeners that have not taken them, once.

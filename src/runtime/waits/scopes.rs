@@ -123,6 +123,26 @@ impl Waits {
         self.slot(key).state = WaitState::Cancelled;
     }
 
+    /// Says that a wait is the beginning of something new, so that finishing ends it as a cancellation does.
+    pub(crate) fn set_idle(&self, key: WaitKey) {
+        self.slot(key).marks.insert(Marks::IDLE);
+    }
+
+    /// Ends every wait that is linked to this scope and is the beginning of something new. For each waiter that is to be
+    /// woken `wake` is called. Called within a change.
+    pub(crate) fn end_idle(&self, scope: &Scope, mut wake: impl FnMut(StoredWaker)) {
+        let mut index = scope.first_wait();
+        while index != NONE {
+            let slot = &mut self.slots()[index as usize];
+            let next = slot.scope_next;
+            if slot.state == WaitState::Waiting && slot.marks.contains(Marks::IDLE) {
+                slot.state = WaitState::Cancelled;
+                wake(slot.waker.take());
+            }
+            index = next;
+        }
+    }
+
     /// Cancels every wait that is linked to this scope. For each operation that is to be cancelled `cancel` is
     /// called, and for each waiter that is to be woken `wake`. Called within a change, so that neither runs code of users.
     pub(crate) fn cancel_all(

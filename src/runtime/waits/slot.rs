@@ -89,6 +89,8 @@ bitflags::bitflags! {
         const QUEUED = 2;
         /// The messages that it brings may carry descriptors.
         const RIGHTS = 4;
+        /// It is the beginning of something new. Only waits that a cancellation takes off have it.
+        const IDLE = 8;
     }
 }
 

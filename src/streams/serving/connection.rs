@@ -67,7 +67,7 @@ impl<E> Server<'_, E> {
     fn settle(&self, result: Result<(), E>, as_error: AsError<E>) -> Result<(), E> {
         let Err(error) = result else { return Ok(()) };
         match Settled::of(as_error(&error)) {
-            Settled::Cancelled => Err(error),
+            Settled::Stopped => Err(error),
             Settled::Lost => {
                 count(&self.places.lost);
                 Ok(())

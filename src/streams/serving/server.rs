@@ -2,7 +2,7 @@
 
 use super::places::{Places, ServerStatistics};
 use crate::{
-    error::{Chain, Result, concerns_one_connection, is_cancellation},
+    error::{Chain, Result, concerns_one_connection, stage_of},
     runtime::Core,
 };
 use std::{error::Error as StdError, fmt};
@@ -105,8 +105,8 @@ impl<E> fmt::Debug for Server<'_, E> {
 
 /// What the error of a handler is to its server.
 pub(super) enum Settled {
-    /// A scope around the connection is responsible.
-    Cancelled,
+    /// A scope around the connection is responsible, which is cancelled or finishing.
+    Stopped,
     /// It concerns the connection alone.
     Lost,
     Failed,
@@ -114,10 +114,9 @@ pub(super) enum Settled {
 
 impl Settled {
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
-        if is_cancellation(error)
-            && Core::try_with(Core::scope_is_effective).is_some_and(|effective| effective)
-        {
-            return Self::Cancelled;
+        let is_stopped = |core: &Core| core.scope_is_effective() || core.scope_is_finishing();
+        if stage_of(error).is_some() && Core::try_with(is_stopped).unwrap_or(false) {
+            return Self::Stopped;
         }
         if concerns_one_connection(error) {
             log::debug!("a connection ended early: {}", Chain(error));

@@ -1,7 +1,7 @@
 //! Names of servers.
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Quoted, Result},
     idna,
 };
 use rustls::pki_types::ServerName;
@@ -17,7 +17,7 @@ pub(super) fn server_name(name: &str) -> Result<ServerName<'static>> {
     // The dot at the end of a full name stands in no certificate.
     let name = name.strip_suffix('.').unwrap_or(name);
     ServerName::try_from(idna::to_ascii(name)?.into_owned()).map_err(|_| {
-        let what = format!("{name:?} is neither the name of a host nor an address");
+        let what = format!("{:?} is neither the name of a host nor an address", Quoted(name));
         Error::Io(io::Error::new(io::ErrorKind::InvalidInput, what))
     })
 }

@@ -1,28 +1,33 @@
 //! What the halves of a connection share.
 
-use super::{attribute, record_boundary::RecordBoundary, spare_memory};
+use super::{
+    attribute,
+    incoming::Incoming,
+    outgoing::{Outgoing, slices, within_one_send},
+};
 use crate::{
     error::{Error, Result, TlsError},
-    lowlevel::{checkpoint, checkpoint_if_cancelled, is_cancelled},
+    lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
-    scope::move_on_after,
-    streams::{AttributeRequest, Attributes, ByteReceiveStream, Split, piece_sender::PieceSender},
+    scope::{fail_after, move_on_after},
+    streams::{AttributeRequest, Attributes, Split},
 };
 use anyio_driver::Chunk;
 use rustls::{Connection, ProtocolVersion};
 use std::{
-    cell::{Cell, RefCell},
-    future::poll_fn,
-    io::{self, BufRead, IoSlice, Read, Write},
-    task::Poll,
+    cell::RefCell,
+    io::{self, BufRead, Write},
     time::Duration,
 };
 
-/// How many bytes are encrypted and sent at once: four full records.
-const AT_ONCE: usize = 64 * 1024;
-
 /// How long is waited until an alert is sent that says why this side refuses the connection.
 const ALERT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long closing waits for the link to take the last word.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it then waits for the peer to answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
 const RECEIVING: &str = "receiving from this stream";
 const SENDING: &str = "sending to this stream";
@@ -38,25 +43,6 @@ pub(super) struct Session<S: Split> {
     failure: RefCell<Option<TlsError>>,
 }
 
-struct Incoming<R> {
-    busy: Cell<bool>,
-    /// Borrowed while something is received.
-    stream: RefCell<R>,
-    /// What was received and not decrypted.
-    ciphertext: Cell<Option<Chunk>>,
-    boundary: Cell<RecordBoundary>,
-    /// Whether the peer has said that it sends no more.
-    closed: Cell<bool>,
-}
-
-struct Outgoing<W> {
-    busy: Cell<bool>,
-    sender: RefCell<PieceSender<W>>,
-    eof_sent: Cell<bool>,
-    /// Whether records were lost, so that none can follow.
-    torn: Cell<bool>,
-}
-
 impl<S: Split> Session<S> {
     pub(super) fn new(stream: S, mut connection: Connection, standard_compatible: bool) -> Self {
         // No more is given to it than is sent at once.
@@ -65,19 +51,8 @@ impl<S: Split> Session<S> {
         Self {
             connection: RefCell::new(connection),
             standard_compatible,
-            incoming: Incoming {
-                busy: Cell::new(false),
-                stream: RefCell::new(receive),
-                ciphertext: Cell::new(None),
-                boundary: Cell::default(),
-                closed: Cell::new(false),
-            },
-            outgoing: Outgoing {
-                busy: Cell::new(false),
-                sender: RefCell::new(PieceSender::new(send)),
-                eof_sent: Cell::new(false),
-                torn: Cell::new(false),
-            },
+            incoming: Incoming::new(receive),
+            outgoing: Outgoing::new(send),
             failure: RefCell::new(None),
         }
     }
@@ -92,7 +67,7 @@ impl<S: Split> Session<S> {
     }
 
     pub(super) fn peer_has_closed(&self) -> bool {
-        self.incoming.closed.get()
+        self.incoming.is_closed()
     }
 
     /// Does the handshake, or goes on with it.
@@ -112,7 +87,7 @@ impl<S: Split> Session<S> {
                 // with tickets unread, would lose what is under way: the system takes that for a connection broken off.
                 return Ok(());
             }
-            if !self.has_ciphertext() {
+            if !self.incoming.has_ciphertext() {
                 if let Err(error) = self.flush().await {
                     return Err(self.reason_of(error).await);
                 }
@@ -125,13 +100,6 @@ impl<S: Split> Session<S> {
                 return Err(Error::BrokenResource(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
             }
         }
-    }
-
-    fn has_ciphertext(&self) -> bool {
-        let ciphertext = self.incoming.ciphertext.take();
-        let has = ciphertext.as_ref().is_some_and(|chunk| !chunk.is_empty());
-        self.incoming.ciphertext.set(ciphertext);
-        has
     }
 
     /// Why a peer has gone, if it has said so before; else the error with which this side found out.
@@ -158,15 +126,23 @@ impl<S: Split> Session<S> {
             if !is_empty(&mut self.connection.borrow_mut()) {
                 return Ok(Some(take(&mut self.connection.borrow_mut().reader())));
             }
-            if self.incoming.closed.get() {
+            if self.incoming.is_closed() {
                 return Ok(None);
             }
             self.check_failure()?;
             if std::mem::take(&mut is_first) && !self.outgoing.busy.get() {
-                self.go_on_sending().await;
+                self.outgoing.go_on().await;
             }
+            let had_output = self.with_connection(|connection| connection.wants_write());
             if !self.advance().await? {
                 return self.judge_end().map(|()| None);
+            }
+            // It may have something to say to that, such as that handshakes are not done again. Nobody may be going to send.
+            if !had_output
+                && self.with_connection(|connection| connection.wants_write())
+                && !self.outgoing.busy.get()
+            {
+                self.outgoing.begin(&self.connection).await;
             }
         }
     }
@@ -188,49 +164,13 @@ impl<S: Split> Session<S> {
     }
 
     /// Decrypts the next record, or a part of it; receives if need be. False if the stream below has ended.
-    #[expect(clippy::await_holding_refcell_ref, reason = "who receives has reserved this direction")]
     async fn advance(&self) -> Result<bool> {
-        let received = self.incoming.ciphertext.take().filter(|chunk| !chunk.is_empty());
-        let mut chunk = match received {
-            Some(chunk) => chunk,
-            None => match self.incoming.stream.borrow_mut().receive().await? {
-                Some(chunk) => chunk,
-                None => return Ok(false),
-            },
-        };
-        let decrypted = self.decrypt(&mut chunk);
-        if !chunk.is_empty() {
-            self.incoming.ciphertext.set(Some(chunk));
-        }
+        let Some(chunk) = self.incoming.next().await? else { return Ok(false) };
+        let decrypted = self.incoming.decrypt(&mut self.connection.borrow_mut(), chunk);
         match decrypted {
             Ok(()) => Ok(true),
             Err(cause) => Err(self.fail(cause).await),
         }
-    }
-
-    /// Decrypts up to the end of a record.
-    fn decrypt(&self, chunk: &mut Chunk) -> Result<(), rustls::Error> {
-        let mut boundary = self.incoming.boundary.get();
-        let count = boundary.pass(chunk);
-        self.incoming.boundary.set(boundary);
-        let mut connection = self.connection.borrow_mut();
-        let mut bytes = &chunk[..count];
-        let mut refused = false;
-        while !bytes.is_empty() && !refused {
-            // It takes some kilobytes at a time, and refuses what no message is as long as.
-            refused = !matches!(connection.read_tls(&mut bytes), Ok(1..));
-        }
-        let state = connection.process_new_packets();
-        chunk.advance(count);
-        self.incoming.closed.set(state?.peer_has_closed());
-        if refused && !self.incoming.closed.get() {
-            return Err(rustls::InvalidMessage::HandshakePayloadTooLarge.into());
-        }
-        if boundary.ended().is_some_and(|length| length > SMALL) {
-            // Its buffer has grown, and shrinks when it is about to read again: so this is no waste, and fails as it should.
-            let _ = connection.read_tls(&mut Nothing);
-        }
-        Ok(())
     }
 
     /// Notes that the connection is of no use any more, and tells the peer why.
@@ -286,16 +226,12 @@ impl<S: Split> Session<S> {
             }
             if first == buffers.len() {
                 // If it was cancelled, not all may be on its way.
-                if !self.is_flushed() {
+                if !self.outgoing.is_flushed(&self.connection.borrow()) {
                     checkpoint_if_cancelled().await?;
                 }
                 return Ok(());
             }
         }
-    }
-
-    fn is_flushed(&self) -> bool {
-        self.outgoing.sender.borrow().is_idle() && !self.connection.borrow().wants_write()
     }
 
     fn reserve_sending(&self) -> Result<Reserved<'_>> {
@@ -316,111 +252,39 @@ impl<S: Split> Session<S> {
         self.flush().await
     }
 
-    /// Sends what there is to send. Only for who has reserved sending.
+    /// The closing handshake: tells the peer that nothing more will be sent, and waits for its word that it has heard, or
+    /// the end of the stream below. What it has still sent is dropped. An error says that it could not be told.
+    pub(super) async fn close(&self) -> Result<()> {
+        fail_after(CLOSE_PATIENCE, self.send_eof()).await?;
+        let answer = async {
+            let drop_all = |bytes: &mut dyn BufRead| {
+                while let Some(count @ 1..) = bytes.fill_buf().ok().map(<[u8]>::len) {
+                    bytes.consume(count);
+                }
+            };
+            while self.receive(drop_all).await?.is_some() {}
+            Ok(())
+        };
+        match move_on_after(ANSWER_PATIENCE, answer).await {
+            Err(Error::Cancelled(cancelled)) => Err(cancelled.into()),
+            // This side's bytes are with the peer, or on their way; nobody waits for those of the peer.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     async fn flush(&self) -> Result<()> {
-        loop {
-            if self.outgoing.torn.get() {
-                let what = "an earlier send has failed";
-                return Err(Error::BrokenResource(io::Error::other(what)));
-            }
-            if !self.fill_sender() {
-                return Ok(());
-            }
-            let sent = poll_fn(|cx| self.outgoing.sender.borrow_mut().poll_sent(cx)).await;
-            match sent {
-                Ok(()) => {}
-                // What was left in flight was cancelled for the scope that it was begun in.
-                Err(Error::Cancelled(_)) if !is_cancelled() => checkpoint().await?,
-                Err(Error::Cancelled(cancelled)) => return Err(cancelled.into()),
-                Err(error) => {
-                    self.outgoing.torn.set(true);
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// Goes on with what an earlier call has left, without waiting. Not while another task is sending.
-    async fn go_on_sending(&self) {
-        poll_fn(|cx| {
-            let mut sender = self.outgoing.sender.borrow_mut();
-            if !sender.is_idle() {
-                // Who sends next is told; who receives gets what has come before.
-                match sender.poll_sent(cx) {
-                    Poll::Pending | Poll::Ready(Ok(_) | Err(Error::Cancelled(_))) => {}
-                    Poll::Ready(Err(_)) => self.outgoing.torn.set(true),
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
-    }
-
-    /// Gives what rustls has ready to the sender, if that has nothing left. False if there is nothing to send.
-    fn fill_sender(&self) -> bool {
-        let mut sender = self.outgoing.sender.borrow_mut();
-        if !sender.is_idle() {
-            return true;
-        }
-        let mut connection = self.connection.borrow_mut();
-        let piece = sender.piece();
-        if !connection.wants_write() {
-            spare_memory::give_back(std::mem::take(piece));
-            return false;
-        }
-        if piece.capacity() == 0 {
-            *piece = spare_memory::take();
-        }
-        while connection.wants_write() {
-            // Writing to a vector does not fail.
-            let _ = connection.write_tls(piece);
-        }
-        true
+        self.outgoing.flush(&self.connection).await
     }
 
     /// The stream below, unless its halves do not fit, and what was received from it and does not belong to TLS.
     pub(super) fn into_inner(self) -> (Option<S>, Option<Chunk>) {
-        let rest = self.incoming.ciphertext.take().filter(|chunk| !chunk.is_empty());
-        let (receive, send) =
-            (self.incoming.stream.into_inner(), self.outgoing.sender.into_inner().into_inner());
-        (S::reunite(receive, send).ok(), rest)
-    }
-}
-
-/// What makes the buffer of rustls for what comes in grow.
-const SMALL: usize = 4096 - 5;
-
-/// Nothing to read just now.
-struct Nothing;
-
-impl Read for Nothing {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::WouldBlock.into())
+        let (receive, rest) = self.incoming.into_inner();
+        (S::reunite(receive, self.outgoing.into_inner()).ok(), rest)
     }
 }
 
 fn is_empty(connection: &mut Connection) -> bool {
     !connection.reader().fill_buf().is_ok_and(|bytes| !bytes.is_empty())
-}
-
-fn within_one_send(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(AT_ONCE)]
-}
-
-/// What goes out at once of several buffers, of the first one from an offset on.
-fn slices<B: AsRef<[u8]>>(buffers: &[B], offset: usize) -> Vec<IoSlice<'_>> {
-    let mut room = AT_ONCE;
-    let mut slices = Vec::new();
-    for (index, buffer) in buffers.iter().enumerate() {
-        let bytes = &buffer.as_ref()[if index == 0 { offset } else { 0 }..];
-        let count = bytes.len().min(room);
-        slices.push(IoSlice::new(&bytes[..count]));
-        room -= count;
-        if room == 0 {
-            break;
-        }
-    }
-    slices
 }
 
 /// Those of the connection, and then those of the stream below: of one of its halves on which nothing is in flight.

@@ -4,14 +4,10 @@ use super::session::Session;
 use crate::{
     error::{Error, Result},
     lowlevel::take_chunk,
-    scope::fail_after,
     streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::{fmt, io, rc::Rc, time::Duration};
-
-/// How long closing waits for the link to take the last word.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+use std::{fmt, io, rc::Rc};
 
 /// A stream whose bytes are encrypted on another stream, by TLS 1.2 or 1.3.
 ///
@@ -175,20 +171,24 @@ impl<S: Split> TlsStream<S> {
         self.0.send_eof().await
     }
 
-    /// Tells the peer that nothing more will be sent (unless [`standard_compatible`](super::TlsOptions::standard_compatible) was set
-    /// to false), and closes the stream below. It does not wait for the peer's word, but for the link to take this side's:
-    /// for five seconds at most, as a peer that does not receive could hold it up for ever.
+    /// Tells the peer that nothing more will be sent, waits until it has answered so, and closes the stream below. What the
+    /// peer had still sent is dropped, so that unread bytes do not make the system break the connection off and take what
+    /// is on its way to the peer with them. With [`standard_compatible`](super::TlsOptions::standard_compatible) set to
+    /// false the stream below is closed at once.
+    ///
+    /// It waits for five seconds at most until the link has taken this side's word, and then for one second at most for the
+    /// peer's: a peer that does not receive, or does not answer, could hold it up for ever.
     ///
     /// # Errors
     /// Why the peer could not be told, unless it has said before that it sends nothing more, such as [`Error::TimedOut`]; what
-    /// closing the stream below says. It is closed all the same.
+    /// closing the stream below says. It is closed all the same. A peer that was told and does not answer is no error.
     ///
     /// # Cancel safety
     /// The stream below is closed in any case, also in a cancelled scope and when the future is dropped; then the peer may
     /// not be told.
     pub async fn close(self) -> Result<()> {
         let told = match self.0.is_standard_compatible() {
-            true => fail_after(CLOSE_PATIENCE, self.0.send_eof()).await,
+            true => self.0.close().await,
             false => Ok(()),
         };
         let has_ended = self.0.peer_has_closed();

@@ -265,7 +265,9 @@ impl Watcher {
             (_, Target::Whole) => self.scope.cancel_because("everywhere"),
             (_, Target::Child(number)) => {
                 let reason = Some("everywhere".to_owned());
-                core.cancel_remote(number, ReasonKind::Explicit, reason, Location::caller());
+                core.tell_remote(number, |scope| {
+                    scope.cancel_with(ReasonKind::Explicit, reason, Location::caller());
+                });
             }
         }
     }

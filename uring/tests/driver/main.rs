@@ -22,3 +22,4 @@ mod refusals;
 mod sockets;
 mod turning;
 mod waking;
+mod zero_copy;

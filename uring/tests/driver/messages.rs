@@ -2,35 +2,10 @@
 
 use crate::harness::Harness;
 use anyio_driver::{
-    Completion, CompletionFlags, Driver, LONGEST_MESSAGE, MessageHead, MessageLayout, Op, Token,
+    Driver, LONGEST_MESSAGE, Op, Token,
+    testing::messages::{LAYOUT, room, sockets, take},
 };
-use libc::msghdr;
-use std::{net::UdpSocket, os::fd::AsRawFd};
-
-const LAYOUT: MessageLayout = MessageLayout { name: 32, control: 64 };
-
-/// What the operation is to leave room for.
-fn room() -> Box<msghdr> {
-    // SAFETY: all zeroes is a message without anything.
-    let mut message: msghdr = unsafe { std::mem::zeroed() };
-    message.msg_namelen = LAYOUT.name as u32;
-    message.msg_controllen = LAYOUT.control;
-    Box::new(message)
-}
-
-fn sockets() -> (UdpSocket, UdpSocket) {
-    let (one, other) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-    one.connect(other.local_addr().unwrap()).unwrap();
-    (one, other)
-}
-
-fn take(h: &mut Harness, completion: Completion) -> (MessageHead, Vec<u8>) {
-    assert!(completion.flags.contains(CompletionFlags::BUFFER), "{completion:?}");
-    assert!(completion.buffer.is_message());
-    let chunk = h.driver.take_buffer(completion.buffer, completion.result as usize);
-    let head = MessageHead::read(&chunk).unwrap();
-    (head, chunk[LAYOUT.payload_offset()..].to_vec())
-}
+use std::os::fd::AsRawFd;
 
 fn stop(h: &mut Harness, token: Token) {
     h.driver.cancel(token);
@@ -39,7 +14,7 @@ fn stop(h: &mut Harness, token: Token) {
         if completion.is_final() {
             return assert_eq!(completion.result, -libc::ECANCELED);
         }
-        take(h, completion);
+        take(&mut h.driver, completion);
     }
 }
 
@@ -51,7 +26,7 @@ fn messages_come_one_after_the_other_with_what_belongs_to_them() {
         return;
     }
     let (one, other) = sockets();
-    let room = room();
+    let room = room(LAYOUT);
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     h.turn();
     let sizes = [5, 1200, 20_000, 60_000];
@@ -59,7 +34,7 @@ fn messages_come_one_after_the_other_with_what_belongs_to_them() {
         one.send(&vec![size as u8; size]).unwrap();
         let completion = h.next(token);
         assert!(!completion.is_final());
-        let (head, payload) = take(&mut h, completion);
+        let (head, payload) = take(&mut h.driver, completion);
         assert_eq!(payload, vec![size as u8; size]);
         assert_eq!((head.payload_length as usize, head.name_length, head.control_length), (size, 16, 0));
         assert_eq!(head.flags & libc::MSG_TRUNC as u32, 0);
@@ -76,12 +51,12 @@ fn an_empty_message_is_a_message() {
         return;
     }
     let (one, other) = sockets();
-    let room = room();
+    let room = room(LAYOUT);
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     h.turn();
     one.send(&[]).unwrap();
     let completion = h.next(token);
-    let (head, payload) = take(&mut h, completion);
+    let (head, payload) = take(&mut h.driver, completion);
     assert_eq!((head.payload_length, payload.len(), head.name_length), (0, 0, 16));
     if !completion.is_final() {
         stop(&mut h, token);
@@ -97,7 +72,7 @@ fn buffers_become_more_when_they_run_out() {
         return;
     }
     let (one, other) = sockets();
-    let room = room();
+    let room = room(LAYOUT);
     let mut kept = Vec::new();
     let mut token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     for number in 0..200_u8 {
@@ -127,11 +102,11 @@ fn what_does_not_fit_is_told_to_be_cut() {
         return;
     }
     let (one, other) = std::os::unix::net::UnixDatagram::pair().unwrap();
-    let room = room();
+    let room = room(LAYOUT);
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     one.send(&vec![7; LONGEST_MESSAGE + 10_000]).unwrap();
     let completion = h.next(token);
-    let (head, payload) = take(&mut h, completion);
+    let (head, payload) = take(&mut h.driver, completion);
     assert_ne!(head.flags & libc::MSG_TRUNC as u32, 0);
     assert!(payload.len() >= LONGEST_MESSAGE, "{}", payload.len());
     if !completion.is_final() {
@@ -148,7 +123,7 @@ fn a_receive_of_messages_that_is_given_up_leaves_nothing_behind() {
         return;
     }
     let (one, other) = sockets();
-    let room = room();
+    let room = room(LAYOUT);
     let token = h.submit(Op::ReceiveMessages { fd: other.as_raw_fd(), message: &*room });
     h.turn();
     one.send(b"x").unwrap();

@@ -2,14 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
 
-use super::{Load, Served, connect, nanoseconds, pattern};
+use super::{Load, Served, nanoseconds, pattern};
 use crate::measuring::{
     bulk::{Order, RECEIPT_BYTES, Receipt},
     cell::{Cell, Direction},
@@ -22,22 +22,30 @@ const MEBIBYTES_IN_EACH: u64 = 16;
 const CHECKED_WRITES: usize = 3;
 
 /// An open connection, and what to order on it.
-pub(crate) struct Connection {
-    socket: TcpStream,
+pub(crate) struct Connection<S> {
+    socket: S,
     order: Order,
 }
 
-/// Where the bytes of this side are.
-#[derive(Default)]
-pub(crate) struct Bulk {
+/// How this side connects, and where its bytes are.
+pub(crate) struct Bulk<C> {
+    connect: C,
     buffer: Vec<u8>,
 }
 
-impl Bulk {
+impl<C, S> Bulk<C>
+where
+    C: Fn(SocketAddr) -> anyhow::Result<S>,
+    S: Read + Write,
+{
+    pub(crate) fn new(connect: C) -> Self {
+        Self { connect, buffer: Vec::new() }
+    }
+
     /// Has an order done, and gives a slice of what was sent to `look`.
     fn carry_out(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut Connection<S>,
         order: &Order,
         mut look: impl FnMut(&[u8]),
     ) -> anyhow::Result<[u8; RECEIPT_BYTES]> {
@@ -68,7 +76,7 @@ impl Bulk {
         Ok(receipt)
     }
 
-    fn check(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+    fn check(&mut self, connection: &mut Connection<S>) -> anyhow::Result<()> {
         let size = connection.order.size;
         let bytes = CHECKED_WRITES * size + size / 2;
         let order = Order { checked: true, total: bytes as u64, ..connection.order };
@@ -91,22 +99,31 @@ impl Bulk {
     }
 }
 
-impl Load for Bulk {
-    type Connections = Connection;
+impl<C, S> Load for Bulk<C>
+where
+    C: Fn(SocketAddr) -> anyhow::Result<S>,
+    S: Read + Write,
+{
+    type Connections = Connection<S>;
 
-    fn open(&mut self, server: SocketAddr, cell: Cell, interrupt: &Interrupt) -> anyhow::Result<Connection> {
+    fn open(
+        &mut self,
+        server: SocketAddr,
+        cell: Cell,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Connection<S>> {
         interrupt.check()?;
         let direction = cell.direction.context("a cell without a direction")?;
         let total = MEBIBYTES_IN_EACH * MEBIBYTE;
         let order = Order { direction, checked: false, size: cell.size, total };
-        let mut connection = Connection { socket: connect(server)?, order };
+        let mut connection = Connection { socket: (self.connect)(server)?, order };
         self.check(&mut connection)?;
         Ok(connection)
     }
 
     fn drive(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut Connection<S>,
         slice: Duration,
         latencies: &mut Histogram<u64>,
         interrupt: &Interrupt,

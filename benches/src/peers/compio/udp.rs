@@ -1,77 +1,51 @@
 //! Datagrams on compio.
 
+use std::{future::Future, io, net::SocketAddr, pin::pin};
+
 use compio::{BufResult, net::UdpSocket};
+use futures_util::StreamExt;
 
 use super::block_on;
-use crate::measuring::{
-    amounts::STREAM_BYTES,
-    datagrams,
-    job::{Job, Order},
-    stopwatch::Measured,
+use crate::{
+    measuring::job::Job,
+    peers::datagrams::{Jobs, OneByOne, Socket},
 };
 
-pub(super) const JOBS: &[(&str, Job)] = &[
-    ("echo-1x64", |order| echo(order, 1, 64)),
-    ("echo-50x64", |order| echo(order, 50, 64)),
-    ("echo-500x64", |order| echo(order, 500, 64)),
-    ("echo-1x1200", |order| echo(order, 1, 1_200)),
-    ("echo-50x1200", |order| echo(order, 50, 1_200)),
-    ("echo-500x1200", |order| echo(order, 500, 1_200)),
-    ("receive", receive),
-    ("send", send),
-];
+pub(super) const JOBS: &[(&str, Job)] = Jobs::<OneByOne<UdpSocket>>::SINGLE;
 
-fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
-    datagrams::echo(order, peers, size, |socket, progress| {
-        block_on(async {
-            let socket = UdpSocket::from_std(socket)?;
-            let mut buffer = Vec::with_capacity(1 << 16);
-            loop {
-                let BufResult(received, filled) = socket.recv_from(buffer).await;
-                let (_, from) = received?;
-                let BufResult(sent, back) = socket.send_to(filled, from).await;
-                sent?;
-                buffer = back;
-                buffer.clear();
-                if !progress.add(1) {
-                    return Ok(());
+impl Socket for UdpSocket {
+    const SENDERS: usize = 32;
+
+    fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        block_on(work)
+    }
+
+    fn adopt(socket: std::net::UdpSocket) -> io::Result<Self> {
+        Self::from_std(socket)
+    }
+
+    async fn receive(&self, buffer: Vec<u8>) -> (io::Result<SocketAddr>, Vec<u8>) {
+        let BufResult(received, filled) = self.recv_from(buffer).await;
+        (received.map(|(_, from)| from), filled)
+    }
+
+    async fn receive_all(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        loop {
+            let mut datagrams = pin!(self.recv_from_multi());
+            while let Some(datagram) = datagrams.next().await {
+                match datagram {
+                    Ok(datagram) if each(datagram.data())? => {}
+                    Ok(_) => return Ok(()),
+                    // The pool was empty for a moment: it begins again.
+                    Err(error) if error.to_string().contains("no available buffer") => break,
+                    Err(error) => return Err(error.into()),
                 }
             }
-        })
-    })
-}
+        }
+    }
 
-fn receive(order: &Order) -> anyhow::Result<Measured> {
-    datagrams::receive(order, |socket, progress| {
-        block_on(async {
-            let socket = UdpSocket::from_std(socket)?;
-            let mut buffer = Vec::with_capacity(1 << 16);
-            loop {
-                let BufResult(received, filled) = socket.recv_from(buffer).await;
-                anyhow::ensure!(received?.0 == STREAM_BYTES, "of another size");
-                buffer = filled;
-                buffer.clear();
-                if !progress.add(1) {
-                    return Ok(());
-                }
-            }
-        })
-    })
-}
-
-fn send(order: &Order) -> anyhow::Result<Measured> {
-    datagrams::send(order, |socket, to, progress| {
-        block_on(async {
-            let socket = UdpSocket::from_std(socket)?;
-            let mut data = vec![7; STREAM_BYTES];
-            loop {
-                let BufResult(sent, back) = socket.send_to(data, to).await;
-                sent?;
-                data = back;
-                if !progress.add(1) {
-                    return Ok(());
-                }
-            }
-        })
-    })
+    async fn send(&self, data: Vec<u8>, to: SocketAddr) -> (io::Result<usize>, Vec<u8>) {
+        let BufResult(sent, data) = self.send_to(data, to).await;
+        (sent, data)
+    }
 }

@@ -7,24 +7,21 @@ use std::{mem, net::UdpSocket, os::fd::AsRawFd};
 
 use anyhow::Context;
 use io_uring::{cqueue, opcode, types::Fd};
+use socket2::SockAddr;
 
 use super::buffer_ring::{BufferRing, GROUP};
-use crate::measuring::{
-    datagrams::{self, Progress},
-    job::{Job, Order},
-    stopwatch::Measured,
-    submissions::{Submissions, ring},
+use crate::{
+    measuring::{
+        amounts::STREAM_BYTES,
+        datagrams::{self, Progress},
+        job::{Job, Order},
+        stopwatch::Measured,
+        submissions::{Submissions, ring},
+    },
+    peers::datagrams::{Datagrams, Jobs},
 };
 
-pub(super) const JOBS: &[(&str, Job)] = &[
-    ("echo-1x64", |order| echo(order, 1, 64)),
-    ("echo-50x64", |order| echo(order, 50, 64)),
-    ("echo-500x64", |order| echo(order, 500, 64)),
-    ("echo-1x1200", |order| echo(order, 1, 1_200)),
-    ("echo-50x1200", |order| echo(order, 50, 1_200)),
-    ("echo-500x1200", |order| echo(order, 500, 1_200)),
-    ("receive", receive),
-];
+pub(super) const JOBS: &[(&str, Job)] = Jobs::<Ring>::SINGLE;
 
 const BUFFERS: u16 = 1024;
 const BUFFER_BYTES: usize = 2048;
@@ -35,12 +32,53 @@ const PAYLOAD: usize = HEAD + NAME;
 
 const RECEIVE: u64 = u64::MAX;
 
-fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
-    datagrams::echo(order, peers, size, |socket, progress| serve(&socket, progress, true))
+/// How many sends are under way at a time where there is nothing but sends.
+const SENDERS: usize = 32;
+
+struct Ring;
+
+impl Datagrams for Ring {
+    fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        datagrams::echo(order, peers, size, |socket, progress| serve(&socket, progress, true))
+    }
+
+    fn receive(order: &Order) -> anyhow::Result<Measured> {
+        datagrams::receive(order, |socket, progress| serve(&socket, progress, false))
+    }
+
+    fn send(order: &Order) -> anyhow::Result<Measured> {
+        datagrams::send(order, |socket, to, progress| send(&socket, &SockAddr::from(to), progress))
+    }
 }
 
-fn receive(order: &Order) -> anyhow::Result<Measured> {
-    datagrams::receive(order, |socket, progress| serve(&socket, progress, false))
+fn send(socket: &UdpSocket, to: &SockAddr, progress: &mut Progress) -> anyhow::Result<()> {
+    let mut ring = ring()?;
+    let (submitter, queue, mut completions) = ring.split();
+    let mut submissions = Submissions::new(submitter, queue);
+    let data = vec![7; SENDERS * STREAM_BYTES].leak();
+    let entry = |sender: usize| {
+        let data = &data[sender * STREAM_BYTES..][..STREAM_BYTES];
+        let send = opcode::Send::new(Fd(socket.as_raw_fd()), data.as_ptr(), STREAM_BYTES as u32);
+        send.dest_addr(to.as_ptr().cast()).dest_addr_len(to.len()).build().user_data(sender as u64)
+    };
+    for sender in 0..SENDERS {
+        // SAFETY: the bytes are leaked; the socket and the address live as long as the ring.
+        unsafe { submissions.push(&entry(sender))? };
+    }
+    loop {
+        submissions.turn()?;
+        completions.sync();
+        let mut done = 0;
+        for completion in &mut completions {
+            anyhow::ensure!(completion.result() == STREAM_BYTES as i32, "sent in part, or not at all");
+            done += 1;
+            // SAFETY: as for the first.
+            unsafe { submissions.push(&entry(completion.user_data() as usize))? };
+        }
+        if !progress.add(done) {
+            return Ok(());
+        }
+    }
 }
 
 fn serve(socket: &UdpSocket, progress: &mut Progress, answers: bool) -> anyhow::Result<()> {
@@ -78,6 +116,7 @@ fn serve(socket: &UdpSocket, progress: &mut Progress, answers: bool) -> anyhow::
             let buffer = cqueue::buffer_select(flags).context("a datagram without a buffer")?;
             let filled = buffers.take(buffer, result as u32);
             if !answers {
+                anyhow::ensure!(filled.length as usize == PAYLOAD + STREAM_BYTES, "of another size");
                 buffers.give_back(filled.buffer);
                 continue;
             }

@@ -88,7 +88,7 @@ impl ClientError {
 fn is_time_out(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<TimedOut>() || matches!(error.downcast_ref(), Some(Error::TimedOut)) {
+        if error.is::<TimedOut>() || matches!(error.downcast_ref(), Some(Error::TimedOut(_))) {
             return true;
         }
         next = error.source();
@@ -159,7 +159,7 @@ impl From<Error> for ClientError {
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error.kind() {
-            ClientErrorKind::TimedOut => Self::TimedOut,
+            ClientErrorKind::TimedOut => anyio::TimedOut::because(error.to_string()).into(),
             // Whose cancellation is found among its sources.
             _ => Self::from(std::io::Error::other(error)),
         }

@@ -10,7 +10,7 @@ use super::{
 use crate::BoxError;
 use anyio::{
     CancelAware, CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle,
-    lowlevel::checkpoint_if_cancelled,
+    lowlevel::{checkpoint_if_cancelled, is_finishing},
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::Service};
@@ -114,6 +114,9 @@ impl Connection<'_> {
         };
         if error.is_cancelled() {
             checkpoint_if_cancelled().await?;
+        }
+        if error.is_finishing() && is_finishing() {
+            return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
         }
         if BodyError::is_too_large(&*error) {
             return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
-    CancelScope, Cancelled, Chunk, Error, Result, current_time, fail_after,
+    CancelScope, Cancelled, Chunk, Error, Result, fail_after, idle,
+    lowlevel::is_cancelled,
     streams::{ByteReceiveStream, ByteSendStream, Split},
     sync::Event,
     task_group,
@@ -26,6 +27,8 @@ pub(super) struct Serving<'a> {
     pub(super) server: &'a Server<'a>,
     /// Set when there are to be no more requests.
     pub(super) draining: &'a Event,
+    /// Whether that is because the scope around the server is finishing, which has a time of its own for it.
+    pub(super) is_finishing: &'a Cell<bool>,
 }
 
 pub(super) struct Connection<'a> {
@@ -61,10 +64,13 @@ impl<'a> Connection<'a> {
         self.is_closing.replace(false)
     }
 
-    /// From now on there is only so much time left.
-    pub(super) fn begin_grace(&self) {
-        let at = current_time().checked_add(self.server().options.grace);
-        self.scope.set_deadline(at);
+    /// From now on nothing new starts, and there is only so much time left.
+    pub(super) fn finish(&self) {
+        if self.serving.is_finishing.get() {
+            self.scope.set_shield(false);
+        } else {
+            self.scope.finish(self.server().options.grace);
+        }
     }
 
     /// Answers requests until one of the sides ends that.
@@ -79,7 +85,7 @@ impl<'a> Connection<'a> {
         E: Into<BoxError> + 'static,
     {
         let (mut receive, send) = stream.split();
-        let begun = protocol::detect(&mut receive);
+        let begun = idle(protocol::detect(&mut receive));
         let begun = match self.server().options.handshake_timeout {
             Some(limit) => fail_after(limit, begun).await,
             None => begun.await,
@@ -87,7 +93,7 @@ impl<'a> Connection<'a> {
         let (protocol, beginning) = match begun {
             Ok(Some(begun)) => begun,
             Ok(None) => return Ok(()),
-            Err(Error::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(stopped @ (Error::Cancelled(_) | Error::Finishing)) => return Err(stopped),
             Err(error) => {
                 self.server().tell(&ConnectionError::Handshake(error));
                 return Ok(());
@@ -139,7 +145,7 @@ impl<'a> Connection<'a> {
     fn tell_end(&self, ended: Result<hyper::Result<()>, Cancelled>) {
         // In a cancelled scope there are errors for that alone.
         if let Ok(Err(error)) = ended
-            && !self.scope.cancel_called()
+            && !is_cancelled()
         {
             self.server().tell(&ConnectionError::Connection(error));
         }

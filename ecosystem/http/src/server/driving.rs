@@ -23,16 +23,16 @@ impl Connection<'_> {
         foreign(poll_fn(|cx| {
             if !is_draining && draining.as_mut().poll(cx).is_ready() {
                 is_draining = true;
-                self.begin_grace();
+                self.finish();
                 shut_down(connection.as_mut());
             }
             if self.takes_closing() {
-                self.begin_grace();
+                self.finish();
                 shut_down(connection.as_mut());
             }
             let polled = connection.as_mut().poll(cx);
             if polled.is_pending() && !is_draining && idle.poll(self, cx).is_ready() {
-                self.begin_grace();
+                self.finish();
                 shut_down(connection.as_mut());
                 return connection.as_mut().poll(cx);
             }

@@ -67,6 +67,61 @@ async fn idle_connections_end_at_once_and_requests_when_they_are_answered() -> R
 }
 
 #[anyio::test(clock = "virtual")]
+async fn a_scope_that_is_told_to_finish_gives_its_own_time() -> Result<()> {
+    for (grace, is_answered) in [(5 * SECOND, true), (SECOND, false)] {
+        let (meeting, scope) = (Meeting::new(), CancelScope::new());
+        // Only a cancellation has the server's own time.
+        let server = Server::new().grace(SECOND / 10);
+        let begun = current_time();
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async {
+                let served = scope.run(async || server.serve(&meeting, sleeps).await).await?;
+                assert_eq!(served.is_some(), is_answered);
+                anyio::Ok(())
+            });
+            let (mut silent, mut idle, mut busy) = (meeting.connect(), meeting.connect(), meeting.connect());
+            idle.send(GET).await?;
+            receive_until(&mut idle, "rested").await?;
+            busy.send(sleeping(3)).await?;
+            wait_all_tasks_blocked().await?;
+            scope.finish(grace);
+            assert!(silent.receive().await?.is_none());
+            assert!(idle.receive().await?.is_none());
+            assert_eq!(current_time(), begun);
+            let answer = receive_all(&mut busy).await;
+            assert_eq!(answer.is_ok_and(|answer| answer.ends_with("rested")), is_answered);
+            assert_eq!(current_time() - begun, grace.min(3 * SECOND));
+            Ok(())
+        })
+        .await?;
+        assert_eq!(server.statistics().cancelled, u64::from(!is_answered));
+    }
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_handler_with_nothing_to_do_but_wait_is_answered_for_while_finishing() -> Result<()> {
+    let (meeting, scope) = (Meeting::new(), CancelScope::new());
+    let server = Server::new();
+    let handler = async |_request| -> Result<Response<Full<Bytes>>> {
+        anyio::idle(sleep(100 * SECOND)).await?;
+        Ok(text("never"))
+    };
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { scope.run(async || server.serve(&meeting, handler).await).await.map(drop) });
+        let mut client = meeting.connect();
+        client.send(GET).await?;
+        wait_all_tasks_blocked().await?;
+        scope.finish(10 * SECOND);
+        let answer = receive_all(&mut client).await?;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
 async fn what_takes_longer_than_the_grace_is_cancelled_and_awaited() -> Result<()> {
     let (meeting, scope, begun) = (Meeting::new(), CancelScope::new(), Event::new());
     let was_cancelled = Cell::new(0);

@@ -11,4 +11,5 @@ mod hostile_clients;
 mod meeting;
 mod serving;
 mod time_limits;
+mod tls;
 mod upgrades;

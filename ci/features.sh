@@ -1,0 +1,28 @@
+#!/bin/sh
+# Type-checks the library alone with each set of features that a user may choose, and without any; warnings are errors.
+#
+#     ci/features.sh [--aws-lc]
+#
+# With --aws-lc also the sets with AWS-LC, which is compiled from C first: that takes minutes.
+#
+# Environment: CARGO_TARGET_DIR as usual.
+set -eu
+
+cd "$(dirname "$0")/.."
+sets="none tls-core tls-ring tls-core,tls-native-roots tls-ring,tls-native-roots,tls-webpki-roots tokio-io"
+case ${1:-} in
+    --aws-lc) sets="$sets tls-aws-lc-rs tls-ring,tls-aws-lc-rs tls-aws-lc-rs,tls-native-roots" ;;
+    "") ;;
+    *)
+        echo "usage: ci/features.sh [--aws-lc]" >&2
+        exit 2
+        ;;
+esac
+export RUSTFLAGS="-D warnings"
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/features
+export CARGO_TARGET_DIR
+for features in $sets; do
+    echo "checking anyio with $features"
+    [ "$features" != none ] || features=
+    cargo check --quiet --locked -p anyio --lib --no-default-features --features "$features"
+done
