@@ -270,9 +270,9 @@ impl<D: Driver> ChaosDriver<D> {
     fn give(&mut self, held: Held) -> Completion {
         // SAFETY: memory that was written over belongs to an operation whose final completion is this.
         let completion = unsafe { held.into_completion() };
-        let kind = self.flight(completion.token).map(|flight| flight.kind);
-        if let Some(kind) = kind {
-            self.report.fingerprint.note(self.time, kind, &completion);
+        let named = self.flight(completion.token).map(|flight| (flight.kind, flight.number));
+        if let Some((kind, number)) = named {
+            self.report.fingerprint.note(self.time, kind, number, &completion);
             if completion.is_final() {
                 self.flights[completion.token.index() as usize] = None;
                 self.answered -= 1;

@@ -40,7 +40,7 @@ impl Report {
     }
 
     /// A number made of all answers that were given, in their order, each with its time on the virtual clock, the kind of
-    /// its operation, its token and its result. Two runs of the same that differ anywhere differ here.
+    /// its operation, that one's number among those of its kind, and its result. Two runs of the same that differ anywhere differ here.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint.0
     }
@@ -100,10 +100,11 @@ impl Fingerprint {
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
     }
 
-    pub(crate) fn note(&mut self, time: Duration, kind: OpKind, completion: &Completion) {
+    pub(crate) fn note(&mut self, time: Duration, kind: OpKind, number: u64, completion: &Completion) {
         self.mix(time.as_nanos() as u64);
         self.mix(kind as u64);
-        self.mix(completion.token.to_bits());
+        // Not the token: how often its slot was used depends on waits for threads, too.
+        self.mix(number);
         // A descriptor's number depends on what else the process has open.
         let result = if completion.brought().is_some() { 0 } else { completion.result };
         self.mix(result as u64);

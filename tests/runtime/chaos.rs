@@ -170,10 +170,10 @@ async fn replace(path: &Path, text: &str) -> Result<()> {
     let new = path.with_suffix(".new")?;
     let written = async {
         new.write_text(text).await?;
-        new.rename(path).await.map(drop)
+        new.rename(path.clone()).await.map(drop)
     };
     if let Err(error) = written.await {
-        new.unlink(true).await?;
+        new.unlink_if_exists().await?;
         return Err(error);
     }
     Ok(())
