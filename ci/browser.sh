@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Has Chromium, headless, load a page from the file server over TLS, on both back ends. Passed over where there is no
-# chromium and none can be installed.
+# Has Chromium, headless, load a page from the file server over TLS, and one of axum's that keeps a WebSocket and
+# server-sent events open, on both back ends. Passed over where there is no chromium and none can be installed.
 #
 # Environment: ANYIO_TEST_BACKENDS=poll on a host without io_uring.
 set -euo pipefail
@@ -13,11 +13,15 @@ if ! command -v chromium >/dev/null; then
     fi
 fi
 cargo build --locked --example file_server --profile test
+cargo build --locked --package anyio-http --example axum_live --profile test
 
 work=$(mktemp -d)
 server=
+browser=
 end() {
-    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+    for process in $server $browser; do
+        kill -KILL "$process" 2>/dev/null || true
+    done
     rm -rf "$work"
 }
 trap end EXIT
@@ -58,4 +62,40 @@ for backend in "${backends[@]}"; do
     wait "$server"
     server=
     echo "chromium has loaded a page over TLS on $backend"
+
+    # With job control, since without it the shell makes what runs in the background ignore SIGINT.
+    set -m
+    ANYIO_BACKEND=$backend "${CARGO_TARGET_DIR:-target}/debug/examples/axum_live" 0 >"$work/output" &
+    server=$!
+    set +m
+    address=
+    for _ in $(seq 100); do
+        address=$(grep -oE -m 1 'http://127\.0\.0\.1:[0-9]+' "$work/output" || true)
+        [ -z "$address" ] || break
+        sleep 0.1
+    done
+    # With a port for debuggers it stays.
+    timeout 90 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$work/profile" \
+        --remote-debugging-port=0 "$address/" 2>"$work/errors" &
+    browser=$!
+    for _ in $(seq 600); do
+        ! grep -q '^said: somebody has been here for two seconds$' "$work/output" || break
+        sleep 0.1
+    done
+    grep -q '^said: somebody has come$' "$work/output" || {
+        cat "$work/errors" >&2
+        echo "FAILED: the page has said nothing by its WebSocket" >&2
+        exit 1
+    }
+    grep -q '^said: somebody has been here for two seconds$' "$work/output" || {
+        echo "FAILED: the page has not seen the server's events" >&2
+        exit 1
+    }
+    kill -INT "$server"
+    wait "$server"
+    server=
+    kill "$browser" 2>/dev/null || true
+    wait "$browser" || true
+    browser=
+    echo "chromium has held a WebSocket and server-sent events open on $backend"
 done

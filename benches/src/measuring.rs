@@ -6,6 +6,7 @@ pub(crate) mod bulk;
 pub(crate) mod cell;
 pub(crate) mod datagrams;
 pub(crate) mod http;
+pub(crate) mod hyper;
 pub(crate) mod idle_results;
 pub(crate) mod interrupt;
 pub(crate) mod job;

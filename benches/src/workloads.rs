@@ -7,6 +7,7 @@ mod cancel;
 mod echo;
 mod files;
 mod http;
+mod hyper;
 mod idle;
 mod latency;
 mod processes;
@@ -30,6 +31,10 @@ pub(crate) enum Command {
     Echo(echo::Arguments),
     /// HTTP/1.1 on connections that are kept: a small answer to each request.
     Http(requests::Arguments),
+    /// hyper's HTTP/1.1 on connections that are kept: small and large answers, and uploads.
+    Hyper(requests::Arguments),
+    /// The same by axum.
+    Axum(requests::Arguments),
     /// New connections: connect, one echo, close.
     Accept(requests::Arguments),
     /// Much in one direction on one connection.
@@ -57,6 +62,8 @@ impl Command {
         match self {
             Self::Echo(arguments) => echo::run(arguments),
             Self::Http(arguments) => http::run(arguments),
+            Self::Hyper(arguments) => hyper::run(arguments),
+            Self::Axum(arguments) => hyper::run_axum(arguments),
             Self::Accept(arguments) => accept::run(arguments),
             Self::Stream(arguments) => stream::run(arguments),
             Self::Latency(arguments) => latency::run(arguments),

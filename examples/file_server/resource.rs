@@ -1,7 +1,7 @@
 //! From a request to the response.
 
 use crate::{
-    conditions::Version,
+    conditions::{Conditions, Unmet, Version},
     folder::{Folder, Found},
     listing,
     ranges::Ranges,
@@ -68,17 +68,20 @@ async fn find(request: &Request, target: &Target, folder: &Folder<'_>) -> Result
 
 fn of_file(request: &Request, file: File, metadata: &Metadata, path: &Path) -> Response {
     let version = Version::of(metadata);
-    match version.check(request) {
-        Some(Status::NotModified) => {
+    let conditions = conditions_of(request);
+    match version.check(&conditions) {
+        Some(Unmet::NotModified) => {
             return with_version(Response::new(Status::NotModified, Content::None), &version);
         }
-        Some(status) => return Response::of_status(status),
+        Some(Unmet::PreconditionFailed) => return Response::of_status(Status::PreconditionFailed),
         None => {}
     }
     let length = metadata.len();
     let media_type = media_type(path);
-    let range =
-        request.range.as_deref().filter(|_| request.method == Method::Get && version.allows_ranges(request));
+    let range = request
+        .range
+        .as_deref()
+        .filter(|_| request.method == Method::Get && version.allows_ranges(&conditions));
     let response = match range.map_or(Ranges::Whole, |range| Ranges::parse(range, length)) {
         Ranges::Whole => {
             let content = Content::File(file, vec![Piece::Bytes(0..length)]);
@@ -98,6 +101,16 @@ fn of_file(request: &Request, file: File, metadata: &Metadata, path: &Path) -> R
         Ranges::Parts(parts) => several_parts(file, parts, length, &media_type),
     };
     with_version(response, &version)
+}
+
+fn conditions_of(request: &Request) -> Conditions<'_> {
+    Conditions {
+        if_match: request.if_match.as_deref(),
+        if_none_match: request.if_none_match.as_deref(),
+        if_modified_since: request.if_modified_since.as_deref(),
+        if_unmodified_since: request.if_unmodified_since.as_deref(),
+        if_range: request.if_range.as_deref(),
+    }
 }
 
 fn with_version(response: Response, version: &Version) -> Response {

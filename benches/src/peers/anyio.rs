@@ -4,6 +4,7 @@ mod all_cores;
 mod cancel;
 mod files;
 mod http;
+mod hyper;
 mod processes;
 mod stream;
 mod tasks;
@@ -34,6 +35,8 @@ pub(crate) static URING: Peer = Peer {
         ("echo", |ready| serve(builder(Backend::Uring), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
+        ("hyper", |ready| hyper::serve(builder(Backend::Uring), ready)),
+        ("axum", |ready| hyper::serve_axum(builder(Backend::Uring), ready)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
         ("tls-echo", |ready| tls::serve(&builder(Backend::Uring), ready, tls::echo)),
         ("tls-stream", |ready| tls::serve(&builder(Backend::Uring), ready, tls::bulk)),
@@ -72,6 +75,8 @@ pub(crate) static POLL: Peer = Peer {
         ("echo", |ready| serve(builder(Backend::Poll), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
+        ("hyper", |ready| hyper::serve(builder(Backend::Poll), ready)),
+        ("axum", |ready| hyper::serve_axum(builder(Backend::Poll), ready)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
         ("tls-echo", |ready| tls::serve(&builder(Backend::Poll), ready, tls::echo)),
         ("tls-stream", |ready| tls::serve(&builder(Backend::Poll), ready, tls::bulk)),

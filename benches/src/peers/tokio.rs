@@ -2,6 +2,7 @@
 
 mod cancel;
 mod files;
+mod hyper;
 mod multi_thread;
 mod pinned;
 mod processes;
@@ -38,6 +39,8 @@ pub(crate) static PEER: Peer = Peer {
     servers: &[
         ("echo", |ready| runtime()?.block_on(listen(ready, echo))),
         ("http", |ready| runtime()?.block_on(listen(ready, serve_http))),
+        ("hyper", hyper::serve),
+        ("axum", hyper::serve_axum),
         ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
         ("tls-echo", |ready| tls::serve(ready, serve_echo)),
         ("tls-stream", |ready| tls::serve(ready, serve_bulk)),

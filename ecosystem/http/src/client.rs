@@ -18,6 +18,7 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;
+mod versions;
 
 pub use body::ClientBody;
 pub use error::{ClientError, ClientErrorKind};

@@ -10,8 +10,11 @@
 //! - `client`: [`Client`]. With it, `json` is for bodies and queries of serde's types, `compression` for answers by gzip,
 //!   deflate and Brotli, and `zstd` for those by Zstandard.
 //! - `tls`: streams of `anyio::streams::tls` choose the version of HTTP by ALPN.
-//! - `tower`: `tower` makes a handler of a service.
-//! - `axum`: `axum::local` makes handlers of axum's of functions that await anyio.
+//! - `tower`: `tower` makes a handler of a service; layers whose time is anyio's.
+//! - `axum`: `axum::local` makes handlers of axum's of functions that await anyio; server-sent events, the addresses of
+//!   clients, and with `websocket` an extractor for WebSockets.
+//! - `websocket`: WebSockets of servers and clients.
+//! - `files`: `files::ServeDir` serves a folder.
 
 #![warn(missing_debug_implementations)]
 
@@ -21,12 +24,16 @@ mod cancellation;
 #[cfg(feature = "client")]
 mod client;
 mod executor;
+#[cfg(feature = "files")]
+pub mod files;
 mod io;
 mod server;
 mod timer;
 #[cfg(feature = "tower")]
-mod tower;
+pub mod tower;
 mod upgraded;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 #[cfg(feature = "client")]
 pub use client::{
@@ -36,7 +43,8 @@ pub use client::{
 pub use executor::{GroupExecutor, LocalExecutor};
 pub use io::HyperIo;
 pub use server::{
-    BodyError, ConnectionError, NotUpgradable, RequestBody, Server, ServerStatistics, on_upgrade,
+    BodyError, ConnectionError, ConnectionInfo, NotUpgradable, RequestBody, Server, ServerStatistics,
+    on_upgrade,
 };
 pub use timer::HyperTimer;
 #[cfg(feature = "tower")]

@@ -4,17 +4,23 @@ mod answer;
 mod answering;
 mod body;
 mod connection;
+mod connection_info;
 mod driving;
 mod error;
 mod options;
 mod protocol;
 mod statistics;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrade;
 
 pub use body::{BodyError, RequestBody};
+pub use connection_info::ConnectionInfo;
 pub use error::ConnectionError;
 pub use statistics::ServerStatistics;
 pub use upgrade::{NotUpgradable, on_upgrade};
+#[cfg(feature = "websocket")]
+pub(crate) use upgrade::{Upgrade, take_upgrade};
 
 use self::{
     connection::{Connection, Serving},
@@ -222,7 +228,10 @@ impl<'a> Server<'a> {
         let (draining, is_finishing) = (Event::new(), Cell::new(false));
         let serving = Serving { server: self, draining: &draining, is_finishing: &is_finishing };
         let (serving, handler) = (&serving, &handler);
-        let serve = &async |stream: L::Stream| Connection::new(serving).serve(stream, handler).await;
+        let serve = &async |stream: L::Stream| {
+            let (receive, send) = stream.split();
+            Connection::new(serving, &receive).serve(receive, send, handler).await
+        };
         let served = task_group(async |group| -> Result<Infallible> {
             let ended = self.connections.serve_in(group, listener, serve).await;
             is_finishing.set(lowlevel::is_finishing() && !lowlevel::is_cancelled());

@@ -1,32 +1,20 @@
-//! Services and layers of tower's.
+//! Services and layers of tower's. The layers are twins of those that have tokio's clock or start tokio's tasks; all others
+//! of tower's and tower-http's can be used as they are.
 
-use crate::RequestBody;
-use http::{Request, Response};
-use std::future::poll_fn;
-use tower_service::Service;
+mod buffer;
+mod connection_info;
+mod local;
+mod rate_limit;
+mod retry;
+#[cfg(feature = "files")]
+mod serve_dir;
+mod service;
+mod timeout;
 
-/// Makes a handler for [`Server::serve`](crate::Server::serve) of a service of tower's, such as a router of axum's. Each
-/// request is handled by a clone of it, once that is ready.
-///
-/// ```
-/// use anyio_http::{RequestBody, Server, tower};
-/// use http::{Request, Response};
-///
-/// async fn serve<S>(service: S) -> anyio::Result<()>
-/// where
-///     S: tower_service::Service<Request<RequestBody>, Response = Response<String>, Error = anyio::Error> + Clone,
-/// {
-///     let listener = anyio::net::TcpListener::bind("127.0.0.1:8080").await?;
-///     match Server::new().serve(&listener, tower(service)).await? {}
-/// }
-/// ```
-pub fn tower<S, B>(service: S) -> impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, S::Error>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
-{
-    async move |request| {
-        let mut service = service.clone();
-        poll_fn(|cx| service.poll_ready(cx)).await?;
-        service.call(request).await
-    }
-}
+pub use buffer::Buffer;
+pub use connection_info::{WithConnectionInfo, with_connection_info};
+pub use local::LocalFuture;
+pub use rate_limit::{RateLimit, RateLimitLayer};
+pub use retry::{Backoff, Retry, RetryLayer, RetryPolicy};
+pub use service::tower;
+pub use timeout::{Timeout, TimeoutLayer};

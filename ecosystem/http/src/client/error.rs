@@ -47,7 +47,7 @@ impl ClientError {
     }
 
     /// Of what somebody else says, which may be a cancellation or one of these as well.
-    pub(super) fn of_source(kind: ClientErrorKind, source: impl Into<BoxError>) -> Self {
+    pub(crate) fn of_source(kind: ClientErrorKind, source: impl Into<BoxError>) -> Self {
         use anyio::CancelAware;
 
         let source = match source.into().downcast::<Self>() {

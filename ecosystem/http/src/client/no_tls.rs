@@ -1,12 +1,13 @@
 //! What stands for encrypted connections where there is no TLS.
 
+use super::versions::Versions;
 use anyio::{Error, Result, streams::Split};
 
 pub(super) type Encrypted<S> = S;
 
 #[derive(Debug, Default)]
 pub(super) struct Trust {
-    pub(super) only_http2: bool,
+    pub(super) versions: Versions,
 }
 
 impl Trust {

@@ -6,6 +6,7 @@ use super::{
     proxies::{Proxies, ProxyChoice},
     route::{ByTcp, Reach, ToOne},
     tls::Trust,
+    versions::Versions,
 };
 use crate::{HyperTimer, LocalExecutor};
 use anyio::{
@@ -141,9 +142,15 @@ impl ClientOptions {
         self
     }
 
+    /// Whether nothing but HTTP/1.1 is spoken, also where both sides could choose by TLS; false by default.
+    pub fn only_http1(mut self, on: bool) -> Self {
+        self.trust.versions = if on { Versions::Http1 } else { Versions::Any };
+        self
+    }
+
     /// Whether nothing but HTTP/2 is spoken, also where there is no TLS by which both sides could choose; false by default.
     pub fn only_http2(mut self, on: bool) -> Self {
-        self.trust.only_http2 = on;
+        self.trust.versions = if on { Versions::Http2 } else { Versions::Any };
         self
     }
 
@@ -215,7 +222,7 @@ impl ClientOptions {
             .pool_timer(HyperTimer)
             .pool_idle_timeout(self.idle_timeout)
             .pool_max_idle_per_host(self.max_idle_per_host)
-            .http2_only(self.trust.only_http2);
+            .http2_only(self.trust.versions == Versions::Http2);
         if let Some((interval, limit)) = self.keep_alive {
             pool.http2_keep_alive_interval(interval).http2_keep_alive_timeout(limit);
         }

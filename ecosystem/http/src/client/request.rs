@@ -240,6 +240,50 @@ impl<'a> ClientRequest<'a> {
         }
     }
 
+    /// Asks for a WebSocket, at an URL that begins with `ws:` or `wss:` (or `http:` or `https:`). That is done over HTTP/1.1:
+    /// a client that is to do so over TLS has the option [`only_http1`](crate::ClientOptions::only_http1).
+    ///
+    /// ```
+    /// use anyio::Result;
+    /// use anyio_http::{Client, websocket::{Message, WebSocketOptions}};
+    ///
+    /// async fn listen(client: &Client) -> Result<()> {
+    ///     let mut socket = client.get("ws://localhost:8080/news").websocket(&WebSocketOptions::new()).await?;
+    ///     while let Some(message) = socket.receive().await? {
+    ///         println!("{message:?}");
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let _ = listen;
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClientErrorKind::NotUpgraded`] if the server does not agree, and those of [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// The request is given up, and its connection closed.
+    #[cfg(feature = "websocket")]
+    pub async fn websocket(
+        mut self,
+        options: &crate::websocket::WebSocketOptions,
+    ) -> Result<crate::websocket::WebSocket, ClientError> {
+        if let Ok(url) = &mut self.url {
+            let scheme = match url.scheme() {
+                "ws" => "http",
+                "wss" => "https",
+                _ => "",
+            };
+            // From one special scheme to another, which is always possible.
+            let _ = !scheme.is_empty() && url.set_scheme(scheme).is_ok();
+        }
+        let url = self.url.as_ref().ok().cloned();
+        let asked = crate::websocket::ask(self, options).await;
+        match url {
+            Some(url) => asked.map_err(|error| error.at(&url)),
+            None => asked,
+        }
+    }
+
     async fn send_within(self, deadline: Option<Instant>) -> Result<ClientResponse, ClientError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);

@@ -1,5 +1,6 @@
 //! Encrypted connections.
 
+use super::versions::Versions;
 use anyio::{
     Result,
     streams::{Attributes, Split, tls},
@@ -13,8 +14,7 @@ pub(super) type Encrypted<S> = TlsStream<S>;
 #[derive(Default)]
 pub(super) struct Trust {
     pub(super) given: Option<Arc<ClientConfig>>,
-    /// Whether nothing but HTTP/2 is spoken.
-    pub(super) only_http2: bool,
+    pub(super) versions: Versions,
     to_servers: OnceCell<Arc<ClientConfig>>,
     to_proxies: OnceCell<Arc<ClientConfig>>,
 }
@@ -22,14 +22,13 @@ pub(super) struct Trust {
 impl Trust {
     /// Encrypts what goes to a server.
     pub(super) async fn encrypt<S: Split>(&self, stream: S, host: &str) -> Result<Encrypted<S>> {
-        let protocols: &[&[u8]] = if self.only_http2 { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
-        let config = self.config(&self.to_servers, protocols).await?;
+        let config = self.config(&self.to_servers, self.versions.protocols()).await?;
         TlsStream::wrap(stream, &TlsOptions::client(config, host)?).await
     }
 
     /// Encrypts what goes to a proxy, which is asked by HTTP/1.1.
     pub(super) async fn encrypt_to_proxy<S: Split>(&self, stream: S, host: &str) -> Result<Encrypted<S>> {
-        let config = self.config(&self.to_proxies, &[b"http/1.1"]).await?;
+        let config = self.config(&self.to_proxies, Versions::Http1.protocols()).await?;
         TlsStream::wrap(stream, &TlsOptions::client(config, host)?).await
     }
 

@@ -83,7 +83,8 @@ impl Connection<'_> {
         E: Into<BoxError> + 'static,
     {
         let (server, version) = (self.server(), request.version());
-        let mut request = request.map(|body| RequestBody::new(body, server.options.max_body_bytes));
+        let mut request =
+            request.map(|body| RequestBody::new(body, server.options.max_body_bytes, self.info.clone()));
         if request.body().is_too_large() {
             return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
         }

@@ -1,5 +1,6 @@
 //! The body of a request.
 
+use super::connection_info::ConnectionInfo;
 use crate::cancellation::CancellationWatch;
 use anyio::Cancelled;
 use bytes::Bytes;
@@ -24,11 +25,23 @@ pub struct RequestBody {
     /// How many bytes may still come.
     left: u64,
     cancellation: CancellationWatch,
+    connection: ConnectionInfo,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, limit: Option<u64>) -> Self {
-        Self { incoming, limit, left: limit.unwrap_or(u64::MAX), cancellation: CancellationWatch::default() }
+    pub(super) fn new(incoming: Incoming, limit: Option<u64>, connection: ConnectionInfo) -> Self {
+        Self {
+            incoming,
+            limit,
+            left: limit.unwrap_or(u64::MAX),
+            cancellation: CancellationWatch::default(),
+            connection,
+        }
+    }
+
+    /// What is known of the connection that it comes by.
+    pub fn connection(&self) -> &ConnectionInfo {
+        &self.connection
     }
 
     /// Whether it says that it has more bytes than allowed.

@@ -5,6 +5,7 @@ use super::{
     answer::Requests,
     answering::Answerer,
     body::RequestBody,
+    connection_info::ConnectionInfo,
     error::ConnectionError,
     protocol::{self, Protocol},
     upgrade::Upgrades,
@@ -13,7 +14,7 @@ use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
     CancelScope, Cancelled, Chunk, Error, Result, fail_after, idle,
     lowlevel::is_cancelled,
-    streams::{ByteReceiveStream, ByteSendStream, Split},
+    streams::{Attributes, ByteReceiveStream, ByteSendStream},
     sync::Event,
     task_group,
 };
@@ -35,17 +36,19 @@ pub(super) struct Connection<'a> {
     pub(super) serving: &'a Serving<'a>,
     pub(super) requests: Rc<Requests>,
     pub(super) upgrades: Upgrades,
+    pub(super) info: ConnectionInfo,
     is_closing: Cell<bool>,
     /// Kept from the cancellation of serving, which only means that the connection is to come to an end.
     scope: CancelScope,
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(serving: &'a Serving<'a>) -> Self {
+    pub(super) fn new(serving: &'a Serving<'a>, stream: &impl Attributes) -> Self {
         Self {
             serving,
             requests: Requests::new(serving.server.counts.requests.clone()),
             upgrades: Upgrades::default(),
+            info: ConnectionInfo::of(stream),
             is_closing: Cell::new(false),
             scope: CancelScope::new().shielded(),
         }
@@ -74,17 +77,18 @@ impl<'a> Connection<'a> {
     }
 
     /// Answers requests until one of the sides ends that.
-    pub(super) async fn serve<S, B, E>(
+    pub(super) async fn serve<R, W, B, E>(
         &self,
-        stream: S,
+        mut receive: R,
+        send: W,
         handler: &impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
     ) -> Result<()>
     where
-        S: Split,
+        R: ByteReceiveStream + Attributes + 'static,
+        W: ByteSendStream + 'static,
         B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (mut receive, send) = stream.split();
         let begun = idle(protocol::detect(&mut receive));
         let begun = match self.server().options.handshake_timeout {
             Some(limit) => fail_after(limit, begun).await,

@@ -3,7 +3,8 @@
 use super::body::RequestBody;
 use crate::upgraded::UpgradedStream;
 use anyio::OnThread;
-use http::{Method, Request, StatusCode, Version, header::UPGRADE};
+use http::{Extensions, Method, Request, StatusCode, Version, header::UPGRADE};
+use hyper::upgrade::OnUpgrade;
 use std::{cell::RefCell, error::Error as StdError, fmt, future::Future, pin::Pin, rc::Rc};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -76,18 +77,35 @@ pub fn on_upgrade(
     request: &mut Request<RequestBody>,
     then: impl AsyncFnOnce(UpgradedStream) + 'static,
 ) -> Result<(), NotUpgradable> {
-    let Some(Offer(upgrades)) = request.extensions_mut().remove::<Offer>() else {
-        return Err(NotUpgradable(()));
-    };
-    let upgrade = hyper::upgrade::on(request);
-    let task = async move {
-        match upgrade.await {
-            Ok(upgraded) => then(UpgradedStream(upgraded)).await,
-            Err(error) => log::debug!("a connection was not upgraded: {error}"),
-        }
-    };
-    *upgrades.0.borrow_mut() = Some(Box::pin(task));
+    take_upgrade(request.extensions_mut()).ok_or(NotUpgradable(()))?.begin(then);
     Ok(())
+}
+
+/// The wish of a client for something else than HTTP/1.1.
+pub(crate) struct Upgrade {
+    upgrades: OnThread<Upgrades>,
+    connection: OnUpgrade,
+}
+
+/// Takes the wish of a client from its request.
+pub(crate) fn take_upgrade(extensions: &mut Extensions) -> Option<Upgrade> {
+    let Offer(upgrades) = extensions.remove::<Offer>()?;
+    let connection = extensions.remove::<OnUpgrade>()?;
+    Some(Upgrade { upgrades, connection })
+}
+
+impl Upgrade {
+    /// Notes what is to be done with the connection, once that is agreed to.
+    pub(crate) fn begin(self, then: impl AsyncFnOnce(UpgradedStream) + 'static) {
+        let connection = self.connection;
+        let task = async move {
+            match connection.await {
+                Ok(upgraded) => then(UpgradedStream(upgraded)).await,
+                Err(error) => log::debug!("a connection was not upgraded: {error}"),
+            }
+        };
+        *self.upgrades.0.borrow_mut() = Some(Box::pin(task));
+    }
 }
 
 /// The request does not ask for an upgrade that the server knows of. See [`on_upgrade`].

@@ -28,7 +28,7 @@ impl Connectable for Door {
     }
 }
 
-fn options(meeting: &Rc<Meeting>) -> ClientOptions {
+pub(crate) fn options(meeting: &Rc<Meeting>) -> ClientOptions {
     ClientOptions::new().connect_to(Door(meeting.clone()))
 }
 

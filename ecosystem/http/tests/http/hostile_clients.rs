@@ -34,6 +34,10 @@ async fn odd_requests_are_refused_or_understood_in_one_way() -> Result<()> {
         ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\nabc", Some("400")),
         ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", Some("400")),
         ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", Some("400")),
+        ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", Some("400")),
+        ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", Some("400")),
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3, 3\r\n\r\nabc", Some("400")),
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", Some("400")),
         ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", Some("400")),
         // Continued lines, spaces before the colon, and no name.
         ("GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", Some("400")),
@@ -85,6 +89,86 @@ async fn a_length_beside_an_encoding_smuggles_nothing() -> Result<()> {
         // Read by the encoding alone: what follows the last chunk is a request of its own, or is not read.
         assert!(answer.contains("[POST /] abc") || status(&answer) == "400", "{answer}");
         assert!(!answer.contains("[POST /] 3\r\n"), "{answer}");
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn chunks_that_others_may_read_otherwise_are_refused() -> Result<()> {
+    let meeting = Meeting::new();
+    task_group(async |tg| -> Result<()> {
+        let server = tg.start_soon(async { Server::new().serve(&meeting, understand).await });
+        let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+        for chunks in [
+            // Bare line ends, sizes that overflow or are no numbers, and bytes after the end of a chunk.
+            "3\nabc\r\n0\r\n\r\n",
+            "3\r\nabc\n0\r\n\r\n",
+            "3;a\nb\r\nabc\r\n0\r\n\r\n",
+            "ffffffffffffffff1\r\nabc\r\n0\r\n\r\n",
+            "-3\r\nabc\r\n0\r\n\r\n",
+            "0x3\r\nabc\r\n0\r\n\r\n",
+            "3\r\nabcd\r\n0\r\n\r\n",
+        ] {
+            let answer = exchange(meeting.connect(), format!("{head}{chunks}")).await?;
+            assert!(!answer.contains("[POST /] "), "{chunks:?}: {answer}");
+            assert!(!server.is_finished());
+        }
+        let answer = exchange(meeting.connect(), format!("{head}3;a=b\r\nabc\r\n0\r\n\r\n")).await?;
+        assert!(answer.ends_with("[POST /] abc"), "{answer}");
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn bare_line_ends_of_a_head_hide_no_second_request() -> Result<()> {
+    let meeting = Meeting::new();
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { Server::new().serve(&meeting, understand).await });
+        for request in [
+            "GET /a HTTP/1.1\nHost: h\nConnection: close\n\n",
+            "GET /a HTTP/1.1\r\nHost: h\nConnection: close\r\n\r\n",
+            "GET /a HTTP/1.1\r\nHost: h\r\nX: y\rGET /b HTTP/1.1\r\nConnection: close\r\n\r\n",
+        ] {
+            let answer = exchange(meeting.connect(), request).await?;
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request:?}: {answer}");
+            assert!(!answer.contains("/b"), "{request:?}: {answer}");
+        }
+        // A head of almost as many bytes as are allowed is read.
+        let large =
+            format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nA: {}\r\n\r\n", "a".repeat(60_000));
+        assert_eq!(status(&exchange(meeting.connect(), large).await?), "200");
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn ten_thousand_half_requests_keep_nobody_waiting() -> Result<()> {
+    let (meeting, server) = (Meeting::new(), Server::new());
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { server.serve(&meeting, understand).await });
+        let mut halves = Vec::new();
+        for n in 0..10_000 {
+            let (receive, mut send) = meeting.connect().split();
+            send.send(["GET / HT", "P", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab"][n % 3])
+                .await?;
+            halves.push((receive, send));
+        }
+        assert!(exchange(meeting.connect(), LAST).await?.ends_with("[GET /] "));
+        assert_eq!(server.statistics().accepted_connections, 10_001);
+        drop(halves);
+        while server.statistics().connections > 0 {
+            anyio::lowlevel::checkpoint().await?;
+        }
+        assert_eq!(server.statistics().requests, 0);
         tg.cancel();
         Ok(())
     })

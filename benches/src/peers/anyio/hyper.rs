@@ -1,0 +1,28 @@
+//! hyper and axum, by the server of `anyio-http`.
+
+use std::net::Ipv4Addr;
+
+use anyio::{Builder, net::TcpListener};
+use anyio_http::{Server, axum::local, tower};
+use axum::{Router, routing::any};
+
+use crate::measuring::{hyper, ready::Ready};
+
+pub(super) fn serve(builder: Builder, ready: Ready) -> anyhow::Result<()> {
+    builder.run(async || {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        ready.listening_on(listener.local_addr()?)?;
+        Server::new().serve(&listener, hyper::answer).await?;
+        Ok(())
+    })?
+}
+
+pub(super) fn serve_axum(builder: Builder, ready: Ready) -> anyhow::Result<()> {
+    builder.run(async || {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        ready.listening_on(listener.local_addr()?)?;
+        let router: Router = Router::new().route("/{length}", any(local(hyper::axum_answer)));
+        Server::new().serve(&listener, tower(router)).await?;
+        Ok(())
+    })?
+}

@@ -1,0 +1,229 @@
+//! WebSockets, of axum, of handlers without axum, and of the client.
+
+use crate::{
+    asking::options,
+    client::{exchange, status},
+    meeting::Meeting,
+};
+use anyio::{CancelAware, CancelScope, Error, Result, move_on_after, sleep, task_group};
+use anyio_http::{
+    Client, ClientErrorKind, RequestBody, Server,
+    axum::{WebSocketUpgrade, local},
+    tower,
+    websocket::{self, CloseReason, Message, WebSocket, WebSocketOptions},
+};
+use axum::{Router, extract::Path, response::Response as AxumResponse, routing::any};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+async fn echo(mut socket: WebSocket) -> Result<()> {
+    while let Some(message) = socket.receive().await? {
+        match message {
+            Message::Text(text) if text == "close" => {
+                let reason = CloseReason { code: 4000, text: "as you wish".into() };
+                return socket.close(reason).await;
+            }
+            Message::Text(_) | Message::Binary(_) => socket.send(message).await?,
+            Message::Ping(_) | Message::Pong(_) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn upgrade(Path(kind): Path<String>, upgrade: WebSocketUpgrade) -> AxumResponse {
+    let options = WebSocketOptions::new().max_message_bytes(1 << 20).protocols(["second", "third"]);
+    let upgrade = upgrade.options(options);
+    match kind.as_str() {
+        "echo" => upgrade.on_upgrade(async |socket| drop(echo(socket).await)),
+        _ => upgrade.on_upgrade(async |mut socket| {
+            let protocol = socket.protocol().unwrap_or("none").to_owned();
+            drop(socket.send(protocol).await);
+            drop(socket.close(None).await);
+        }),
+    }
+}
+
+/// Runs a body with a client of a server of axum's.
+async fn with_axum(body: impl AsyncFnOnce(&Client, &Rc<Meeting>) -> Result<()>) -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    task_group(async |tg| -> Result<()> {
+        let router: Router = Router::new().route("/{kind}", any(local(upgrade)));
+        tg.start_soon(async { Server::new().serve(&*meeting, tower(router)).await });
+        options(&meeting).run(async |client| body(client, &meeting).await).await?;
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn messages_of_all_kinds_and_sizes_come_back() -> Result<()> {
+    with_axum(async |client, _| {
+        let mut socket = client.get("ws://h/echo").websocket(&WebSocketOptions::new()).await?;
+        socket.send("hello").await?;
+        assert_eq!(socket.receive().await?, Some("hello".into()));
+        for size in [0, 1, 125, 126, 65_535, 65_536, 1_000_000] {
+            let bytes = Bytes::from(vec![size as u8; size]);
+            socket.send(bytes.clone()).await?;
+            assert_eq!(socket.receive().await?, Some(Message::Binary(bytes)));
+        }
+        socket.send(Message::Ping("are you there?".into())).await?;
+        assert_eq!(socket.receive().await?, Some(Message::Pong("are you there?".into())));
+        // Both directions at once.
+        let (mut receive, mut send) = socket.split();
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async {
+                for n in 0..200 {
+                    send.send(n.to_string().repeat(1000)).await?;
+                }
+                send.send("close").await
+            });
+            for n in 0..200 {
+                assert_eq!(receive.receive().await?, Some(n.to_string().repeat(1000).into()));
+            }
+            Ok(())
+        })
+        .await?;
+        assert_eq!(receive.receive().await?, None);
+        assert_eq!(receive.close_reason().unwrap(), &CloseReason { code: 4000, text: "as you wish".into() });
+        assert!(matches!(send.send("late").await, Err(Error::ClosedResource | Error::BrokenResource(_))));
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test]
+async fn both_sides_agree_on_a_protocol() -> Result<()> {
+    with_axum(async |client, _| {
+        for (offered, agreed) in [(&["first", "second"][..], Some("second")), (&["first"], None), (&[], None)]
+        {
+            let options = WebSocketOptions::new().protocols(offered.iter().copied());
+            let mut socket = client.get("ws://h/protocol").websocket(&options).await?;
+            assert_eq!(socket.protocol(), agreed);
+            assert_eq!(socket.receive().await?, Some(agreed.unwrap_or("none").into()));
+            assert_eq!(socket.receive().await?, None);
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test]
+async fn what_is_against_the_protocol_ends_the_connection_alone() -> Result<()> {
+    with_axum(async |client, meeting| {
+        let mut socket = client.get("ws://h/echo").websocket(&WebSocketOptions::new()).await?;
+        // Larger than the server allows.
+        let sent = socket.send(Bytes::from(vec![0; 2 << 20])).await;
+        assert!(sent.is_err() || !matches!(socket.receive().await, Ok(Some(_))));
+        let head =
+            "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n";
+        let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        // A frame that is not masked.
+        let unmasked = format!("{head}Sec-WebSocket-Version: 13\r\n{key}\r\n\u{1}\u{1}x");
+        let answer = exchange_bytes(meeting, &unmasked).await?;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
+        let refused = [
+            ("GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".to_owned(), "426"),
+            (format!("{head}Connection: close\r\nSec-WebSocket-Version: 12\r\n{key}\r\n"), "426"),
+            (format!("{head}Connection: close\r\nSec-WebSocket-Version: 13\r\n\r\n"), "426"),
+            (format!("{}Connection: close\r\n\r\n", head.replace("GET", "POST")), "405"),
+        ];
+        for (request, expected) in refused {
+            let answer = exchange(meeting.connect(), &request).await?;
+            assert_eq!(status(&answer), expected, "{request}: {answer}");
+        }
+        let error =
+            client.get("ws://h/nowhere/at/all").websocket(&WebSocketOptions::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::NotUpgraded);
+        Ok(())
+    })
+    .await
+}
+
+/// Like `exchange`, for answers that are no text.
+async fn exchange_bytes(meeting: &Meeting, request: &str) -> Result<String> {
+    use anyio::streams::{ByteReceiveStream, ByteSendStream};
+
+    let mut stream = meeting.connect();
+    stream.send(request.to_owned()).await?;
+    let mut all = Vec::new();
+    while let Some(chunk) = stream.receive().await? {
+        all.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8_lossy(&all).into_owned())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_cancelled_receive_loses_no_message() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    let slow = async |mut request: Request<RequestBody>| -> Result<Response<Empty<Bytes>>> {
+        let count = async |mut socket: WebSocket| {
+            for n in 0..20 {
+                drop(socket.send(n.to_string()).await);
+                let _ = sleep(Duration::from_millis(70)).await;
+            }
+            drop(socket.close(None).await);
+        };
+        let answer = websocket::upgrade(&mut request, &WebSocketOptions::new(), count);
+        Ok(answer.unwrap_or_else(|refused| refused.answer()))
+    };
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { Server::new().serve(&*meeting, slow).await });
+        let client = options(&meeting).in_group(tg);
+        let mut socket = client.get("ws://h/").websocket(&WebSocketOptions::new()).await?;
+        let (mut received, mut given_up) = (0, 0);
+        loop {
+            match move_on_after(Duration::from_millis(30), socket.receive()).await? {
+                None => given_up += 1,
+                Some(None) => break,
+                Some(Some(message)) => {
+                    assert_eq!(message, received.to_string().into());
+                    received += 1;
+                }
+            }
+            // In a scope that is cancelled from the beginning, too.
+            let scope = CancelScope::new();
+            scope.cancel();
+            let cancelled = scope.run(async || socket.receive().await).await?;
+            assert_eq!(cancelled, None);
+        }
+        assert_eq!(received, 20);
+        assert!(given_up > 10);
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_web_socket_is_cancelled_at_the_end_of_the_server() -> Result<()> {
+    let (meeting, scope, cancelled) =
+        (Rc::new(Meeting::new()), CancelScope::new(), Rc::new(Cell::new(false)));
+    let waits = async |mut request: Request<RequestBody>| -> Result<Response<Empty<Bytes>>> {
+        let cancelled = cancelled.clone();
+        let wait = async move |mut socket: WebSocket| {
+            cancelled.set(socket.receive().await.is_err_and(|error| error.is_cancelled()));
+        };
+        let answer = websocket::upgrade(&mut request, &WebSocketOptions::new(), wait);
+        Ok(answer.unwrap_or_else(|refused| refused.answer()))
+    };
+    let server = Server::new().grace(Duration::from_secs(2));
+    task_group(async |tg| -> Result<()> {
+        let serving =
+            tg.start_soon(async { scope.run(async || server.serve(&*meeting, waits).await).await.map(drop) });
+        let client = options(&meeting).in_group(tg);
+        let mut socket = client.get("ws://h/").websocket(&WebSocketOptions::new()).await?;
+        scope.cancel();
+        serving.wait().await?;
+        assert!(!matches!(socket.receive().await, Ok(Some(_))));
+        Ok(())
+    })
+    .await?;
+    assert!(cancelled.get());
+    Ok(())
+}
