@@ -17,7 +17,12 @@ pub(crate) struct Disturbance;
 impl Disturbance {
     /// The driver as it is.
     pub(crate) fn wrap(&self, driver: AnyDriver) -> AnyDriver {
-        driver
+        self.driver().map_or(driver, AnyDriver::Chaos)
+    }
+
+    /// None.
+    fn driver(&self) -> Option<ChaosDriver> {
+        None
     }
 
     /// No seed.
