@@ -43,6 +43,10 @@ pub(crate) struct Piece<'a> {
 
 impl Piece<'_> {
     /// The number that the data is: a byte or an int, in the processor's order.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "elsewhere nothing is asked for that is one")
+    )]
     pub(crate) fn number(&self) -> Option<i32> {
         match *self.data {
             [byte] => Some(byte.into()),

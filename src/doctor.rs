@@ -65,7 +65,7 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// Looks what this host offers to this process, with the default options of [`Builder`](crate::Builder).
+/// Looks what this host offers to this process, with the default options of [`Builder`].
 ///
 /// Each back end is set up and taken down again to see what it has, and a few files under `/proc` are read where there
 /// are such: a blocking call of some hundred microseconds. It works within a run and outside.

@@ -1,4 +1,6 @@
 //! Structured concurrency and completion-based I/O.
+//!
+//! The [manual] explains it chapter by chapter; this page lists everything there is.
 
 #![warn(missing_debug_implementations)]
 
@@ -15,6 +17,8 @@ mod group;
 mod idna;
 pub mod itertools;
 pub mod lowlevel;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 mod message;
 pub mod net;
 mod on_thread;

@@ -1,7 +1,9 @@
 //! Checkpoints by hand, what belongs to a run, and descriptors that are not anyio's.
 
+mod host;
 mod readiness;
 
+pub use host::Host;
 pub use readiness::{Readiness, notify_closing, wait_readable, wait_writable};
 
 use crate::{

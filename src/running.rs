@@ -4,6 +4,8 @@ mod builder;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod cores;
+mod driving;
+mod guest;
 #[cfg(target_os = "linux")]
 mod pinning;
 #[cfg(not(target_os = "linux"))]

@@ -67,7 +67,7 @@ pub use conformance::{check_half_closeable_stream, check_one_way_stream, check_t
 pub use everywhere::{Everywhere, EverywhereReport, cancel_everywhere};
 pub use free_port::{free_tcp_port, free_udp_port};
 #[doc(hidden)]
-pub use harness::{Verdict, run_test, test_backends};
+pub use harness::{Verdict, run_test, run_test_as_guest, test_backends};
 pub use lockstep_stream::{
     LockstepByteReceiveHalf, LockstepByteSendHalf, LockstepByteStream, lockstep_stream_pair,
 };

@@ -34,6 +34,8 @@ pub(crate) static ALL: &[&Peer] = &[
     &anyio::URING,
     &anyio::URING_SPIN,
     &anyio::POLL,
+    &anyio::URING_GUEST,
+    &anyio::POLL_GUEST,
     &tokio::PEER,
     &tokio::MULTI_THREAD,
     &tokio::PINNED,

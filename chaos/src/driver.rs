@@ -16,7 +16,7 @@ use crate::{
 };
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Token, Unparker, Wait,
+    OpKind, Rest, Token, Unparker, Wait,
 };
 use std::{
     fmt, io, mem,
@@ -415,6 +415,15 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         self.turn = self.earliest().unwrap_or(0).max(self.turn);
         self.send_cancels();
         self.look(Wait::No, completions)
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        self.driver.event_source()
+    }
+
+    fn rest(&mut self) -> Rest {
+        // Nothing tells of what is kept back but a turn.
+        if self.earliest().is_some() { Rest::No } else { self.driver.rest() }
     }
 
     fn in_flight(&self) -> usize {

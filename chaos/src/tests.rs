@@ -3,9 +3,16 @@
 use crate::{Action, Chaos, ChaosDriver, Decision, Fault};
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Token, Unpark, Unparker, Wait,
+    OpKind, Rest, Token, Unpark, Unparker, Wait,
 };
-use std::{io, os::fd::AsRawFd, os::unix::net::UnixStream, sync::Arc};
+use std::{
+    io,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::Arc,
+};
 
 /// Does nothing but what tests say.
 struct Told {
@@ -79,6 +86,14 @@ impl Driver for Told {
             completions.push(answer);
         }
         Ok(())
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn rest(&mut self) -> Rest {
+        Rest::Until(None)
     }
 
     fn in_flight(&self) -> usize {

@@ -49,5 +49,5 @@ pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;
 pub use statistics::DriverStatistics;
 pub use token::Token;
-pub use traits::{Capabilities, Driver, Wait};
+pub use traits::{Capabilities, Driver, Rest, Wait};
 pub use unpark::{Unpark, Unparker};

@@ -1,7 +1,11 @@
 //! What a driver can do.
 
 use crate::{BufferId, BufferPool, Chunk, Completion, DriverStatistics, Op, OpKind, Token, Unparker};
-use std::{io, os::fd::RawFd, time::Instant};
+use std::{
+    io,
+    os::fd::{OwnedFd, RawFd},
+    time::Instant,
+};
 
 /// How long [`Driver::turn`] may wait for a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +16,15 @@ pub enum Wait {
     Until(Instant),
     /// Until the first completion or wake-up.
     Forever,
+}
+
+/// How long a driver may be left alone. See [`Driver::rest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// There is something for a turn to do.
+    No,
+    /// Until the [event source](Driver::event_source) tells of something, or until this moment.
+    Until(Option<Instant>),
 }
 
 /// What this driver on this host can do beyond what each can.
@@ -80,6 +93,18 @@ pub trait Driver {
     /// Only when the driver is beyond use, for example in the child of a `fork`. Nothing that was queued is lost
     /// by an error, but it is not known what became of it.
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
+
+    /// A descriptor for one who waits for other things besides, and therefore cannot wait in [`turn`](Driver::turn). It is
+    /// reported as readable when there is something for a turn to do; by edges, as `EPOLLET` gives them, as it may stay
+    /// readable. What it tells counts between a [`rest`](Driver::rest) and the turn after it.
+    ///
+    /// # Errors
+    /// If the process has no descriptors left.
+    fn event_source(&mut self) -> io::Result<OwnedFd>;
+
+    /// Says whether the driver can be left alone. From now on the event source, which was asked for before, tells of what
+    /// comes, until the next turn.
+    fn rest(&mut self) -> Rest;
 
     /// How many operations have been submitted whose final completion has not been handed out yet.
     fn in_flight(&self) -> usize;

@@ -13,12 +13,12 @@ use crate::{
     selector::{Collected, Selector},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
     Unpark, Unparker, Wait, workers::WorkerPool,
 };
 use std::{
     fmt, io,
-    os::fd::RawFd,
+    os::fd::{OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -166,6 +166,18 @@ impl Driver for PollDriver {
         self.in_flight -= self.inner.done.iter().filter(|done| done.is_final()).count();
         completions.append(&mut self.inner.done);
         Ok(())
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        self.inner.selector.event_source()
+    }
+
+    #[inline]
+    fn rest(&mut self) -> Rest {
+        if !self.inner.done.is_empty() || self.events.may_be_more() {
+            return Rest::No;
+        }
+        Rest::Until((!self.inner.retrying.is_empty()).then(|| Instant::now() + RETRY))
     }
 
     fn in_flight(&self) -> usize {

@@ -1,7 +1,14 @@
 //! The kernel's list of descriptors to watch.
+//!
+//! # Contract
+//! The list's own descriptor is lent only while the list lives.
 
 use mio::{Events, Interest, Poll, Registry, Token, Waker, event::Source, unix::SourceFd};
-use std::{io, os::fd::RawFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    time::Duration,
+};
 
 /// The waker's events carry this; no descriptor has such a number.
 const WAKER: Token = Token(usize::MAX);
@@ -40,6 +47,8 @@ pub(crate) struct Collected {
     room: Events,
     events: Vec<Event>,
     next: usize,
+    /// Whether the last look took as many events as it could.
+    full: bool,
 }
 
 impl Selector {
@@ -47,7 +56,11 @@ impl Selector {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let events = Vec::with_capacity(EVENTS);
-        Ok((Self(poll), waker, Collected { room: Events::with_capacity(EVENTS), events, next: 0 }))
+        Ok((
+            Self(poll),
+            waker,
+            Collected { room: Events::with_capacity(EVENTS), events, next: 0, full: false },
+        ))
     }
 
     /// Registers a descriptor, which may be registered already.
@@ -72,6 +85,12 @@ impl Selector {
         with(fd, |source, token| source.reregister(self.registry(), token, interests()))
     }
 
+    /// A descriptor that is readable while there are events to be had.
+    pub(crate) fn event_source(&self) -> io::Result<OwnedFd> {
+        // SAFETY: the descriptor is that of the poll, which lives meanwhile.
+        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }.try_clone_to_owned()
+    }
+
     pub(crate) fn deregister(&self, fd: RawFd) {
         // A failure says that the descriptor is not registered, which is what is wanted.
         let _ = with(fd, |source, _| source.deregister(self.registry()));
@@ -87,12 +106,15 @@ impl Selector {
     pub(crate) fn wait(&mut self, collected: &mut Collected, timeout: Option<Duration>) -> io::Result<bool> {
         collected.events.clear();
         collected.next = 0;
+        collected.full = false;
         match self.0.poll(&mut collected.room, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             result => result?,
         }
         let mut called = false;
+        let mut count = 0;
         for event in &collected.room {
+            count += 1;
             if event.token() == WAKER {
                 called = true;
                 continue;
@@ -106,6 +128,7 @@ impl Selector {
                 urgent: event.is_priority(),
             });
         }
+        collected.full = count == EVENTS;
         Ok(called)
     }
 }
@@ -115,6 +138,12 @@ impl Collected {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.next == self.events.len()
+    }
+
+    /// Whether there may be events to deal with of which the kernel does not tell anew.
+    #[inline]
+    pub(crate) fn may_be_more(&self) -> bool {
+        self.full || !self.is_empty()
     }
 
     /// The next event to deal with.

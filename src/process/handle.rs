@@ -40,7 +40,7 @@ impl Process {
     /// wait, and wait again.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] if the scope is cancelled. [`Error::Io`] if other code of this process has taken the status away
+    /// [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled. [`Error::Io`](crate::Error::Io) if other code of this process has taken the status away
     /// (by waiting for any child, or by ignoring `SIGCHLD`).
     ///
     /// # Cancel safety
@@ -52,7 +52,7 @@ impl Process {
     /// The status if the process has ended, without waiting.
     ///
     /// # Errors
-    /// [`Error::Io`] if other code of this process has taken the status away.
+    /// [`Error::Io`](crate::Error::Io) if other code of this process has taken the status away.
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
         self.child.reap()
     }
@@ -66,7 +66,7 @@ impl Process {
     /// Asks the process to end, by `SIGTERM`. Does nothing if it has ended.
     ///
     /// # Errors
-    /// [`Error::Io`] if this process may not do that.
+    /// [`Error::Io`](crate::Error::Io) if this process may not do that.
     pub fn terminate(&self) -> Result<()> {
         self.send_signal(Signal::SIGTERM)
     }
@@ -74,7 +74,7 @@ impl Process {
     /// Kills the process, by `SIGKILL`. Does nothing if it has ended.
     ///
     /// # Errors
-    /// [`Error::Io`] if this process may not do that.
+    /// [`Error::Io`](crate::Error::Io) if this process may not do that.
     pub fn kill(&self) -> Result<()> {
         self.send_signal(Signal::SIGKILL)
     }
@@ -82,7 +82,7 @@ impl Process {
     /// Sends the process a signal. Does nothing if it has ended; in no case another process gets it.
     ///
     /// # Errors
-    /// [`Error::Io`] if this process may not do that.
+    /// [`Error::Io`](crate::Error::Io) if this process may not do that.
     pub fn send_signal(&self, signal: Signal) -> Result<()> {
         self.child.send_signal(signal)
     }
@@ -91,7 +91,7 @@ impl Process {
     /// ended but was not waited for. See [`Command`](super::Command) for when it does.
     ///
     /// # Errors
-    /// [`Error::Io`] if this process may not do that.
+    /// [`Error::Io`](crate::Error::Io) if this process may not do that.
     pub fn send_signal_to_group(&self, signal: Signal) -> Result<()> {
         self.child.send_signal_to_all(signal)
     }
@@ -121,7 +121,7 @@ impl Process {
     ///
     /// # Errors
     /// [`Error::TimedOut`](crate::Error::TimedOut) if the killed process is not gone after five seconds more, which happens when the kernel waits for
-    /// a device. It will be reaped in the background. [`Error::Io`] as for [`wait`](Self::wait) and
+    /// a device. It will be reaped in the background. [`Error::Io`](crate::Error::Io) as for [`wait`](Self::wait) and
     /// [`kill`](Self::kill).
     ///
     /// # Cancel safety

@@ -1,9 +1,14 @@
 //! Running a program.
 
+use super::{
+    driving::{drive, finish},
+    guest::{Guest, Hosted},
+};
 use crate::{
+    lowlevel::Host,
     net::{MakeResolver, Resolver},
     runtime::{
-        Backend, Clock, Core, Deadline, Scope, Shuffle, TaskKey,
+        Backend, Blocking, Clock, Core, Shuffle,
         backend::{self, Disturbance},
         clock::RunClock,
     },
@@ -11,15 +16,11 @@ use crate::{
 };
 use anyio_driver::{Driver, OpKind};
 use std::{
-    any::Any,
     future::Future,
     io,
     num::{NonZeroU32, NonZeroUsize},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::{Pin, pin},
-    ptr,
-    task::{Context, Poll},
-    time::{Duration, Instant},
+    os::fd::OwnedFd,
+    time::Duration,
 };
 
 /// Runs a program with the default options: `Builder::new().run(main)`.
@@ -341,28 +342,84 @@ impl Builder {
         main: impl AsyncFnOnce() -> T,
         look: impl FnOnce(&Core) -> R,
     ) -> io::Result<(T, R)> {
+        finish(drive(self, |_| Ok(Blocking), main, look))
+    }
+
+    /// Runs a program as one future among others of another event loop, the host, whose thread it shares: see [`Host`]. Nothing
+    /// is begun before the future is first polled. `host` gets a descriptor that tells of news by edges, as
+    /// `EPOLLET` does: it may stay readable, and what counts is that it becomes so.
+    ///
+    /// All is as in an ordinary [`run`](Self::run): back ends, clocks, the handling of Ctrl-C, deadlines, panics, and the end. As
+    /// long as the future is not polled, what else runs in the thread may use what belongs to the run, such as setting an
+    /// event, and is within its outermost scope. [`spin`](Self::spin) has no effect.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped drops the program's, and then blocks the thread until the kernel has let go of everything, or
+    /// for the [`teardown_limit`](Self::teardown_limit). Whoever can wait cancels the program instead. A future that is forgotten
+    /// leaves the thread without a place for another run.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), and those of the host.
+    ///
+    /// # Panics
+    /// If `main` does, after everything was torn down.
+    pub fn run_as_guest<T, H, B, M>(
+        &self,
+        host: B,
+        main: M,
+    ) -> impl Future<Output = io::Result<T>> + use<T, H, B, M>
+    where
+        H: Host,
+        B: FnOnce(OwnedFd) -> io::Result<H>,
+        M: AsyncFnOnce() -> T,
+    {
+        let ended = self.run_as_guest_to_end(host, main, |_| ());
+        async { ended.await.map(|(value, ())| value) }
+    }
+
+    /// The same, and looks at the executor when everything was torn down.
+    pub(crate) fn run_as_guest_to_end<T, R, H, B, M, L>(
+        &self,
+        host: B,
+        main: M,
+        look: L,
+    ) -> impl Future<Output = io::Result<(T, R)>> + use<T, R, H, B, M, L>
+    where
+        H: Host,
+        B: FnOnce(OwnedFd) -> io::Result<H>,
+        M: AsyncFnOnce() -> T,
+        L: FnOnce(&Core) -> R,
+    {
+        let builder = self.clone();
+        Guest::new(async move {
+            let begin = |core: &Core| host(core.driver_mut().event_source()?).map(Hosted::new);
+            drive(&builder, begin, main, look).await
+        })
+    }
+
+    /// The executor for a run with these options.
+    ///
+    /// # Errors
+    /// If the back end is not to be had, or too many run.
+    pub(super) fn open(&self) -> io::Result<Box<Core>> {
         let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?);
         let clock = RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout);
-        let core = Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))?;
-        let _entered = core.enter()?;
-        // Whatever panics, what is in flight has to be awaited.
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(resolver) = &self.resolver {
-                resolver.install();
-            }
-            drive_main(&core, self.interrupt, main)
-        }))
-        .unwrap_or_else(|payload| Ok(Err(payload)));
-        core.release_what_is_kept();
-        teardown(&core, self.teardown_limit);
-        let value = ended?.unwrap_or_else(|payload| resume_unwind(payload));
-        if core.panic().is_some() {
-            core.panic().drop_each([value]);
-            core.panic().resume();
-            unreachable!("nothing else panics here");
+        Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))
+    }
+
+    /// What is set up on the run's thread before its program is called.
+    pub(super) fn install(&self) {
+        if let Some(resolver) = &self.resolver {
+            resolver.install();
         }
-        core.driver().check()?;
-        Ok((value, look(&core)))
+    }
+
+    pub(super) fn interrupt_handling(&self) -> InterruptHandling {
+        self.interrupt
+    }
+
+    pub(super) fn limit_of_teardown(&self) -> Duration {
+        self.teardown_limit
     }
 
     /// What a back end would be set up with.
@@ -387,91 +444,4 @@ impl Default for Builder {
 /// Which back end runs here: [`Backend::Uring`] or [`Backend::Poll`], or `None` outside of a run.
 pub fn current_backend() -> Option<Backend> {
     Core::try_with(|core| core.driver().backend())
-}
-
-/// The longest that the end of a run waits for what does not end.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-type Ended<T> = Result<T, Box<dyn Any + Send>>;
-
-/// Polls the main future, and turns the driver, until the future is ready.
-fn drive_main<T>(
-    core: &Core,
-    interrupt: InterruptHandling,
-    main: impl AsyncFnOnce() -> T,
-) -> io::Result<Ended<T>> {
-    let scope = pin!(Scope::new_node(Deadline::NEVER, false));
-    // SAFETY: the scope is pinned to this frame; a root needs no parent.
-    unsafe { scope.enter(core, None) };
-    core.set_own_scope(&scope);
-    // Also for what is called between the polls of tasks, and may poll futures itself.
-    let _current = core.enter_scope(&scope);
-    let _interrupt = interrupt.begin(core)?;
-    // SAFETY: a main task has no group.
-    let task = unsafe { core.tasks().insert(ptr::null(), ptr::null(), 0) };
-    let ended = {
-        let mut main = pin!(main());
-        loop {
-            while core.take_main_ready() {
-                if let Some(ended) = poll_main(core, task, main.as_mut()) {
-                    core.tasks().remove(task);
-                    // The rest of the run is teardown: dropping `main` here, and what it has in flight.
-                    return Ok(ended);
-                }
-            }
-            if let Err(error) = core.turn(None) {
-                break error;
-            }
-            if let Some(payload) = core.panic().take() {
-                core.tasks().remove(task);
-                return Ok(Err(payload));
-            }
-        }
-    };
-    core.tasks().remove(task);
-    Err(ended)
-}
-
-fn poll_main<T>(core: &Core, task: TaskKey, main: Pin<&mut impl Future<Output = T>>) -> Option<Ended<T>> {
-    let waker = task.waker();
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _current = core.begin_task(task);
-        main.poll(&mut Context::from_waker(&waker))
-    }));
-    match polled {
-        Ok(Poll::Pending) => None,
-        Ok(Poll::Ready(value)) => Some(Ok(value)),
-        Err(payload) => Some(Err(payload)),
-    }
-}
-
-/// Cancels what is in flight, and awaits its end.
-fn reap(core: &Core, deadline: Instant) {
-    while core.is_busy() && Instant::now() < deadline {
-        // In each turn: a waker may begin more.
-        core.waits().cancel_operations(|token| core.cancel_operation(token));
-        if let Err(error) = core.turn(Some(deadline)) {
-            log::warn!("the driver failed at the end of a run: {error}");
-            break;
-        }
-    }
-}
-
-/// Waits until the kernel has let go of everything, cancelling what is in flight. What it does not let go of within the
-/// limit is leaked.
-fn teardown(core: &Core, limit: Duration) {
-    core.end_main();
-    // As good as never, and a moment that the system can be asked for.
-    let deadline = Instant::now() + limit.min(CENTURY);
-    reap(core, deadline);
-    core.panic().drop_each(core.lease().close());
-    // What was dropped just now is anyone's, and may have begun operations.
-    reap(core, deadline);
-    let in_flight = core.driver().in_flight();
-    if in_flight > 0 {
-        let leaked = core.orphans().give_up(core.waits().operations_in_flight().into_iter());
-        log::warn!(
-            "{in_flight} operations did not end with their run; the memory of {leaked} of them is leaked"
-        );
-    }
 }

@@ -1,6 +1,6 @@
 //! Turns of an executor whose clock is virtual. What the rules are is said in [`Clock::Virtual`](crate::Clock::Virtual).
 
-use super::{Core, deadlock::Deadlock, task_info::TaskInfo, wait_reason::WaitReason};
+use super::{Core, Waiting, deadlock::Deadlock, task_info::TaskInfo, wait_reason::WaitReason};
 use anyio_driver::{Driver, Wait};
 use std::{
     io,
@@ -27,21 +27,26 @@ impl Core {
     ///
     /// # Errors
     /// If the driver is beyond use, or with a [`Deadlock`].
-    pub(super) fn turn_virtually(&self) -> io::Result<()> {
+    pub(super) async fn turn_virtually(&self, waiting: &mut impl Waiting) -> io::Result<()> {
         let watched = !self.idle().is_empty();
-        if self.turn_driver(Wait::No, watched)? || watched || self.has_work() {
+        if waiting.turn(self, Wait::No, watched).await? || watched || self.has_work() {
             return Ok(());
         }
         let now = self.now();
-        let outside = self.outside();
-        let Some(moment) = self.waits().earliest_timer() else { return self.wait_without_timers(outside) };
+        let outside = match self.outside() {
+            Outside::Silent if !waiting.is_alone() => Outside::MayAnswer,
+            outside => outside,
+        };
+        let Some(moment) = self.waits().earliest_timer() else {
+            return self.wait_without_timers(waiting, outside).await;
+        };
         let jump = moment.saturating_duration_since(now);
         let held = match outside {
             Outside::Silent => Duration::ZERO,
             Outside::MayAnswer => self.clock().autojump_threshold.min(jump),
             Outside::WillAnswer => jump,
         };
-        if !self.comes_within(held)? {
+        if !self.comes_within(waiting, held).await? {
             // What was waited for until then is woken in the next turn.
             self.clock().jump(moment);
             self.driver_mut().note_time(jump);
@@ -50,15 +55,16 @@ impl Core {
     }
 
     #[cold]
-    fn wait_without_timers(&self, outside: Outside) -> io::Result<()> {
+    async fn wait_without_timers(&self, waiting: &mut impl Waiting, outside: Outside) -> io::Result<()> {
         if outside == Outside::WillAnswer || self.companions().are_listening() {
-            return self.comes_within(Duration::MAX).map(drop);
+            return self.comes_within(waiting, Duration::MAX).await.map(drop);
         }
         let tasks = TaskInfo::of_all(self);
         let from_outside =
             tasks.iter().flat_map(|task| &task.waits).copied().any(WaitReason::may_end_from_outside);
-        let certain = !from_outside && !self.clock().is_reachable() && !self.has_remote_scopes();
-        if !certain && self.comes_within(self.clock().deadlock_timeout)? {
+        let reachable = self.clock().is_reachable() || self.has_remote_scopes() || !waiting.is_alone();
+        let certain = !from_outside && !reachable;
+        if !certain && self.comes_within(waiting, self.clock().deadlock_timeout).await? {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::Deadlock, Deadlock::new(tasks, certain)))
@@ -66,7 +72,7 @@ impl Core {
 
     /// Waits until something comes from outside, or the last of what companions await has ended. False if it has not within so much
     /// real time.
-    fn comes_within(&self, limit: Duration) -> io::Result<bool> {
+    async fn comes_within(&self, waiting: &mut impl Waiting, limit: Duration) -> io::Result<bool> {
         if limit.is_zero() {
             return Ok(false);
         }
@@ -75,7 +81,8 @@ impl Core {
         loop {
             let look = with_ends.then(|| Instant::now() + LOOK_INTERVAL);
             let until = [end, look].into_iter().flatten().min();
-            if self.turn_driver(until.map_or(Wait::Forever, Wait::Until), false)? || self.has_work() {
+            let wait = until.map_or(Wait::Forever, Wait::Until);
+            if waiting.turn(self, wait, false).await? || self.has_work() {
                 return Ok(true);
             }
             if end.is_some_and(|end| Instant::now() >= end) {

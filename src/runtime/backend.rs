@@ -2,11 +2,15 @@
 
 use crate::error::Quoted;
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
     Unparker, Wait,
 };
 use anyio_fallback::PollDriver;
-use std::{fmt, io, os::fd::RawFd, str::FromStr};
+use std::{
+    fmt, io,
+    os::fd::{OwnedFd, RawFd},
+    str::FromStr,
+};
 
 #[cfg(feature = "chaos")]
 mod chaos;
@@ -122,6 +126,15 @@ impl Driver for AnyDriver {
     #[inline]
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
         each!(self, driver => driver.turn(wait, completions))
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        each!(self, driver => driver.event_source())
+    }
+
+    #[inline]
+    fn rest(&mut self) -> Rest {
+        each!(self, driver => driver.rest())
     }
 
     fn in_flight(&self) -> usize {

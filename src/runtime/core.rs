@@ -1,17 +1,18 @@
 //! One executor: what its thread knows while it runs.
 //!
 //! # Contract
-//! `CURRENT` points to the executor of this thread from the beginning of its run to the end of its teardown, while
-//! the executor lies unmoved on the heap. References to it are only lent to closures on this thread, so none
+//! `CURRENT`, or `LENT` while a host has the thread, points to the executor of this thread from the beginning of its run to
+//! the end of its teardown, while the executor lies unmoved on the heap. References to it are only lent to closures on this thread, so none
 //! outlives it. Everything in it is for this thread alone and uses cells; code of users runs with no borrow open and every
 //! state whole (see `runtime/aftermath.rs`).
 
+mod lending;
 mod polling;
 mod scopes;
 mod turn;
 mod waking;
 
-use self::scopes::Remotes;
+use self::{lending::Host, scopes::Remotes};
 use super::{
     aftermath::Aftermath,
     backend::AnyDriver,
@@ -43,7 +44,11 @@ use std::{
 
 thread_local! {
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
+    /// The executor of this thread while a host has the thread: see `lending.rs`.
+    static LENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
 }
+
+pub(crate) use lending::Lending;
 
 /// How many polls of tasks that were woken by tasks fit into one turn.
 const BUDGET: u32 = 64;
@@ -90,6 +95,7 @@ pub(crate) struct Core {
     late_waits: Cell<u64>,
     panic: FirstPanic,
     idle: WaitQueue,
+    host: Host,
 }
 
 impl Core {
@@ -130,6 +136,7 @@ impl Core {
             late_waits: Cell::new(0),
             panic: FirstPanic::new(),
             idle: WaitQueue::new(),
+            host: Host::default(),
         }))
     }
 
@@ -156,7 +163,10 @@ impl Core {
     #[inline]
     pub(crate) fn try_with_any<R>(use_core: impl FnOnce(Option<&Core>) -> R) -> R {
         // At the thread's very end the variable may be gone; then the executor is, too.
-        let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+        let mut current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+        if current.is_null() {
+            current = lending::call();
+        }
         // SAFETY: the pointer leads to an executor as long as it is set: see the contract.
         use_core(unsafe { current.as_ref() })
     }
@@ -167,7 +177,7 @@ impl Core {
     /// If the thread has one already.
     #[expect(clippy::borrowed_box, reason = "it has to lie on the heap")]
     pub(crate) fn enter(self: &Box<Self>) -> io::Result<Entered> {
-        if !CURRENT.get().is_null() {
+        if !CURRENT.get().is_null() || !LENT.get().is_null() {
             return Err(io::Error::other("an anyio runtime runs on this thread already"));
         }
         CURRENT.set(&**self);

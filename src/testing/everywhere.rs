@@ -98,7 +98,7 @@ impl Everywhere {
 
 /// Runs a body once for each of its checkpoints, cut short exactly there, and looks whether everything is as it should be.
 ///
-/// A first run is left alone; it counts the checkpoints of the body and of the tasks that it starts. Each of the others is
+/// The first two runs are left alone; the second counts the checkpoints of the body and of the tasks that it starts. Each of the others is
 /// cancelled at one of them: before the operation is begun; if it waits there, while what it waits for is under way; and when that
 /// has come, but the task has not been polled. Then those that are children are cancelled alone, and some pairs are tried.
 ///
@@ -142,7 +142,7 @@ impl Everywhere {
 /// With the first failure. The text says at which checkpoint, where in the source that is (if the program has debug information),
 /// in which task, what that waited for, in which scopes, and with which environment the same run can be had again, alone.
 ///
-/// If the body has no checkpoints, or others in each run. Outside of a run.
+/// If the body has no checkpoints, unless it is dropped, or others in each run. Outside of a run.
 ///
 /// # Cancel safety
 /// What the current run of the body has in hand is dropped.

@@ -3,12 +3,19 @@
 #[cfg(feature = "chaos")]
 use super::chaos::environment::disturb;
 use crate::{
-    lowlevel::RunStatistics,
+    lowlevel::{Host, RunStatistics},
     running::Builder,
     runtime::{Backend, Deadlock},
 };
 use anyio_driver::testing::{SELECTION, selects};
-use std::{env, fmt::Debug, io};
+use std::{
+    env,
+    fmt::Debug,
+    future::Future,
+    io,
+    os::fd::OwnedFd,
+    pin::{Pin, pin},
+};
 #[cfg(not(feature = "chaos"))]
 use undisturbed::disturb;
 
@@ -57,18 +64,55 @@ pub fn run_test<V: Verdict>(
     expected: Option<&str>,
     test: impl AsyncFn() -> V,
 ) {
-    if is_selected(backend) {
-        return disturb(builder, expected.is_some(), |builder| run_selected(builder, backend, &test));
+    if is_to_be_run(backend, expected) {
+        disturb(builder, expected.is_some(), |builder| run_selected(builder, backend, &test));
     }
-    log::info!("{SELECTION} leaves out a test on {backend}");
-    if let Some(text) = expected {
-        panic!("left out, or else: {text}");
+}
+
+/// The same as a guest of a host, which `block_on` drives until the future is ready.
+///
+/// # Panics
+/// As for [`run_test`].
+#[track_caller]
+pub fn run_test_as_guest<V: Verdict, H: Host>(
+    builder: Builder,
+    backend: Backend,
+    expected: Option<&str>,
+    test: impl AsyncFnOnce() -> V,
+    host: impl FnOnce(OwnedFd) -> io::Result<H>,
+    block_on: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
+) {
+    if !is_to_be_run(backend, expected) {
+        return;
     }
+    let mut ended = None;
+    block_on(pin!(async {
+        ended = Some(builder.backend(backend).run_as_guest_to_end(host, test, RunStatistics::of).await);
+    }));
+    judge(backend, ended.expect("the host has driven the run to its end"));
+}
+
+/// Whether the environment selects a test. If not, one that has to panic does.
+#[track_caller]
+fn is_to_be_run(backend: Backend, expected: Option<&str>) -> bool {
+    let selected = is_selected(backend);
+    if !selected {
+        log::info!("{SELECTION} leaves out a test on {backend}");
+        if let Some(text) = expected {
+            panic!("left out, or else: {text}");
+        }
+    }
+    selected
 }
 
 #[track_caller]
 fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFn() -> V) {
-    match builder.backend(backend).run_to_end(async || test().await, RunStatistics::of) {
+    judge(backend, builder.backend(backend).run_to_end(async || test().await, RunStatistics::of));
+}
+
+#[track_caller]
+fn judge<V: Verdict>(backend: Backend, ended: io::Result<(V, RunStatistics)>) {
+    match ended {
         Ok((verdict, left)) => {
             verdict.check();
             check_clean(left);

@@ -45,7 +45,7 @@ async fn each_checkpoint_is_tried_in_each_way_in_which_it_differs() {
     )
     .await;
     assert_eq!((report.checkpoints, report.survived), (4, 4), "{report}");
-    assert_eq!((report.in_flight, report.completed, report.runs), (1, 1, 7), "{report}");
+    assert_eq!((report.in_flight, report.completed, report.runs), (1, 1, 8), "{report}");
 }
 
 #[anyio::test]
@@ -314,7 +314,7 @@ async fn a_body_whose_checkpoints_differ_is_told_so() {
     let body = async |(): &mut ()| {
         runs.set(runs.get() + 1);
         checkpoint().await?;
-        if runs.get() == 1 {
+        if runs.get() <= 2 {
             sleep(Duration::from_micros(1)).await?;
         }
         anyio::Ok(())

@@ -371,3 +371,18 @@ async fn a_socket_that_nobody_has_open_is_replaced_and_another_file_is_not() -> 
     assert_eq!(std::fs::read(&file)?, b"text");
     Ok(())
 }
+
+#[anyio::test]
+async fn a_second_task_is_told_that_somebody_receives_already() -> Result<()> {
+    let (near, far) = UnixStream::pair()?;
+    anyio::task_group(async |tg| -> Result<()> {
+        let first = tg.start_soon(async { near.receive().await });
+        anyio::testing::wait_all_tasks_blocked().await?;
+        assert!(matches!(near.receive().await, Err(Error::BusyResource(_))));
+        far.send("for the first").await?;
+        assert_eq!(first.await?.unwrap(), "for the first");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

@@ -154,3 +154,15 @@ async fn output_and_status_are_those_of_the_standard_library() -> Result<()> {
     assert_eq!(Command::shell("exit 6").status().await?.code(), Some(6));
     Ok(())
 }
+
+#[anyio::test]
+async fn a_stream_that_is_inherited_is_the_one_of_this_process() -> Result<()> {
+    // What a shell's child inherits is what the shell was given.
+    let outer = Command::shell("echo inherited | cat").output().await?;
+    assert_eq!(outer.stdout, b"inherited\n");
+    let mut command = Command::shell("test /dev/fd/1 -ef /proc/$PPID/fd/1");
+    let own = process::run(command.stdout(Stdio::inherit()).check(false)).await?;
+    assert!(own.status.success(), "the child's standard output is another one");
+    assert_eq!(own.stdout, None);
+    Ok(())
+}

@@ -241,3 +241,10 @@ async fn a_lent_stream_is_wrapped_for_a_while() -> Result<()> {
     assert_eq!(other.receive().await?.unwrap(), "text");
     Ok(())
 }
+
+#[anyio::test]
+#[should_panic(expected = "at most 0 bytes")]
+async fn receiving_at_most_nothing_through_a_wrapper_is_refused() {
+    let (_peer, mut stream) = buffered();
+    let _ = stream.receive_at_most(0).await;
+}

@@ -135,3 +135,19 @@ async fn a_group_is_taken_apart_by_kind() {
     let rest: ErrorGroup<io::Error> = rest.unwrap_err().map(|error| io::Error::other(error.to_string()));
     assert_eq!(rest.into_first().to_string(), "two");
 }
+
+#[anyio::test]
+async fn a_cancellation_that_a_child_has_put_into_a_group_of_errors_stays_one() -> anyio::Result<()> {
+    let ended = task_group(async |tg| -> anyio::Result<()> {
+        tg.start_soon(async {
+            let cancelled: Error = sleep_forever().await.into();
+            // As if it had been collected along with others.
+            Err::<(), Error>(ErrorGroup::new([cancelled]).unwrap().into())
+        });
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    assert_eq!(ended, Some(()), "no error, and the body's value");
+    Ok(())
+}

@@ -311,3 +311,21 @@ async fn a_start_in_a_cancelled_scope_does_not_cancel_the_group() -> Result<()> 
     assert_eq!(ended, Some(2));
     Ok(())
 }
+
+#[anyio::test]
+async fn a_child_that_is_started_in_two_steps_has_the_host_of_its_group_as_parent() -> Result<()> {
+    use anyio::testing::current_task;
+    let host = current_task().id;
+    task_group(async |tg| -> Result<()> {
+        let (parent, _child) = tg
+            .start(async |ready: Started<_>| -> Result<()> {
+                ready.set(current_task().parent);
+                Ok(())
+            })
+            .await?;
+        assert_eq!(parent, Some(host));
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

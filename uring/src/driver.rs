@@ -10,9 +10,10 @@ use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
     entry::{entry_of, is_punted, works_on_file},
+    event_source::EventSource,
     fork::ProcessGeneration,
     kind,
-    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, LINKED, OPENS, Operations, ZERO_COPY},
+    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, DOUBTFUL, LINKED, OPENS, Operations, ZERO_COPY},
     probe::Support,
     queue::Queue,
     retries::Retries,
@@ -24,7 +25,7 @@ use crate::{
 };
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Token, Unparker, Wait,
+    OpKind, Rest, Token, Unparker, Wait,
 };
 use io_uring::{
     opcode,
@@ -68,6 +69,10 @@ pub struct UringDriver {
     /// Whether the submission queue has room for entries that belong together.
     links: bool,
     report: Report,
+    /// What tells those who wait elsewhere of completions, once somebody has asked for it.
+    pub(crate) source: Option<EventSource>,
+    /// Whether the kernel looks in time whether that is to be told.
+    mutes_source: bool,
 }
 
 impl UringDriver {
@@ -102,6 +107,7 @@ impl UringDriver {
         };
         let registration = Registration::new(&setup.io);
         let report = Report::new(&setup, &support, registration.is_some(), buffers.pool(), options);
+        let mutes_source = setup.flags.defer_taskrun && setup.flags.taskrun_flag;
         let links = setup.io.params().sq_entries() > 1;
         let ring = Ring::new(setup.io, registration, process);
         Ok(Self {
@@ -128,6 +134,8 @@ impl UringDriver {
             spin: options.spin,
             links,
             report,
+            source: None,
+            mutes_source,
         })
     }
 
@@ -170,6 +178,17 @@ impl UringDriver {
     pub(crate) fn push_cancel(&mut self, token: Token) {
         let entry = opcode::AsyncCancel::new(token.to_bits()).build();
         self.push_quiet(entry, token.with_kind(kind::CANCEL));
+    }
+
+    /// Has the kernel tell of completions from now on, and says whether there may be some already.
+    fn listen(&mut self) -> bool {
+        let Some(source) = &self.source else { return true };
+        if self.tracker.operations.are_doubtful() && source.renew(self.ring.io()).is_err() {
+            return true;
+        }
+        source.begin(&self.ring.completion());
+        let look = self.ring.look();
+        look.queued > 0 || look.hidden || self.ring.has_completions()
     }
 
     fn answer(&mut self, token: Token, result: i32, flags: CompletionFlags) {
@@ -224,7 +243,7 @@ impl Driver for UringDriver {
         if !self.support.kind(op.kind()) {
             return self.refuse(token);
         }
-        let marks = match op {
+        let mut marks = match op {
             Op::Accept { .. } | Op::Open { .. } => OPENS,
             Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
             Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
@@ -237,13 +256,17 @@ impl Driver for UringDriver {
             self.tracker.statistics.punted += 1;
         }
         let mut entry = entry_of(op).user_data(token.to_bits());
-        if marks == LINKED {
+        let is_linked = marks == LINKED;
+        if is_linked {
             entry = entry.flags(Flags::IO_HARDLINK);
         }
         let number = self.queue.push(entry);
-        if marks == LINKED {
+        if is_linked {
             let release = token.with_kind(kind::RELEASED).to_bits();
             self.queue.push(opcode::Nop::new().build().user_data(release));
+        }
+        if self.source.is_some() && is_doubtful(op) {
+            marks |= DOUBTFUL;
         }
         self.tracker.operations.start(token, number, marks);
     }
@@ -293,6 +316,27 @@ impl Driver for UringDriver {
         let turned = self.take_turn(wait, completions);
         self.tracker.called = false;
         turned
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        let source = match &self.source {
+            Some(source) => source,
+            None => {
+                let source = EventSource::new(self.ring.io(), self.mutes_source)?;
+                self.tracker.unpark.tell(source.descriptor()?);
+                self.source.insert(source)
+            }
+        };
+        source.descriptor()
+    }
+
+    #[inline]
+    fn rest(&mut self) -> Rest {
+        let is_told = !(self.queue.is_empty() && self.answered.is_empty() && self.early.is_empty());
+        if is_told || self.tracker.called || !self.tracker.unpark_armed || self.listen() {
+            return Rest::No;
+        }
+        Rest::Until(self.tracker.retries.earliest())
     }
 
     #[inline]
@@ -372,5 +416,16 @@ impl fmt::Debug for UringDriver {
             .field("in_flight", &self.tracker.operations.in_flight())
             .field("statistics", &self.tracker.statistics)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether this operation may be ended by an eventfd.
+#[cold]
+fn is_doubtful(op: Op) -> bool {
+    match op {
+        Op::Poll { fd, .. } | Op::Read { fd, .. } | Op::ReadVectored { fd, .. } => {
+            EventSource::is_doubtful(fd)
+        }
+        _ => false,
     }
 }

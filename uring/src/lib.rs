@@ -21,6 +21,7 @@ macro_rules! skip_unless_selected {
 mod buffer_ring;
 mod driver;
 mod entry;
+mod event_source;
 mod fork;
 mod kind;
 mod operations;

@@ -7,6 +7,8 @@ use anyio_driver::{Token, prefetch};
 pub(crate) struct Operations {
     slots: Vec<Slot>,
     in_flight: usize,
+    /// How many of them are [`DOUBTFUL`].
+    doubtful: usize,
 }
 
 /// What is known of one operation.
@@ -42,6 +44,9 @@ pub(crate) const CHOOSES_MESSAGES: u16 = 256;
 /// It is a send whose memory the kernel may need for longer than until it has told what was sent: see `zero_copy`.
 pub(crate) const ZERO_COPY: u16 = 512;
 
+/// The kernel may fail to tell of its completion. See [`EventSource`](crate::event_source::EventSource).
+pub(crate) const DOUBTFUL: u16 = 1024;
+
 /// What is to be done about a request to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cancel {
@@ -72,6 +77,7 @@ impl Operations {
     /// Notes an operation whose entry has this number, and what is special about it.
     #[inline]
     pub(crate) fn start(&mut self, token: Token, number: u64, marks: u16) {
+        self.doubtful += usize::from(marks & DOUBTFUL != 0);
         let marks = ACTIVE | marks;
         self.insert(token, Slot { number, generation: token.generation(), failures: 0, marks });
     }
@@ -160,8 +166,8 @@ impl Operations {
             slot.number = u64::from(result as u32);
             known.held = true;
         } else if is_final {
-            slot.marks = 0;
-            self.in_flight -= 1;
+            let marks = std::mem::take(&mut slot.marks);
+            self.end(marks);
         }
         Some(known)
     }
@@ -178,8 +184,8 @@ impl Operations {
         }
         let known = Known { cancel_asked: slot.marks & CANCEL_ASKED != 0, ..Known::default() };
         let result = slot.number as i32;
-        slot.marks = 0;
-        self.in_flight -= 1;
+        let marks = std::mem::take(&mut slot.marks);
+        self.end(marks);
         Ok(Some((result, known)))
     }
 
@@ -193,8 +199,8 @@ impl Operations {
         let cancel_asked = slot.marks & CANCEL_ASKED != 0;
         let known = Known { cancel_asked, zero_copy: true, ..Known::default() };
         let result = slot.number as i32;
-        slot.marks = 0;
-        self.in_flight -= 1;
+        let marks = std::mem::take(&mut slot.marks);
+        self.end(marks);
         Ok((result, known))
     }
 
@@ -202,8 +208,21 @@ impl Operations {
     pub(crate) fn hand_out_answered(&mut self, token: Token) {
         let slot =
             self.alive(token).expect("an operation stays in flight until its completion is handed out");
-        slot.marks = 0;
+        let marks = std::mem::take(&mut slot.marks);
+        self.end(marks);
+    }
+
+    /// Counts one less, with these marks.
+    #[inline]
+    fn end(&mut self, marks: u16) {
         self.in_flight -= 1;
+        self.doubtful -= usize::from(marks & DOUBTFUL != 0);
+    }
+
+    /// Whether the kernel may fail to tell of a completion.
+    #[inline]
+    pub(crate) fn are_doubtful(&self) -> bool {
+        self.doubtful > 0
     }
 
     /// How many have no final completion handed out yet.

@@ -36,6 +36,9 @@ impl UringDriver {
             return Err(io::Error::other("an io_uring can't be used in a child of fork"));
         }
         let before = completions.len();
+        if let Some(source) = &self.source {
+            source.end(&self.ring.completion());
+        }
         self.prepare();
         self.hand_out_answered(completions);
         let mut refusals = 0;

@@ -3,6 +3,7 @@
 mod all_cores;
 mod cancel;
 mod files;
+mod guest;
 mod http;
 mod hyper;
 mod processes;
@@ -18,6 +19,8 @@ use anyio::{
     net::{TcpListener, TcpStream},
     streams::Listener,
 };
+
+pub(crate) use guest::{POLL as POLL_GUEST, URING as URING_GUEST};
 
 use super::Peer;
 use crate::measuring::{
@@ -118,11 +121,16 @@ fn serve(
     ready: Ready,
     connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
 ) -> anyhow::Result<()> {
-    builder.run(async || -> anyhow::Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        ready.listening_on(listener.local_addr()?)?;
-        Ok(serve_all(&listener, connection).await?)
-    })?
+    builder.run(async || listen(ready, connection).await)?
+}
+
+async fn listen(
+    ready: Ready,
+    connection: impl AsyncFn(TcpStream) -> anyio::Result<()>,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    ready.listening_on(listener.local_addr()?)?;
+    Ok(serve_all(&listener, connection).await?)
 }
 
 async fn serve_all<L: Listener>(

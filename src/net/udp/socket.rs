@@ -36,7 +36,7 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let is_v6 = SockRef::from(&descriptor).domain().is_ok_and(|domain| domain == socket2::Domain::IPV6);
+        let is_v6 = SockRef::from(&descriptor).local_addr().is_ok_and(|address| address.is_ipv6());
         Self {
             receiving: DatagramReceiving::new(
                 descriptor.clone(),

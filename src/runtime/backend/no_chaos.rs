@@ -2,10 +2,10 @@
 
 use super::AnyDriver;
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
     Unparker, Wait,
 };
-use std::{io, time::Duration};
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 /// There is none, and no value of it.
 pub(crate) enum ChaosDriver {}
@@ -62,6 +62,14 @@ impl Driver for ChaosDriver {
     }
 
     fn turn(&mut self, _wait: Wait, _completions: &mut Vec<Completion>) -> io::Result<()> {
+        match *self {}
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        match *self {}
+    }
+
+    fn rest(&mut self) -> Rest {
         match *self {}
     }
 

@@ -2,7 +2,7 @@
 
 use super::{BackendReport, Options};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
     Unparker, Wait,
 };
 use std::{io, os::fd::OwnedFd};
@@ -38,6 +38,14 @@ impl Driver for UringDriver {
     }
 
     fn turn(&mut self, _wait: Wait, _completions: &mut Vec<Completion>) -> io::Result<()> {
+        match *self {}
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        match *self {}
+    }
+
+    fn rest(&mut self) -> Rest {
         match *self {}
     }
 

@@ -8,7 +8,6 @@ use std::{
 
 /// What users can set, for whichever driver it is.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "some are of the ring only"))]
 pub(crate) struct Options {
     pub(crate) ring_entries: u32,
     pub(crate) receive_buffers: u16,

@@ -6,14 +6,14 @@
 
 use super::{BackendReport, Feature, Options};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Token,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
     Unparker, Wait,
 };
 use anyio_fallback::Jobs;
 use anyio_uring::{Report, ZeroCopySends};
 use std::{
     io,
-    os::fd::RawFd,
+    os::fd::{OwnedFd, RawFd},
     time::{Duration, Instant},
 };
 
@@ -75,6 +75,18 @@ impl Driver for UringDriver {
         let turned = self.ring.turn(wait, completions);
         jobs.collect(completions);
         turned
+    }
+
+    fn event_source(&mut self) -> io::Result<OwnedFd> {
+        self.ring.event_source()
+    }
+
+    #[inline]
+    fn rest(&mut self) -> Rest {
+        if self.jobs.as_ref().is_some_and(|jobs| jobs.have_answers()) {
+            return Rest::No;
+        }
+        self.ring.rest()
     }
 
     fn in_flight(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::{BUDGET, Core, MainReady};
 use crate::runtime::{
-    WaitKey,
+    WaitKey, Waiting,
     inbox::Message,
     panics::FirstPanic,
     waits::{Delivery, Expired},
@@ -38,14 +38,14 @@ impl Core {
     ///
     /// # Errors
     /// If the driver is beyond use.
-    pub(crate) fn turn(&self, limit: Option<Instant>) -> io::Result<()> {
+    pub(crate) async fn turn(&self, waiting: &mut impl Waiting, limit: Option<Instant>) -> io::Result<()> {
         let mut wait = if self.main_ready.get() != MainReady::No {
             Wait::No
         } else if self.clock.is_virtual() {
             match limit {
                 // The end of a run takes real time.
                 Some(at) => Wait::Until(at),
-                None => return self.turn_virtually(),
+                None => return self.turn_virtually(waiting).await,
             }
         } else {
             match [limit, self.waits.next_timer()].into_iter().flatten().min() {
@@ -57,7 +57,7 @@ impl Core {
         if watched {
             wait = Wait::No;
         }
-        self.turn_driver(wait, watched).map(drop)
+        waiting.turn(self, wait, watched).await.map(drop)
     }
 
     /// Enters the kernel once and wakes all for whom something has happened; if nothing has, and somebody watches for
@@ -66,7 +66,7 @@ impl Core {
     /// # Errors
     /// If the driver is beyond use.
     #[inline]
-    pub(in crate::runtime) fn turn_driver(&self, mut wait: Wait, watched: bool) -> io::Result<bool> {
+    pub(crate) fn turn_driver(&self, mut wait: Wait, watched: bool) -> io::Result<bool> {
         let inbox = self.lease.inbox();
         if wait != Wait::No && !inbox.fall_asleep() {
             wait = Wait::No;

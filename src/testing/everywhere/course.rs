@@ -39,6 +39,12 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// cancelled.
 const GRACE: Duration = Duration::from_millis(5);
 
+/// Ends when what may take so long in real time has taken too long.
+pub(super) fn limit_of(limit: Duration) -> Sleep {
+    let is_virtual = Core::with(|core| core.clock().is_virtual());
+    sleep(if is_virtual { 2 * YEAR } else { limit })
+}
+
 /// When a future is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dropping {
@@ -74,7 +80,7 @@ impl<F> Course<F> {
             scope: scope.clone(),
             watcher,
             is_virtual,
-            limit: Box::pin(sleep(if is_virtual { 2 * YEAR } else { limit })),
+            limit: Box::pin(limit_of(limit)),
             grace: None,
             observing: Some(Observing::begin(observer, &raw const **scope)),
             dropping: Dropping::Never,

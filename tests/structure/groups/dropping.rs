@@ -73,6 +73,8 @@ async fn a_group_that_loses_a_select_is_dropped_whole() -> Result<()> {
         futures::future::select(group, Box::pin(sleep(SHORT))).await;
     }
     assert_eq!(dropped.into_inner(), ["child"]);
-    assert_eq!(lowlevel::statistics(), before);
+    // Waits may be late at any time, where the machine has other things to do.
+    let after = lowlevel::statistics();
+    assert_eq!(after, lowlevel::RunStatistics { late_waits: after.late_waits, ..before });
     Ok(())
 }

@@ -146,3 +146,22 @@ async fn one_that_fails_ends_the_others_and_comes_out_alone() {
     assert!(matches!(completed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
     assert_eq!(cancelled.get(), 4);
 }
+
+#[anyio::test]
+async fn an_error_among_several_calls_of_one_function_ends_the_others() {
+    let ended = Cell::new(0);
+    let failed = amap(
+        async |number: u32| {
+            if number == 2 {
+                return Err(Error::WouldBlock);
+            }
+            let cancelled = sleep_forever().await;
+            ended.set(ended.get() + 1);
+            Err::<(), Error>(cancelled.into())
+        },
+        [1, 2, 3],
+    )
+    .await;
+    assert!(matches!(failed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
+    assert_eq!(ended.get(), 2);
+}

@@ -1,0 +1,1 @@
+//! The tests of anyio, with every run a guest of tokio's: see `Cargo.toml`.

@@ -1,0 +1,109 @@
+//! Runs that share their thread with another event loop.
+
+use crate::{
+    lowlevel::Host,
+    runtime::{Core, Lending, Waiting},
+};
+use anyio_driver::Wait;
+use pin_project_lite::pin_project;
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+/// So many turns are taken before the host's other tasks have theirs.
+const TURNS: u32 = 8;
+
+/// A host as who waits.
+pub(super) struct Hosted<H> {
+    host: H,
+    /// How many turns have been taken since the host last had the thread.
+    turns: u32,
+}
+
+impl<H: Host> Hosted<H> {
+    pub(super) fn new(host: H) -> Self {
+        Self { host, turns: 0 }
+    }
+
+    /// Lets the host wait, until there is something for a turn to do.
+    async fn rest(&mut self, core: &Core, deadline: Option<Instant>) -> io::Result<()> {
+        self.turns = 0;
+        let mut waited = pin!(self.host.wait(deadline));
+        poll_fn(|cx| {
+            if core.was_called() {
+                return Poll::Ready(Ok(()));
+            }
+            match waited.as_mut().poll(cx) {
+                Poll::Pending if core.was_called() => Poll::Ready(Ok(())),
+                polled => polled,
+            }
+        })
+        .await
+    }
+}
+
+impl<H: Host> Waiting for Hosted<H> {
+    async fn turn(&mut self, core: &Core, wait: Wait, watched: bool) -> io::Result<bool> {
+        if let Some(deadline) = core.begin_rest(wait) {
+            let rested = self.rest(core, deadline).await;
+            core.end_rest();
+            rested?;
+        } else if self.turns == TURNS {
+            self.turns = 0;
+            self.host.give_way().await;
+        }
+        self.turns += 1;
+        core.turn_driver(Wait::No, watched)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.host.is_alone()
+    }
+}
+
+pin_project! {
+    /// A run as a future. While it is not polled its thread is lent to whoever polls it.
+    pub(super) struct Guest<F> {
+        // `None` when it is over.
+        #[pin]
+        run: Option<F>,
+        lending: Lending,
+    }
+
+    impl<F> PinnedDrop for Guest<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _taken_back = this.lending.take_back();
+            this.run.set(None);
+        }
+    }
+}
+
+impl<F> Guest<F> {
+    pub(super) fn new(run: F) -> Self {
+        Self { run: Some(run), lending: Lending::default() }
+    }
+}
+
+impl<F: Future> Future for Guest<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let taken_back = this.lending.take_back();
+        let run = this.run.as_mut().as_pin_mut().expect("a future is not polled after its end");
+        let polled = run.poll(cx);
+        if polled.is_ready() {
+            this.run.set(None);
+        }
+        drop(taken_back);
+        if polled.is_pending() {
+            this.lending.keep_waker(cx);
+        }
+        polled
+    }
+}
