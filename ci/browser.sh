@@ -39,7 +39,7 @@ echo 'document.getElementById("text").textContent = `loaded over ${location.prot
 
 IFS=, read -r -a backends <<<"${ANYIO_TEST_BACKENDS:-uring,poll}"
 for backend in "${backends[@]}"; do
-    "${CARGO_TARGET_DIR:-target}/debug/examples/file_server" --port 0 --backend "$backend" --root "$work/root" \
+    "${CARGO_TARGET_DIR:-target}/debug/examples/file_server" --port 0 --backend "$backend" "$work/root" \
         --certificate "$work/certificate.pem" --key "$work/key.pem" >"$work/output" &
     server=$!
     port=

@@ -87,7 +87,7 @@ try_file_server() {
     head -c 3000000 /dev/urandom >"$root/random.bin"
     ln -sf ../secret "$root/link"
 
-    start file_server --port 0 --backend "$1" --root "$root"
+    start file_server --port 0 --backend "$1" "$root"
     url=http://$address
     expect "a file" 0123456789 "$(content "$url/digits.txt")"
     expect "its type" "text/plain; charset=utf-8" "$(header content-type "$url/digits.txt")"
@@ -115,7 +115,7 @@ try_file_server() {
     stop TERM
     grep -q '"GET /digits.txt HTTP/1.1" 200 10$' "$work/output" || fail "the request is not in the log"
 
-    start file_server --port 0 --backend "$1" --root "$root" --cores 2 --quiet
+    start file_server --port 0 --backend "$1" "$root" --cores 2 --quiet
     expect "a file from one of two cores" 0123456789 "$(content "http://$address/digits.txt")"
     stop INT
     try_https "$1" "$root"
@@ -125,7 +125,7 @@ try_file_server() {
 try_https() {
     local url
     make_certificate
-    start file_server --port 0 --backend "$1" --root "$2" --certificate "$work/certificate.pem" --key "$work/key.pem"
+    start file_server --port 0 --backend "$1" "$2" --certificate "$work/certificate.pem" --key "$work/key.pem"
     url=https://localhost:${address##*:}
     expect "a file over TLS" 0123456789 "$(content --cacert "$work/certificate.pem" "$url/digits.txt")"
     content --cacert "$work/certificate.pem" "$url/random.bin" | cmp - "$2/random.bin" ||

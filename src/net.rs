@@ -14,6 +14,7 @@ mod listening;
 mod name_service;
 mod passing;
 mod resolver;
+mod send_file;
 mod sending;
 mod socket;
 mod stream_methods;

@@ -8,6 +8,8 @@ mod byte;
 mod byte_buffer;
 mod closing;
 mod connectable;
+mod copying;
+mod file_content;
 pub mod io;
 mod lines;
 mod listener;
@@ -36,6 +38,9 @@ pub use boxed::{
 pub use buffered::BufferedByteStream;
 pub use byte::{ByteReceiveStream, ByteSendStream, ByteStream};
 pub use connectable::{BufferedConnectable, Connectable, TextConnectable};
+pub use copying::{Copied, copy_bidirectional};
+pub use file_content::FileContent;
+pub(crate) use file_content::read_part;
 pub use lines::Lines;
 pub use listener::Listener;
 pub use multi_listener::MultiListener;

@@ -29,6 +29,10 @@ impl AccessLog {
         Self { quiet, lines: RefCell::default(), lost: Cell::new(0) }
     }
 
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Notes one request: who asked for what, what the answer was, and how many bytes of content were sent.
     pub(crate) fn note(&self, client: IpAddr, request_line: &[u8], status: Status, bytes: u64) {
         if self.quiet {

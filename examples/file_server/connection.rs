@@ -2,8 +2,10 @@
 
 use crate::{
     body,
+    cache::Sending,
     input::{Head, Input},
     panics,
+    quick::Quick,
     request::{Method, Request},
     resource,
     response::Response,
@@ -12,7 +14,7 @@ use crate::{
     status::Status,
     stream::ClientStream,
 };
-use anyio::{Error, Result, idle, lowlevel::is_finishing, move_on_after};
+use anyio::{Error, Result, fail_after, idle, lowlevel::is_finishing, move_on_after};
 use std::{
     cell::Cell,
     net::{IpAddr, Ipv4Addr},
@@ -79,8 +81,55 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// The address of the client.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// Says that there are too many connections of this client.
+    pub(crate) async fn turn_away(self) -> Result<()> {
+        self.refuse(b"", Status::ServiceUnavailable).await?;
+        self.say_farewell().await?;
+        self.stream.close().await
+    }
+
+    /// Answers the request that is here, if its answer is ready.
+    async fn answer_at_once(&mut self) -> Result<bool> {
+        let Some(quick) = Quick::parse(self.input.bytes()) else { return Ok(false) };
+        // The last answer before the end says so.
+        if is_finishing() && quick.length == self.input.bytes().len() {
+            return Ok(false);
+        }
+        let Some(ready) = self.server.cache.find(quick.target, quick.encodings).await? else {
+            return Ok(false);
+        };
+        let line = if self.server.log.is_quiet() { Vec::new() } else { self.input.first_line().to_owned() };
+        let length = quick.length;
+        self.input.consume(length);
+        let timeout = self.server.options.send_timeout;
+        let sent = Cell::new(0);
+        let (head, result) = match ready.sending() {
+            Sending::Whole(bytes, content) => {
+                let head = bytes.len() as u64 - content;
+                let all = bytes.len() as u64;
+                let result = fail_after(timeout, self.stream.send(bytes)).await;
+                sent.set(if result.is_ok() { all } else { 0 });
+                (head, result)
+            }
+            Sending::WithFile(head, file, range) => {
+                let sender = Sender::new(&self.stream, timeout, &sent);
+                (head.len() as u64, sender.send_file(&head, &file, range).await)
+            }
+        };
+        self.server.log.note(self.client, &line, Status::Ok, sent.get().saturating_sub(head));
+        result.map(|()| true)
+    }
+
     /// Receives one request and answers it.
     async fn serve_one(&mut self) -> Result<Next> {
+        if self.answer_at_once().await? {
+            return Ok(Next::Request);
+        }
         let timeout = self.server.options.request_timeout;
         let Self { input, stream, .. } = self;
         let received = move_on_after(timeout, receive(input, stream)).await?;
@@ -96,7 +145,12 @@ impl<'a> Connection<'a> {
     }
 
     async fn answer(&self, line: &[u8], request: &Request) -> Result<Next> {
-        let response = panics::or_status(resource::answer(request, &self.server.folder)).await?;
+        let answer = resource::answer(request, &self.server.folder, self.server.options);
+        let mut response = panics::or_status(answer).await?;
+        if request.method == Method::Get {
+            let Server { cache, extra, .. } = self.server;
+            cache.keep(&request.target, request.encodings, &mut response, extra).await?;
+        }
         let next = match request {
             // The body was not received, and it may be coming or not.
             Request { expects_continue: true, .. } => Next::CloseEarly,
@@ -127,7 +181,9 @@ impl<'a> Connection<'a> {
     ) -> Result<()> {
         let sent = Cell::new(0);
         let sender = Sender::new(&self.stream, self.server.options.send_timeout, &sent);
-        let result = sender.send(response.head(connection), with_content.then_some(&response.content)).await;
+        let result = sender
+            .send(response.head(connection, &self.server.extra), with_content.then_some(&response.content))
+            .await;
         self.server.log.note(self.client, line, response.status, sent.get());
         result
     }

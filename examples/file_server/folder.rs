@@ -60,6 +60,11 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// Whether a file or folder of this name is not for everybody. What servers agree on lies in `.well-known`.
+pub(crate) fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".") && name != b".well-known"
+}
+
 /// Where an open file really lies.
 async fn real_path(file: &File, path: PathBuf) -> Result<PathBuf> {
     // This link is made up by the kernel from what is in memory, so it is read without waiting.

@@ -1,9 +1,9 @@
 //! A static file server over HTTP/1.1, one folder on one or more cores.
 //!
-//!     cargo run --release --example file_server -- --port 8080 --root . --cores 2
+//!     cargo run --release --example file_server -- . --port 8080 --cores 2
 //!
 //! It speaks keep-alive, pipelining, HEAD, byte ranges (also several at a time) and conditional requests, lists folders
-//! that have no `index.html`, and keeps to its folder: paths and symbolic links that lead out of it are refused. Each
+//! that have no `index.html`, sends text compressed, and keeps to its folder: paths and symbolic links that lead out of it are refused. Each
 //! wait for a client has a time limit, made of cancel scopes. SIGINT or SIGTERM stops it: it accepts no more, lets
 //! requests in progress finish within a grace period, and cancels the rest; a second signal does so at once. With
 //! `--certificate` and `--key` it serves HTTPS; SIGHUP makes it load them again.
@@ -12,19 +12,25 @@
 //! one connection, `resource.rs` how a request becomes a response.
 
 mod access_log;
+mod addresses;
 mod body;
+mod cache;
 mod conditions;
 mod connection;
+mod encodings;
 mod encryption;
 mod folder;
 mod input;
 mod listeners;
 mod listing;
 mod options;
+mod origin;
 #[path = "../shared/output.rs"]
 mod output;
 mod panics;
+mod quick;
 mod ranges;
+mod representation;
 mod request;
 mod resource;
 mod response;

@@ -1,6 +1,6 @@
 //! Requests: their head, as far as this server looks at it.
 
-use crate::status::Status;
+use crate::{encodings::Encodings, status::Status};
 use httparse::Header;
 
 /// More headers than these are refused.
@@ -11,6 +11,7 @@ const MAX_HEADERS: usize = 100;
 pub(crate) enum Method {
     Get,
     Head,
+    Options,
     /// One that HTTP has and this server refuses.
     Refused,
     /// One that nobody has heard of.
@@ -37,6 +38,7 @@ pub(crate) struct Request {
     pub(crate) body: Body,
     /// Whether the client sends the body only when asked to.
     pub(crate) expects_continue: bool,
+    pub(crate) encodings: Encodings,
     pub(crate) range: Option<String>,
     pub(crate) if_match: Option<String>,
     pub(crate) if_none_match: Option<String>,
@@ -75,6 +77,7 @@ impl Request {
             keep_alive: headers.keep_alive(is_1_1),
             body: headers.body(is_1_1)?,
             expects_continue: headers.lists("expect", "100-continue"),
+            encodings: headers.encodings(),
             range: headers.single("range"),
             if_match: headers.joined("if-match"),
             if_none_match: headers.joined("if-none-match"),
@@ -97,7 +100,8 @@ fn method_of(name: &str) -> Method {
     match name {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
-        "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH" => Method::Refused,
+        "OPTIONS" => Method::Options,
+        "POST" | "PUT" | "DELETE" | "CONNECT" | "TRACE" | "PATCH" => Method::Refused,
         _ => Method::Unknown,
     }
 }
@@ -128,6 +132,11 @@ impl<'h> Headers<'h> {
         self.values(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
             .any(|member| member.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    fn encodings(&self) -> Encodings {
+        self.joined("accept-encoding")
+            .map_or(Encodings::default(), |value| Encodings::parse(value.as_bytes()))
     }
 
     fn keep_alive(&self, is_1_1: bool) -> bool {

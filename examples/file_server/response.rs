@@ -1,10 +1,11 @@
 //! Responses.
 
-use crate::status::Status;
+use crate::{origin::Origin, status::Status};
 use anyio::fs::File;
 use std::{
     fmt::{Display, Write as _},
     ops::Range,
+    rc::Rc,
     time::SystemTime,
 };
 
@@ -14,6 +15,8 @@ pub(crate) struct Response {
     /// The headers that depend on what is sent, each with the end of its line.
     headers: String,
     pub(crate) content: Content,
+    /// If others may get the same: the files that it was made of.
+    pub(crate) origins: Vec<Origin>,
 }
 
 /// What follows the head.
@@ -21,8 +24,9 @@ pub(crate) enum Content {
     /// Nothing, and no length of it either.
     None,
     Text(String),
+    Bytes(Rc<[u8]>),
     /// Parts of a file, and text between them.
-    File(File, Vec<Piece>),
+    File(Rc<File>, Vec<Piece>),
 }
 
 /// A piece of what is sent.
@@ -37,6 +41,7 @@ impl Content {
         match self {
             Self::None => 0,
             Self::Text(text) => text.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(_, pieces) => pieces.iter().map(Piece::length).sum(),
         }
     }
@@ -53,7 +58,12 @@ impl Piece {
 
 impl Response {
     pub(crate) fn new(status: Status, content: Content) -> Self {
-        Self { status, headers: String::new(), content }
+        Self { status, headers: String::new(), content, origins: Vec::new() }
+    }
+
+    /// Says which files it was made of, if others may get the same.
+    pub(crate) fn made_of(self, origins: Vec<Origin>) -> Self {
+        Self { origins, ..self }
     }
 
     /// A status with one line of text that repeats it.
@@ -69,21 +79,23 @@ impl Response {
         self
     }
 
-    /// The head, complete. `connection` is what the header of that name says, if anything.
-    pub(crate) fn head(&self, connection: Option<&str>) -> String {
-        let mut head = format!(
-            "HTTP/1.1 {}\r\nServer: anyio\r\nDate: {}\r\n{}",
-            self.status.line(),
-            httpdate::fmt_http_date(SystemTime::now()),
-            self.headers,
-        );
+    /// The head, complete. `connection` is what the header of that name says, if anything; `extra` are headers that all
+    /// answers have.
+    pub(crate) fn head(&self, connection: Option<&str>, extra: &str) -> String {
+        let mut head = self.head_without_date(connection, extra);
+        let _ = write!(head, "Date: {}\r\n\r\n", httpdate::fmt_http_date(SystemTime::now()));
+        head
+    }
+
+    /// The status line and all headers but the date.
+    pub(crate) fn head_without_date(&self, connection: Option<&str>, extra: &str) -> String {
+        let mut head = format!("HTTP/1.1 {}\r\nServer: anyio\r\n{}{extra}", self.status.line(), self.headers);
         if !matches!(self.content, Content::None) {
             let _ = write!(head, "Content-Length: {}\r\n", self.content.length());
         }
         if let Some(connection) = connection {
             let _ = write!(head, "Connection: {connection}\r\n");
         }
-        head.push_str("\r\n");
         head
     }
 }

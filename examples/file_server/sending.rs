@@ -1,88 +1,110 @@
-//! Sending responses, piece by piece, each within a time limit.
+//! Sending responses, each piece within a time limit.
 
 use crate::{
     response::{Content, Piece},
     stream::ClientStream,
 };
-use anyio::{Error, IoBufMut as _, Result, fail_after, fs::File};
+use anyio::{Error, IoBufMut as _, Result, TimedOut, fs::File, lowlevel::is_cancelled, move_on_after};
 use std::{cell::Cell, ops::Range, time::Duration};
 
-/// How many bytes are read from a file and sent at a time.
-const PIECE: usize = 64 * 1024;
+/// Shorter parts of files are gathered with what is around them.
+const SHORT: u64 = 16 * 1024;
 
 /// Sends one response.
 pub(crate) struct Sender<'a> {
     stream: &'a ClientStream,
+    /// How long the client may accept nothing at all.
     timeout: Duration,
-    /// What is to be sent next.
-    gathered: Vec<u8>,
     /// How many bytes of content have been sent.
-    pub(crate) sent: &'a Cell<u64>,
+    sent: &'a Cell<u64>,
 }
 
 impl<'a> Sender<'a> {
     pub(crate) fn new(stream: &'a ClientStream, timeout: Duration, sent: &'a Cell<u64>) -> Self {
-        Self { stream, timeout, gathered: Vec::new(), sent }
+        Self { stream, timeout, sent }
     }
 
     /// Sends a head, with its content in the same breath as far as that is short.
     ///
     /// # Errors
-    /// If the client is gone, or takes too long to accept a piece. If a file cannot be read or became shorter meanwhile:
-    /// then the connection cannot go on, since the client waits for more.
-    pub(crate) async fn send(mut self, head: String, content: Option<&Content>) -> Result<()> {
-        let head = head.into_bytes();
-        let length = content.map_or(0, Content::length);
-        self.gathered
-            .reserve_exact(head.len() + usize::try_from(length).map_or(PIECE, |length| length.min(PIECE)));
-        self.gathered.extend(head);
-        let uncounted = self.gathered.len() as u64;
+    /// If the client is gone, or accepts nothing for too long. If a file cannot be read or became shorter meanwhile: then
+    /// the connection cannot go on, since the client waits for more.
+    pub(crate) async fn send(&self, head: String, content: Option<&Content>) -> Result<()> {
+        let mut gathered = head.into_bytes();
+        let uncounted = gathered.len() as u64;
+        let result = self.send_pieces(&mut gathered, content).await;
+        self.sent.set(self.sent.get().saturating_sub(uncounted));
+        result
+    }
+
+    async fn send_pieces(&self, gathered: &mut Vec<u8>, content: Option<&Content>) -> Result<()> {
         match content {
             None | Some(Content::None) => {}
-            Some(Content::Text(text)) => self.gathered.extend(text.bytes()),
+            Some(Content::Text(text)) => gathered.extend(text.bytes()),
+            Some(Content::Bytes(bytes)) => gathered.extend_from_slice(bytes),
             Some(Content::File(file, pieces)) => {
                 for piece in pieces {
                     match piece {
-                        Piece::Text(text) => self.gathered.extend(text.bytes()),
-                        Piece::Bytes(range) => self.gather(file, range.clone()).await?,
+                        Piece::Text(text) => gathered.extend(text.bytes()),
+                        Piece::Bytes(range) if range.end - range.start <= SHORT => {
+                            read(file, range.clone(), gathered).await?;
+                        }
+                        Piece::Bytes(range) => {
+                            self.send_file(gathered, file, range.clone()).await?;
+                            gathered.clear();
+                        }
                     }
                 }
             }
         }
-        self.flush().await?;
-        self.sent.set(self.sent.get().saturating_sub(uncounted));
-        Ok(())
+        if gathered.is_empty() { Ok(()) } else { self.send_bytes(gathered).await }
     }
 
-    async fn gather(&mut self, file: &File, mut range: Range<u64>) -> Result<()> {
-        while range.start < range.end {
-            if self.gathered.len() >= PIECE {
-                self.flush().await?;
+    async fn send_bytes(&self, bytes: &[u8]) -> Result<()> {
+        self.send_from(bytes, None, 0..0).await
+    }
+
+    /// Sends a part of a file with what goes before it.
+    pub(crate) async fn send_file(&self, head: &[u8], file: &File, range: Range<u64>) -> Result<()> {
+        self.send_from(head, Some(file), range).await
+    }
+
+    async fn send_from(&self, mut head: &[u8], file: Option<&File>, mut range: Range<u64>) -> Result<()> {
+        loop {
+            let sending = async { anyio::Ok(self.stream.send_file_after(head, file, range.clone()).await) };
+            // What was sent is told also when time was over.
+            let Some((result, sent)) = move_on_after(self.timeout, sending).await? else {
+                return Err(slow());
+            };
+            self.sent.set(self.sent.get() + sent);
+            match result {
+                Err(Error::Cancelled(_)) if !is_cancelled() && sent == 0 => return Err(slow()),
+                Err(Error::Cancelled(_)) if !is_cancelled() => {}
+                result => return result,
             }
-            let filled = self.gathered.len();
-            let wanted = usize::try_from(range.end - range.start).map_or(PIECE, |left| left.min(PIECE));
-            self.gathered.reserve(wanted);
-            let room = std::mem::take(&mut self.gathered).room(filled, wanted);
-            let (read, room) = file.read_at(room, range.start).await;
-            self.gathered = room.into_inner();
-            match read? {
-                0 => return Err(Error::IncompleteRead),
-                count => range.start += count as u64,
-            }
+            let of_head = sent.min(head.len() as u64);
+            head = &head[of_head as usize..];
+            range.start += sent - of_head;
         }
-        Ok(())
     }
+}
 
-    async fn flush(&mut self) -> Result<()> {
-        let gathered = std::mem::take(&mut self.gathered);
-        let mut gathered = fail_after(self.timeout, async {
-            let (sent, gathered) = self.stream.send_buf(gathered).await;
-            sent.map(|()| gathered)
-        })
-        .await?;
-        self.sent.set(self.sent.get() + gathered.len() as u64);
-        gathered.clear();
-        self.gathered = gathered;
-        Ok(())
+/// Reads a short part of a file.
+async fn read(file: &File, mut range: Range<u64>, gathered: &mut Vec<u8>) -> Result<()> {
+    while range.start < range.end {
+        let (filled, wanted) = (gathered.len(), (range.end - range.start) as usize);
+        gathered.reserve(wanted);
+        let room = std::mem::take(gathered).room(filled, wanted);
+        let (read, room) = file.read_at(room, range.start).await;
+        *gathered = room.into_inner();
+        match read? {
+            0 => return Err(Error::IncompleteRead),
+            count => range.start += count as u64,
+        }
     }
+    Ok(())
+}
+
+fn slow() -> Error {
+    TimedOut::because("accepting an answer").into()
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! task group
 //! ├── the access log, written in the background
+//! ├── the cache, swept from time to time
 //! └── task group of the connections
 //!     ├── accepting                     ends when the server finishes
 //!     └── one task for each connection  ends when the server finishes and it waits for the next request
@@ -10,6 +11,8 @@
 
 use crate::{
     access_log::AccessLog,
+    addresses::Addresses,
+    cache::Cache,
     connection::Connection,
     encryption::Encryption,
     folder::Folder,
@@ -34,6 +37,10 @@ use std::{
 pub(crate) struct Server<'a> {
     pub(crate) options: &'a Options,
     pub(crate) folder: Folder<'a>,
+    pub(crate) cache: Cache,
+    /// The headers that all answers have.
+    pub(crate) extra: String,
+    addresses: Addresses,
     pub(crate) log: AccessLog,
 }
 
@@ -45,7 +52,14 @@ pub(crate) async fn run(
     root: &Path,
     options: &Options,
 ) -> Result<()> {
-    let server = &Server { options, folder: Folder::new(root), log: AccessLog::new(options.quiet) };
+    let server = &Server {
+        options,
+        folder: Folder::new(root),
+        cache: Cache::default(),
+        extra: options.extra_headers(),
+        addresses: Addresses::new(options.connections_per_address),
+        log: AccessLog::new(options.quiet),
+    };
     let address = listener.local_addr()?;
     let (scheme, entrance) = match encryption {
         Some(encryption) => {
@@ -59,6 +73,7 @@ pub(crate) async fn run(
     }
     task_group(async |tg| -> Result<()> {
         tg.start_soon(server.log.write_in_background());
+        tg.start_soon(server.cache.sweep());
         if let (Some(encryption), 0) = (encryption, core.index()) {
             tg.start_soon(encryption.reload_on_hangup());
         }
@@ -72,13 +87,19 @@ pub(crate) async fn run(
 
 impl Server<'_> {
     /// Accepts connections and serves them, until the server finishes and all of them have ended or were cancelled.
-    async fn serve(&self, listener: Entrance) -> Result<()> {
+    pub(crate) async fn serve(&self, listener: Entrance) -> Result<()> {
         // A connection that breaks or dawdles, or for which something of this server's goes wrong, ends alone.
         let server = streams::Server::new().catch_panics(true).on_error(|error: Error| {
             let _ = writeln!(io::stderr(), "a connection failed: {error}");
             Ok(())
         });
-        let handler = async |stream: ClientStream| Connection::new(self, stream).serve().await;
+        let handler = async |stream: ClientStream| {
+            let connection = Connection::new(self, stream);
+            match self.addresses.enter(connection.client()) {
+                Some(_place) => connection.serve().await,
+                None => connection.turn_away().await,
+            }
+        };
         let served: Result<_, ErrorGroup<Error>> = task_group(async |connections| -> Result<Infallible> {
             let ended = server.serve_in(connections, &listener, &handler).await;
             // At once, so that new clients go elsewhere.

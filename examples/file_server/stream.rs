@@ -1,14 +1,18 @@
 //! Connections to clients, plain or encrypted, and where they come from.
 
 use anyio::{
-    Chunk, Error, IoBuf, Result,
+    Chunk, Error, IoBuf, IoBufMut as _, Result, Slice,
+    fs::File,
     net::{TcpListener, TcpStream, attribute::RemoteAddress},
     streams::{
         Attributes, Connections, Listener,
         tls::{TlsListener, TlsStream},
     },
 };
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, ops::Range};
+
+/// How many bytes are read and encrypted at a time.
+const PART: u64 = 64 * 1024;
 
 /// A connection to a client.
 pub(crate) enum ClientStream {
@@ -24,10 +28,33 @@ impl ClientStream {
         }
     }
 
-    pub(crate) async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
+    pub(crate) async fn send(&self, data: impl IoBuf) -> Result<()> {
         match self {
-            Self::Plain(stream) => stream.send_buf(data).await,
-            Self::Encrypted(stream) => stream.send_buf(data).await,
+            Self::Plain(stream) => stream.send(data).await,
+            Self::Encrypted(stream) => stream.send_buf(data).await.0,
+        }
+    }
+
+    /// Sends a head, and a part of a file behind it. Tells how many bytes were sent, whatever the result.
+    pub(crate) async fn send_file_after(
+        &self,
+        head: &[u8],
+        file: Option<&File>,
+        range: Range<u64>,
+    ) -> (Result<()>, u64) {
+        match (self, file) {
+            (Self::Plain(stream), Some(file)) => stream.send_file_after(head, file, range).await,
+            (Self::Plain(stream), None) => {
+                let mut sent = 0;
+                let result =
+                    send_all(async |data| stream.send_some(data).await, head.to_vec(), &mut sent).await;
+                (result, sent)
+            }
+            (Self::Encrypted(stream), file) => {
+                let mut sent = 0;
+                let result = encrypt(stream, head, file, range, &mut sent).await;
+                (result, sent)
+            }
         }
     }
 
@@ -51,6 +78,50 @@ impl ClientStream {
             Self::Encrypted(stream) => stream.extra::<RemoteAddress>(),
         }
     }
+}
+
+/// Reads parts of a file and sends them encrypted, and a head before.
+async fn encrypt(
+    stream: &TlsStream<TcpStream>,
+    head: &[u8],
+    file: Option<&File>,
+    mut range: Range<u64>,
+    sent: &mut u64,
+) -> Result<()> {
+    let mut part = head.to_vec();
+    loop {
+        if let Some(file) = file.filter(|_| range.start < range.end) {
+            let (filled, wanted) = (part.len(), (range.end - range.start).min(PART) as usize);
+            part.reserve(wanted);
+            let (read, room) = file.read_at(part.room(filled, wanted), range.start).await;
+            part = room.into_inner();
+            match read? {
+                0 => return Err(Error::IncompleteRead),
+                count => range.start += count as u64,
+            }
+        }
+        send_all(async |data| stream.send_some(data).await, std::mem::take(&mut part), sent).await?;
+        if file.is_none() || range.start >= range.end {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends all bytes, and counts those that were.
+async fn send_all(
+    send_some: impl AsyncFn(Slice<Vec<u8>>) -> (Result<usize>, Slice<Vec<u8>>),
+    mut bytes: Vec<u8>,
+    sent: &mut u64,
+) -> Result<()> {
+    let mut used = 0;
+    while used < bytes.len() {
+        let (result, rest) = send_some(bytes.slice(used..)).await;
+        bytes = rest.into_inner();
+        let count = result?;
+        used += count;
+        *sent += count as u64;
+    }
+    Ok(())
 }
 
 /// Where connections come from. The handshake of an encrypted one is done in its own task.

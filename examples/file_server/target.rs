@@ -1,6 +1,6 @@
 //! The path that a request asks for.
 
-use crate::status::Status;
+use crate::{folder::is_hidden, status::Status};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
@@ -33,7 +33,7 @@ pub(crate) struct Target {
     /// Whether it ended with a slash, as those of folders do.
     pub(crate) is_folder: bool,
     /// What came after the path, with its question mark.
-    query: String,
+    pub(crate) query: String,
 }
 
 impl Target {
@@ -68,6 +68,11 @@ impl Target {
     /// The path of the file, relative to the folder that is served.
     pub(crate) fn relative(&self) -> PathBuf {
         self.names.iter().map(|name| OsStr::from_bytes(name)).collect()
+    }
+
+    /// Whether one of the names is of what is hidden.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.names.iter().any(|name| is_hidden(name))
     }
 
     /// The path of the folder as it should have been asked for. It never begins with two slashes, which would lead to

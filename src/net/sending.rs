@@ -122,7 +122,7 @@ impl<B: IoBuf> Future for SendAndDrop<'_, B> {
 }
 
 /// Sends some bytes of a buffer.
-async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
+pub(super) async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
     Operation::new(Send::new(descriptor, data, false)).await
 }
 

@@ -1,5 +1,6 @@
 //! A connected socket.
 
+use super::send_file::Mode;
 use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
@@ -8,7 +9,11 @@ use crate::{
 };
 use anyio_driver::{Chunk, IoBufMut};
 use socket2::SockRef;
-use std::{cell::Cell, io, os::fd::OwnedFd};
+use std::{
+    cell::{Cell, OnceCell},
+    io,
+    os::fd::OwnedFd,
+};
 
 pub(super) const SENDING: &str = "sending to this stream";
 
@@ -18,6 +23,8 @@ pub(super) struct Socket {
     descriptor: Descriptor,
     pub(super) sending: Cell<bool>,
     pub(super) eof_sent: Cell<bool>,
+    /// How files are sent, once that has been asked for.
+    pub(super) file_mode: OnceCell<Option<Mode>>,
 }
 
 impl Socket {
@@ -27,6 +34,7 @@ impl Socket {
             descriptor,
             sending: Cell::new(false),
             eof_sent: Cell::new(false),
+            file_mode: OnceCell::new(),
         }
     }
 
@@ -100,13 +108,14 @@ impl Socket {
         if self.receiving.holds_bytes() || !self.descriptor.is_unused(2) {
             return Err(self);
         }
-        let Self { receiving, descriptor, sending, eof_sent } = self;
+        let Self { receiving, descriptor, sending, eof_sent, file_mode } = self;
         drop(receiving);
         let descriptor = descriptor.into_owned().map_err(|descriptor| Self {
             receiving: Receiving::new(descriptor.clone()),
             descriptor,
             sending,
             eof_sent,
+            file_mode,
         })?;
         // It fails only for what is no open descriptor.
         let _ = SockRef::from(&descriptor).set_nonblocking(false);

@@ -85,6 +85,53 @@ macro_rules! stream {
                 self.socket.send_some(data).await
             }
 
+            /// Sends a part of a file. Tells how many bytes were sent, whatever the result. On Linux the kernel sends what it
+            /// has in memory by itself, by `sendfile`; what it has not is read and sent as other bytes are, so that nobody
+            /// waits for a disk.
+            ///
+            /// ```
+            /// use anyio::{Result, fs::File, net::UnixStream};
+            ///
+            /// # anyio::run(async || -> Result<()> {
+            /// let (client, server) = UnixStream::pair()?;
+            /// let file = File::open("Cargo.toml").await?;
+            /// let (result, sent) = server.send_file(&file, 0..9).await;
+            /// result?;
+            /// assert_eq!((client.receive().await?.unwrap().len(), sent), (9, 9));
+            /// # Ok(()) }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            /// As for [`send`](Self::send), those of reading, and [`Error::IncompleteRead`] if the file ends before the range.
+            ///
+            /// # Cancel safety
+            /// When the scope is cancelled, the number says how many bytes were sent: whoever goes on from there loses none
+            /// and sends none twice. When the future is dropped, some may have been sent.
+            pub async fn send_file(
+                &self,
+                file: &(impl FileContent + ?Sized),
+                range: Range<u64>,
+            ) -> (Result<()>, u64) {
+                self.socket.send_file(&[], file, range).await
+            }
+
+            /// Sends some bytes, such as the head of an answer, and a part of a file behind them, together as far as the
+            /// system can do that. Tells how many bytes of both were sent, whatever the result.
+            ///
+            /// # Errors
+            /// As for [`send_file`](Self::send_file).
+            ///
+            /// # Cancel safety
+            /// As for [`send_file`](Self::send_file).
+            pub async fn send_file_after(
+                &self,
+                head: &[u8],
+                file: &(impl FileContent + ?Sized),
+                range: Range<u64>,
+            ) -> (Result<()>, u64) {
+                self.socket.send_file(head, file, range).await
+            }
+
             /// Says that nothing more will be sent. Receiving goes on. Does nothing the second time.
             ///
             /// # Errors
@@ -170,6 +217,10 @@ macro_rules! stream {
                 self.socket.send_some(data).await
             }
 
+            async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
+                self.socket.send_file(&[], file, range).await
+            }
+
             async fn send_eof(&mut self) -> Result<()> {
                 self.socket.send_eof().await
             }
@@ -243,6 +294,10 @@ macro_rules! stream {
 
             async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
                 self.0.send_some(data).await
+            }
+
+            async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
+                self.0.send_file(file, range).await
             }
 
             async fn send_eof(&mut self) -> Result<()> {

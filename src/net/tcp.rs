@@ -21,7 +21,8 @@ use crate::{
     lowlevel::checkpoint_if_cancelled,
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, FileContent, Listener,
+        Server, Split,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -30,6 +31,7 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::SocketAddr,
+    ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     rc::Rc,
     time::Duration,

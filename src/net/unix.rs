@@ -16,7 +16,8 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     runtime::Descriptor,
     streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Listener, Server, Split,
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, FileContent, Listener,
+        Server, Split,
     },
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
@@ -24,6 +25,7 @@ use socket2::{Domain, SockRef, Type};
 use std::{
     convert::Infallible,
     fmt, io,
+    ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     rc::Rc,

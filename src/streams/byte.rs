@@ -1,8 +1,9 @@
 //! What every stream of bytes can do.
 
+use super::file_content::{FileContent, copy_file};
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::io;
+use std::{io, ops::Range};
 
 /// Where bytes come from.
 #[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
@@ -131,6 +132,21 @@ pub trait ByteSendStream {
     /// is lost and some bytes may have been sent.
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B);
 
+    /// Sends a part of a file, without its bytes going through this process where the system can do that. Tells how many
+    /// bytes were sent, whatever the result.
+    ///
+    /// As it is here it reads and sends one part after the other.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), those of reading, and [`Error::IncompleteRead`] if the file ends before the range.
+    ///
+    /// # Cancel safety
+    /// When the scope is cancelled, the number says how many bytes were sent: whoever goes on from there loses none and sends
+    /// none twice. When the future is dropped, some may have been sent.
+    async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
+        copy_file(self, file, range).await
+    }
+
     /// Says that nothing more will be sent. If the stream also receives, that goes on. Does nothing the second time.
     ///
     /// What ends by being closed or dropped, as a pipe does, need not have another way, and by default there is none.
@@ -208,6 +224,10 @@ impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
 
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         (**self).send_some(data).await
+    }
+
+    async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
+        (**self).send_file(file, range).await
     }
 
     async fn send_eof(&mut self) -> Result<()> {

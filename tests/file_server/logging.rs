@@ -53,8 +53,8 @@ async fn a_server_that_cannot_start_says_why() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (arguments, reason) in [
-        (["--root", "/does/not/exist"], "/does/not/exist"),
-        (["--root", "/dev/null"], "is not a folder"),
+        (["--port=0", "/does/not/exist"], "/does/not/exist"),
+        (["--port=0", "/dev/null"], "is not a folder"),
         (["--port", &port], "listen on 127.0.0.1"),
         (["--backend", "magic"], "no back end is called"),
     ] {

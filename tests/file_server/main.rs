@@ -8,7 +8,11 @@ mod client;
 mod conditions;
 mod connections;
 mod content;
+mod features;
 mod logging;
+#[path = "../../examples/file_server/origin.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod origin;
 mod output;
 #[path = "../../examples/file_server/panics.rs"]
 mod panics;

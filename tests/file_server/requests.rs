@@ -47,9 +47,9 @@ async fn requests_that_cannot_be_met_leave_the_connection_usable() {
     let server = Server::start(&[]);
     server.put("file", "contents");
     let mut client = server.connect().await;
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "CONNECT"] {
+    for method in ["POST", "PUT", "DELETE", "TRACE", "PATCH", "CONNECT"] {
         let response = client.ask(method, "/file", "").await;
-        assert_eq!((response.status, response.header("Allow")), (405, "GET, HEAD"), "{method}");
+        assert_eq!((response.status, response.header("Allow")), (405, "GET, HEAD, OPTIONS"), "{method}");
     }
     assert_eq!(client.ask("BREW", "/file", "").await.status, 501);
     assert_eq!(client.ask("get", "/file", "").await.status, 501);

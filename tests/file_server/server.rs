@@ -31,7 +31,7 @@ impl Server {
     fn start_with(folder: TempDir, arguments: &[&str]) -> Self {
         let backend = anyio::current_backend().unwrap().to_string();
         let mut child = command()
-            .args(["--port", "0", "--backend", &backend, "--root"])
+            .args(["--port", "0", "--backend", &backend])
             .arg(folder.path())
             .args(arguments)
             .stdout(Stdio::piped())

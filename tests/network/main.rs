@@ -10,6 +10,7 @@ mod names;
 mod passing;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod send_file;
 mod serving;
 mod slow_readers;
 mod tcp;

@@ -9,8 +9,10 @@ use crate::{
         operations::{Read, ReadVectored, Write, WriteVectored},
     },
     runtime::{Answer, Operation, Refusal},
+    streams::FileContent,
 };
 use anyio_driver::{Held, IoBuf, IoBufMut};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 impl File {
     /// Reads from a position on into a buffer, at most as many bytes as it has room for, and gives their number: 0 at
@@ -239,5 +241,15 @@ impl File {
             }
         };
         (result, written - skip, held.into_inner())
+    }
+}
+
+impl FileContent for File {
+    async fn read_at<B: IoBufMut>(&self, buffer: B, position: u64) -> (Result<usize>, B) {
+        File::read_at(self, buffer, position).await
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
     }
 }
