@@ -6,6 +6,7 @@
 //! [`run`](crate::run) deals with the first `SIGINT` (Ctrl-C) by cancelling its main task:
 //! see [`Builder::interrupt`](crate::Builder::interrupt).
 
+mod choice;
 mod dispatch;
 mod handler;
 mod interrupt;
@@ -16,5 +17,5 @@ mod receiver;
 pub use crate::system::signal::Signal;
 pub use receiver::{SignalReceiver, receiver};
 
-pub use interrupt::Interrupt;
+pub use choice::Interrupt;
 pub(crate) use interrupt::InterruptHandling;

@@ -44,10 +44,11 @@ mod program;
 mod protocol;
 mod serving;
 mod worker;
+mod worker_program;
 
 pub use crate::system::broken_worker::BrokenWorkerProcess;
 pub use call::{RunSync, run_sync};
 pub(crate) use entry::serve_in_test;
 pub use functions::{Functions, serve};
 pub use pool::{current_default_process_limiter, set_idle_limit};
-pub use program::WorkerProgram;
+pub use worker_program::WorkerProgram;

@@ -87,7 +87,7 @@ pub(crate) async fn run(
 
 impl Server<'_> {
     /// Accepts connections and serves them, until the server finishes and all of them have ended or were cancelled.
-    async fn serve(&self, listener: Entrance) -> Result<()> {
+    pub(crate) async fn serve(&self, listener: Entrance) -> Result<()> {
         // A connection that breaks or dawdles, or for which something of this server's goes wrong, ends alone.
         let server = streams::Server::new().catch_panics(true).on_error(|error: Error| {
             let _ = writeln!(io::stderr(), "a connection failed: {error}");

@@ -1,8 +1,9 @@
 //! From what the handler has noted to the tasks that wait for it.
 
 use super::{
-    Signal, handler,
-    interrupt::Interrupt,
+    Signal,
+    choice::Interrupt,
+    handler,
     listener::{Listener, Purpose},
     received::Received,
 };

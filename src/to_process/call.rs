@@ -5,13 +5,14 @@ use super::{
     pool::{self, Pool},
     program::Program,
     protocol::{self, Kind},
-    worker::{Answer, Worker},
+    worker::{Answer, NoAnswer, Worker},
 };
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
     sync::{Borrower, CapacityLimiter},
 };
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
@@ -32,7 +33,7 @@ use std::{
 ///
 /// # Errors
 /// A cancellation of the scope. [`Error::BrokenWorkerProcess`] if the worker ended, for example because the function called
-/// `exit`, or did something else than to answer; the next call gets another worker. [`Error::Io`]: of the kind
+/// `exit`, or did something else than to answer; the next call gets another worker. (One that ended while it was idle is replaced unnoticed.) [`Error::Io`]: of the kind
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the argument, of the kind [`InvalidData`](io::ErrorKind::InvalidData) if the
 /// value cannot be passed on; and if no process could be started. [`Error::Unsupported`] if `main` does not begin with
 /// [`serve`](super::serve) or `#[anyio::main]`, or if the function belongs to a shared library and not to the program.
@@ -121,10 +122,19 @@ async fn call(program: Program, call: Result<Call>, limiter: Option<Rc<CapacityL
     let limiter = limiter.unwrap_or_else(pool::current_default_process_limiter);
     let _token = limiter.acquire_on_behalf_of(Borrower::number_of_call()).await?;
     let pool = Pool::current();
-    let worker = match pool.take(&program) {
-        Some(worker) => worker,
-        None => Worker::start(&program, pool.limit_of_workers()).await?,
-    };
+    let body = Bytes::from(body);
+    while let Some(worker) = pool.take(&program) {
+        match worker.call(kind, body.clone()).await {
+            Ok((worker, answer)) => {
+                pool.put(program, worker);
+                return Ok(answer);
+            }
+            // It was about to end when it was taken, and nothing has happened.
+            Err(NoAnswer::Uncalled(_)) => {}
+            Err(failed) => return Err(failed.into()),
+        }
+    }
+    let worker = Worker::start(&program, pool.limit_of_workers()).await?;
     let (worker, answer) = worker.call(kind, body).await?;
     pool.put(program, worker);
     Ok(answer)

@@ -1,6 +1,6 @@
 //! How this program is started as a worker.
 
-use super::{functions::Functions, image, serving};
+use super::{image, serving};
 use crate::{
     error::{Error, Result},
     process::Command,
@@ -30,7 +30,7 @@ pub(crate) fn serve_in_test(path: &'static str) {
         let name = path.split_once("::").map_or(path, |(_, name)| name);
         ["--exact", name, "--include-ignored", "--nocapture"].map(str::to_owned).into()
     });
-    serving::serve_if_worker(&Functions::new());
+    serving::serve_if_worker(&serving::no_function);
 }
 
 /// A command that starts this program as a worker.

@@ -59,14 +59,14 @@ impl Functions {
     /// [`serve`].
     pub fn serve(self) {
         entry::note_program();
-        serving::serve_if_worker(&self);
+        serving::serve_if_worker(&|name, argument| self.call(name, argument));
     }
 
     /// Calls one.
-    pub(super) fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, String> {
+    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, String> {
         match self.0.get(name) {
             Some(function) => function(argument),
-            None => Err(format!("this program has no function {name:?} to offer")),
+            None => serving::no_function(name, argument),
         }
     }
 }

@@ -17,13 +17,22 @@ pub(super) enum Kind {
     Panicked = 5,
     /// From the worker: why it could not call the function, or not pass on what that gave.
     Refused = 6,
+    /// From the worker: it has a call in hand. Before that nothing of the function has happened.
+    Begun = 7,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        [Self::Call, Self::CallByName, Self::Ready, Self::Value, Self::Panicked, Self::Refused]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let kinds = [
+            Self::Call,
+            Self::CallByName,
+            Self::Ready,
+            Self::Value,
+            Self::Panicked,
+            Self::Refused,
+            Self::Begun,
+        ];
+        kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -5,7 +5,6 @@
 //! has compared the identities of both programs.
 
 use super::{
-    functions::Functions,
     image::{self, Address},
     protocol::{self, HEADER, Kind},
 };
@@ -27,6 +26,14 @@ use std::{
 /// processes which inherit it, and says how long the worker may be idle.
 pub(super) const VARIABLE: &str = "ANYIO_WORKER";
 
+/// Calls a function that is offered under a name.
+pub(super) type ByName<'a> = &'a dyn Fn(&str, &[u8]) -> Result<Vec<u8>, String>;
+
+/// What becomes of the call of a function that is not offered.
+pub(super) fn no_function(name: &str, _argument: &[u8]) -> Result<Vec<u8>, String> {
+    Err(format!("this program has no function {name:?} to offer"))
+}
+
 /// What the variable is to be for a worker that has this socket.
 pub(super) fn variable(socket: impl AsFd, idle: Duration) -> io::Result<String> {
     let socket = File::from(socket.as_fd().try_clone_to_owned()?).metadata()?;
@@ -34,7 +41,7 @@ pub(super) fn variable(socket: impl AsFd, idle: Duration) -> io::Result<String> 
 }
 
 /// Serves for as long as the parent is there, if this process was started as a worker, and then ends it.
-pub(super) fn serve_if_worker(functions: &Functions) {
+pub(super) fn serve_if_worker(functions: ByName<'_>) {
     if let Some((socket, idle)) = socket() {
         // What is wrong with the socket is nothing that could be told to anyone.
         let _ = serve(socket, idle, functions);
@@ -58,7 +65,7 @@ fn socket() -> Option<(UnixStream, Duration)> {
     Some((socket.into(), idle))
 }
 
-fn serve(mut socket: UnixStream, idle: Duration, functions: &Functions) -> io::Result<()> {
+fn serve(mut socket: UnixStream, idle: Duration, functions: ByName<'_>) -> io::Result<()> {
     die_with_parent();
     let number = process::id();
     let watched = socket.as_raw_fd();
@@ -75,6 +82,7 @@ fn serve(mut socket: UnixStream, idle: Duration, functions: &Functions) -> io::R
         if (&mut socket).take(length as u64).read_to_end(&mut body)? < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        write(&mut socket, Kind::Begun, &[])?;
         let called = catch_unwind(AssertUnwindSafe(|| perform(functions, kind, &body)));
         if process::id() != number {
             // A function has forked and come back twice. This is the copy, to whom nobody talks.
@@ -89,7 +97,7 @@ fn serve(mut socket: UnixStream, idle: Duration, functions: &Functions) -> io::R
     }
 }
 
-fn perform(functions: &Functions, kind: Kind, body: &[u8]) -> Result<Vec<u8>, String> {
+fn perform(functions: ByName<'_>, kind: Kind, body: &[u8]) -> Result<Vec<u8>, String> {
     let nonsense = || "the call is not to be understood".to_owned();
     match kind {
         Kind::Call => {
@@ -99,7 +107,7 @@ fn perform(functions: &Functions, kind: Kind, body: &[u8]) -> Result<Vec<u8>, St
         }
         Kind::CallByName => {
             let (name, argument) = protocol::parse_name(body).ok_or_else(nonsense)?;
-            functions.call(name, argument)
+            functions(name, argument)
         }
         _ => Err(nonsense()),
     }

@@ -10,12 +10,15 @@ use crate::{
     error::{Error, Result},
     net::UnixStream,
     process::{self, Process, Stdio},
-    scope::fail_after,
+    scope::{fail_after, move_on_after, shield},
     signal::Signal,
     system::broken_worker::BrokenWorkerProcess,
     time::current_time,
 };
+use anyio_driver::IoBuf;
+use bytes::Bytes;
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     os::{fd::OwnedFd, unix::net},
     pin::pin,
@@ -48,6 +51,24 @@ enum Failed {
     /// The worker is to blame.
     Worker(&'static str),
 }
+
+/// Why there is no answer, for who has asked.
+pub(super) enum NoAnswer {
+    /// The worker ended before it had the call in hand.
+    Uncalled(Error),
+    Failed(Error),
+}
+
+impl From<NoAnswer> for Error {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Uncalled(error) | NoAnswer::Failed(error) => error,
+        }
+    }
+}
+
+/// How long it takes at most to look at what is there already.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 const ENDED: &str = "ended before it answered";
 
@@ -88,17 +109,22 @@ impl Worker {
             Err(Error::TimedOut(_)) => Failed::Worker("was not ready within 20 seconds"),
             Err(error) => Failed::Here(error),
         };
-        Err(worker.end(failed).await)
+        Err(worker.end(failed).await.0)
     }
 
     /// Has a function called. The worker comes back with the answer; without one it has ended, also in a scope that is
     /// cancelled.
-    pub(super) async fn call(self, kind: Kind, body: Vec<u8>) -> Result<(Self, Answer)> {
+    pub(super) async fn call(self, kind: Kind, body: Bytes) -> Result<(Self, Answer), NoAnswer> {
         self.process.set_awaited(true);
+        let begun = Cell::new(false);
         let answered = self
             .whatever_comes_first(async {
                 self.send(protocol::header(kind, body.len()).to_vec()).await?;
                 self.send(body).await?;
+                if self.receive().await?.0 != Kind::Begun {
+                    return Err(Failed::Worker("answered before it was to"));
+                }
+                begun.set(true);
                 let (kind, body) = self.receive().await?;
                 let text = |body| String::from_utf8_lossy(body).into_owned();
                 match kind {
@@ -114,7 +140,14 @@ impl Worker {
                 self.process.set_awaited(false);
                 Ok((self, answer))
             }
-            Err(failed) => Err(self.end(failed).await),
+            Err(failed) => {
+                let may_be_untouched = matches!(failed, Failed::Worker(ENDED)) && !begun.get();
+                let (error, socket) = self.end(failed).await;
+                match may_be_untouched && !shield(has_said_something(&socket)).await {
+                    true => Err(NoAnswer::Uncalled(error)),
+                    false => Err(NoAnswer::Failed(error)),
+                }
+            }
         }
     }
 
@@ -145,7 +178,7 @@ impl Worker {
         .await
     }
 
-    async fn send(&self, bytes: Vec<u8>) -> Result<(), Failed> {
+    async fn send(&self, bytes: impl IoBuf) -> Result<(), Failed> {
         self.socket.send(bytes).await.map_err(|error| match error {
             Error::BrokenResource(_) => Failed::Worker(ENDED),
             error => Failed::Here(error),
@@ -172,10 +205,11 @@ impl Worker {
         Ok(all)
     }
 
-    /// Kills and reaps it, with its group. One that ends already keeps the status that it ends with.
-    async fn end(mut self, failed: Failed) -> Error {
+    /// Kills and reaps it, with its group. One that ends already keeps the status that it ends with. Gives what it may have
+    /// said before.
+    async fn end(mut self, failed: Failed) -> (Error, UnixStream) {
         let ended = self.process.stop().await;
-        match failed {
+        let error = match failed {
             Failed::Here(error) => {
                 if let Err(error) = ended {
                     log::warn!("worker process {} could not be ended: {error}", self.process.pid());
@@ -186,8 +220,14 @@ impl Worker {
                 let broken = BrokenWorkerProcess::new(self.process.pid(), what, ended.ok());
                 Error::BrokenWorkerProcess(Box::new(broken))
             }
-        }
+        };
+        (error, self.socket)
     }
+}
+
+/// Whether a worker that has ended has left something in its socket, whoever else may have that open.
+async fn has_said_something(socket: &UnixStream) -> bool {
+    matches!(move_on_after(LAST_WORDS, socket.receive_at_most(1)).await, Ok(Some(Some(_))))
 }
 
 impl From<Error> for Failed {

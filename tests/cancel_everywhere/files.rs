@@ -1,7 +1,7 @@
 //! Files.
 
 use crate::{
-    folder::Folder,
+    scratch::Folder,
     sentences::{cancelled, cut_short, nothing_is_lost, once_begun_is_awaited},
 };
 use anyio::{

@@ -2,7 +2,7 @@
 
 use crate::{
     files::another_group,
-    folder::Folder,
+    scratch::Folder,
     sentences::{cut_short, nothing_is_lost, once_begun_is_awaited},
 };
 use anyio::{

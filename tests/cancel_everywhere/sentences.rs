@@ -1,6 +1,6 @@
 //! The sentences that many items have in common, each as a test of what says it.
 
-use crate::folder::Folder;
+use crate::scratch::Folder;
 use anyio::{
     CancelAware, Result,
     lowlevel::checkpoint,

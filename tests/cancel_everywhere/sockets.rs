@@ -1,7 +1,7 @@
 //! Connecting, accepting, serving, datagrams, descriptors that travel, and names of hosts.
 
 use crate::{
-    folder::Folder,
+    scratch::Folder,
     sentences::{cancelled, cut_short, nothing_is_lost},
 };
 use anyio::{

@@ -2,8 +2,8 @@
 
 use crate::sentences::{cancelled, cut_short, whole_is_cut_short};
 use anyio::{
-    Error, Result, Started, TaskLocal, amap, as_completed, fail_after, fail_at, foreign, gather,
-    gather_tuple, gather_until,
+    Error, Result, Started, TaskLocal, amap, as_completed, fail_after, fail_after_because, fail_at,
+    fail_at_because, finishing, foreign, gather, gather_tuple, gather_until, idle,
     lowlevel::checkpoint,
     move_on_after, move_on_at, race, shield, sleep, sleep_forever, sleep_until, task_group,
     testing::{Everywhere, Sequencer, cancel_everywhere, wait_all_tasks_blocked},
@@ -106,7 +106,12 @@ async fn what_runs_together_is_cancelled_and_awaited() {
 
 #[anyio::test(clock = "virtual")]
 async fn no_value_of_a_completed_future_or_a_task_is_lost() {
-    covers!["group/gather::Completed::next", "group/handle::TaskHandle", "group/handle::TaskHandle::wait"];
+    covers![
+        "group/gather::Completed::next",
+        "group/handle::TaskHandle",
+        "group/handle::TaskHandle::wait",
+        "group/handle::TaskHandle::outcome"
+    ];
     whole_is_cut_short(
         async || Cell::new(0),
         async |sum| {
@@ -139,7 +144,7 @@ async fn no_value_of_a_completed_future_or_a_task_is_lost() {
                 });
                 let _ = move_on_after(Duration::ZERO, async { Ok::<_, Error>(handle.wait().await?) }).await?;
                 handle.wait().await?;
-                got.set((&mut handle).await?);
+                got.set(handle.outcome().await?.expect("it has ended well"));
                 Ok(())
             })
             .await
@@ -179,6 +184,9 @@ async fn what_a_scope_is_around_is_cancelled_and_awaited_and_its_value_comes_out
         "scope/timeout::move_on_at",
         "scope/timeout::fail_after",
         "scope/timeout::fail_at",
+        "scope/timeout::fail_after_because",
+        "scope/timeout::fail_at_because",
+        "scope/idle::idle",
         "scope/timeout::shield",
         "scope/using::using",
         "task_local::TaskLocal::scope"
@@ -190,6 +198,9 @@ async fn what_a_scope_is_around_is_cancelled_and_awaited_and_its_value_comes_out
         Members::default() => |members| move_on_at(later(), members.member(1)).await.map(drop);
         Members::default() => |members| fail_after(LONG, members.member(1)).await.map(drop);
         Members::default() => |members| fail_at(later(), members.member(1)).await.map(drop);
+        Members::default() => |members| fail_after_because(LONG, "it", members.member(1)).await.map(drop);
+        Members::default() => |members| fail_at_because(later(), "it", members.member(1)).await.map(drop);
+        Members::default() => |members| idle(members.member(1)).await.map(drop);
         Members::default() => |members| {
             checkpoint().await?;
             shield(members.member(1)).await.map(drop)
@@ -251,6 +262,7 @@ async fn waiting_for_a_time_loses_nothing() {
         "time::sleep",
         "time::sleep_until",
         "time::sleep_forever",
+        "scope/idle::finishing",
         "lowlevel::checkpoint",
         "testing/blocked::wait_all_tasks_blocked"
     ];
@@ -261,6 +273,7 @@ async fn waiting_for_a_time_loses_nothing() {
             sleep(SHORT).await?;
             sleep_until(anyio::current_time() + SHORT).await?;
             wait_all_tasks_blocked().await?;
+            move_on_after(SHORT, async { Ok::<_, Error>(finishing().await?) }).await?;
             move_on_after(SHORT, async { Err::<(), Error>(sleep_forever().await.into()) }).await?;
             anyio::Ok(())
         },

@@ -1,7 +1,7 @@
 //! Temporary files and folders.
 
 use crate::{
-    folder::Folder,
+    scratch::Folder,
     sentences::{cancelled, cut_short, nothing_is_lost},
 };
 use anyio::tempfile::{

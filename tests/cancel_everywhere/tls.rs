@@ -1,7 +1,7 @@
 //! TLS.
 
 use crate::{
-    folder::Folder,
+    scratch::Folder,
     sentences::{
         Receiving, Sending, bytes_are_conserved, cancelled, cut_short, is_closed_in_any_case,
         nothing_is_lost, whole_is_cut_short,

@@ -43,16 +43,6 @@ async fn told(path: &PathBuf) -> Result<u32> {
     Ok(number)
 }
 
-/// Whether a child has ended and was not reaped.
-fn is_to_be_reaped(pid: u32) -> bool {
-    // SAFETY: all zeroes is a valid record, which is this function's own; the child is left to be reaped.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        libc::waitid(libc::P_PID, pid, &mut info, options) == 0 && info.si_signo != 0
-    }
-}
-
 fn broken<T: std::fmt::Debug>(result: Result<T>) -> BrokenWorkerProcess {
     match result {
         Err(Error::BrokenWorkerProcess(broken)) => *broken,
@@ -192,9 +182,26 @@ async fn a_worker_that_died_while_it_was_idle_is_replaced() -> Result<()> {
     let before = to_process::run_sync(number, ()).await?;
     // SAFETY: it kills a process of this test.
     unsafe { libc::kill(before as i32, libc::SIGKILL) };
-    // Only when its last thread is gone it can be told that it has ended.
-    until(|| is_to_be_reaped(before)).await?;
     assert_ne!(to_process::run_sync(number, ()).await?, before);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_worker_that_dies_with_a_call_that_it_has_not_looked_at_is_replaced() -> Result<()> {
+    let before = to_process::run_sync(number, ()).await?;
+    // SAFETY: it stops and kills a process of this test.
+    unsafe { libc::kill(before as i32, libc::SIGSTOP) };
+    until(|| state(before) == Some('T')).await?;
+    let after = task_group(async |tg| -> Result<u32> {
+        let call = tg.start_soon(to_process::run_sync(number, ()));
+        anyio::testing::wait_all_tasks_blocked().await?;
+        // SAFETY: as above.
+        unsafe { libc::kill(before as i32, libc::SIGKILL) };
+        Ok(call.await?)
+    })
+    .await?;
+    assert_ne!(after, Some(before));
+    assert_ne!(after, None);
     Ok(())
 }
 

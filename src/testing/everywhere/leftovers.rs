@@ -53,8 +53,14 @@ impl InHand {
     }
 
     fn is_settled(&self) -> bool {
-        statistics() == self.statistics
-            && (self.statistics.operations_in_flight > 0 || Core::with(|core| !core.is_busy()))
+        let (now, before) = (statistics(), self.statistics);
+        let nothing_is_left = now.tasks <= before.tasks
+            && now.waits <= before.waits
+            && now.operations_in_flight <= before.operations_in_flight
+            && now.orphaned_operations <= before.orphaned_operations
+            && now.buffers_in_use <= before.buffers_in_use
+            && now.stale_completions == before.stale_completions;
+        nothing_is_left && (self.statistics.operations_in_flight > 0 || Core::with(|core| !core.is_busy()))
     }
 
     /// The descriptors that the process has now and had not then.
