@@ -10,4 +10,4 @@ set -eu
 cd "$(dirname "$0")/.."
 cargo test --locked --quiet -p arrows
 cargo run --locked --quiet -p arrows -- --layers --one crate::runtime src/lib.rs driver/src/lib.rs uring/src/lib.rs \
-    fallback/src/lib.rs macros/src/lib.rs benches/src/main.rs
+    fallback/src/lib.rs chaos/src/lib.rs macros/src/lib.rs benches/src/main.rs

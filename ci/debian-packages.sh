@@ -16,9 +16,12 @@ Suites: $suite
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 SOURCES
+    # What this machine has installed is of no concern: it may come from elsewhere.
+    : >"$apt/status"
     command=$1
     shift
     "$command" -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources" \
-        -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives" \
+        -o Dir::State::Lists="$apt/lists" -o Dir::State::status="$apt/status" \
+        -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives" \
         -o APT::Sandbox::User="$(id -un)" "$@"
 }

@@ -1,6 +1,8 @@
 //! Runs: chosen, begun, driven to their end and taken down, on one core or several.
 
 mod builder;
+#[cfg(feature = "chaos")]
+mod chaos;
 mod cores;
 mod driving;
 mod guest;

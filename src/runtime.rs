@@ -20,6 +20,11 @@ mod queue;
 mod ready_queue;
 mod run_id;
 mod scope;
+#[cfg(feature = "chaos")]
+mod shuffle;
+#[cfg(not(feature = "chaos"))]
+#[path = "runtime/no_shuffle.rs"]
+mod shuffle;
 mod task_info;
 mod tasks;
 mod variables;
@@ -48,6 +53,7 @@ pub(crate) use queue::{WaitQueue, Waiter, Woken, nothing_to_do, poll_nothing_to_
 pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;
 pub(crate) use scope::{Absorbed, Deadline, Stopping};
+pub(crate) use shuffle::Shuffle;
 pub(crate) use waiting::{Blocking, Waiting};
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey};

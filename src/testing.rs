@@ -1,6 +1,8 @@
 //! Means to test programs.
 
 mod blocked;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 mod conformance;
 mod everywhere;
 mod free_port;

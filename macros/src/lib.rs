@@ -94,6 +94,7 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// | `cancel = "everywhere"` | the test is run once for each of its checkpoints, cancelled exactly there: see `testing::cancel_everywhere` |
 /// | `drop = "everywhere"` | the same, and its future is dropped each time that it waits |
 /// | `timeout = "everywhere"` | the same, and a deadline passes at each checkpoint, on a virtual clock |
+/// | `calm = "reason"` | the test is left alone when the environment asks for chaos: see `testing::chaos` |
 ///
 /// ```
 /// # use anyio::{Result, sync::Lock};

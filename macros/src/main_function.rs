@@ -31,6 +31,9 @@ fn expand_function(arguments: TokenStream, function: ItemFn) -> Result<TokenStre
     if let Some((_, span)) = options.everywhere.first() {
         return Err(Error::new(*span, "only tests are cut short everywhere"));
     }
+    if let Some(span) = options.calm {
+        return Err(Error::new(span, "only tests have chaos"));
+    }
     let calls = &options.calls;
     let backend = options.backends.first().map(|(backend, _)| {
         let path = backend.path();

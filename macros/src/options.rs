@@ -77,6 +77,8 @@ pub(crate) struct Options {
     pub(crate) several_backends: Option<Span>,
     /// The ways in which a test is to be cut short everywhere, with where that is said.
     pub(crate) everywhere: Vec<(Manner, Span)>,
+    /// Where it is said that a test is to be left alone.
+    pub(crate) calm: Option<Span>,
     /// Calls of the builder's methods, in the order in which they were given.
     pub(crate) calls: TokenStream,
 }
@@ -129,6 +131,15 @@ impl Options {
             self.calls.extend(clock(&input.parse()?)?);
             return Ok(());
         }
+        if name == "calm" {
+            let reason: LitStr = input.parse()?;
+            if reason.value().trim().is_empty() {
+                return Err(Error::new(reason.span(), "`calm` says why the test cannot have chaos"));
+            }
+            self.calm = Some(name.span());
+            self.calls.extend(quote!(.calm(#reason)));
+            return Ok(());
+        }
         let value: Expr = input.parse()?;
         let call = match name.to_string().as_str() {
             "cores" => {
@@ -152,7 +163,7 @@ impl Options {
                     "`{name}` is not an option; there are `backend`, `ring_entries`, `receive_buffers`, \
                      `receive_buffer_size`, `spin_us`, `worker_threads`, `teardown_limit_ms`, `clock`, \
                      `autojump_threshold_ms`, `deadlock_timeout_ms`, for `main` also \
-                     `cores`, for `test` also `backends(…)`, `cancel`, `drop`, `timeout`"
+                     `cores`, for `test` also `backends(…)`, `cancel`, `drop`, `timeout`, `calm`"
                 );
                 return Err(Error::new(name.span(), text));
             }

@@ -42,6 +42,9 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
     let Attributes { conditions, function: of_function, tests: of_tests } = &attributes;
     let (name, calls) = (&function.sig.ident, &options.calls);
     let body = body(&options, &function);
+    // Which faults there are depends on what was done before, so each run would be another.
+    let calm = (!options.everywhere.is_empty() && options.calm.is_none())
+        .then(|| quote!(.calm("its runs are compared")));
     let clock = options.passes_deadlines().then(|| quote!(.clock(::anyio::Clock::Virtual)));
     let tests = backends.iter().map(|backend| {
         let path = backend.path();
@@ -54,7 +57,7 @@ fn expand_function(arguments: TokenStream, mut function: ItemFn) -> Result<Token
             #(#of_tests)*
             fn #test() {
                 ::anyio::entry::of_test(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#test)));
-                ::anyio::testing::run_test(::anyio::Builder::new() #clock #calls, #path, #skipped, #body);
+                ::anyio::testing::run_test(::anyio::Builder::new() #clock #calm #calls, #path, #skipped, #body);
             }
         }
     });
@@ -202,7 +205,7 @@ mod tests {
             ),
         );
         assert!(everywhere.contains("Everywhere::cancel()") && everywhere.contains("Everywhere::timeout()"));
-        assert!(everywhere.contains("Builder::new().clock(::anyio::Clock::Virtual)"), "{everywhere}");
+        assert!(everywhere.contains("Builder::new().clock(::anyio::Clock::Virtual).calm("), "{everywhere}");
         let one = tests_of(
             quote!(backend = "poll"),
             quote!(
@@ -273,6 +276,7 @@ mod tests {
         );
         assert!(refusal(quote!(clock = "sun"), works()).starts_with("no clock is called"));
         assert!(refusal(quote!(backend = "auto"), works()).starts_with("a test names its back ends"));
+        assert!(refusal(quote!(calm = " "), works()).contains("says why"));
         assert!(refusal(quote!(cancel = "here"), works()).contains("is \"everywhere\""));
         assert!(refusal(quote!(cores = 2), works()).starts_with("a test runs on one core"));
         assert!(refusal(quote!(backends()), works()).contains("at least one name"));

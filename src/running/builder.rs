@@ -7,7 +7,11 @@ use super::{
 use crate::{
     lowlevel::Host,
     net::{MakeResolver, Resolver},
-    runtime::{Backend, Blocking, Clock, Core, backend, clock::RunClock},
+    runtime::{
+        Backend, Blocking, Clock, Core, Shuffle,
+        backend::{self, Disturbance},
+        clock::RunClock,
+    },
     signal::{Interrupt, InterruptHandling},
 };
 use anyio_driver::{Driver, OpKind};
@@ -59,6 +63,8 @@ pub struct Builder {
     autojump_threshold: Duration,
     deadlock_timeout: Duration,
     resolver: Option<MakeResolver>,
+    pub(super) disturbance: Disturbance,
+    calm: Option<&'static str>,
 }
 
 impl Builder {
@@ -74,6 +80,8 @@ impl Builder {
             autojump_threshold: Duration::from_millis(10),
             deadlock_timeout: Duration::from_secs(10),
             resolver: None,
+            disturbance: Disturbance::default(),
+            calm: None,
         }
     }
 
@@ -296,6 +304,20 @@ impl Builder {
         self
     }
 
+    /// Has the environment's wish for chaos left out of account in a test, for this reason.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn calm(mut self, reason: &'static str) -> Self {
+        self.calm = Some(reason);
+        self
+    }
+
+    /// Why a test is left alone, if it is.
+    #[cfg_attr(not(feature = "chaos"), expect(dead_code, reason = "tests are left alone anyway"))]
+    pub(crate) fn why_calm(&self) -> Option<&'static str> {
+        self.calm
+    }
+
     /// The same for runs that the calling thread lets other threads do.
     pub(super) fn decide_interrupt_here(self) -> Self {
         Self { interrupt: self.interrupt.decided_here(), ..self }
@@ -380,9 +402,9 @@ impl Builder {
     /// # Errors
     /// If the back end is not to be had, or too many run.
     pub(super) fn open(&self) -> io::Result<Box<Core>> {
-        let driver = backend::open(self.chosen_backend()?, &self.options)?;
+        let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?);
         let clock = RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout);
-        Core::new(driver, clock)
+        Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))
     }
 
     /// What is set up on the run's thread before its program is called.

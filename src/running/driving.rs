@@ -59,6 +59,7 @@ pub(super) async fn drive<T, R, W: Waiting>(
         core.panic().resume();
         unreachable!("nothing else panics here");
     }
+    core.driver().check()?;
     Ok((value, look(&core)))
 }
 

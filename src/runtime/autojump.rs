@@ -49,6 +49,7 @@ impl Core {
         if !self.comes_within(waiting, held).await? {
             // What was waited for until then is woken in the next turn.
             self.clock().jump(moment);
+            self.driver_mut().note_time(jump);
         }
         Ok(())
     }

@@ -12,6 +12,11 @@ use std::{
     str::FromStr,
 };
 
+#[cfg(feature = "chaos")]
+mod chaos;
+#[cfg(not(feature = "chaos"))]
+#[path = "backend/no_chaos.rs"]
+mod chaos;
 pub(crate) mod choice;
 mod options;
 pub(crate) mod poll;
@@ -22,6 +27,8 @@ pub(crate) mod uring;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
 
+use chaos::ChaosDriver;
+pub(crate) use chaos::Disturbance;
 pub(crate) use choice::open;
 pub(crate) use options::Options;
 pub use report::{BackendReport, Feature};
@@ -70,6 +77,7 @@ impl FromStr for Backend {
 pub(crate) enum AnyDriver {
     Uring(Box<UringDriver>),
     Poll(Box<PollDriver>),
+    Chaos(ChaosDriver),
 }
 
 /// Calls the same method of whichever driver it is.
@@ -78,6 +86,7 @@ macro_rules! each {
         match $self {
             Self::Uring($driver) => $call,
             Self::Poll($driver) => $call,
+            Self::Chaos($driver) => $call,
         }
     };
 }
@@ -88,6 +97,7 @@ impl AnyDriver {
         match self {
             Self::Uring(_) => Backend::Uring,
             Self::Poll(_) => Backend::Poll,
+            Self::Chaos(driver) => Self::backend_below(driver),
         }
     }
 }

@@ -25,6 +25,7 @@ use super::{
     queue::WaitQueue,
     run_id::RunId,
     scope::Scope,
+    shuffle::Shuffle,
     tasks::Tasks,
     variables::Variables,
     waits::Waits,
@@ -98,11 +99,11 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// An executor on this driver, with this clock.
+    /// An executor on this driver, with this clock, which takes ready tasks in this order.
     ///
     /// # Errors
     /// If too many run in this process.
-    pub(crate) fn new(driver: AnyDriver, clock: RunClock) -> io::Result<Box<Self>> {
+    pub(crate) fn new(driver: AnyDriver, clock: RunClock, shuffle: Shuffle) -> io::Result<Box<Self>> {
         let run = RunId::next();
         let lease = Lease::new()?;
         lease.open(driver.unparker());
@@ -111,7 +112,7 @@ impl Core {
             capabilities: driver.capabilities(),
             waits: Waits::new(run, &clock),
             clock,
-            tasks: Tasks::new(lease.id()),
+            tasks: Tasks::new(lease.id(), shuffle),
             lease,
             driver: RefCell::new(driver),
             orphans: Orphans::default(),

@@ -16,6 +16,7 @@
 use super::{
     Core,
     ready_queue::{Described, ReadyQueue},
+    shuffle::Shuffle,
     waker::{TaskKey, Wakee},
     wheel::NONE,
 };
@@ -84,11 +85,12 @@ pub(crate) struct Tasks {
     slots: UnsafeCell<Vec<Slot>>,
     free: Cell<u32>,
     used: Cell<u32>,
+    shuffle: Shuffle,
 }
 
 impl Tasks {
-    pub(crate) fn new(executor: u16) -> Self {
-        Self { executor, slots: UnsafeCell::default(), free: Cell::new(NONE), used: Cell::new(0) }
+    pub(crate) fn new(executor: u16, shuffle: Shuffle) -> Self {
+        Self { executor, slots: UnsafeCell::default(), free: Cell::new(NONE), used: Cell::new(0), shuffle }
     }
 
     #[inline]
@@ -228,6 +230,9 @@ impl Tasks {
     /// Takes the first task off a ready list: its name and what was given for its child.
     #[inline]
     pub(crate) fn pop(&self, list: &ReadyList) -> Option<(TaskKey, *const ())> {
+        if let Some(passed_over) = self.shuffle.pick() {
+            return self.pick(list, passed_over);
+        }
         let slots = self.slots();
         let index = list.first.get();
         let slot = slots.get_mut(index as usize)?;
@@ -243,6 +248,22 @@ impl Tasks {
             None => list.last.set(NONE),
         }
         Some((task, child))
+    }
+
+    /// Takes a task off a ready list that stands so many places behind the first, counted from the first again behind the
+    /// last.
+    #[cold]
+    fn pick(&self, list: &ReadyList, passed_over: u32) -> Option<(TaskKey, *const ())> {
+        let slots = self.slots();
+        let mut index = list.first.get();
+        for _ in 0..passed_over {
+            let next = slots.get(index as usize)?.next;
+            index = if next == NONE { list.first.get() } else { next };
+        }
+        let slot = slots.get(index as usize)?;
+        let picked = (TaskKey::new(self.executor, slot.generation, index), slot.child);
+        self.unlink(index);
+        Some(picked)
     }
 
     /// Wakes a task and, as far as needed, the tasks in which its group lives.

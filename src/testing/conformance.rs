@@ -117,8 +117,16 @@ async fn check_pieces((sender, receiver): &mut (impl ByteSendStream, impl ByteRe
             assert_eq!(data, b"abcdef", "the buffer comes back as it was");
             sender.send(Vec::new()).await
         });
-        let chunk = receiver.receive_at_most(2).await?;
-        assert_eq!(chunk.as_deref(), Some(&b"ab"[..]), "at most two bytes were asked for");
+        // A stream may give less than it could.
+        let mut first = Vec::new();
+        while first.len() < 2 {
+            let Some(chunk) = receiver.receive_at_most(2 - first.len()).await? else {
+                panic!("{first:?} is not all")
+            };
+            first.extend_from_slice(&chunk);
+            assert!(!chunk.is_empty() && first.len() <= 2, "at most two bytes were asked for");
+        }
+        assert_eq!(first, b"ab");
         let (result, buffer) = receiver.receive_into(Vec::with_capacity(1)).await;
         assert_eq!((result?, &buffer[..]), (1, &b"c"[..]), "the buffer has room for one byte");
         let (result, buffer) = receiver.receive_exactly_into(vec![0; 3].into_boxed_slice()).await;

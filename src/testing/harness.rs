@@ -1,5 +1,7 @@
 //! What `#[anyio::test]` needs.
 
+#[cfg(feature = "chaos")]
+use super::chaos::environment::disturb;
 use crate::{
     lowlevel::{Host, RunStatistics},
     running::Builder,
@@ -14,6 +16,8 @@ use std::{
     os::fd::OwnedFd,
     pin::{Pin, pin},
 };
+#[cfg(not(feature = "chaos"))]
+use undisturbed::disturb;
 
 /// The back ends to run tests on, as `#[anyio::test]` does: both, unless the environment names some.
 ///
@@ -43,7 +47,11 @@ impl<T, E: Debug> Verdict for Result<T, E> {
     }
 }
 
-/// Runs a test on one back end, and looks whether its run ended clean.
+#[cfg(not(feature = "chaos"))]
+mod undisturbed;
+
+/// Runs a test on one back end, and looks whether its run ended clean. With the feature `chaos` it is disturbed if the
+/// environment wants it so: see `testing::chaos`.
 ///
 /// # Panics
 /// If the test did or gave an error, if it came to a deadlock on a virtual clock, if something was left after it, or if the back end cannot be had on this host and
@@ -54,10 +62,10 @@ pub fn run_test<V: Verdict>(
     builder: Builder,
     backend: Backend,
     expected: Option<&str>,
-    test: impl AsyncFnOnce() -> V,
+    test: impl AsyncFn() -> V,
 ) {
     if is_to_be_run(backend, expected) {
-        run_selected(builder, backend, test);
+        disturb(builder, expected.is_some(), |builder| run_selected(builder, backend, &test));
     }
 }
 
@@ -98,8 +106,8 @@ fn is_to_be_run(backend: Backend, expected: Option<&str>) -> bool {
 }
 
 #[track_caller]
-fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFnOnce() -> V) {
-    judge(backend, builder.backend(backend).run_to_end(test, RunStatistics::of));
+fn run_selected<V: Verdict>(builder: Builder, backend: Backend, test: impl AsyncFn() -> V) {
+    judge(backend, builder.backend(backend).run_to_end(async || test().await, RunStatistics::of));
 }
 
 #[track_caller]

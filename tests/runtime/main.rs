@@ -3,6 +3,7 @@
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
 mod attributes;
+mod chaos;
 mod cores;
 mod cross;
 mod deadlock;

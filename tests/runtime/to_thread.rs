@@ -355,7 +355,9 @@ fn what_is_abandoned_gives_its_token_back_at_the_end_of_its_run() {
     for backend in test_backends() {
         let (release, released) = mpsc::channel::<()>();
         held.push(release);
+        let released = Cell::new(Some(released));
         run_test(Builder::new(), backend, None, async || -> Result<()> {
+            let released = released.take().expect("a test runs once");
             let function = move || assert!(released.recv().is_err(), "released only when it is dropped");
             abandon_once_begun(function, limiter.clone()).await?;
             assert_eq!(limiter.borrowed_tokens(), 1);

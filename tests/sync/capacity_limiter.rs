@@ -64,7 +64,7 @@ async fn borrowers_are_told_apart_by_type_and_value() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
 async fn first_come_first_served() -> Result<()> {
     let (limiter, order) = (CapacityLimiter::new(1), RefCell::new(vec![]));
     task_group(async |tg| -> Result<()> {

@@ -9,7 +9,7 @@ use anyio::{
 };
 use std::{cell::RefCell, pin::pin};
 
-#[anyio::test]
+#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
 async fn notifications_wake_the_first_to_wait_first() -> Result<()> {
     let (lock, condition, order) = (Lock::new(()), Condition::new(), RefCell::new(vec![]));
     task_group(async |tg| -> Result<()> {

@@ -23,7 +23,7 @@ pub(crate) async fn begin(mut future: Pin<&mut impl Future>) {
     .await;
 }
 
-#[anyio::test]
+#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
 async fn one_task_at_a_time_is_inside_in_the_order_of_arrival() -> Result<()> {
     let lock = Lock::new(vec![]);
     task_group(async |tg| -> Result<()> {
@@ -162,7 +162,7 @@ async fn a_cancelled_waiter_never_gets_it_whatever_comes_first() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
 async fn a_waiter_that_is_dropped_after_its_turn_came_hands_it_on() -> Result<()> {
     let (lock, order) = (Lock::new(()), RefCell::new(vec![]));
     task_group(async |tg| -> Result<()> {

@@ -142,7 +142,7 @@ async fn a_cell_is_initialised_once_and_others_wait() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
 async fn after_a_failure_the_next_who_waits_tries() -> Result<()> {
     let (cell, scope, order) = (OnceCell::new(), CancelScope::new(), RefCell::new(vec![]));
     task_group(async |tg| -> Result<()> {
@@ -275,7 +275,7 @@ fn the_second_user_of_a_resource_is_refused() {
     drop(guard.enter().unwrap());
 }
 
-#[anyio::test]
+#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
 async fn something_is_done_once_while_others_wait_and_again_if_it_fails() -> Result<()> {
     let (once, attempts) = (Once::new(), Cell::new(0));
     let action = async || {

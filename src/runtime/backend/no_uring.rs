@@ -5,7 +5,7 @@ use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
     Unparker, Wait,
 };
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
 /// There is none, and no value of it.
 pub(crate) enum UringDriver {}

@@ -1,0 +1,223 @@
+//! What is to happen.
+
+use crate::{Decision, Fault, Missed, Report, UnknownDecision};
+use anyio_driver::OpKind;
+use std::{
+    collections::HashSet,
+    fmt, io,
+    os::fd::RawFd,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// What is to happen to the operations of a run, by a seed.
+///
+/// What [`Chaos::seed`] gives is ugly: everything happens, and often. It can be tamed by [`rate`](Self::rate) and
+/// [`unnoticed`](Self::unnoticed); [`Chaos::none`] begins with nothing.
+///
+/// Clones share their [`report`](Self::report).
+#[derive(Clone)]
+#[must_use = "it does nothing by itself"]
+pub struct Chaos {
+    pub(crate) seed: u64,
+    pub(crate) rates: [f64; Fault::ALL.len()],
+    /// Those whose rates were set, and that therefore have to happen.
+    asked: Vec<Fault>,
+    pub(crate) only: Option<Arc<HashSet<Decision>>>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) missing: Vec<OpKind>,
+    report: Arc<Mutex<Report>>,
+}
+
+pub(crate) type Rule = Arc<dyn Fn(&Submission) -> Option<Action> + Send + Sync>;
+
+/// That one operation is to fail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure {
+    pub(crate) kind: OpKind,
+    pub(crate) number: u64,
+    pub(crate) error: i32,
+    required: bool,
+}
+
+/// An operation as rules see it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Submission {
+    /// Its kind.
+    pub kind: OpKind,
+    /// Its number among those of its kind, from 1 on.
+    pub number: u64,
+    /// The descriptor on which it is done, if it is one.
+    pub descriptor: Option<RawFd>,
+    /// How many bytes it is to transfer at most, if it says so in one number.
+    pub length: Option<u64>,
+}
+
+/// What a rule has done to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// It fails with this error of the operating system, and nothing happens.
+    Fail(i32),
+    /// It transfers less, if it can.
+    Shorten,
+    /// Its answer comes so many turns later.
+    Delay(u32),
+    /// Nothing: it is left alone, whatever the rates say.
+    Spare,
+}
+
+impl Chaos {
+    /// Everything, as often as is usual, by this seed.
+    pub fn seed(seed: u64) -> Self {
+        let mut rates = [0.0; Fault::ALL.len()];
+        for (rate, fault) in rates.iter_mut().zip(Fault::ALL) {
+            *rate = fault.usual_rate();
+        }
+        Self { seed, rates, ..Self::none() }
+    }
+
+    /// Nothing but what is asked for.
+    pub fn none() -> Self {
+        Self {
+            seed: 0,
+            rates: [0.0; Fault::ALL.len()],
+            asked: Vec::new(),
+            only: None,
+            failures: Vec::new(),
+            rules: Vec::new(),
+            missing: Vec::new(),
+            report: Arc::default(),
+        }
+    }
+
+    /// The same by another seed, with a report of its own.
+    pub fn reseed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self.report = Arc::default();
+        self
+    }
+
+    /// Only what a program does not notice: no errors and no resets. A program's behaviour must be what it is without.
+    pub fn unnoticed(mut self) -> Self {
+        for (rate, fault) in self.rates.iter_mut().zip(Fault::ALL) {
+            if fault.is_noticed() {
+                *rate = 0.0;
+            }
+        }
+        self.asked.retain(|fault| !fault.is_noticed());
+        self
+    }
+
+    /// How often something happens, where it can: from 0, never, to 1, always. If it is more than 0 and it does not happen
+    /// all the same, the run says so by a [`Missed`].
+    pub fn rate(mut self, fault: Fault, share: f64) -> Self {
+        self.rates[fault as usize] = share;
+        self.asked.retain(|asked| *asked != fault);
+        if share > 0.0 {
+            self.asked.push(fault);
+        }
+        self
+    }
+
+    /// Has the `number`-th operation of a kind (from 1 on) fail with this error of the operating system, once. If the run
+    /// does not come so far it says so by a [`Missed`].
+    pub fn fail(mut self, kind: OpKind, number: u64, error: i32) -> Self {
+        self.failures.push(Failure { kind, number, error, required: true });
+        self
+    }
+
+    /// As [`fail`](Self::fail), for a run that need not come so far.
+    pub fn fail_if_reached(mut self, kind: OpKind, number: u64, error: i32) -> Self {
+        self.failures.push(Failure { kind, number, error, required: false });
+        self
+    }
+
+    /// Asks `rule` of each operation what is to be done to it. The first rule that says something is followed; if none
+    /// does, the rates are.
+    pub fn rule(mut self, rule: impl Fn(&Submission) -> Option<Action> + Send + Sync + 'static) -> Self {
+        self.rules.push(Arc::new(rule));
+        self
+    }
+
+    /// As if this host did not know operations of a kind.
+    pub fn without(mut self, kind: OpKind) -> Self {
+        self.missing.push(kind);
+        self
+    }
+
+    /// The same, but of all that depends on the seed only these decisions; with a report of its own.
+    pub fn only(mut self, decisions: impl IntoIterator<Item = Decision>) -> Self {
+        self.only = Some(Arc::new(decisions.into_iter().collect()));
+        self.report = Arc::default();
+        self
+    }
+
+    /// What has happened in the runs that have ended.
+    pub fn report(&self) -> Report {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether all that was asked for is in the report of a run.
+    pub(crate) fn check(&self, report: &Report) -> Result<(), Missed> {
+        let rates = self.asked.iter().filter(|fault| self.only.is_none() && report.count(**fault) == 0);
+        let failures = self
+            .failures
+            .iter()
+            .filter(|failure| failure.required && report.failures(failure.kind, failure.error) == 0);
+        let missed: Vec<String> = rates
+            .map(|fault| fault.to_string())
+            .chain(failures.map(|Failure { kind, number, error, .. }| {
+                let error = io::Error::from_raw_os_error(*error);
+                format!("{} number {number} ({error})", kind.name())
+            }))
+            .collect();
+        if missed.is_empty() { Ok(()) } else { Err(Missed(missed)) }
+    }
+
+    pub(crate) fn note_run(&self, report: &Report) {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).add(report);
+    }
+}
+
+impl fmt::Debug for Chaos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rates: Vec<_> = Fault::ALL.iter().zip(self.rates).filter(|(_, rate)| *rate > 0.0).collect();
+        f.debug_struct("Chaos")
+            .field("seed", &self.seed)
+            .field("rates", &rates)
+            .field("failures", &self.failures)
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The seed, and behind a colon the decisions if only some are to be made: `7:Receive#17:short,Send#2:late`. Rates, rules
+/// and failures are not told.
+impl fmt::Display for Chaos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.seed)?;
+        let Some(only) = &self.only else { return Ok(()) };
+        let mut decisions: Vec<String> = only.iter().map(Decision::to_string).collect();
+        decisions.sort();
+        write!(f, ":{}", decisions.join(","))
+    }
+}
+
+/// Of such a text, with the usual rates.
+impl FromStr for Chaos {
+    type Err = UnknownDecision;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDecision> {
+        let (seed, decisions) = match text.split_once(':') {
+            Some((seed, decisions)) => (seed, Some(decisions)),
+            None => (text, None),
+        };
+        let chaos = Self::seed(seed.trim().parse().map_err(|_| UnknownDecision(text.to_owned()))?);
+        let Some(decisions) = decisions else { return Ok(chaos) };
+        let only = decisions.split(',').filter(|decision| !decision.is_empty()).map(str::parse);
+        Ok(chaos.only(only.collect::<Result<Vec<_>, _>>()?))
+    }
+}

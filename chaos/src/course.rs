@@ -1,0 +1,205 @@
+//! What is decided for one operation when it is submitted.
+
+use crate::{
+    Action, Chaos, Decision, Fault, Submission,
+    dice::{happens, roll},
+    errors,
+};
+use anyio_driver::{Op, OpKind};
+use std::os::fd::RawFd;
+
+/// Answers are at most so many turns late.
+const LATEST: u64 = 4;
+
+/// A receive that goes on by itself ends after at most so many answers.
+const LONGEST: u64 = 4;
+
+/// Decides for each operation.
+pub(crate) struct Plan {
+    chaos: Chaos,
+    /// How many operations of each kind there were.
+    numbers: [u64; OpKind::ALL.len()],
+}
+
+/// What happens to one operation, if it comes to that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Course {
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) short: bool,
+    /// By how many turns its answers are late.
+    pub(crate) late: u64,
+    pub(crate) scribbled: bool,
+    pub(crate) late_cancel: Option<u64>,
+    pub(crate) slow_cancel: Option<u64>,
+    /// After how many answers it ends.
+    pub(crate) ends_after: Option<u64>,
+    pub(crate) reset: bool,
+}
+
+/// Why an operation is not submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// This kind is not known.
+    Missing,
+    /// With this error, by this decision, or because it was asked for.
+    Error(i32, Option<Fault>),
+}
+
+impl Plan {
+    pub(crate) fn new(chaos: Chaos) -> Self {
+        Self { chaos, numbers: [0; OpKind::ALL.len()] }
+    }
+
+    pub(crate) fn chaos(&self) -> &Chaos {
+        &self.chaos
+    }
+
+    /// The operation's number, and what happens to it.
+    pub(crate) fn decide(&mut self, op: &Op) -> (u64, Course) {
+        let kind = op.kind();
+        let number = &mut self.numbers[kind as usize];
+        *number += 1;
+        let number = *number;
+        (number, self.course(op, kind, number))
+    }
+
+    fn course(&self, op: &Op, kind: OpKind, number: u64) -> Course {
+        if self.chaos.missing.contains(&kind) {
+            return Course { refusal: Some(Refusal::Missing), ..Course::default() };
+        }
+        let failure =
+            self.chaos.failures.iter().find(|failure| (failure.kind, failure.number) == (kind, number));
+        if let Some(failure) = failure {
+            return Course::refused(failure.error, None);
+        }
+        let (descriptor, length) = Course::subject(op);
+        let submission = Submission { kind, number, descriptor, length };
+        match self.chaos.rules.iter().find_map(|rule| rule(&submission)) {
+            Some(Action::Fail(error)) => return Course::refused(error, None),
+            Some(Action::Shorten) => return Course { short: true, ..Course::default() },
+            Some(Action::Delay(late)) => return Course { late: late.into(), ..Course::default() },
+            Some(Action::Spare) => return Course::default(),
+            None => {}
+        }
+        if let Some((error, fault)) = self.refusal(op, kind, number) {
+            return Course { late: self.late(kind, number), ..Course::refused(error, Some(fault)) };
+        }
+        let amount = |fault, below| {
+            self.wants(kind, number, fault).then(|| 1 + self.amount(kind, number, fault, below))
+        };
+        Course {
+            refusal: None,
+            short: self.wants(kind, number, Fault::Short),
+            late: self.late(kind, number),
+            scribbled: self.wants(kind, number, Fault::Scribbled),
+            late_cancel: amount(Fault::LateCancel, LATEST),
+            slow_cancel: amount(Fault::SlowCancel, LATEST),
+            ends_after: amount(Fault::Ended, LONGEST).filter(|_| goes_on(kind)),
+            reset: kind == OpKind::Accept && self.wants(kind, number, Fault::Reset),
+        }
+    }
+
+    fn refusal(&self, op: &Op, kind: OpKind, number: u64) -> Option<(i32, Fault)> {
+        let usual = errors::usual(kind);
+        if !usual.is_empty() && self.wants(kind, number, Fault::Error) {
+            let choice = self.amount(kind, number, Fault::Error, usual.len() as u64);
+            return Some((usual[choice as usize], Fault::Error));
+        }
+        if errors::can_be_interrupted(kind) && self.wants(kind, number, Fault::Interrupted) {
+            return Some((libc::EINTR, Fault::Interrupted));
+        }
+        if asks_not_to_wait(op) && self.wants(kind, number, Fault::WouldBlock) {
+            return Some((libc::EAGAIN, Fault::WouldBlock));
+        }
+        if goes_on(kind) && self.wants(kind, number, Fault::NoBuffers) {
+            return Some((libc::ENOBUFS, Fault::NoBuffers));
+        }
+        None
+    }
+
+    fn late(&self, kind: OpKind, number: u64) -> u64 {
+        if self.wants(kind, number, Fault::Late) {
+            1 + self.amount(kind, number, Fault::Late, LATEST)
+        } else {
+            0
+        }
+    }
+
+    fn wants(&self, kind: OpKind, number: u64, fault: Fault) -> bool {
+        match &self.chaos.only {
+            Some(only) => only.contains(&Decision { kind, number, fault }),
+            None => happens(self.roll(kind, number, fault, 0), self.chaos.rates[fault as usize]),
+        }
+    }
+
+    /// How much of something, below a bound.
+    pub(crate) fn amount(&self, kind: OpKind, number: u64, fault: Fault, below: u64) -> u64 {
+        self.roll(kind, number, fault, 1) % below
+    }
+
+    fn roll(&self, kind: OpKind, number: u64, fault: Fault, what: u64) -> u64 {
+        roll(self.chaos.seed, &[kind as u64, number, fault as u64, what])
+    }
+
+    /// A length for an operation that is to have less than this one: often a single byte.
+    pub(crate) fn length(&self, kind: OpKind, number: u64, length: u64) -> u64 {
+        let rolled = self.amount(kind, number, Fault::Short, u64::MAX);
+        if rolled % 4 == 0 { 1 } else { 1 + (rolled >> 2) % (length - 1) }
+    }
+}
+
+impl Course {
+    fn refused(error: i32, fault: Option<Fault>) -> Self {
+        Self { refusal: Some(Refusal::Error(error, fault)), ..Self::default() }
+    }
+
+    /// On which descriptor an operation is done, and how many bytes it is to transfer.
+    pub(crate) fn subject(op: &Op) -> (Option<RawFd>, Option<u64>) {
+        match *op {
+            Op::Receive { fd, length, .. }
+            | Op::Send { fd, length, .. }
+            | Op::Read { fd, length, .. }
+            | Op::Write { fd, length, .. } => (Some(fd), Some(length.into())),
+            Op::Splice { from, length, .. } => (Some(from), Some(length.into())),
+            Op::ReceivePooled { fd }
+            | Op::ReceiveMultishot { fd }
+            | Op::ReceiveMessage { fd, .. }
+            | Op::ReceiveMessages { fd, .. }
+            | Op::SendMessage { fd, .. }
+            | Op::Accept { fd }
+            | Op::Connect { fd, .. }
+            | Op::Shutdown { fd, .. }
+            | Op::Poll { fd, .. }
+            | Op::ReadVectored { fd, .. }
+            | Op::WriteVectored { fd, .. }
+            | Op::Synchronize { fd, .. }
+            | Op::Truncate { fd, .. }
+            | Op::Allocate { fd, .. }
+            | Op::Advise { fd, .. } => (Some(fd), None),
+            Op::Nop {}
+            | Op::Open { .. }
+            | Op::Status { .. }
+            | Op::Unlink { .. }
+            | Op::Rename { .. }
+            | Op::MakeDirectory { .. }
+            | Op::Link { .. }
+            | Op::SymbolicLink { .. }
+            | Op::WaitProcess { .. } => (None, None),
+        }
+    }
+}
+
+/// Whether an operation has answers until it is stopped, into buffers that the driver chooses.
+fn goes_on(kind: OpKind) -> bool {
+    matches!(kind, OpKind::ReceiveMultishot | OpKind::ReceiveMessages)
+}
+
+fn asks_not_to_wait(op: &Op) -> bool {
+    match *op {
+        Op::Receive { flags, .. }
+        | Op::Send { flags, .. }
+        | Op::ReceiveMessage { flags, .. }
+        | Op::SendMessage { flags, .. } => flags & libc::MSG_DONTWAIT != 0,
+        _ => false,
+    }
+}

@@ -1,0 +1,124 @@
+//! What was done in a run.
+
+use crate::{Decision, Fault};
+use anyio_driver::{Completion, OpKind};
+use std::{collections::BTreeMap, error::Error, fmt, io, time::Duration};
+
+/// Decisions beyond so many are counted only.
+const KEPT: usize = 100_000;
+
+/// What has happened in the runs of one [`Chaos`](crate::Chaos).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    pub(crate) runs: u64,
+    pub(crate) operations: u64,
+    pub(crate) counts: BTreeMap<Fault, u64>,
+    pub(crate) errors: BTreeMap<(&'static str, i32), u64>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Report {
+    /// How many operations were submitted.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// How often something has happened.
+    pub fn count(&self, fault: Fault) -> u64 {
+        self.counts.get(&fault).copied().unwrap_or(0)
+    }
+
+    /// How often operations of a kind were made to fail with an error of this number.
+    pub fn failures(&self, kind: OpKind, error: i32) -> u64 {
+        self.errors.get(&(kind.name(), error)).copied().unwrap_or(0)
+    }
+
+    /// What was done, in its order, as far as it depended on the seed.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// A number made of all answers that were given, in their order, each with its time on the virtual clock, the kind of
+    /// its operation, that one's number among those of its kind, and its result. Two runs of the same that differ anywhere differ here.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint.0
+    }
+
+    pub(crate) fn note(&mut self, decision: Decision) {
+        *self.counts.entry(decision.fault).or_default() += 1;
+        if self.decisions.len() < KEPT {
+            self.decisions.push(decision);
+        }
+    }
+
+    pub(crate) fn note_failure(&mut self, kind: OpKind, error: i32) {
+        *self.errors.entry((kind.name(), error)).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.operations += other.operations;
+        for (fault, count) in &other.counts {
+            *self.counts.entry(*fault).or_default() += count;
+        }
+        for (failure, count) in &other.errors {
+            *self.errors.entry(*failure).or_default() += count;
+        }
+        let room = KEPT - self.decisions.len();
+        self.decisions.extend(other.decisions.iter().take(room));
+        self.fingerprint.mix(other.fingerprint.0);
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} operations", self.operations)?;
+        for (fault, count) in &self.counts {
+            write!(f, ", {count} {fault}")?;
+        }
+        for ((name, error), count) in &self.errors {
+            write!(f, ", {count} times {name}: {}", io::Error::from_raw_os_error(*error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A hash of a sequence of numbers (FNV-1a over words).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fingerprint {
+    fn mix(&mut self, word: u64) {
+        // Rotated, since multiplication alone never brings high bits down.
+        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    }
+
+    pub(crate) fn note(&mut self, time: Duration, kind: OpKind, number: u64, completion: &Completion) {
+        self.mix(time.as_nanos() as u64);
+        self.mix(kind as u64);
+        // Not the token: how often its slot was used depends on waits for threads, too.
+        self.mix(number);
+        // A descriptor's number depends on what else the process has open.
+        let result = if completion.brought().is_some() { 0 } else { completion.result };
+        self.mix(result as u64);
+    }
+}
+
+/// Something that was asked for has not happened, so the run has not tested what it was to test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed(pub(crate) Vec<String>);
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "faults that were asked for have not happened: {}", self.0.join(", "))
+    }
+}
+
+impl Error for Missed {}

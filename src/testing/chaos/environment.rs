@@ -1,0 +1,209 @@
+//! Tests that the environment wants to have disturbed.
+
+use super::{Chaos, Decision};
+use crate::{
+    running::Builder,
+    runtime::{PanicPayload, dispose_of},
+};
+use anyio_chaos::shrink;
+use std::{
+    env,
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    str::FromStr,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The seed of what happens to the operations of tests, and maybe the decisions to which that is to be restricted.
+const CHAOS: &str = "ANYIO_TEST_CHAOS";
+
+/// The seed of the order in which tasks are polled in tests.
+const SHUFFLE: &str = "ANYIO_TEST_SHUFFLE";
+
+/// How often a test is run again to find out with which decisions it fails, at most, and for how long.
+const ATTEMPTS: usize = 60;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a test, disturbed as the environment wants it. If it fails that was not `expected` to, finds out with how few
+/// decisions it does.
+///
+/// # Panics
+/// As the test does, or with what was found out.
+pub(in crate::testing) fn disturb(builder: Builder, expected: bool, test: impl Fn(Builder)) {
+    let (chaos, shuffle) = (wanted::<Chaos>(CHAOS), wanted::<u64>(SHUFFLE));
+    if chaos.is_none() && shuffle.is_none() || builder.disturbance().is_any() {
+        return test(builder);
+    }
+    if let Some(reason) = builder.why_calm() {
+        log::info!("a test is left alone although the environment wants chaos, because {reason}");
+        return test(builder);
+    }
+    let builder = shuffle.into_iter().fold(builder, Builder::shuffle);
+    match chaos {
+        None => test(builder),
+        Some(chaos) => disturb_operations(&builder, chaos.unnoticed(), shuffle, expected, test),
+    }
+}
+
+fn disturb_operations(
+    builder: &Builder,
+    chaos: Chaos,
+    shuffle: Option<u64>,
+    expected: bool,
+    test: impl Fn(Builder),
+) {
+    let attempt =
+        |chaos: &Chaos| catch_unwind(AssertUnwindSafe(|| test(builder.clone().chaos(chaos.clone()))));
+    let Err(payload) = attempt(&chaos) else {
+        return log::debug!("with {CHAOS}={chaos}: {}", chaos.report());
+    };
+    if expected {
+        resume_unwind(payload);
+    }
+    let what = text_of(payload);
+    let decisions = chaos.report().decisions().to_vec();
+    let (begun, mut again) = (Instant::now(), 0);
+    let fewest = shrink(&decisions, ATTEMPTS, |some| {
+        let fails = begun.elapsed() < PATIENCE && fails(attempt(&chaos.clone().only(some.iter().copied())));
+        again += usize::from(fails);
+        fails
+    });
+    let found = match again {
+        0 => format!("with all {} decisions of the seed", decisions.len()),
+        _ => format!("with {} of {} decisions", fewest.len(), decisions.len()),
+    };
+    panic!(
+        "{what}\n  disturbed: {found}{}\n  all:       {}\n  again:     {}",
+        if fewest.is_empty() { ", so it may fail without chaos, too" } else { "" },
+        line(&chaos, shuffle),
+        line(&named(&chaos, &fewest, again), shuffle),
+    );
+}
+
+fn named(chaos: &Chaos, fewest: &[Decision], again: usize) -> Chaos {
+    if again == 0 { chaos.clone() } else { chaos.clone().only(fewest.iter().copied()) }
+}
+
+fn fails(attempt: Result<(), PanicPayload>) -> bool {
+    attempt.map_err(dispose_of).is_err()
+}
+
+/// The line that does the same again.
+fn line(chaos: &Chaos, shuffle: Option<u64>) -> String {
+    let program = env::args().next().unwrap_or_default();
+    let test = thread::current().name().filter(|&name| name != "main").map(str::to_owned);
+    let test = test.map_or_else(String::new, |test| format!(" --exact '{test}'"));
+    let shuffle = shuffle.map_or_else(String::new, |seed| format!("{SHUFFLE}={seed} "));
+    format!("{CHAOS}={chaos} {shuffle}'{program}'{test} --include-ignored")
+}
+
+fn text_of(payload: PanicPayload) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(a value that is no text)")
+        .to_owned();
+    dispose_of(payload);
+    text
+}
+
+/// What a variable of the environment says, if it is set.
+///
+/// # Panics
+/// If it says nothing that makes sense.
+fn wanted<T: FromStr<Err: Display>>(variable: &str) -> Option<T> {
+    let text = env::var(variable).ok().filter(|text| !text.is_empty())?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => panic!("{variable}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Backend, sleep};
+    use anyio_chaos::Fault;
+    use anyio_driver::OpKind;
+
+    #[test]
+    fn a_failure_tells_the_fewest_decisions_that_cause_it() {
+        let builder = Builder::new().backend(Backend::Poll);
+        let chaos = Chaos::seed(1).unnoticed();
+        let guilty = |some: &[Decision]| {
+            some.iter().any(|one| one.kind == OpKind::Synchronize && one.fault == Fault::Interrupted)
+        };
+        let test = |builder: Builder| {
+            let folder = tempfile::tempdir().unwrap();
+            builder
+                .run(async || {
+                    let mut file = crate::fs::File::create(folder.path().join("a")).await?;
+                    for _ in 0..50 {
+                        file.write_all(b"text".to_vec()).await.0?;
+                        file.sync_data().await?;
+                    }
+                    crate::Ok(())
+                })
+                .unwrap()
+                .unwrap();
+            assert!(!guilty(builder_report(&builder).as_slice()), "it was interrupted");
+        };
+        let text = text_of(
+            catch_unwind(AssertUnwindSafe(|| disturb_operations(&builder, chaos, None, false, test)))
+                .unwrap_err(),
+        );
+        assert!(text.contains("it was interrupted") && text.contains("with 1 of "), "{text}");
+        assert!(text.contains("ANYIO_TEST_CHAOS=1:Synchronize#"), "{text}");
+    }
+
+    fn builder_report(builder: &Builder) -> Vec<Decision> {
+        builder.disturbance().chaos.as_ref().unwrap().report().decisions().to_vec()
+    }
+
+    #[test]
+    fn shuffled_tasks_go_in_another_order_and_the_same_with_the_same_seed() {
+        let order = |builder: Builder| {
+            let order = std::cell::RefCell::new(Vec::new());
+            builder
+                .backend(Backend::Poll)
+                .run(async || {
+                    crate::task_group(async |tg| -> crate::Result<()> {
+                        for number in 0..20 {
+                            let order = &order;
+                            tg.start_soon(async move {
+                                order.borrow_mut().push(number);
+                                sleep(Duration::ZERO).await?;
+                                order.borrow_mut().push(number);
+                                crate::Ok(())
+                            });
+                        }
+                        Ok(())
+                    })
+                    .await
+                })
+                .unwrap()
+                .unwrap();
+            order.into_inner()
+        };
+        let in_turn: Vec<u32> = (0..20).chain(0..20).collect();
+        assert_eq!(order(Builder::new()), in_turn);
+        let one = order(Builder::new().shuffle(1));
+        assert_ne!(one, in_turn);
+        assert_eq!(order(Builder::new().shuffle(1)), one);
+        assert_ne!(order(Builder::new().shuffle(2)), one);
+        let mut sorted = one;
+        sorted.sort_unstable();
+        assert_eq!(
+            sorted,
+            (0..20).flat_map(|number| [number, number]).collect::<Vec<_>>(),
+            "nobody is left out"
+        );
+    }
+
+    #[test]
+    fn texts_of_the_environment_are_seeds_or_refused() {
+        assert_eq!("7".parse::<Chaos>().unwrap().to_string(), "7");
+        assert!("seven".parse::<Chaos>().is_err());
+    }
+}
