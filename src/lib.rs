@@ -3,6 +3,8 @@
 //! The [manual] explains it chapter by chapter; this page lists everything there is.
 
 #![warn(missing_debug_implementations)]
+// docs.rs shows which features an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ancillary;
 pub mod cross;

@@ -5,9 +5,15 @@
 //! caller's is in its hands while a task waits, and a head may be borrowed. What is not in memory is read by an operation as
 //! other files are, and what there is no room for waits until the socket is writable.
 
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "send_file/other.rs")]
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "send_file/linux.rs")]
-mod system;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod other;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as system;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use other as system;
 
 use super::{sending::send_some, socket::Socket};
 use crate::{

@@ -5,17 +5,27 @@
 
 use super::socket::{SENDING, Socket};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     receiving::MOST,
     reserved::Reserved,
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason, nothing_to_do, poll_nothing_to_do},
+    runtime::{
+        Answer, Core, Descriptor, Operation, Payload, Refusal, WaitReason, nothing_to_do, poll_nothing_to_do,
+    },
 };
 use anyio_driver::{Held, IoBuf, Op};
 use std::{
     future::Future,
+    io::IoSlice,
     pin::Pin,
     task::{Context, Poll, ready},
 };
+
+/// The flags of sends that neither wait nor raise a signal.
+#[cfg(not(target_vendor = "apple"))]
+const AT_ONCE: Option<libc::c_int> = Some(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+/// Whether a signal is raised is up to each socket here.
+#[cfg(target_vendor = "apple")]
+const AT_ONCE: Option<libc::c_int> = None;
 
 /// Sends a buffer: all of it, or what there is room for.
 struct Send<B> {
@@ -149,6 +159,33 @@ impl Socket {
         }
         let (answer, data) = send_some(self.descriptor(), data).await;
         (self.judge_sent(answer), data)
+    }
+
+    /// Sends what can be sent at once.
+    pub(super) fn send_nowait(&self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        /// The kernel takes no more at a time.
+        const MOST_BUFFERS: usize = 1024;
+
+        let _reserved = self.reserve_sending()?;
+        Core::with(|core| core.check_cancelled())?;
+        let flags = AT_ONCE.ok_or(Error::Unsupported("sending without waiting"))?;
+        let buffers = &buffers[..buffers.len().min(MOST_BUFFERS)];
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Ok(0);
+        }
+        let answer = loop {
+            match self.options().send_vectored_with_flags(buffers, flags) {
+                Ok(count) => break Ok(count.min(u32::MAX as usize) as u32),
+                Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
+                    libc::EINTR => {}
+                    // On some systems these differ.
+                    #[allow(unreachable_patterns, reason = "on Linux they do not")]
+                    libc::EAGAIN | libc::EWOULDBLOCK => return Err(Error::WouldBlock),
+                    number => break Err(Refusal::System(number)),
+                },
+            }
+        };
+        self.judge_sent(answer)
     }
 
     pub(super) async fn send_eof(&self) -> Result<()> {

@@ -217,6 +217,10 @@ macro_rules! stream {
                 self.socket.send_some(data).await
             }
 
+            fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
+                self.socket.send_nowait(buffers)
+            }
+
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
                 self.socket.send_file(&[], file, range).await
             }
@@ -294,6 +298,10 @@ macro_rules! stream {
 
             async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
                 self.0.send_some(data).await
+            }
+
+            fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
+                self.0.socket.send_nowait(buffers)
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {

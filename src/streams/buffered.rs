@@ -247,6 +247,10 @@ impl<S: ByteSendStream> ByteSendStream for BufferedByteStream<S> {
         self.stream.send_some(data).await
     }
 
+    fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
+        self.stream.send_nowait(buffers)
+    }
+
     async fn send_eof(&mut self) -> Result<()> {
         self.stream.send_eof().await
     }

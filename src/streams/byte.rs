@@ -3,7 +3,10 @@
 use super::file_content::{FileContent, copy_file};
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::{io, ops::Range};
+use std::{
+    io::{self, IoSlice},
+    ops::Range,
+};
 
 /// Where bytes come from.
 #[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
@@ -132,6 +135,17 @@ pub trait ByteSendStream {
     /// is lost and some bytes may have been sent.
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B);
 
+    /// Sends the beginning of what lies in some buffers, one after the other, as far as that can be done at once, and gives
+    /// the number of bytes. The buffers are only looked at, so what is sent like this is not copied.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] where [`send_some`](Self::send_some) would wait, [`Error::Unsupported`] if this kind of stream
+    /// cannot tell, as by default, and those of [`send`](Self::send); no byte was sent then.
+    fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        let _ = buffers;
+        Err(Error::Unsupported("sending without waiting"))
+    }
+
     /// Sends a part of a file, without its bytes going through this process where the system can do that. Tells how many
     /// bytes were sent, whatever the result.
     ///
@@ -224,6 +238,10 @@ impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
 
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         (**self).send_some(data).await
+    }
+
+    fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        (**self).send_nowait(buffers)
     }
 
     async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {

@@ -3,7 +3,10 @@
 use super::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared};
 use crate::error::{Error, Result};
 use anyio_driver::IoBuf;
-use std::task::{Context, Poll, ready};
+use std::{
+    io::IoSlice,
+    task::{Context, Poll, ready},
+};
 
 /// Sends one piece after the other. The operation that sends belongs to this, not to the future that waits for it: if that
 /// is dropped, or the scope cancelled, nothing is lost, and the next poll goes on.
@@ -71,6 +74,19 @@ impl<W> PieceSender<W> {
     /// Gives up what is left of the piece. Only while nothing is in flight.
     pub(super) fn give_up(&mut self) {
         self.sent = self.piece.len();
+    }
+
+    /// Sends what can be sent of some buffers at once, without copying them. Only while this is idle. `None` if nothing can.
+    pub(super) fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Option<Result<usize>>
+    where
+        W: ByteSendStream,
+    {
+        debug_assert!(self.is_idle(), "a piece is still being sent");
+        let most = buffers.iter().map(|buffer| buffer.len()).sum();
+        match self.stream.with_now(|stream| stream.send_nowait(buffers))? {
+            Err(Error::WouldBlock | Error::Unsupported(_)) | Ok(0) => None,
+            sent => Some(sent.map(|count| count.min(most))),
+        }
     }
 
     /// Sends the piece to its end.

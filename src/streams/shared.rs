@@ -22,6 +22,11 @@ impl<S> Shared<S> {
         method(&mut *self.0.borrow_mut()).await
     }
 
+    /// Calls a method of the stream that waits for nothing, unless an operation is using it.
+    pub(super) fn with_now<O>(&self, method: impl FnOnce(&mut S) -> O) -> Option<O> {
+        self.0.try_borrow_mut().ok().map(|mut stream| method(&mut stream))
+    }
+
     /// The stream. All other shares have been dropped.
     pub(super) fn into_inner(self) -> S {
         Rc::into_inner(self.0).expect("no operation is left").into_inner()

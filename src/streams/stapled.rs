@@ -6,6 +6,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use std::io::IoSlice;
 
 /// A stream of bytes that sends into one stream and receives from another, such as the standard input and output of a
 /// process.
@@ -68,6 +69,10 @@ impl<S: ByteSendStream> ByteSendStream for StapledByteSendHalf<S> {
         }
     }
 
+    fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        self.0.as_mut().ok_or(Error::ClosedResource)?.send_nowait(buffers)
+    }
+
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         match &mut self.0 {
             Some(stream) => stream.send_some(data).await,
@@ -98,6 +103,10 @@ impl<S: ByteSendStream, R> ByteSendStream for StapledByteStream<S, R> {
 
     async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
         self.send_half.send_some(data).await
+    }
+
+    fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        self.send_half.send_nowait(buffers)
     }
 
     async fn send_eof(&mut self) -> Result<()> {

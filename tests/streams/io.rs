@@ -2,6 +2,7 @@
 
 use anyio::{
     CancelScope, Error, Result,
+    net::UnixStream,
     streams::{
         ByteReceiveStream, ByteSendStream, StapledByteStream,
         io::{ByteIo, ByteReader, ByteWriter, ReadStream, WriteStream},
@@ -181,5 +182,78 @@ async fn a_cancelled_flush_loses_nothing_of_what_was_written() -> Result<()> {
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn small_and_large_writes_keep_their_order_while_the_reader_is_slow() -> Result<()> {
+    let (one, other) = UnixStream::pair()?;
+    let mut writer = ByteWriter::new(one);
+    // What is large is sent from where it lies, what is small by way of the writer's own buffer.
+    let sizes = [1, 20_000, 300_000, 5, 16_384, 16_383, 1_000_000, 70_000, 3];
+    let data: Vec<u8> = (0..sizes.iter().sum::<u32>()).map(|n| (n ^ (n >> 8)) as u8).collect();
+    let read = task_group(async |tg| -> Result<Vec<u8>> {
+        let reading = tg.start_soon(async {
+            let mut all = Vec::new();
+            while let Some(chunk) = other.receive_at_most(4096).await? {
+                all.extend_from_slice(&chunk);
+                anyio::lowlevel::checkpoint().await?;
+            }
+            anyio::Ok(all)
+        });
+        let mut rest = &data[..];
+        for size in sizes {
+            let (part, after) = rest.split_at(size as usize);
+            writer.write_all(part).await?;
+            rest = after;
+        }
+        writer.close().await?;
+        Ok(reading.await?)
+    })
+    .await?;
+    assert!(read.unwrap() == data);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_large_write_in_a_cancelled_scope_sends_nothing() -> Result<()> {
+    let (one, other) = UnixStream::pair()?;
+    let mut writer = ByteWriter::new(one);
+    let scope = CancelScope::new();
+    scope.cancel();
+    let large = vec![7; 50_000];
+    assert_eq!(scope.run(async || Ok::<_, Error>(writer.write(&large).await?)).await?, None);
+    writer.write_all(b"small").await?;
+    writer.close().await?;
+    assert_eq!(other.receive().await?.unwrap(), "small");
+    assert!(other.receive().await?.is_none());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_stream_sends_at_once_what_there_is_room_for() -> Result<()> {
+    let (mut one, mut other) = UnixStream::pair()?;
+    let (head, body) = ([1; 10], vec![2; 1 << 20]);
+    let mut sent = 0;
+    loop {
+        match one.send_nowait(&[IoSlice::new(&head), IoSlice::new(&body)]) {
+            Ok(count) => sent += count,
+            Err(Error::WouldBlock) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    assert!(sent > head.len());
+    assert_eq!(one.send_nowait(&[IoSlice::new(&[])])?, 0);
+    ByteSendStream::send_eof(&mut one).await?;
+    assert!(matches!(one.send_nowait(&[IoSlice::new(&head)]), Err(Error::ClosedResource)));
+    let mut received = Vec::new();
+    while let Some(chunk) = ByteReceiveStream::receive(&mut other).await? {
+        received.extend_from_slice(&chunk);
+    }
+    assert_eq!(received.len(), sent);
+    assert!(received.starts_with(&head) && received[10..].starts_with(&[2; 100]));
+    // One that cannot tell says so.
+    let (mut memory, _peer) = memory_stream_pair();
+    assert!(matches!(memory.send_nowait(&[IoSlice::new(&head)]), Err(Error::Unsupported(_))));
     Ok(())
 }

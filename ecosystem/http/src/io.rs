@@ -1,17 +1,19 @@
 //! What hyper reads from and writes to.
 
+use crate::write_behind::WriteBehind;
 use anyio::{
     Chunk, OnThread,
     streams::{
         ByteReceiveStream, ByteSendStream, Split,
-        io::{ByteIo, ByteReader, ByteWriter},
+        io::{ByteReader, ByteWriter},
     },
 };
-use futures_io::{AsyncBufRead, AsyncWrite};
+use futures_io::AsyncBufRead;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -49,7 +51,8 @@ use std::{
 /// [`anyio::Error`]; no byte is lost.
 #[derive(Debug)]
 pub struct HyperIo<R, W> {
-    io: OnThread<ByteIo<R, W>>,
+    reader: OnThread<ByteReader<R>>,
+    writer: OnThread<Rc<WriteBehind<W>>>,
     /// What was received before.
     beginning: Option<OnThread<Chunk>>,
 }
@@ -63,7 +66,11 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
 
     /// Reads from one stream and writes to another.
     pub fn from_halves(receive: R, send: W) -> Self {
-        Self { io: OnThread::new(ByteIo::new(receive, send)), beginning: None }
+        Self {
+            reader: OnThread::new(ByteReader::new(receive)),
+            writer: OnThread::new(Rc::new(WriteBehind::new(ByteWriter::new(send)))),
+            beginning: None,
+        }
     }
 
     /// What is read first, before what comes from the stream.
@@ -78,8 +85,13 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     /// # Panics
     /// On another thread.
     pub fn into_parts(self) -> (Option<Chunk>, ByteReader<R>, ByteWriter<W>) {
-        let (reader, writer) = self.io.into_inner().into_parts();
-        (self.beginning.map(OnThread::into_inner), reader, writer)
+        let writer = Rc::into_inner(self.writer.into_inner()).expect("what shares it gives no parts away");
+        (self.beginning.map(OnThread::into_inner), self.reader.into_inner(), writer.into_inner())
+    }
+
+    /// What is written, for whoever sees to it that it is sent.
+    pub(crate) fn writer(&self) -> Rc<WriteBehind<W>> {
+        self.writer.clone().into_inner()
     }
 }
 
@@ -104,35 +116,35 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for Hyper
             }
             return Poll::Ready(Ok(()));
         }
-        let io = &mut *self.io;
-        let count = copy(ready!(Pin::new(&mut *io).poll_fill_buf(cx))?, &mut buffer);
-        Pin::new(io).consume(count);
+        let reader = &mut *self.reader;
+        let count = copy(ready!(Pin::new(&mut *reader).poll_fill_buf(cx))?, &mut buffer);
+        Pin::new(reader).consume(count);
         Poll::Ready(Ok(()))
     }
 }
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for HyperIo<R, W> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, bytes)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writer.poll_write(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, slices)
+        self.writer.poll_write(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_close(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.poll_close(cx)
     }
 }

@@ -17,6 +17,8 @@
 //! - `files`: `files::ServeDir` serves a folder.
 
 #![warn(missing_debug_implementations)]
+// docs.rs shows which features an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -34,6 +36,7 @@ pub mod tower;
 mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;
+mod write_behind;
 
 #[cfg(feature = "client")]
 pub use client::{

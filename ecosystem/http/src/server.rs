@@ -3,6 +3,7 @@
 mod answer;
 mod answering;
 mod body;
+mod calls;
 mod connection;
 mod connection_info;
 mod driving;

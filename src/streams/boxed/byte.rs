@@ -9,7 +9,7 @@ use crate::{
     streams::{Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::any::Any;
+use std::{any::Any, io::IoSlice};
 
 trait AnyReceiveStream: Attributes {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
@@ -46,6 +46,7 @@ trait AnySendStream: Attributes {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
     fn send_buf(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<()>, AnyBuf)>;
     fn send_some(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<usize>, AnyBuf)>;
+    fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize>;
     fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>>;
     fn close_sending(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
@@ -65,6 +66,10 @@ impl<S: ByteSendStream + Attributes + 'static> AnySendStream for S {
 
     fn send_some(&mut self, data: AnyBuf) -> BoxedFuture<'_, (Result<usize>, AnyBuf)> {
         Box::pin(ByteSendStream::send_some(self, data))
+    }
+
+    fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        ByteSendStream::send_nowait(self, buffers)
     }
 
     fn send_eof(&mut self) -> BoxedFuture<'_, Result<()>> {
@@ -209,6 +214,10 @@ macro_rules! sending {
             async fn send_some<B: IoBuf>(&mut self, data: B) -> (Result<usize>, B) {
                 let (result, data) = self.0.send_some(AnyBuf::new(data)).await;
                 (result, data.into_inner())
+            }
+
+            fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+                self.0.send_nowait(buffers)
             }
 
             async fn send_eof(&mut self) -> Result<()> {

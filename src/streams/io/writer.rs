@@ -14,12 +14,16 @@ use std::{
 
 /// How many bytes are taken over by one write at most.
 const PIECE: usize = 64 * 1024;
+/// From so many bytes on a write is first tried with the caller's own buffers: then copying them costs more than another
+/// call of the system.
+const LARGE: usize = 16 * 1024;
 
 /// Makes a stream of bytes something to write to. Writes allocate nothing once the first ones have.
 ///
 /// A write takes bytes over and begins to send them; the next write, or a flush, waits until they are sent, and gives the
 /// error if they cannot be. So flush before dropping this, or the last piece may be lost. What is written from several
-/// buffers at once is put together into one piece. Closing flushes, [sends the end](ByteSendStream::send_eof) and drops
+/// buffers at once is put together into one piece. Of a write of 16 KiB or more as much as possible is sent at once, from
+/// where it lies, if the stream [can do that](ByteSendStream::send_nowait). Closing flushes, [sends the end](ByteSendStream::send_eof) and drops
 /// the stream.
 ///
 /// # Cancel safety
@@ -28,6 +32,8 @@ const PIECE: usize = 64 * 1024;
 pub struct ByteWriter<W> {
     /// `None` when closed.
     open: Option<PieceSender<W>>,
+    /// Whether there was no room for all of the last large write.
+    is_full: bool,
 }
 
 // The stream lies elsewhere.
@@ -39,16 +45,24 @@ impl<W> ByteWriter<W> {
         self.open.filter(PieceSender::is_idle).map(PieceSender::into_inner)
     }
 
-    /// Takes bytes over and begins to send them.
-    fn poll_take<'a>(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Poll<io::Result<usize>> {
+    /// Sends bytes at once, or takes them over and begins to send them.
+    fn poll_take(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>>
+    where
+        W: ByteSendStream,
+    {
         let Some(sender) = self.open.as_mut().filter(|sender| !sender.is_ending()) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         ready!(sender.poll_sent(cx))?;
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        // Where there was no room the kernel says when there is some.
+        if length >= LARGE
+            && !std::mem::take(&mut self.is_full)
+            && let Some(sent) = sender.send_nowait(slices)
+        {
+            self.is_full = sent.as_ref().is_ok_and(|count| *count < length);
+            return Poll::Ready(sent.map_err(io::Error::from));
+        }
         let piece = sender.piece();
         for slice in slices {
             let count = slice.len().min(PIECE - piece.len());
@@ -73,13 +87,13 @@ impl<W> ByteWriter<W> {
 impl<W: ByteSendStream + 'static> ByteWriter<W> {
     /// Writes to this stream.
     pub fn new(stream: W) -> Self {
-        Self { open: Some(PieceSender::new(stream)) }
+        Self { open: Some(PieceSender::new(stream)), is_full: false }
     }
 }
 
 impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_take(cx, [bytes])
+        self.poll_take(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -87,7 +101,7 @@ impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_take(cx, slices.iter().map(|slice| &**slice))
+        self.poll_take(cx, slices)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

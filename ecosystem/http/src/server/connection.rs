@@ -10,7 +10,7 @@ use super::{
     protocol::{self, Protocol},
     upgrade::Upgrades,
 };
-use crate::{BoxError, GroupExecutor, HyperIo};
+use crate::{BoxError, GroupExecutor, HyperIo, write_behind::NotDriven};
 use anyio::{
     CancelScope, Cancelled, Chunk, Error, Result, fail_after, idle,
     lowlevel::is_cancelled,
@@ -121,17 +121,18 @@ impl<'a> Connection<'a> {
         E: Into<BoxError> + 'static,
     {
         let options = &self.server().options;
+        let writer = &*io.writer();
         task_group(async |group| -> Result<()> {
             let answerer = Answerer { connection: self, group, handler };
             let ended = match protocol {
                 Protocol::Http1 => {
                     let connection = options.http1().serve_connection(io, answerer).with_upgrades();
-                    self.drive(connection, |connection| connection.graceful_shutdown()).await
+                    self.drive(connection, writer, |connection| connection.graceful_shutdown()).await
                 }
                 Protocol::Http2 => {
                     let http = options.http2(GroupExecutor(group));
                     let connection = http.serve_connection(io, answerer);
-                    self.drive(connection, |connection| connection.graceful_shutdown()).await
+                    self.drive(connection, writer, |connection| connection.graceful_shutdown()).await
                 }
             };
             group.cancel();
@@ -141,7 +142,7 @@ impl<'a> Connection<'a> {
         .await?;
         if let Some(upgraded) = self.upgrades.take() {
             let _busy = self.requests.begin();
-            self.drive(upgraded, |_| ()).await?;
+            self.drive(upgraded, &NotDriven, |_| ()).await?;
         }
         Ok(())
     }

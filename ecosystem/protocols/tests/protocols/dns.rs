@@ -11,23 +11,33 @@ use hickory_proto::{
 };
 use std::{net::Ipv4Addr, str::FromStr, time::Duration};
 
+/// The answer to a message, for the one name that is known. None to what is no question.
+pub(crate) fn answer_to(message: &[u8], known: &Name, address: Ipv4Addr) -> Option<Vec<u8>> {
+    let question = Message::from_vec(message).ok()?;
+    let mut answer = Message::new();
+    answer.set_id(question.id()).set_message_type(MessageType::Response).set_op_code(OpCode::Query);
+    answer.add_queries(question.queries().to_vec());
+    for query in question.queries() {
+        if query.name() != known {
+            answer.set_response_code(ResponseCode::NXDomain);
+        } else if query.query_type() == RecordType::A {
+            answer.add_answer(Record::from_rdata(known.clone(), 60, RData::A(A(address))));
+        }
+    }
+    Some(answer.to_vec().expect("an answer can be written"))
+}
+
+pub(crate) fn known_name() -> Name {
+    Name::from_str("known.example.").unwrap()
+}
+
 /// Answers questions for the one name it knows.
 async fn serve(socket: &UdpSocket, known: &Name, address: Ipv4Addr) -> Result<()> {
     loop {
         let datagram = socket.receive().await?;
-        // What is no question is not answered.
-        let Ok(question) = Message::from_vec(&datagram.data) else { continue };
-        let mut answer = Message::new();
-        answer.set_id(question.id()).set_message_type(MessageType::Response).set_op_code(OpCode::Query);
-        answer.add_queries(question.queries().to_vec());
-        for query in question.queries() {
-            if query.name() == known && query.query_type() == RecordType::A {
-                answer.add_answer(Record::from_rdata(known.clone(), 60, RData::A(A(address))));
-            } else {
-                answer.set_response_code(ResponseCode::NXDomain);
-            }
+        if let Some(answer) = answer_to(&datagram.data, known, address) {
+            socket.send_to(answer, datagram.from).await?;
         }
-        socket.send_to(answer.to_vec().expect("an answer can be written"), datagram.from).await?;
     }
 }
 
@@ -56,7 +66,7 @@ async fn ask(server: &ConnectedUdpSocket, id: u16, name: &Name) -> Result<Messag
 #[anyio::test]
 async fn names_are_asked_for_and_answered() -> Result<()> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
-    let known = Name::from_str("known.example.").unwrap();
+    let known = known_name();
     let address = Ipv4Addr::new(192, 0, 2, 7);
     task_group(async |tg| -> Result<()> {
         let client = ConnectedUdpSocket::connect(socket.local_addr()?).await?;

@@ -2,4 +2,8 @@
 
 mod curl;
 mod dns;
+mod h2;
+mod pooled_client;
 mod quic;
+mod resolver;
+mod websockets;
