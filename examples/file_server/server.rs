@@ -52,14 +52,7 @@ pub(crate) async fn run(
     root: &Path,
     options: &Options,
 ) -> Result<()> {
-    let server = &Server {
-        options,
-        folder: Folder::new(root),
-        cache: Cache::default(),
-        extra: options.extra_headers(),
-        addresses: Addresses::new(options.connections_per_address),
-        log: AccessLog::new(options.quiet),
-    };
+    let server = &Server::new(options, root);
     let address = listener.local_addr()?;
     let (scheme, entrance) = match encryption {
         Some(encryption) => {
@@ -83,6 +76,20 @@ pub(crate) async fn run(
     })
     .await?;
     Ok(())
+}
+
+impl<'a> Server<'a> {
+    /// A server of one folder.
+    pub(crate) fn new(options: &'a Options, root: &'a Path) -> Self {
+        Self {
+            options,
+            folder: Folder::new(root),
+            cache: Cache::default(),
+            extra: options.extra_headers(),
+            addresses: Addresses::new(options.connections_per_address),
+            log: AccessLog::new(options.quiet),
+        }
+    }
 }
 
 impl Server<'_> {

@@ -1,9 +1,6 @@
 //! The file server of the examples, cut short while clients download.
 
-use crate::{
-    access_log::AccessLog, folder::Folder as Served, options::Options, scratch::Folder, server::Server,
-    stream::Entrance,
-};
+use crate::{options::Options, scratch::Folder, server::Server, stream::Entrance};
 use anyio::{
     Result, gather,
     net::{TcpListener, TcpStream},
@@ -31,7 +28,7 @@ async fn download(address: SocketAddr) -> Result<usize> {
 async fn serve(folder: &Folder, listener: TcpListener) -> Result<Vec<usize>> {
     let address = listener.local_addr()?;
     let options = Options::parse_from(["file_server", "--quiet"]);
-    let server = Server { options: &options, folder: Served::new(folder.path()), log: AccessLog::new(true) };
+    let server = Server::new(&options, folder.path());
     let served = task_group(async |tg| -> Result<Vec<usize>> {
         tg.start_soon(server.serve(Entrance::Plain(listener)));
         let counts = gather((0..2).map(|_| download(address))).await?;

@@ -23,14 +23,23 @@ mod tls;
 #[path = "../../examples/file_server/access_log.rs"]
 mod access_log;
 #[allow(dead_code)]
+#[path = "../../examples/file_server/addresses.rs"]
+mod addresses;
+#[allow(dead_code)]
 #[path = "../../examples/file_server/body.rs"]
 mod body;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/cache.rs"]
+mod cache;
 #[allow(dead_code)]
 #[path = "../../examples/file_server/conditions.rs"]
 mod conditions;
 #[allow(dead_code)]
 #[path = "../../examples/file_server/connection.rs"]
 mod connection;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/encodings.rs"]
+mod encodings;
 #[allow(dead_code)]
 #[path = "../../examples/file_server/encryption.rs"]
 mod encryption;
@@ -49,6 +58,9 @@ mod listing;
 #[allow(dead_code)]
 #[path = "../../examples/file_server/options.rs"]
 mod options;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/origin.rs"]
+mod origin;
 #[allow(dead_code, unused_macros, unused_imports)]
 #[path = "../../examples/shared/output.rs"]
 mod output;
@@ -56,8 +68,14 @@ mod output;
 #[path = "../../examples/file_server/panics.rs"]
 mod panics;
 #[allow(dead_code)]
+#[path = "../../examples/file_server/quick.rs"]
+mod quick;
+#[allow(dead_code)]
 #[path = "../../examples/file_server/ranges.rs"]
 mod ranges;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/representation.rs"]
+mod representation;
 #[allow(dead_code)]
 #[path = "../../examples/file_server/request.rs"]
 mod request;
