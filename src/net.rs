@@ -15,6 +15,7 @@ mod name_service;
 mod passing;
 mod resolver;
 mod send_file;
+mod send_mode;
 mod sending;
 mod socket;
 mod stream_methods;

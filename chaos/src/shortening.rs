@@ -66,6 +66,7 @@ pub(crate) unsafe fn shorten(op: Op, choose: impl Fn(u64) -> u64) -> Option<Shor
             // SAFETY: the contract.
             let whole = unsafe { *message };
             // SAFETY: the contract.
+            #[allow(clippy::unnecessary_cast, reason = "its type depends on the library of C")]
             let mut pieces =
                 unsafe { clip(whole.msg_iov, whole.msg_iovlen as usize, |_| is_stream_socket(fd), &choose) }?;
             let mut part = Box::new(whole);

@@ -15,7 +15,7 @@ use linux as system;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use other as system;
 
-use super::{sending::send_some, socket::Socket};
+use super::{send_mode::Mode, sending::send_some, socket::Socket};
 use crate::{
     error::{Error, Result},
     lowlevel::{checkpoint, wait_writable},
@@ -27,7 +27,6 @@ use std::{
     ops::Range,
     os::fd::{AsFd, BorrowedFd},
 };
-pub(super) use system::Mode;
 use system::Moved;
 
 /// How many bytes are sent before others have their turn.

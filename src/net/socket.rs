@@ -1,6 +1,6 @@
 //! A connected socket.
 
-use super::send_file::Mode;
+use super::send_mode::Mode;
 use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},

@@ -1,7 +1,7 @@
 //! Running a program.
 
 use super::{
-    driving::{drive, finish},
+    driving::{Prepared, drive, finish},
     guest::{Guest, Hosted},
 };
 use crate::{
@@ -342,7 +342,7 @@ impl Builder {
         main: impl AsyncFnOnce() -> T,
         look: impl FnOnce(&Core) -> R,
     ) -> io::Result<(T, R)> {
-        finish(drive(self, |_| Ok(Blocking), main, look))
+        finish(async { drive(self.prepare()?, |_| Ok(Blocking), main, look).await })
     }
 
     /// Runs a program as one future among others of another event loop, the host, whose thread it shares: see [`Host`]. Nothing
@@ -393,7 +393,7 @@ impl Builder {
         let builder = self.clone();
         Guest::new(async move {
             let begin = |core: &Core| host(core.driver_mut().event_source()?).map(Hosted::new);
-            drive(&builder, begin, main, look).await
+            drive(builder.prepare()?, begin, main, look).await
         })
     }
 
@@ -401,25 +401,15 @@ impl Builder {
     ///
     /// # Errors
     /// If the back end is not to be had, or too many run.
-    pub(super) fn open(&self) -> io::Result<Box<Core>> {
+    fn prepare(&self) -> io::Result<Prepared<'_>> {
         let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?);
         let clock = RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout);
-        Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))
-    }
-
-    /// What is set up on the run's thread before its program is called.
-    pub(super) fn install(&self) {
-        if let Some(resolver) = &self.resolver {
-            resolver.install();
-        }
-    }
-
-    pub(super) fn interrupt_handling(&self) -> InterruptHandling {
-        self.interrupt
-    }
-
-    pub(super) fn limit_of_teardown(&self) -> Duration {
-        self.teardown_limit
+        Ok(Prepared {
+            core: Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))?,
+            teardown_limit: self.teardown_limit,
+            interrupt: self.interrupt,
+            resolver: self.resolver.as_ref(),
+        })
     }
 
     /// What a back end would be set up with.

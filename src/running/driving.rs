@@ -1,7 +1,7 @@
 //! Driving a program to its end, and taking its run down.
 
-use super::builder::Builder;
 use crate::{
+    net::MakeResolver,
     runtime::{Blocking, Core, Deadline, Scope, TaskKey, Waiting},
     signal::InterruptHandling,
 };
@@ -31,24 +31,35 @@ pub(super) fn finish<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// What a run begins with.
+pub(super) struct Prepared<'a> {
+    pub(super) core: Box<Core>,
+    pub(super) teardown_limit: Duration,
+    pub(super) interrupt: InterruptHandling,
+    /// What is set up on the run's thread before its program is called.
+    pub(super) resolver: Option<&'a MakeResolver>,
+}
+
 /// Runs a program, takes its run down, and looks at the executor.
 ///
 /// # Errors
 /// As for `Builder::run`, and those of `begin`.
 pub(super) async fn drive<T, R, W: Waiting>(
-    builder: &Builder,
+    run: Prepared<'_>,
     begin: impl FnOnce(&Core) -> io::Result<W>,
     main: impl AsyncFnOnce() -> T,
     look: impl FnOnce(&Core) -> R,
 ) -> io::Result<(T, R)> {
-    let core = builder.open()?;
+    let core = run.core;
     let _entered = core.enter()?;
-    let teardown = Teardown { core: &core, limit: builder.limit_of_teardown(), is_due: true };
+    let teardown = Teardown { core: &core, limit: run.teardown_limit, is_due: true };
     let mut waiting = begin(&core)?;
     // Whatever panics, what is in flight has to be awaited.
     let ended = Caught::new(async {
-        builder.install();
-        drive_main(&core, builder.interrupt_handling(), &mut waiting, main).await
+        if let Some(resolver) = run.resolver {
+            resolver.install();
+        }
+        drive_main(&core, run.interrupt, &mut waiting, main).await
     })
     .await
     .unwrap_or_else(|payload| Ok(Err(payload)));

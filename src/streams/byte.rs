@@ -1,12 +1,15 @@
 //! What every stream of bytes can do.
 
-use super::file_content::{FileContent, copy_file};
+use super::file_content::{FileContent, read_part};
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use std::{
     io::{self, IoSlice},
     ops::Range,
 };
+
+/// How many bytes are read and sent at a time where they have to be copied.
+const PART: usize = 64 * 1024;
 
 /// Where bytes come from.
 #[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
@@ -255,4 +258,32 @@ impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
     async fn close_sending(self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Sends a part of a file through a buffer.
+async fn copy_file(
+    stream: &mut (impl ByteSendStream + ?Sized),
+    file: &impl FileContent,
+    range: Range<u64>,
+) -> (Result<()>, u64) {
+    let mut sent = 0;
+    let result = async {
+        let mut buffer = Vec::new();
+        let length = range.end.saturating_sub(range.start);
+        while sent < length {
+            let wanted = usize::try_from(length - sent).map_or(PART, |left| left.min(PART));
+            buffer = read_part(file, buffer, range.start + sent, wanted).await?;
+            let mut used = 0;
+            while used < buffer.len() {
+                let (result, rest) = stream.send_some(buffer.slice(used..)).await;
+                buffer = rest.into_inner();
+                let count = result?;
+                used += count;
+                sent += count as u64;
+            }
+        }
+        Ok(())
+    };
+    let result = result.await;
+    (result, sent)
 }

@@ -1,15 +1,11 @@
 //! Files as what is sent.
 
-use super::ByteSendStream;
 use crate::error::{Error, Result};
-use anyio_driver::{IoBuf as _, IoBufMut};
-use std::{ops::Range, os::fd::BorrowedFd};
-
-/// How many bytes are read and sent at a time where they have to be copied.
-const PART: usize = 64 * 1024;
+use anyio_driver::IoBufMut;
+use std::os::fd::BorrowedFd;
 
 /// What can be read at any position: an [`fs::File`](crate::fs::File), or what stands for one. Streams
-/// [send](ByteSendStream::send_file) it.
+/// [send](super::ByteSendStream::send_file) it.
 #[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
 pub trait FileContent {
     /// Reads from a position on into a buffer, at most as many bytes as it has room for, and gives their number: 0 at the
@@ -37,34 +33,6 @@ impl<F: FileContent + ?Sized> FileContent for &F {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         (**self).descriptor()
     }
-}
-
-/// Sends a part of a file through a buffer.
-pub(super) async fn copy_file(
-    stream: &mut (impl ByteSendStream + ?Sized),
-    file: &impl FileContent,
-    range: Range<u64>,
-) -> (Result<()>, u64) {
-    let mut sent = 0;
-    let result = async {
-        let mut buffer = Vec::new();
-        let length = range.end.saturating_sub(range.start);
-        while sent < length {
-            let wanted = usize::try_from(length - sent).map_or(PART, |left| left.min(PART));
-            buffer = read_part(file, buffer, range.start + sent, wanted).await?;
-            let mut used = 0;
-            while used < buffer.len() {
-                let (result, rest) = stream.send_some(buffer.slice(used..)).await;
-                buffer = rest.into_inner();
-                let count = result?;
-                used += count;
-                sent += count as u64;
-            }
-        }
-        Ok(())
-    };
-    let result = result.await;
-    (result, sent)
 }
 
 /// Reads up to so many bytes, at least one.

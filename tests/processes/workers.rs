@@ -165,6 +165,7 @@ async fn a_call_that_is_dropped_leaves_nothing() -> Result<()> {
 
 #[anyio::test]
 async fn how_a_worker_that_dies_has_ended_is_told() -> Result<()> {
+    // SAFETY: raising a signal is always sound.
     let killed = broken(to_process::run_sync(|()| unsafe { libc::raise(libc::SIGKILL) }, ()).await);
     assert_eq!(killed.status().and_then(|status| status.signal()), Some(libc::SIGKILL), "{killed}");
     assert_eq!(state(killed.pid()), None);
@@ -253,10 +254,12 @@ async fn what_a_function_has_forked_neither_hides_its_end_nor_outlives_it() -> R
                 // SAFETY: the copy makes calls of the system alone.
                 match unsafe { libc::fork() } {
                     0 => loop {
+                        // SAFETY: it only waits.
                         unsafe { libc::pause() };
                     },
                     copy => fs::write(path, copy.to_string()).unwrap(),
                 }
+                // SAFETY: raising a signal is always sound.
                 unsafe { libc::raise(libc::SIGKILL) };
             },
             path.clone(),
@@ -270,6 +273,7 @@ async fn what_a_function_has_forked_neither_hides_its_end_nor_outlives_it() -> R
 
 #[anyio::test]
 async fn a_function_that_forks_and_comes_back_twice_answers_once() -> Result<()> {
+    // SAFETY: the copy does nothing but answer, which the worker guards against.
     let forked = to_process::run_sync(|()| unsafe { libc::fork() }, ()).await?;
     assert!(forked > 0);
     until(|| !is_alive(forked as u32)).await?;

@@ -4,10 +4,10 @@
 //! hyper directly: [`HyperIo`] is what hyper reads from and writes to, [`HyperTimer`] its clock, and [`GroupExecutor`] and
 //! [`LocalExecutor`] start its tasks.
 //!
-//! [`Client`] asks, on a pool of connections that are children of a group.
+//! `Client` asks, on a pool of connections that are children of a group.
 //!
 //! # Features
-//! - `client`: [`Client`]. With it, `json` is for bodies and queries of serde's types, `compression` for answers by gzip,
+//! - `client`: `Client`. With it, `json` is for bodies and queries of serde's types, `compression` for answers by gzip,
 //!   deflate and Brotli, and `zstd` for those by Zstandard.
 //! - `tls`: streams of `anyio::streams::tls` choose the version of HTTP by ALPN.
 //! - `tower`: `tower` makes a handler of a service; layers whose time is anyio's.

@@ -1,5 +1,6 @@
 //! By `sendfile(2)`.
 
+use crate::net::send_mode::Mode;
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd},
@@ -108,28 +109,6 @@ pub(super) fn send_pages(
     ((next - start) as u64, moved)
 }
 
-/// The mode of a socket whose files the kernel may send by itself.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::net) struct Mode(i32);
-
-impl Mode {
-    /// `None` if it cannot be had, or if this process would be ended by the signal that a lost link brings: this one call
-    /// cannot be told not to send it.
-    pub(in crate::net) fn of(socket: BorrowedFd<'_>) -> Option<Self> {
-        // SAFETY: all zeroes is a valid value, which the call fills.
-        let on_lost_link = unsafe {
-            let mut effect: libc::sigaction = std::mem::zeroed();
-            match libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut effect) {
-                0 => effect.sa_sigaction,
-                _ => libc::SIG_DFL,
-            }
-        };
-        // SAFETY: the call only asks.
-        let mode = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) };
-        (on_lost_link != libc::SIG_DFL && mode >= 0).then_some(Self(mode))
-    }
-}
-
 /// Keeps calls on a socket from waiting. `sendfile` cannot be told so by itself, and the mode is seen by all who have the
 /// socket, so it is set for the time of the calls only.
 struct WithoutWaiting<'a> {
@@ -140,17 +119,17 @@ struct WithoutWaiting<'a> {
 impl<'a> WithoutWaiting<'a> {
     fn begin(socket: BorrowedFd<'a>, mode: Mode) -> Option<Self> {
         // SAFETY: the call changes nothing but the mode.
-        let is_set = mode.0 & libc::O_NONBLOCK != 0
-            || unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, mode.0 | libc::O_NONBLOCK) } == 0;
+        let is_set = mode.bits() & libc::O_NONBLOCK != 0
+            || unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, mode.bits() | libc::O_NONBLOCK) } == 0;
         is_set.then_some(Self { socket, mode })
     }
 }
 
 impl Drop for WithoutWaiting<'_> {
     fn drop(&mut self) {
-        if self.mode.0 & libc::O_NONBLOCK == 0 {
+        if self.mode.bits() & libc::O_NONBLOCK == 0 {
             // SAFETY: as above.
-            unsafe { libc::fcntl(self.socket.as_raw_fd(), libc::F_SETFL, self.mode.0) };
+            unsafe { libc::fcntl(self.socket.as_raw_fd(), libc::F_SETFL, self.mode.bits()) };
         }
     }
 }

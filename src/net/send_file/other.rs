@@ -1,5 +1,6 @@
 //! Where the kernel is not asked to send files by itself: their bytes are copied.
 
+use crate::net::send_mode::Mode;
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd},
@@ -38,16 +39,6 @@ pub(super) fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> Res
                 number => return Err(Moved::Failed(number)),
             },
         }
-    }
-}
-
-/// There is none.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::net) struct Mode(());
-
-impl Mode {
-    pub(in crate::net) fn of(_socket: BorrowedFd<'_>) -> Option<Self> {
-        None
     }
 }
 
