@@ -105,10 +105,13 @@ impl Ready {
     }
 }
 
+/// The answers to one target, by what the client can decode.
+type ByEncodings = [Option<Rc<Ready>>; Encodings::COUNT];
+
 /// The answers of one core.
 #[derive(Default)]
 pub(crate) struct Cache {
-    targets: RefCell<HashMap<Box<str>, [Option<Rc<Ready>>; Encodings::COUNT]>>,
+    targets: RefCell<HashMap<Box<str>, ByEncodings>>,
     bytes: Cell<usize>,
 }
 

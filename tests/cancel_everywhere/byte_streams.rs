@@ -111,7 +111,7 @@ async fn no_byte_is_lost_between_streams_and_readers_and_writers_of_others() {
             while let Some(chunk) = reader.receive().await.unwrap() {
                 got.extend_from_slice(&chunk);
             }
-            assert!(b"somemore".starts_with(&*got) && got.len() >= sent, "{sent}: {got:?}");
+            assert!(b"somemore".starts_with(&got) && got.len() >= sent, "{sent}: {got:?}");
         },
     )
     .await;
@@ -143,7 +143,7 @@ async fn a_receive_that_wants_all_gives_what_had_come() {
             while let Some(chunk) = reader.receive().await.unwrap() {
                 got.extend_from_slice(&chunk);
             }
-            assert!(b"abcdef".starts_with(&*got) && got.len() % 3 == 0, "{got:?}");
+            assert!(b"abcdef".starts_with(&got) && got.len() % 3 == 0, "{got:?}");
         },
     )
     .await;

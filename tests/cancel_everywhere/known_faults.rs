@@ -326,11 +326,9 @@ async fn a_cancellation_that_a_thread_has_seen_belongs_to_the_scope_of_its_calle
         async |()| {
             // Absorbed by the scope that was cancelled, and by no other.
             let ended = move_on_after(Duration::from_micros(100), async {
-                to_thread::run_sync(|| {
+                to_thread::run_sync(|| -> Result<()> {
                     loop {
-                        if let Err(cancelled) = from_thread::check_cancelled() {
-                            return Err::<(), Error>(cancelled);
-                        }
+                        from_thread::check_cancelled()?;
                     }
                 })
                 .await?

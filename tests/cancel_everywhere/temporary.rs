@@ -159,7 +159,7 @@ async fn what_is_in_memory_stays_there_or_is_in_a_file() {
                 file.take().expect("it is open").close().await
             },
             async |(file, got), value| {
-                assert!(b"one\ntwo\nthree".starts_with(&*got));
+                assert!(b"one\ntwo\nthree".starts_with(&got));
                 assert!(value.is_none() || got.len() == 13);
                 if let Some(file) = file {
                     file.close().await.unwrap();

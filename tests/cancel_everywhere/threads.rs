@@ -225,7 +225,7 @@ async fn pipes_of_processes_lose_nothing_and_are_closed_in_any_case() {
             }
             output.close().await.unwrap();
             process.close().await.unwrap();
-            assert!(all.starts_with(&*got) && got.len() >= sent.get(), "{} {got:?}", sent.get());
+            assert!(all.starts_with(&got) && got.len() >= sent.get(), "{} {got:?}", sent.get());
         },
     )
     .await;
