@@ -80,6 +80,8 @@ impl Builder {
             autojump_threshold: Duration::from_millis(10),
             deadlock_timeout: Duration::from_secs(10),
             resolver: None,
+            // Without the feature `chaos` there is but one.
+            #[allow(clippy::default_constructed_unit_structs)]
             disturbance: Disturbance::default(),
             calm: None,
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
 mod attributes;
+#[cfg(feature = "chaos")]
 mod chaos;
 mod cores;
 mod cross;

@@ -91,7 +91,10 @@ line.onchange = () => { socket.send(line.value); line.value = "" }
 
 fn main() -> Result<()> {
     // Pages that are open would go on for ever.
-    Builder::new().interrupt(Interrupt::Finish(Duration::from_secs(1))).run(serve)?
+    match Builder::new().interrupt(Interrupt::Finish(Duration::from_secs(1))).run(serve)? {
+        Err(error) if error.is_cancelled() => Ok(()),
+        ended => ended,
+    }
 }
 
 async fn serve() -> Result<()> {

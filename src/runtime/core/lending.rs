@@ -51,8 +51,13 @@ impl Host {
 }
 
 /// Who has an executor while its thread is lent.
-#[derive(Default)]
 pub(crate) struct Lending(Cell<*const Core>);
+
+impl Default for Lending {
+    fn default() -> Self {
+        Self(Cell::new(std::ptr::null()))
+    }
+}
 
 impl Lending {
     /// Has the executor back, if there is one yet, as long as the guard lives.

@@ -56,12 +56,11 @@ impl<W> ByteWriter<W> {
         ready!(sender.poll_sent(cx))?;
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
         // Where there was no room the kernel says when there is some.
-        if length >= LARGE
-            && !std::mem::take(&mut self.is_full)
-            && let Some(sent) = sender.send_nowait(slices)
-        {
-            self.is_full = sent.as_ref().is_ok_and(|count| *count < length);
-            return Poll::Ready(sent.map_err(io::Error::from));
+        if length >= LARGE && !std::mem::take(&mut self.is_full) {
+            if let Some(sent) = sender.send_nowait(slices) {
+                self.is_full = sent.as_ref().is_ok_and(|count| *count < length);
+                return Poll::Ready(sent.map_err(io::Error::from));
+            }
         }
         let piece = sender.piece();
         for slice in slices {
