@@ -5,6 +5,7 @@ mod header;
 mod message_room;
 mod network_error;
 mod receiving;
+mod room;
 mod sending;
 
 pub(super) use buffer_sizes::BufferSizes;

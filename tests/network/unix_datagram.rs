@@ -16,7 +16,10 @@ use anyio::{
 use std::{
     fs,
     io::ErrorKind,
-    os::unix::fs::PermissionsExt,
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::PermissionsExt,
+    },
     path::{Path, PathBuf},
     pin::pin,
     time::Duration,
@@ -245,5 +248,59 @@ async fn sockets_are_taken_over() -> Result<()> {
     assert_eq!(unbound.local_path()?, None);
     let stream = std::os::unix::net::UnixStream::pair()?.0;
     assert!(UnixDatagram::from_owned(stream.into()).is_err());
+    Ok(())
+}
+
+/// Receives without the runtime, which might make room before a send has begun to wait.
+async fn take(socket: &UnixDatagram) -> String {
+    let ticker = Ticker::new();
+    let mut buffer = [0_u8; 10];
+    loop {
+        // SAFETY: the buffer is lent for the call.
+        let count = unsafe {
+            libc::recv(
+                socket.as_fd().as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        if let Ok(count) = usize::try_from(count) {
+            return String::from_utf8_lossy(&buffer[..count]).into_owned();
+        }
+        ticker.tick().await;
+    }
+}
+
+#[anyio::test]
+async fn what_has_waited_for_room_comes_whole() -> Result<()> {
+    let folder = Folder::new();
+    let server = UnixDatagram::bind(folder.path("server")).await?;
+    let (path, client): (&Path, _) = (&folder.path("server"), UnixDatagram::unbound()?);
+    let connected = ConnectedUnixDatagram::connect(path).await?;
+    let queued = fill(async || connected.send("x").await).await?;
+    task_group(async |tg| -> Result<()> {
+        for _ in 0..3 {
+            tg.start_soon(async { connected.send("first").await });
+            // Nothing of its own is queued there, the end of which would tell it of room.
+            tg.start_soon(async { client.send_to("second", path).await });
+        }
+        for _ in 0..5 {
+            Ticker::new().tick().await;
+        }
+        for _ in 0..queued {
+            assert_eq!(take(&server).await, "x");
+        }
+        let mut sent = Vec::new();
+        for _ in 0..6 {
+            sent.push(
+                anyio::fail_after(Duration::from_secs(20), async { anyio::Ok(take(&server).await) }).await?,
+            );
+        }
+        sent.sort();
+        assert_eq!(sent, ["first", "first", "first", "second", "second", "second"]);
+        Ok(())
+    })
+    .await?;
     Ok(())
 }

@@ -4,11 +4,15 @@
 //! wait a whole turn for each datagram in this way, while all that it has to do is done within the call, as hardly any
 //! datagram waits for room. So it calls the system itself, and the driver gets what does wait.
 //!
+//! Sends never wait in the driver's hands: Linux's ring repeats one that has found no room with what is left of its data, and
+//! a UNIX socket may have taken that all before it looked for room, so that an empty datagram comes. They wait for room here,
+//! and are begun anew.
+//!
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, a share of the descriptor, and in a box the
 //! message with its address and ancillary data.
 
-use super::{Header, network_error::is_of_the_network};
+use super::{Header, network_error::is_of_the_network, room};
 use crate::{
     error::Result,
     runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
@@ -93,13 +97,20 @@ impl Sender {
         part: Range<usize>,
         header: Box<Header>,
     ) -> (Answer, Held<B>, Box<Header>) {
-        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part, header };
-        match self.try_at_once(&mut send).await {
-            Some(answer) => send.finish(answer),
-            None => {
-                let _counted = Counted::new(&self.in_flight);
-                Operation::new(send).await
+        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part: part.clone(), header };
+        if let Some(answer) = self.try_at_once(&mut send).await {
+            return send.finish(answer);
+        }
+        let _counted = Counted::new(&self.in_flight);
+        loop {
+            let (answer, data, header) = Operation::new(send).await;
+            if !has_found_no_room(answer) {
+                return (answer, data, header);
             }
+            if let Err(refusal) = room::wait(&self.descriptor, header.address.as_ref()).await {
+                return (Err(refusal), data, header);
+            }
+            send = SendMessage { descriptor: self.descriptor.clone(), data, part: part.clone(), header };
         }
     }
 
@@ -163,6 +174,17 @@ impl Sender {
 #[inline]
 fn concerns_another(answer: Answer) -> bool {
     matches!(answer, Err(Refusal::System(number)) if is_of_the_network(number))
+}
+
+/// Whether nothing was sent because there is no room.
+#[inline]
+fn has_found_no_room(answer: Answer) -> bool {
+    // The numbers are the same on Linux only.
+    #[allow(unreachable_patterns)]
+    match answer {
+        Err(Refusal::System(libc::EAGAIN | libc::EWOULDBLOCK)) => true,
+        _ => false,
+    }
 }
 
 /// What the answer to a send means.
@@ -243,7 +265,7 @@ unsafe impl<B: IoBuf> Payload for SendMessage<B> {
     #[inline]
     fn op(&mut self) -> Op {
         let message = self.message();
-        Op::SendMessage { fd: self.descriptor.raw(), message, flags: 0 }
+        Op::SendMessage { fd: self.descriptor.raw(), message, flags: libc::MSG_DONTWAIT }
     }
 
     #[inline]
