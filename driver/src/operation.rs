@@ -107,6 +107,9 @@ operations! {
         message: *const msghdr,
     }
     /// Sends a message with address and ancillary data.
+    ///
+    /// A datagram is to be sent with `MSG_DONTWAIT`. Linux's ring repeats what has found no room with what is left of the
+    /// data, and a UNIX socket takes that all before it looks for room: then an empty datagram is sent.
     SendMessage "sendmsg" {
         /// The socket.
         fd: RawFd,

@@ -68,7 +68,8 @@ impl FileReadStream {
         File::open(path).await.map(Self::from)
     }
 
-    /// How long a chunk is, except the last, in bytes. At least 1, at most 1 GiB; 128 KiB by default.
+    /// How long a chunk is, in bytes. At least 1, at most 1 GiB; 128 KiB by default. The last one is shorter, and so are those of
+    /// which the system has read only a part, as it may on some file systems.
     #[must_use]
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.ahead.clear();

@@ -12,6 +12,8 @@ use std::{
     str::FromStr,
 };
 
+#[cfg(not(all(target_os = "linux", feature = "chaos")))]
+mod absent;
 #[cfg(feature = "chaos")]
 mod chaos;
 #[cfg(not(feature = "chaos"))]

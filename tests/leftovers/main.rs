@@ -8,6 +8,7 @@ mod broken_off_handshakes;
 mod closing;
 mod dropped_futures;
 mod many_processes;
+mod no_room;
 mod outliving;
 mod passed_descriptors;
 #[path = "../peers/mod.rs"]

@@ -3,33 +3,26 @@
 //! # Contract
 //! A payload here owns its share of the descriptor, and has no memory in the driver's hands.
 
-use crate::{
-    error::Error,
-    runtime::{Answer, Descriptor, Operation, Payload, Refusal, WaitReason},
-};
+use crate::runtime::{Answer, Descriptor, Operation, Payload, Refusal, WaitReason};
 use anyio_driver::Op;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Waits until a datagram to this address, or to the peer if there is none, may have room.
 ///
 /// # Errors
-/// If the scope is cancelled.
+/// If the scope is cancelled, or there is no descriptor left for what it takes.
 pub(super) async fn wait(socket: &Descriptor, to: Option<&SockAddr>) -> Result<(), Refusal> {
     until_writable(socket.clone()).await?;
     // Without a peer a UNIX socket is told to be writable whether or not the receiver's queue is full. One with a peer knows.
     if let Some(peer) = to.filter(|address| address.domain() == Domain::UNIX) {
-        // Where there is nobody to connect to, sending says so.
-        if let Ok(connected) = connected(peer) {
-            until_writable(connected).await?;
+        let probe = Socket::new(Domain::UNIX, Type::DGRAM, None)
+            .map_err(|error| Refusal::System(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        // Where nobody can be connected to, sending says why.
+        if probe.connect(peer).is_ok() {
+            until_writable(Descriptor::new(probe.into())).await?;
         }
     }
     Ok(())
-}
-
-fn connected(peer: &SockAddr) -> Result<Descriptor, Error> {
-    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-    socket.connect(peer)?;
-    Ok(Descriptor::new(socket.into()))
 }
 
 async fn until_writable(socket: Descriptor) -> Result<(), Refusal> {

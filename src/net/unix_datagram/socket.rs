@@ -179,7 +179,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What the system says, for example that there is no such file, that nobody has it open (`ECONNREFUSED`), or that the
-    /// datagram is too long (`EMSGSIZE`). [`Error::Cancelled`] if the scope is cancelled.
+    /// datagram is too long (`EMSGSIZE`), or that there is no descriptor left (`EMFILE`): to wait for room with the receiver
+    /// takes one. [`Error::Cancelled`] if the scope is cancelled.
     ///
     /// # Cancel safety
     /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
