@@ -36,6 +36,7 @@ async fn begin(mut future: Pin<Box<dyn Future<Output = ()>>>) -> Kept {
 /// Runs `give` on each back end, which gives a future that was given something; drops that after the run, and sees in
 /// another run that `take` gets it.
 fn passed_on<T>(make: impl Fn() -> T, give: impl AsyncFn(&T) -> Kept, take: impl AsyncFn(&T) -> Result<()>) {
+    let _lock = lock();
     for backend in test_backends() {
         for in_another_run in [false, true] {
             let builder = Builder::new().backend(backend);
@@ -190,6 +191,7 @@ fn what_is_opened_or_accepted_for_a_future_that_outlives_its_run_is_closed() {
 
 #[test]
 fn a_handle_for_other_threads_names_no_scope_of_a_later_run() {
+    let _lock = lock();
     for backend in test_backends() {
         let builder = Builder::new().backend(backend);
         let old = CancelScope::new();
@@ -259,6 +261,7 @@ fn a_child_that_a_destructor_starts_after_the_run_is_refused() {
 
 #[test]
 fn a_run_may_be_given_all_the_time_there_is_to_end() {
+    let _lock = lock();
     for backend in test_backends() {
         let value = Builder::new().backend(backend).teardown_limit(Duration::MAX).run(async || {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

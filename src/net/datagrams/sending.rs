@@ -179,12 +179,7 @@ fn concerns_another(answer: Answer) -> bool {
 /// Whether nothing was sent because there is no room.
 #[inline]
 fn has_found_no_room(answer: Answer) -> bool {
-    // The numbers are the same on Linux only.
-    #[allow(unreachable_patterns)]
-    match answer {
-        Err(Refusal::System(libc::EAGAIN | libc::EWOULDBLOCK)) => true,
-        _ => false,
-    }
+    matches!(answer, Err(Refusal::System(number)) if number == libc::EAGAIN || number == libc::EWOULDBLOCK)
 }
 
 /// What the answer to a send means.
