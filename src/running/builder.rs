@@ -8,7 +8,7 @@ use crate::{
     lowlevel::Host,
     net::{MakeResolver, Resolver},
     runtime::{
-        Backend, Blocking, Clock, Core, Shuffle,
+        Backend, Blocking, Clock, Core, Instrument, MakeInstrument, Shuffle,
         backend::{self, Disturbance},
         clock::RunClock,
     },
@@ -63,6 +63,7 @@ pub struct Builder {
     autojump_threshold: Duration,
     deadlock_timeout: Duration,
     resolver: Option<MakeResolver>,
+    instruments: Vec<MakeInstrument>,
     pub(super) disturbance: Disturbance,
     calm: Option<&'static str>,
 }
@@ -80,6 +81,7 @@ impl Builder {
             autojump_threshold: Duration::from_millis(10),
             deadlock_timeout: Duration::from_secs(10),
             resolver: None,
+            instruments: Vec::new(),
             // Without the feature `chaos` there is but one.
             #[allow(clippy::default_constructed_unit_structs)]
             disturbance: Disturbance::default(),
@@ -306,6 +308,21 @@ impl Builder {
         self
     }
 
+    /// Who is told what the run does, step by step. Called once at the beginning of each run, on its thread; there can be several.
+    ///
+    /// See [`lowlevel::Instrument`](crate::lowlevel::Instrument), with an example.
+    ///
+    /// *Helps* to see what a program does. *Hurts*: each poll of each task costs some calls more. Without instruments it
+    /// costs a look at a flag.
+    #[must_use]
+    pub fn instrument<I: Instrument + 'static>(
+        mut self,
+        make: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
+        self.instruments.push(MakeInstrument::new(make));
+        self
+    }
+
     /// Has the environment's wish for chaos left out of account in a test, for this reason.
     #[doc(hidden)]
     #[must_use]
@@ -411,6 +428,7 @@ impl Builder {
             teardown_limit: self.teardown_limit,
             interrupt: self.interrupt,
             resolver: self.resolver.as_ref(),
+            instruments: &self.instruments,
         })
     }
 

@@ -63,6 +63,12 @@ impl Scope {
                 }
             });
         }
+        // Last, since it is code of users.
+        Core::try_with(|core| {
+            if core.is_instrumented() {
+                core.tell_of_cancellation(self);
+            }
+        });
     }
 
     /// The deadline has passed, or the time to finish.
