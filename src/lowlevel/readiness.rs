@@ -3,9 +3,8 @@
 use crate::{
     error::{Cancelled, Error, Result},
     reserved::Reserved,
-    runtime::{Answer, Core, Direction, Operation, Payload, Place, Refusal, WaitReason, Watch},
+    runtime::{self, Answer, Core, Direction, Operation, Place, Refusal, UntilReady, WaitReason, Watch},
 };
-use anyio_driver::Op;
 use std::{
     cell::{Cell, RefCell},
     fmt,
@@ -310,42 +309,31 @@ impl Future for Ready {
 
 /// The operation of one direction, each with its reason.
 enum Wait {
-    Reading(Operation<Readable>),
-    Writing(Operation<Writable>),
+    Reading(Operation<UntilReady<RawFd, Readable>>),
+    Writing(Operation<UntilReady<RawFd, Writable>>),
 }
 
 impl Wait {
     fn new(place: Place) -> Self {
         match place.direction {
-            Direction::Reading => Self::Reading(Operation::new(Readable(place.descriptor))),
-            Direction::Writing => Self::Writing(Operation::new(Writable(place.descriptor))),
+            Direction::Reading => Self::Reading(Operation::new(UntilReady::new(place.descriptor))),
+            Direction::Writing => Self::Writing(Operation::new(UntilReady::new(place.descriptor))),
         }
     }
 }
 
-macro_rules! payload {
-    ($name:ident, $events:expr) => {
-        struct $name(RawFd);
+// Whether a wait is to be repeated is decided by `Ready`, which knows whether the descriptor is being closed.
 
-        // SAFETY: no memory is named. The descriptor is another's, and kept open by whoever waits; if it is closed all the
-        // same, a poll of what has its number then does no harm, as it neither takes nor changes anything.
-        unsafe impl Payload for $name {
-            const REASON: WaitReason = WaitReason::$name;
-            // Whether it is to be repeated is decided by whoever knows whether the descriptor is being closed.
-            const REPEATABLE: bool = false;
+struct Readable;
 
-            type Output = Answer;
-
-            fn op(&mut self) -> Op {
-                Op::Poll { fd: self.0, events: $events as u32 }
-            }
-
-            fn finish(self, answer: Answer) -> Answer {
-                answer
-            }
-        }
-    };
+impl runtime::Readiness for Readable {
+    const REASON: WaitReason = WaitReason::Readable;
+    const EVENTS: i16 = libc::POLLIN;
 }
 
-payload!(Readable, libc::POLLIN);
-payload!(Writable, libc::POLLOUT);
+struct Writable;
+
+impl runtime::Readiness for Writable {
+    const REASON: WaitReason = WaitReason::Writable;
+    const EVENTS: i16 = libc::POLLOUT;
+}

@@ -7,8 +7,10 @@ mod network_error;
 mod receiving;
 mod room;
 mod sending;
+mod socket;
 
 pub(super) use buffer_sizes::BufferSizes;
 pub(super) use header::Header;
 pub(super) use receiving::{DatagramReceiving, Interpreter};
 pub(super) use sending::{Sender, judge};
+pub(super) use socket::{DatagramSocket, check_whole};

@@ -6,9 +6,8 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Answer, Descriptor, Operation, Payload, WaitReason},
+    runtime::{Descriptor, Operation, Readiness, UntilReady, WaitReason},
 };
-use anyio_driver::Op;
 use libc::pid_t;
 use std::io;
 
@@ -16,7 +15,7 @@ use std::io;
 pub(super) async fn ended(pid: pid_t) -> Result<()> {
     let descriptor =
         open(pid).map_err(|error| Error::of_operation(error, "open a descriptor of process", pid))?;
-    match Operation::new(Readable { descriptor }).await {
+    match Operation::new(UntilReady::<_, End>::new(descriptor)).await {
         Ok(_) => Ok(()),
         Err(refusal) => Err(refusal.on("wait for process", pid)),
     }
@@ -32,24 +31,12 @@ fn open(pid: pid_t) -> io::Result<Descriptor> {
     Ok(unsafe { Descriptor::from_answer(number as u32) })
 }
 
-/// Waits until the descriptor is readable, which means that its process has ended.
-struct Readable {
-    descriptor: Descriptor,
-}
+/// A descriptor of a process is readable when that has ended.
+struct End;
 
-// SAFETY: the descriptor is counted; no memory is named.
-unsafe impl Payload for Readable {
+impl Readiness for End {
     const REASON: WaitReason = WaitReason::Process;
-
-    type Output = Answer;
-
-    fn op(&mut self) -> Op {
-        Op::Poll { fd: self.descriptor.raw(), events: libc::POLLIN as u32 }
-    }
-
-    fn finish(self, answer: Answer) -> Answer {
-        answer
-    }
+    const EVENTS: i16 = libc::POLLIN;
 }
 
 #[cfg(test)]

@@ -90,6 +90,9 @@ impl Builder {
     }
 
     /// Chooses the back end, whatever the environment says.
+    ///
+    /// *Helps*: a program that needs one of them fails at its beginning where that is not to be had, and tests run on each.
+    /// *Hurts*: there is no falling back, and whoever runs the program can no longer choose.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = Some(backend);
@@ -224,6 +227,9 @@ impl Builder {
 
     /// By which clock the run sleeps: [`Clock::Monotonic`] by default. With [`Clock::Virtual`] tests that sleep cost no time.
     ///
+    /// *Helps* tests of what takes long. *Hurts*: time stands still while tasks have something to do, so a virtual clock is
+    /// not for programs that talk to others, whose time goes on.
+    ///
     /// ```
     /// use anyio::{Builder, Clock, current_time, sleep};
     /// use std::time::Duration;
@@ -245,6 +251,8 @@ impl Builder {
     /// How long, in real time, nothing may have come from the operating system before a [virtual clock](Clock::Virtual)
     /// jumps while tasks wait for sockets or pipes. 10 ms by default, which is much for what the program sends to itself;
     /// more if it is to hear from threads of its own or from other processes, less if it has many jumps to make.
+    ///
+    /// *Helps*, if it is longer: time-outs do not end what is only slow to come. *Hurts*: each such jump takes so long.
     #[must_use]
     pub fn autojump_threshold(mut self, threshold: Duration) -> Self {
         self.autojump_threshold = threshold;
@@ -256,6 +264,9 @@ impl Builder {
     /// socket, another thread, a future that is not anyio's) and none for a time. Ten seconds by default. When all tasks wait
     /// for each other the run is given up at once; when one waits for a worker thread or a file, when a child process runs,
     /// or as long as a [`signal::receiver`](crate::signal::receiver) is open, it is never given up.
+    ///
+    /// *Helps*, if it is shorter: a test that hangs is told of sooner. *Hurts*: what another process or thread takes longer
+    /// for is taken for a deadlock.
     #[must_use]
     pub fn deadlock_timeout(mut self, timeout: Duration) -> Self {
         self.deadlock_timeout = timeout;
@@ -272,6 +283,9 @@ impl Builder {
     /// that has another effect than the default one when the run begins (other code handles it, or it is ignored), and a
     /// [`signal::receiver`](crate::signal::receiver) of it gets it in place of the run. When the main task has ended, the
     /// signals have their default effect again.
+    ///
+    /// *Helps*: programs clean up, or finish what they have begun, when they are told to end. *Hurts*: a program that neither
+    /// ends nor waits has to be told twice.
     ///
     /// ```no_run
     /// use anyio::{Builder, Interrupt, Result, idle, net::{TcpListener, TcpStream}, streams::Listener};
@@ -302,6 +316,9 @@ impl Builder {
     /// Who looks up names in place of the operating system. Called once at the beginning of each run, on its thread.
     ///
     /// See [`net::Resolver`](crate::net::Resolver), with an example.
+    ///
+    /// *Helps* tests, which need no network, and programs that ask name servers themselves. *Hurts*: what the system knows
+    /// beside them, such as its file of hosts, is known only if the resolver looks there.
     #[must_use]
     pub fn resolver<R: Resolver + 'static>(mut self, make: impl Fn() -> R + Send + Sync + 'static) -> Self {
         self.resolver = Some(MakeResolver::new(make));

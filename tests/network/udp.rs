@@ -448,7 +448,7 @@ async fn options_are_set() -> Result<()> {
     assert_eq!((socket.ttl_v4()?, socket.tos_v4()?), (7, 0x20));
     assert!(socket.recv_buffer_size()? >= 100_000 && socket.send_buffer_size()? >= 90_000);
     assert_eq!(socket.device()?.as_deref(), Some(&b"lo"[..]));
-    second.set_broadcast(false)?;
+    second.options().set_broadcast(false)?;
     second.set_hops(9)?;
     assert!(!second.options().broadcast()?);
     assert_eq!(second.options().ttl_v4()?, 9);

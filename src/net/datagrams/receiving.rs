@@ -39,6 +39,9 @@ pub(in crate::net) trait Interpreter: 'static {
     /// What a message is. It may be several datagrams; then the others are the rest.
     fn interpret(&self, message: ReceivedMessage) -> Self::Datagram;
 
+    /// Whether something is left.
+    fn has_rest(&self) -> bool;
+
     /// Forgets what is left.
     fn forget_rest(&self);
 }

@@ -1,10 +1,6 @@
 //! Waiting until there is room for a datagram.
-//!
-//! # Contract
-//! A payload here owns its share of the descriptor, and has no memory in the driver's hands.
 
-use crate::runtime::{Answer, Descriptor, Operation, Payload, Refusal, WaitReason};
-use anyio_driver::Op;
+use crate::runtime::{Descriptor, Operation, Readiness, Refusal, UntilReady, WaitReason};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Waits until a datagram to this address, or to the peer if there is none, may have room.
@@ -26,26 +22,17 @@ pub(super) async fn wait(socket: &Descriptor, to: Option<&SockAddr>) -> Result<(
 }
 
 async fn until_writable(socket: Descriptor) -> Result<(), Refusal> {
-    match Operation::new(Writable(socket)).await {
+    match Operation::new(UntilReady::<_, Room>::new(socket)).await {
         Err(Refusal::Cancelled) => Err(Refusal::Cancelled),
         // What is wrong with the socket, sending says, too.
         _ => Ok(()),
     }
 }
 
-struct Writable(Descriptor);
+/// Of this side of a socket.
+struct Room;
 
-// SAFETY: the descriptor is counted, and there is no memory.
-unsafe impl Payload for Writable {
+impl Readiness for Room {
     const REASON: WaitReason = WaitReason::Send;
-
-    type Output = Answer;
-
-    fn op(&mut self) -> Op {
-        Op::Poll { fd: self.0.raw(), events: libc::POLLOUT as u32 }
-    }
-
-    fn finish(self, answer: Answer) -> Answer {
-        answer
-    }
+    const EVENTS: i16 = libc::POLLOUT;
 }

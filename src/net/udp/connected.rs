@@ -1,10 +1,11 @@
 //! Sockets for one peer.
 
-use super::{Datagram, SendOptions, host, methods::methods, socket::Socket, unconnected::whole};
+use super::{Datagram, SendOptions, host, methods::methods, socket::Socket};
 use crate::{
     error::Result,
     net::{
         attribute::{self, RawDescriptor},
+        datagrams::check_whole,
         take_over::{Role, take_over},
         tcp::{inet, option},
     },
@@ -141,7 +142,8 @@ impl UnreliableObjectReceiveStream for ConnectedUdpSocket {
 
     async fn receive(&mut self) -> Result<Option<Chunk>> {
         let datagram = self.socket.receive().await?;
-        whole(datagram).map(|datagram| Some(datagram.data))
+        check_whole(datagram.truncated, datagram.data.len())?;
+        Ok(Some(datagram.data))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Datagram, host};
 use crate::{message::ReceivedMessage, net::datagrams::Interpreter};
 use anyio_driver::{Chunk, MessageLayout};
 use std::{
-    cell::Cell,
+    cell::RefCell,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
@@ -17,7 +17,8 @@ pub(super) const LAYOUT: MessageLayout = MessageLayout { name: 32, control: host
 /// Makes datagrams of messages, each of which may be several that the kernel has put together.
 #[derive(Default)]
 pub(super) struct UdpInterpreter {
-    rest: Cell<Option<Rest>>,
+    /// It stays where it is while datagrams are split off, as moving all of it for each would cost as much as the rest.
+    rest: RefCell<Option<Rest>>,
 }
 
 /// Datagrams that came as one.
@@ -28,29 +29,12 @@ struct Rest {
 }
 
 impl Rest {
-    /// The first of them, and the others if there are any.
-    fn split(mut self) -> (Datagram, Option<Self>) {
-        if self.all.data.len() <= self.size {
-            return (self.all, None);
-        }
-        let data = self.all.data.split_to(self.size);
+    /// Splits off the first, which is not the last.
+    #[inline]
+    fn split_first(&mut self) -> Datagram {
+        let Datagram { from, to, interface, ecn, .. } = self.all;
         // Of a cut message the end is missing.
-        let first = Datagram { data, truncated: false, ..self.all.without_data() };
-        (first, Some(self))
-    }
-}
-
-impl Datagram {
-    /// A datagram with the same belongings and no bytes.
-    fn without_data(&mut self) -> Self {
-        Self {
-            data: self.data.split_to(0),
-            from: self.from,
-            to: self.to,
-            interface: self.interface,
-            ecn: self.ecn,
-            truncated: self.truncated,
-        }
+        Datagram { data: self.all.data.split_to(self.size), from, to, interface, ecn, truncated: false }
     }
 }
 
@@ -59,9 +43,11 @@ impl Interpreter for UdpInterpreter {
 
     #[inline]
     fn rest(&self) -> Option<Datagram> {
-        let (first, rest) = self.rest.take()?.split();
-        self.rest.set(rest);
-        Some(first)
+        let mut rest = self.rest.borrow_mut();
+        match &mut *rest {
+            Some(several) if several.all.data.len() > several.size => Some(several.split_first()),
+            _ => rest.take().map(|last| last.all),
+        }
     }
 
     #[inline]
@@ -74,26 +60,19 @@ impl Interpreter for UdpInterpreter {
         let all = Datagram { data, from, to, interface, ecn, truncated };
         match belongings.segment_size {
             Some(size) if size < all.data.len() => {
-                let (first, rest) = Rest { all, size }.split();
-                self.rest.set(rest);
-                first
+                self.rest.borrow_mut().insert(Rest { all, size }).split_first()
             }
             _ => all,
         }
     }
 
-    fn forget_rest(&self) {
-        self.rest.set(None);
+    fn has_rest(&self) -> bool {
+        self.rest.borrow().is_some()
     }
-}
 
-impl UdpInterpreter {
-    /// Whether datagrams are here that nobody has taken.
-    pub(super) fn has_rest(&self) -> bool {
+    fn forget_rest(&self) {
         let rest = self.rest.take();
-        let has = rest.is_some();
-        self.rest.set(rest);
-        has
+        drop(rest);
     }
 }
 

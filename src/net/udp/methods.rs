@@ -41,13 +41,7 @@ macro_rules! methods {
             /// # Errors
             /// What the system says.
             pub fn set_hops(&self, hops: u32) -> Result<()> {
-                let options = self.socket.options();
-                let set = if self.socket.is_v6() {
-                    options.set_unicast_hops_v6(hops)
-                } else {
-                    options.set_ttl_v4(hops)
-                };
-                option(set, "IP_TTL")
+                option(self.socket.set_hops(hops), "IP_TTL")
             }
 
             /// Sets the type of service (IPv4) or traffic class (IPv6).
@@ -59,7 +53,7 @@ macro_rules! methods {
                 option(set, "IP_TOS")
             }
 
-            /// Any other option of the socket.
+            /// Any other option of the socket, such as `set_broadcast`.
             pub fn options(&self) -> SockRef<'_> {
                 self.socket.options()
             }
@@ -83,7 +77,7 @@ macro_rules! methods {
             /// future was dropped has not ended.
             #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
             pub fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
-                self.socket.into_owned($is_connected).map_err(|socket| Self { socket })
+                self.socket.into_owned().map_err(|socket| Self { socket })
             }
         }
 

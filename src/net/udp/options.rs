@@ -1,6 +1,6 @@
 //! How a UDP socket is to be made.
 
-use super::{ConnectedUdpSocket, UdpSocket, host};
+use super::{ConnectedUdpSocket, UdpSocket, host, socket::set_hops};
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
@@ -213,7 +213,7 @@ impl UdpSocketOptions {
         }
         self.buffers.apply(&socket)?;
         if let Some(hops) = self.hops {
-            if is_v6 { socket.set_unicast_hops_v6(hops)? } else { socket.set_ttl_v4(hops)? }
+            set_hops(&SockRef::from(&socket), is_v6, hops)?;
         }
         if let Some(class) = self.traffic_class {
             host::set_traffic_class(&SockRef::from(&socket), is_v6, class)?;

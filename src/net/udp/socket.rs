@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    net::datagrams::{DatagramReceiving, Header, Sender, judge},
+    net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, judge},
     receiving::Receive,
     runtime::{Descriptor, Refusal},
 };
@@ -27,8 +27,7 @@ const MOST_BYTES: usize = 65_487;
 
 /// A UDP socket.
 pub(super) struct Socket {
-    receiving: DatagramReceiving<UdpInterpreter>,
-    sender: Sender,
+    both: DatagramSocket<UdpInterpreter>,
     is_v6: bool,
     /// Whether several datagrams can be sent at once, once that was found out.
     segments: Cell<Option<bool>>,
@@ -37,25 +36,21 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
         let is_v6 = SockRef::from(&descriptor).local_addr().is_ok_and(|address| address.is_ipv6());
+        let interpreter = UdpInterpreter::default();
+        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, LAYOUT, is_connected);
         Self {
-            receiving: DatagramReceiving::new(
-                descriptor.clone(),
-                UdpInterpreter::default(),
-                LAYOUT,
-                is_connected,
-            ),
-            sender: Sender::new(descriptor, is_connected),
+            both: DatagramSocket::new(receiving, Sender::new(descriptor, is_connected)),
             is_v6,
             segments: Cell::new(None),
         }
     }
 
     pub(super) fn descriptor(&self) -> &Descriptor {
-        self.sender.descriptor()
+        self.both.descriptor()
     }
 
     pub(super) fn options(&self) -> SockRef<'_> {
-        SockRef::from(self.descriptor())
+        self.both.options()
     }
 
     pub(super) fn is_v6(&self) -> bool {
@@ -64,7 +59,7 @@ impl Socket {
 
     #[inline]
     pub(super) fn receive(&self) -> Receive<'_, DatagramReceiving<UdpInterpreter>> {
-        self.receiving.receive()
+        self.both.receiving.receive()
     }
 
     /// Whether the kernel takes several datagrams at once.
@@ -79,7 +74,7 @@ impl Socket {
     /// Sends one datagram.
     #[inline]
     pub(super) async fn send<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> (Result<()>, B) {
-        self.sender.send(data, |header| header.address = to.map(SockAddr::from)).await
+        self.both.sender.send(data, |header| header.address = to.map(SockAddr::from)).await
     }
 
     /// Sends one datagram, or several if the options say so.
@@ -97,8 +92,11 @@ impl Socket {
         match options.segment_size {
             Some(size) if size < length => self.send_segments(data, size, to, &options).await,
             _ => {
-                let (answer, data) =
-                    self.sender.send_part(data, 0..length, |header| self.fill(header, to, &options)).await;
+                let (answer, data) = self
+                    .both
+                    .sender
+                    .send_part(data, 0..length, |header| self.fill(header, to, &options))
+                    .await;
                 (judge(answer), data.into_inner())
             }
         }
@@ -127,6 +125,7 @@ impl Socket {
             let segment = segment.filter(|_| end - sent > size);
             let answer;
             (answer, data) = self
+                .both
                 .sender
                 .send_part(data, sent..end, |header| {
                     self.fill(header, to, options);
@@ -180,29 +179,23 @@ impl Socket {
         }
     }
 
-    pub(super) async fn close(self) -> Result<()> {
-        let Self { receiving, sender, .. } = self;
-        receiving.stop().await;
-        drop(receiving);
-        let descriptor = sender.descriptor().clone();
-        drop(sender);
-        Ok(descriptor.close().await?)
+    /// Sets how many routers a datagram may pass.
+    pub(super) fn set_hops(&self, hops: u32) -> io::Result<()> {
+        set_hops(&self.options(), self.is_v6, hops)
     }
 
-    /// Gives the bare descriptor away, if nothing was received that its owner has not seen.
-    #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
-    pub(super) fn into_owned(self, is_connected: bool) -> Result<OwnedFd, Self> {
-        let holds = self.receiving.holds_datagrams() || self.receiving.interpreter().has_rest();
-        // A send whose future was dropped may be in flight.
-        if holds || !self.descriptor().is_unused(2) {
-            return Err(self);
-        }
-        let Self { receiving, sender, .. } = self;
-        let descriptor = sender.descriptor().clone();
-        drop((receiving, sender));
-        let descriptor = descriptor.into_owned().map_err(|descriptor| Self::new(descriptor, is_connected))?;
-        // It fails only for what is no open descriptor.
-        let _ = SockRef::from(&descriptor).set_nonblocking(false);
-        Ok(descriptor)
+    pub(super) async fn close(self) -> Result<()> {
+        self.both.close().await
     }
+
+    #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
+    pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
+        let Self { both, is_v6, segments } = self;
+        both.into_owned().map_err(|both| Self { both, is_v6, segments })
+    }
+}
+
+/// Sets how many routers a datagram may pass.
+pub(super) fn set_hops(options: &SockRef<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
+    if is_v6 { options.set_unicast_hops_v6(hops) } else { options.set_ttl_v4(hops) }
 }

@@ -2,9 +2,10 @@
 
 use super::{Datagram, SendOptions, host, methods::methods, socket::Socket};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     net::{
         attribute::{self, RawDescriptor},
+        datagrams::check_whole,
         take_over::{Role, take_over},
         tcp::{inet, option},
     },
@@ -14,7 +15,7 @@ use crate::{
 use anyio_driver::{Chunk, IoBuf};
 use socket2::{Domain, SockRef, Type};
 use std::{
-    fmt, io,
+    fmt,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
@@ -60,7 +61,7 @@ impl UdpSocket {
     /// Several tasks may send at the same time. What they send goes to the system together, in one turn.
     ///
     /// # Errors
-    /// What the system says, such as `EMSGSIZE` for what is too long; [`Error::Cancelled`] if the scope is cancelled.
+    /// What the system says, such as `EMSGSIZE` for what is too long; [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled.
     ///
     /// # Cancel safety
     /// When the scope is cancelled, either the datagram was sent or the error comes. When the future is dropped, it may
@@ -124,14 +125,6 @@ impl UdpSocket {
     ) -> (Result<()>, B) {
         self.socket.send_with(data, Some(to), options).await
     }
-
-    /// Sets whether datagrams may be sent to broadcast addresses.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_broadcast(&self, on: bool) -> Result<()> {
-        option(self.socket.options().set_broadcast(on), "SO_BROADCAST")
-    }
 }
 
 /// Its items are the bytes and who sent them.
@@ -140,7 +133,8 @@ impl UnreliableObjectReceiveStream for UdpSocket {
 
     async fn receive(&mut self) -> Result<Option<(Chunk, SocketAddr)>> {
         let datagram = self.socket.receive().await?;
-        whole(datagram).map(|datagram| Some((datagram.data, datagram.from)))
+        check_whole(datagram.truncated, datagram.data.len())?;
+        Ok(Some((datagram.data, datagram.from)))
     }
 }
 
@@ -149,15 +143,6 @@ impl<B: IoBuf> UnreliableObjectSendStream<(B, SocketAddr)> for UdpSocket {
     async fn send(&mut self, (data, to): (B, SocketAddr)) -> Result<()> {
         self.send_to(data, to).await
     }
-}
-
-/// A datagram that is not cut, where it could not be told.
-pub(super) fn whole(datagram: Datagram) -> Result<Datagram> {
-    if datagram.truncated {
-        let text = format!("a datagram was longer than {} bytes", datagram.data.len());
-        return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidData, text)));
-    }
-    Ok(datagram)
 }
 
 impl Attributes for UdpSocket {

@@ -54,6 +54,10 @@ impl Interpreter for UnixInterpreter {
         message
     }
 
+    fn has_rest(&self) -> bool {
+        false
+    }
+
     fn forget_rest(&self) {}
 }
 

@@ -10,7 +10,7 @@ use crate::{
         PeerCredentials, ReceivedDescriptors,
         attribute::{self, RawDescriptor},
         credentials,
-        datagrams::{DatagramReceiving, Sender, judge},
+        datagrams::{DatagramReceiving, DatagramSocket, Sender, check_whole, judge},
         passing,
         take_over::{Role, take_over},
         unix_address,
@@ -29,23 +29,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Both sides of a socket.
-struct Socket {
-    receiving: DatagramReceiving<UnixInterpreter>,
-    sender: Sender,
-}
+/// A UNIX socket of datagrams.
+struct Socket(DatagramSocket<UnixInterpreter>);
 
 impl Socket {
     fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        Self {
-            receiving: DatagramReceiving::new(descriptor.clone(), UnixInterpreter, LAYOUT, is_connected),
-            sender: Sender::new(descriptor, true),
-        }
+        let receiving = DatagramReceiving::new(descriptor.clone(), UnixInterpreter, LAYOUT, is_connected);
+        // The network says nothing of what is sent here.
+        Self(DatagramSocket::new(receiving, Sender::new(descriptor, true)))
+    }
+
+    fn receiving(&self) -> &DatagramReceiving<UnixInterpreter> {
+        &self.0.receiving
     }
 
     async fn send<B: IoBuf>(&self, data: B, to: Option<io::Result<SockAddr>>) -> (Result<()>, B) {
         match to.transpose() {
-            Ok(to) => self.sender.send(data, |header| header.address = to).await,
+            Ok(to) => self.0.sender.send(data, |header| header.address = to).await,
             Err(error) => (Err(Error::of_stream(error, "send")), data),
         }
     }
@@ -60,17 +60,8 @@ impl Socket {
         let copies = passing::copies(descriptors)?;
         let data = Held::new(data);
         let part = 0..data.get().length();
-        let (answer, _data) = self.sender.send_owning_to(data, part, copies, to).await;
+        let (answer, _data) = self.0.sender.send_owning_to(data, part, copies, to).await;
         judge(answer)
-    }
-
-    async fn close(self) -> Result<()> {
-        let Self { receiving, sender } = self;
-        receiving.stop().await;
-        drop(receiving);
-        let descriptor = sender.descriptor().clone();
-        drop(sender);
-        Ok(descriptor.close().await?)
     }
 }
 
@@ -89,7 +80,7 @@ macro_rules! methods {
             /// # Cancel safety
             /// No datagram is lost, whether the scope is cancelled or the future dropped: the next call gets it.
             pub async fn receive(&self) -> Result<UnixPacket> {
-                packet::receive(&self.0.receiving).await
+                packet::receive(self.0.receiving()).await
             }
 
             /// Receives the next datagram, with the descriptors that came with it, 253 at most. They are owned at once, and
@@ -103,7 +94,7 @@ macro_rules! methods {
             /// # Cancel safety
             /// As for [`receive`](Self::receive). Descriptors wait with their datagram, and are closed with the socket.
             pub async fn receive_fds(&self) -> Result<(UnixPacket, ReceivedDescriptors)> {
-                packet::receive_fds(&self.0.receiving).await
+                packet::receive_fds(self.0.receiving()).await
             }
 
             /// The path of this side, if it has one. That of an abstract name begins with a zero byte.
@@ -116,7 +107,7 @@ macro_rules! methods {
 
             /// Any option of the socket.
             pub fn options(&self) -> SockRef<'_> {
-                SockRef::from(self.0.sender.descriptor())
+                self.0.0.options()
             }
 
             /// Closes the socket and waits until that is done. Dropping it closes it too, in the background. Its file
@@ -128,7 +119,17 @@ macro_rules! methods {
             /// # Cancel safety
             /// The socket is closed in any case, also in a cancelled scope and when the future is dropped.
             pub async fn close(self) -> Result<()> {
-                self.0.close().await
+                self.0.0.close().await
+            }
+
+            /// Gives the bare descriptor away, in blocking mode.
+            ///
+            /// # Errors
+            /// Gives the socket back if a datagram was, or is being, received that nobody has taken, or if a send whose
+            /// future was dropped has not ended.
+            #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
+            pub fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
+                self.0.0.into_owned().map_err(|both| Self(Socket(both)))
             }
 
             pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
@@ -138,7 +139,7 @@ macro_rules! methods {
 
         impl AsFd for $socket {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                self.0.sender.descriptor().as_fd()
+                self.0.0.descriptor().as_fd()
             }
         }
     };
@@ -316,7 +317,8 @@ impl UnreliableObjectReceiveStream for UnixDatagram {
     type Item = (Chunk, SocketAddr);
 
     async fn receive(&mut self) -> Result<Option<(Chunk, SocketAddr)>> {
-        let packet = whole(packet::receive(&self.0.receiving).await?)?;
+        let packet = packet::receive(self.0.receiving()).await?;
+        check_whole(packet.truncated, packet.data.len())?;
         Ok(Some((packet.data, packet.from)))
     }
 }
@@ -333,7 +335,9 @@ impl UnreliableObjectReceiveStream for ConnectedUnixDatagram {
     type Item = Chunk;
 
     async fn receive(&mut self) -> Result<Option<Chunk>> {
-        Ok(Some(whole(packet::receive(&self.0.receiving).await?)?.data))
+        let packet = packet::receive(self.0.receiving()).await?;
+        check_whole(packet.truncated, packet.data.len())?;
+        Ok(Some(packet.data))
     }
 }
 
@@ -341,15 +345,6 @@ impl<B: IoBuf> UnreliableObjectSendStream<B> for ConnectedUnixDatagram {
     async fn send(&mut self, data: B) -> Result<()> {
         self.0.send(data, None).await.0
     }
-}
-
-/// A datagram that is not cut, where it could not be told.
-fn whole(packet: UnixPacket) -> Result<UnixPacket> {
-    if packet.truncated {
-        let text = format!("a datagram was longer than {} bytes", packet.data.len());
-        return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidData, text)));
-    }
-    Ok(packet)
 }
 
 impl Attributes for UnixDatagram {
