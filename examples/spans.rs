@@ -5,6 +5,7 @@
 //! Each line shows within which tasks and named scopes it was said.
 
 use anyio::{CancelScope, Result, sleep, task_group, to_thread};
+use clap::Parser;
 use std::time::Duration;
 use tracing::{Level, info};
 
@@ -25,8 +26,13 @@ async fn visit(place: &str, takes: Duration) -> Result<()> {
     Ok(())
 }
 
+/// Goes to two places, and shows the spans of tasks and scopes meanwhile.
+#[derive(Debug, Parser)]
+struct Arguments {}
+
 #[anyio::main]
 async fn main() -> Result<()> {
+    Arguments::parse();
     tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(std::io::stderr).init();
     task_group(async |tg| -> Result<()> {
         tg.start_soon(visit("the shop", Duration::from_millis(5))).set_name("shopping");
