@@ -79,6 +79,7 @@ impl Connection<'_> {
     ///
     /// A block and not an `async fn`, here and in what it calls: of that each would keep room for the request once more, and
     /// each request would be copied as often.
+    #[expect(clippy::manual_async_fn)]
     fn answer<'a, B, E>(
         &'a self,
         busy: Busy,
@@ -121,6 +122,7 @@ impl Connection<'_> {
     }
 
     /// Calls the handler, when there is room for it. What panics is the inner error.
+    #[expect(clippy::manual_async_fn)]
     fn handle<'a, T>(
         &'a self,
         handler: &'a impl AsyncFn(Request<RequestBody>) -> T,
@@ -137,26 +139,20 @@ impl Connection<'_> {
 
     /// What the client is told of a handler's error.
     #[cold]
-    fn answer_error<B>(
-        &self,
-        error: BoxError,
-        busy: Busy,
-    ) -> impl Future<Output = Result<Response<AnswerBody<B>>>> {
-        async move {
-            if error.is_cancelled() {
-                checkpoint_if_cancelled().await?;
-            }
-            if error.is_finishing() && is_finishing() {
-                return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
-            }
-            if BodyError::is_too_large(&*error) {
-                return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
-            }
-            let server = self.server();
-            count(&server.counts.failed);
-            server.tell(&ConnectionError::Handler(error));
-            Ok(bare(StatusCode::INTERNAL_SERVER_ERROR, busy))
+    async fn answer_error<B>(&self, error: BoxError, busy: Busy) -> Result<Response<AnswerBody<B>>> {
+        if error.is_cancelled() {
+            checkpoint_if_cancelled().await?;
         }
+        if error.is_finishing() && is_finishing() {
+            return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
+        }
+        if BodyError::is_too_large(&*error) {
+            return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
+        }
+        let server = self.server();
+        count(&server.counts.failed);
+        server.tell(&ConnectionError::Handler(error));
+        Ok(bare(StatusCode::INTERNAL_SERVER_ERROR, busy))
     }
 
     /// The same of its panic.
