@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --locked --examples --profile test
+cargo build --locked --example spans --features tracing --profile test
 programs=${CARGO_TARGET_DIR:-target}/debug/examples
 
 work=$(mktemp -d)
@@ -232,5 +233,9 @@ for backend in "${backends[@]}"; do
     try_build_runner "$backend"
     try_hash_tree "$backend"
     ANYIO_BACKEND=$backend "$programs/tour" >"$work/tour"
+    ANYIO_BACKEND=$backend "$programs/connection_pool" >"$work/pool"
+    grep -q 'over 4 connections; after a pause 0 are open' "$work/pool" || fail "the pool kept its connections"
+    ANYIO_BACKEND=$backend "$programs/spans" 2>"$work/spans"
+    grep -q 'scope cancelled.*Deadline' "$work/spans" || fail "the spans do not tell of the deadline"
     grep -q 'a tree of tasks has 16 leaves' "$work/tour" || fail "the tour stopped half-way"
 done

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Type-checks the library alone with each set of features that a user may choose, and without any; warnings are errors.
+# Type-checks the library alone with each set of features that a user may choose, and without any; warnings are errors. Tests
+# what only a build with the feature `tracing` has.
 #
 #     ci/features.sh [--aws-lc]
 #
@@ -9,7 +10,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-sets="none tls-core tls-ring tls-core,tls-native-roots tls-ring,tls-native-roots,tls-webpki-roots tokio-io"
+sets="none tls-core tls-ring tls-core,tls-native-roots tls-ring,tls-native-roots,tls-webpki-roots tokio-io tracing"
 case ${1:-} in
     --aws-lc) sets="$sets tls-aws-lc-rs tls-ring,tls-aws-lc-rs tls-aws-lc-rs,tls-native-roots" ;;
     "") ;;
@@ -26,3 +27,5 @@ for features in $sets; do
     [ "$features" != none ] || features=
     cargo check --quiet --locked -p anyio --lib --no-default-features --features "$features"
 done
+echo "testing spans"
+cargo test --quiet --locked -p anyio --features tracing --test structure spans

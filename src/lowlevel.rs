@@ -3,6 +3,7 @@
 mod host;
 mod readiness;
 
+pub use crate::runtime::{Instrument, ScopeCancelled, ScopeId, TaskEnd, TaskStart};
 pub use host::Host;
 pub use readiness::{Readiness, notify_closing, wait_readable, wait_writable};
 

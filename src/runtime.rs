@@ -12,6 +12,7 @@ mod core;
 mod deadlock;
 mod descriptor;
 pub(crate) mod inbox;
+mod instrument;
 pub(crate) mod observation;
 mod operation;
 mod orphans;
@@ -25,6 +26,11 @@ mod shuffle;
 #[cfg(not(feature = "chaos"))]
 #[path = "runtime/no_shuffle.rs"]
 mod shuffle;
+#[cfg(feature = "tracing")]
+mod spans;
+#[cfg(not(feature = "tracing"))]
+#[path = "runtime/no_spans.rs"]
+mod spans;
 mod task_info;
 mod tasks;
 mod variables;
@@ -38,6 +44,7 @@ mod wheel;
 pub use backend::Backend;
 pub use clock::Clock;
 pub use deadlock::Deadlock;
+pub use instrument::{Instrument, ScopeCancelled, ScopeId, TaskEnd, TaskStart};
 pub use scope::{CancelReason, ReasonKind, RemoteScope, Scope};
 pub use task_info::{TaskId, TaskInfo, TaskKind};
 pub use wait_reason::WaitReason;
@@ -46,6 +53,7 @@ pub(crate) use self::core::{Core, Lending};
 pub(crate) use companions::{Companion, announce};
 pub(crate) use context::{Bindings, InContext, Within};
 pub(crate) use descriptor::Descriptor;
+pub(crate) use instrument::MakeInstrument;
 pub(crate) use operation::{Answer, Operation, Payload, Refusal, abandon};
 pub(crate) use orphans::Disposer;
 pub(crate) use panics::{FirstPanic, PanicPayload, dispose_of};
@@ -54,6 +62,7 @@ pub(crate) use ready_queue::{Described, ReadyQueue};
 pub(crate) use run_id::RunId;
 pub(crate) use scope::{Absorbed, Deadline, Stopping};
 pub(crate) use shuffle::Shuffle;
+pub(crate) use spans::InheritedSpan;
 pub(crate) use waiting::{Blocking, Waiting};
 pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey};

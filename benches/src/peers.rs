@@ -26,6 +26,7 @@ mod smol;
 mod std;
 mod tokio;
 mod tokio_uring;
+mod yielders;
 
 use crate::measuring::{job::Job, ready::Ready};
 
@@ -37,6 +38,7 @@ pub(crate) static ALL: &[&Peer] = &[
     &anyio::URING_GUEST,
     &anyio::POLL_GUEST,
     &tokio::PEER,
+    &tokio::BLOCK_ON,
     &tokio::MULTI_THREAD,
     &tokio::PINNED,
     &tokio::QUINN,

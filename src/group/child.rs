@@ -20,7 +20,9 @@ use super::{
     outcome::{Outcome, Settled},
     status::TaskStatus,
 };
-use crate::runtime::{Bindings, Core, Deadline, FirstPanic, Scope, Stopping, WaitQueue, Within};
+use crate::runtime::{
+    Bindings, Core, Deadline, FirstPanic, Scope, Stopping, TaskEnd, TaskKind, WaitQueue, Within,
+};
 use std::{
     alloc::Layout,
     cell::{Cell, UnsafeCell},
@@ -144,6 +146,10 @@ unsafe fn begin(
         unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), table.size.bytes()) };
     header.task.set(Some(task));
     core.tasks().start(core, task, &group.ready);
+    if core.is_instrumented() {
+        let host = group.ready.host_task();
+        core.tell_of_start(task, TaskKind::Child, host, &header.scope, Some(location));
+    }
     child
 }
 
@@ -223,7 +229,12 @@ impl GroupCore {
             let header = unsafe { child.as_ref() };
             // From here on nothing leads to the child but its handle and its scope; each step is taken whatever the
             // destructors and wakers in it do.
-            if Core::try_with(|core| header.leave_group(Some(core))).is_none() {
+            let left = Core::try_with(|core| {
+                let task = header.task.get().filter(|_| core.is_instrumented());
+                header.leave_group(Some(core));
+                task
+            });
+            if left.is_none() {
                 header.leave_group(None);
             }
             panics.catch(|| {
@@ -235,6 +246,11 @@ impl GroupCore {
             panics.catch(|| {
                 Core::change_anywhere(|| {
                     header.scope.leave_anywhere();
+                    Core::try_with(|core| {
+                        if let Some(task) = left.flatten() {
+                            core.tell_of_end(task, &header.scope, TaskEnd::Dropped);
+                        }
+                    });
                     header.joiners.notify_all();
                 });
             });
@@ -322,6 +338,7 @@ where
         let status = unsafe { Self::settle(child, settled, &panics) };
         let ((), woken) = core.change_catching(|core| {
             header.status.set(if has_panicked { TaskStatus::Failed } else { status });
+            header.tell_of_end(core, if has_panicked { TaskEnd::Panicked } else { status.end() });
             header.scope.leave(core);
             header.leave_group(Some(core));
             header.joiners.notify_all_within(core);
@@ -397,13 +414,14 @@ where
     }
 
     unsafe fn take_value(child: NonNull<ChildHeader>, value: *mut ()) {
-        // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value.
+        // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value. That is
+        // moved by itself, as the stage is as large as the future was; nothing runs until the stage is over.
         unsafe {
-            let stage = &mut *child.cast::<Self>().as_ref().stage.get();
-            if matches!(stage, Stage::Finished(_)) {
-                if let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over) {
-                    *value.cast::<Option<T>>() = Some(taken);
-                }
+            let stage = child.cast::<Self>().as_ref().stage.get();
+            if let Stage::Finished(finished) = &*stage {
+                let taken = ptr::read(finished);
+                stage.write(Stage::Over);
+                *value.cast::<Option<T>>() = Some(taken);
             }
         }
     }

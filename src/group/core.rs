@@ -7,7 +7,7 @@
 use super::{blocks, status::TaskStatus};
 use crate::runtime::{
     Bindings, Core, Deadline, Described, FirstPanic, PanicPayload, ReadyQueue, ReasonKind, RunId, Scope,
-    TaskKey, WaitQueue,
+    TaskEnd, TaskKey, WaitQueue,
 };
 use std::{
     cell::Cell,
@@ -97,12 +97,27 @@ impl ChildHeader {
     }
 
     pub(super) fn set_name(&self, name: Box<str>) {
+        if let Some(task) = self.task.get() {
+            Core::try_with(|core| {
+                if core.is_instrumented() {
+                    core.tell_of_name(task, &name);
+                }
+            });
+        }
         self.name.set(Some(Box::new(Name(name))));
     }
 
     pub(super) fn group(&self) -> &GroupCore {
         // SAFETY: called only while the child is on the group's list.
         unsafe { &*self.group }
+    }
+
+    /// Tells instruments how the child has ended, as long as it is on the list of its group.
+    #[inline]
+    pub(super) fn tell_of_end(&self, core: &Core, how: TaskEnd) {
+        if let Some(task) = self.task.get().filter(|_| core.is_instrumented()) {
+            core.tell_of_end(task, &self.scope, how);
+        }
     }
 
     /// Takes the child off the list of its group, and out of the table of tasks as long as there is one.

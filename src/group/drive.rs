@@ -5,7 +5,7 @@ use super::{
     core::{ChildHeader, GroupCore},
     errors::Errors,
 };
-use crate::runtime::{Core, FirstPanic, TaskKey};
+use crate::runtime::{Core, FirstPanic, TaskEnd, TaskKey, TaskKind};
 use std::{
     future::Future,
     mem::ManuallyDrop,
@@ -46,7 +46,12 @@ where
     fn begin(&mut self, core: &Core) {
         self.group.run.set(Some(core.run()));
         // SAFETY: as above; the body's task is removed when the body ends or this is dropped.
-        self.task = Some(unsafe { core.tasks().insert(&self.group.ready, ptr::null(), 0) });
+        let task = unsafe { core.tasks().insert(&self.group.ready, ptr::null(), 0) };
+        self.task = Some(task);
+        if core.is_instrumented() {
+            let host = self.group.ready.host_task();
+            core.tell_of_start(task, TaskKind::GroupBody, host, &self.group.scope, None);
+        }
     }
 
     fn poll_ready(&mut self, core: &Core) {
@@ -72,6 +77,7 @@ where
 
     fn poll_body(&mut self, core: &Core, task: TaskKey) {
         let waker = ManuallyDrop::new(task.waker());
+        let _step = core.begin_step(task);
         let polled = {
             let _current = (core.enter_scope(&self.group.scope), core.begin_task(task));
             catch_unwind(AssertUnwindSafe(|| match self.body.as_mut().as_pin_mut() {
@@ -89,16 +95,22 @@ where
             let _current = (core.enter_scope(&self.group.scope), core.begin_task(task));
             panics.catch(|| self.body.set(None));
         }
-        self.remove_body_task();
+        let dropping = panics.is_some();
+        let mut end = TaskEnd::Panicked;
         match ended {
-            Ok(Ok(value)) => self.result = Some(Ok(value)),
+            Ok(Ok(value)) => {
+                end = TaskEnd::Finished;
+                self.result = Some(Ok(value));
+            }
             Ok(Err(error)) => {
                 // An error that panics when it is asked is a real one.
                 let stage = panics.catch(|| self.errors.stage_of(&error)).flatten();
                 let scope = &self.group.scope;
                 if stage.is_some() && (scope.is_effective() || scope.is_finishing()) {
+                    end = TaskEnd::Cancelled;
                     self.result = Some(Err(error));
                 } else {
+                    end = TaskEnd::Failed;
                     self.errors.push(error);
                     panics.catch(|| self.group.fail(Location::caller()));
                 }
@@ -108,24 +120,43 @@ where
         if let Some(payload) = panics.take() {
             self.group.panicked(payload, Location::caller());
         }
+        self.remove_body_task(if dropping { TaskEnd::Panicked } else { end });
     }
 
-    fn remove_body_task(&mut self) {
+    fn remove_body_task(&mut self, how: TaskEnd) {
         if let Some(task) = self.task.take() {
-            remove_task(self.group, task);
+            remove_task(self.group, task, how);
         }
     }
 }
 
-fn remove_task(group: &GroupCore, task: TaskKey) {
+fn remove_task(group: &GroupCore, task: TaskKey, how: TaskEnd) {
     Core::try_with(|core| {
         if group.belongs_to(core) {
             core.tasks().remove(task);
+            if core.is_instrumented() {
+                core.tell_of_end(task, &group.scope, how);
+            }
         }
     });
 }
 
+#[inline]
 fn poll_child(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
+    if core.is_instrumented() {
+        return poll_child_step(core, task, child);
+    }
+    poll_child_alone(core, task, child);
+}
+
+#[cold]
+fn poll_child_step(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
+    let _step = core.begin_step(task);
+    poll_child_alone(core, task, child);
+}
+
+#[inline]
+fn poll_child_alone(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
     let waker = ManuallyDrop::new(task.waker());
     let _current = core.begin_task(task);
     // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
@@ -182,7 +213,7 @@ impl<F, T, E> Drop for Drive<'_, F, T, E> {
         // The body is dropped next, maybe after the run; no child can start from there.
         self.group.closed.set(true);
         if let Some(task) = self.task.take() {
-            remove_task(self.group, task);
+            remove_task(self.group, task, TaskEnd::Dropped);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a child stands.
 
+use crate::runtime::TaskEnd;
 use std::{error::Error, fmt};
 
 /// How a child stands.
@@ -15,6 +16,17 @@ pub enum TaskStatus {
     Cancelled,
     /// It ended with an error, which is the group's, or a panic.
     Failed,
+}
+
+impl TaskStatus {
+    /// How a child has ended that has this status now, and has not panicked.
+    pub(super) fn end(self) -> TaskEnd {
+        match self {
+            Self::Finished => TaskEnd::Finished,
+            Self::Failed => TaskEnd::Failed,
+            Self::Cancelled | Self::Cancelling | Self::Pending => TaskEnd::Cancelled,
+        }
+    }
 }
 
 /// Why a [`TaskHandle`](super::TaskHandle) has no value to give.

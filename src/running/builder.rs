@@ -8,7 +8,7 @@ use crate::{
     lowlevel::Host,
     net::{MakeResolver, Resolver},
     runtime::{
-        Backend, Blocking, Clock, Core, Shuffle,
+        Backend, Blocking, Clock, Core, Instrument, MakeInstrument, Shuffle,
         backend::{self, Disturbance},
         clock::RunClock,
     },
@@ -61,8 +61,10 @@ pub struct Builder {
     interrupt: InterruptHandling,
     clock: Clock,
     autojump_threshold: Duration,
+    timer_slack: Duration,
     deadlock_timeout: Duration,
     resolver: Option<MakeResolver>,
+    instruments: Vec<MakeInstrument>,
     pub(super) disturbance: Disturbance,
     calm: Option<&'static str>,
 }
@@ -78,8 +80,10 @@ impl Builder {
             interrupt: InterruptHandling::OnMainThread,
             clock: Clock::Monotonic,
             autojump_threshold: Duration::from_millis(10),
+            timer_slack: Duration::ZERO,
             deadlock_timeout: Duration::from_secs(10),
             resolver: None,
+            instruments: Vec::new(),
             // Without the feature `chaos` there is but one.
             #[allow(clippy::default_constructed_unit_structs)]
             disturbance: Disturbance::default(),
@@ -240,6 +244,20 @@ impl Builder {
         self
     }
 
+    /// How much later than it is due a timer may end, so that those that are due close together share one wake-up of the
+    /// processor. Zero by default.
+    ///
+    /// *Helps* where thousands of tasks sleep for short times or have time limits that pass: with 1 ms, at most a thousand
+    /// wake-ups a second are for timers. *Hurts* where times are to be kept: a sleep, a time limit, or a tick may end so much
+    /// later than asked for, never earlier, and loops that sleep again and again add that up. A run that is awake for other
+    /// reasons tells what is due meanwhile without delay. It holds for a [virtual clock](Clock::Virtual), too, which jumps
+    /// so much further.
+    #[must_use]
+    pub fn timer_slack(mut self, slack: Duration) -> Self {
+        self.timer_slack = slack;
+        self
+    }
+
     /// How long, in real time, nothing may have come from the operating system before a [virtual clock](Clock::Virtual)
     /// jumps while tasks wait for sockets or pipes. 10 ms by default, which is much for what the program sends to itself;
     /// more if it is to hear from threads of its own or from other processes, less if it has many jumps to make.
@@ -303,6 +321,21 @@ impl Builder {
     #[must_use]
     pub fn resolver<R: Resolver + 'static>(mut self, make: impl Fn() -> R + Send + Sync + 'static) -> Self {
         self.resolver = Some(MakeResolver::new(make));
+        self
+    }
+
+    /// Who is told what the run does, step by step. Called once at the beginning of each run, on its thread; there can be several.
+    ///
+    /// See [`lowlevel::Instrument`](crate::lowlevel::Instrument), with an example.
+    ///
+    /// *Helps* to see what a program does. *Hurts*: each poll of each task costs some calls more. Without instruments it
+    /// costs a look at a flag.
+    #[must_use]
+    pub fn instrument<I: Instrument + 'static>(
+        mut self,
+        make: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
+        self.instruments.push(MakeInstrument::new(make));
         self
     }
 
@@ -405,12 +438,14 @@ impl Builder {
     /// If the back end is not to be had, or too many run.
     fn prepare(&self) -> io::Result<Prepared<'_>> {
         let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?);
-        let clock = RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout);
+        let clock =
+            RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout, self.timer_slack);
         Ok(Prepared {
             core: Core::new(driver, clock, Shuffle::new(self.disturbance.shuffle()))?,
             teardown_limit: self.teardown_limit,
             interrupt: self.interrupt,
             resolver: self.resolver.as_ref(),
+            instruments: &self.instruments,
         })
     }
 

@@ -2,13 +2,14 @@
 
 use crate::{
     net::MakeResolver,
-    runtime::{Blocking, Core, Deadline, Scope, TaskKey, Waiting},
+    runtime::{Blocking, Core, Deadline, MakeInstrument, Scope, TaskEnd, TaskKey, TaskKind, Waiting},
     signal::InterruptHandling,
 };
 use anyio_driver::Driver;
 use pin_project_lite::pin_project;
 use std::{
     any::Any,
+    cell::Cell,
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -38,6 +39,7 @@ pub(super) struct Prepared<'a> {
     pub(super) interrupt: InterruptHandling,
     /// What is set up on the run's thread before its program is called.
     pub(super) resolver: Option<&'a MakeResolver>,
+    pub(super) instruments: &'a [MakeInstrument],
 }
 
 /// Runs a program, takes its run down, and looks at the executor.
@@ -56,6 +58,7 @@ pub(super) async fn drive<T, R, W: Waiting>(
     let mut waiting = begin(&core)?;
     // Whatever panics, what is in flight has to be awaited.
     let ended = Caught::new(async {
+        core.instruments().begin(run.instruments);
         if let Some(resolver) = run.resolver {
             resolver.install();
         }
@@ -98,7 +101,13 @@ async fn drive_main<T>(
                 return Ok(ended);
             }
         }
+        if core.is_instrumented() {
+            core.tell_of_turn(false);
+        }
         core.turn(waiting, None).await?;
+        if core.is_instrumented() {
+            core.tell_of_turn(true);
+        }
         if let Some(payload) = core.panic().take() {
             return Ok(Err(payload));
         }
@@ -109,24 +118,36 @@ async fn drive_main<T>(
 struct MainTask<'a> {
     core: &'a Core,
     task: TaskKey,
+    end: Cell<TaskEnd>,
 }
 
 impl<'a> MainTask<'a> {
     fn new(core: &'a Core) -> Self {
         // SAFETY: a main task has no group.
-        Self { core, task: unsafe { core.tasks().insert(ptr::null(), ptr::null(), 0) } }
+        let task = unsafe { core.tasks().insert(ptr::null(), ptr::null(), 0) };
+        if core.is_instrumented() {
+            core.tell_of_start(task, TaskKind::Main, None, ptr::null(), None);
+        }
+        Self { core, task, end: Cell::new(TaskEnd::Dropped) }
     }
 
     fn poll<T>(&self, main: Pin<&mut impl Future<Output = T>>) -> Option<Ended<T>> {
         let waker = self.task.waker();
+        let _step = self.core.begin_step(self.task);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let _current = self.core.begin_task(self.task);
             main.poll(&mut Context::from_waker(&waker))
         }));
         match polled {
             Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(value)) => Some(Ok(value)),
-            Err(payload) => Some(Err(payload)),
+            Ok(Poll::Ready(value)) => {
+                self.end.set(TaskEnd::Finished);
+                Some(Ok(value))
+            }
+            Err(payload) => {
+                self.end.set(TaskEnd::Panicked);
+                Some(Err(payload))
+            }
         }
     }
 }
@@ -134,6 +155,9 @@ impl<'a> MainTask<'a> {
 impl Drop for MainTask<'_> {
     fn drop(&mut self) {
         self.core.tasks().remove(self.task);
+        if self.core.is_instrumented() {
+            self.core.tell_of_end(self.task, ptr::null(), self.end.get());
+        }
     }
 }
 
@@ -207,6 +231,7 @@ async fn take_down(core: &Core, limit: Duration, waiting: &mut impl Waiting) {
     let deadline = Instant::now() + limit.min(CENTURY);
     reap(core, deadline, waiting).await;
     core.panic().drop_each(core.lease().close());
+    core.panic().catch(|| core.instruments().end().resume());
     // What was dropped just now is anyone's, and may have begun operations.
     reap(core, deadline, waiting).await;
     let in_flight = core.driver().in_flight();

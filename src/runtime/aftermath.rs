@@ -7,11 +7,12 @@
 //! each waker whatever the others do. The first panic goes on from there, with every state whole.
 //!
 //! Wakers get here by themselves: [`StoredWaker`](super::StoredWaker) is the only form in which the runtime keeps them,
-//! and both of its ends, being woken and being dropped, lead here. Outside of every change they happen at once. No future
+//! and both of its ends, being woken and being dropped, lead here. What instruments are told goes the same way. Outside of every change they happen at once. No future
 //! of users is polled within a change.
 
 use super::{
     Core,
+    instrument::Event,
     panics::{FirstPanic, PanicPayload, dispose_of},
 };
 use std::{cell::Cell, task::Waker, thread};
@@ -26,10 +27,11 @@ enum Stage {
     Due,
 }
 
-/// What is to be done with a waker.
+/// What is to be done with a waker, or told.
 enum Left {
     Wake(Waker),
     Drop(Waker),
+    Tell(Event),
 }
 
 pub(super) struct Aftermath {
@@ -76,6 +78,8 @@ impl Left {
         match self {
             Self::Wake(waker) => waker.wake(),
             Self::Drop(waker) => drop(waker),
+            // Without a run there is nobody to tell.
+            Self::Tell(event) => drop(Core::try_with(|core| core.tell_now(&event))),
         }
     }
 }
@@ -148,6 +152,12 @@ impl Core {
     #[cold]
     pub(crate) fn wake_foreign(&self, waker: Waker) {
         self.aftermath().add(Left::Wake(waker));
+    }
+
+    /// Tells instruments something: now, or after the change that is being made.
+    #[cold]
+    pub(super) fn tell_afterwards(&self, event: Event) {
+        self.aftermath().add(Left::Tell(event));
     }
 
     /// Drops a waker that is not anyio's: now, or after the change that is being made.

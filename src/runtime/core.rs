@@ -20,6 +20,7 @@ use super::{
     closing::Closing,
     companions::Companions,
     inbox::{Lease, Message},
+    instrument::Instruments,
     orphans::Orphans,
     panics::FirstPanic,
     queue::WaitQueue,
@@ -96,6 +97,7 @@ pub(crate) struct Core {
     panic: FirstPanic,
     idle: WaitQueue,
     host: Host,
+    instruments: Instruments,
 }
 
 impl Core {
@@ -137,6 +139,7 @@ impl Core {
             panic: FirstPanic::new(),
             idle: WaitQueue::new(),
             host: Host::default(),
+            instruments: Instruments::default(),
         }))
     }
 
@@ -281,6 +284,12 @@ impl Core {
     /// Who is to be woken when all others wait for something that has not happened.
     pub(crate) fn idle(&self) -> &WaitQueue {
         &self.idle
+    }
+
+    /// Who is told of the steps of the run.
+    #[inline]
+    pub(crate) fn instruments(&self) -> &Instruments {
+        &self.instruments
     }
 
     /// Notes that a receive has ended because the driver had no buffer to choose.

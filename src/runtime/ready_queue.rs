@@ -59,7 +59,7 @@ impl ReadyQueue {
 
     /// The task that polls the group, if it is one of anyio's that does.
     #[inline]
-    pub(super) fn host_task(&self) -> Option<TaskKey> {
+    pub(crate) fn host_task(&self) -> Option<TaskKey> {
         self.host.borrow().task()
     }
 

@@ -7,6 +7,17 @@ use std::{collections::HashMap, fmt, panic::Location, ptr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TaskId(TaskKey);
 
+impl TaskId {
+    pub(super) fn of(task: TaskKey) -> Self {
+        Self(task)
+    }
+
+    /// The name as a number, for what shows it. Numbers are given again when their tasks have ended.
+    pub fn number(self) -> u64 {
+        self.0.to_bits()
+    }
+}
+
 /// What a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -17,6 +28,17 @@ pub enum TaskKind {
     GroupBody,
     /// A child of a task group.
     Child,
+}
+
+impl TaskKind {
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "spans have it"))]
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::GroupBody => "group",
+            Self::Child => "task",
+        }
+    }
 }
 
 /// A task of a run. See [`running_tasks`](crate::testing::running_tasks).

@@ -52,8 +52,11 @@ impl Slot {
     /// Has fetched what a poll of the task touches: the kernel has been at work since it was last used.
     #[inline]
     fn prefetch(&self) {
-        for offset in (0..usize::from(self.size).min(FETCHED)).step_by(64) {
+        let end = usize::from(self.size).min(FETCHED);
+        let mut offset = 0;
+        while offset < end {
             prefetch(self.child.wrapping_byte_add(offset));
+            offset += 64;
         }
     }
 }
@@ -243,7 +246,10 @@ impl Tasks {
         match slots.get_mut(next as usize) {
             Some(next) => {
                 next.previous = NONE;
-                next.prefetch();
+                // What was woken by a task is likely there still.
+                if next.readiness == Readiness::Urgent {
+                    next.prefetch();
+                }
             }
             None => list.last.set(NONE),
         }

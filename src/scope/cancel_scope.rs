@@ -6,6 +6,8 @@ use crate::{
     runtime::{Core, Deadline, Scope},
 };
 use std::{
+    cell::RefCell,
+    fmt,
     future::poll_fn,
     ops::Deref,
     pin::pin,
@@ -30,20 +32,38 @@ use std::{
 /// Where no name is needed, [`move_on_after`](crate::move_on_after), [`fail_after`](crate::fail_after) and
 /// [`shield`](crate::shield) are shorter. What can be done with the scope is described at [`Scope`], to which this
 /// derefs.
-#[derive(Clone, Debug)]
-pub struct CancelScope(Rc<Scope>);
+#[derive(Clone)]
+pub struct CancelScope(Rc<Node>);
+
+/// The scope, and what it is called.
+struct Node {
+    scope: Scope,
+    name: RefCell<Option<Rc<str>>>,
+}
 
 impl CancelScope {
     /// A scope without deadline or shield.
     pub fn new() -> Self {
-        Self(Rc::new(Scope::new_node(Deadline::NEVER, false)))
+        Self(Rc::new(Node { scope: Scope::new_node(Deadline::NEVER, false), name: RefCell::new(None) }))
+    }
+
+    fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    /// Names the scope, for [instruments](crate::lowlevel::Instrument) and spans (feature `tracing`). Holds from the next body on.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        let name: Rc<str> = name.into().into();
+        self.0.name.replace(Some(name));
+        self
     }
 
     /// Sets the moment when the scope cancels itself.
     #[must_use]
     #[track_caller]
     pub fn with_deadline(self, at: Instant) -> Self {
-        self.0.set_deadline(Some(at));
+        self.set_deadline(Some(at));
         self
     }
 
@@ -51,7 +71,7 @@ impl CancelScope {
     #[must_use]
     #[track_caller]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        self.0.set_timeout(timeout);
+        self.scope().set_timeout(timeout);
         self
     }
 
@@ -59,14 +79,14 @@ impl CancelScope {
     #[must_use]
     #[track_caller]
     pub fn with_timeout_message(self, text: impl Into<String>) -> Self {
-        self.0.foresee_here(Some(text.into()));
+        self.scope().foresee_here(Some(text.into()));
         self
     }
 
     /// Keeps cancellations from further out off.
     #[must_use]
     pub fn shielded(self) -> Self {
-        self.0.set_shield(true);
+        self.set_shield(true);
         self
     }
 
@@ -86,18 +106,31 @@ impl CancelScope {
     where
         E: CancelAware<Via>,
     {
-        assert!(!self.0.is_entered(), "a scope runs one body at a time");
+        assert!(!self.is_entered(), "a scope runs one body at a time");
         let leave = Leave(self.0.clone());
+        let scope = &leave.0.scope;
+        let name = self.0.name.borrow().clone();
+        // Before the body and after it, so it ends last.
+        let named = name.and_then(|name| Core::with(|core| core.begin_named_scope(scope, &name)));
         let mut body = pin!(body());
-        let scope = &*leave.0;
         poll_fn(|cx| {
             Core::with(|core| {
                 // SAFETY: the scope lies behind an `Rc` that `leave` holds until after the body is dropped.
-                let polled = unsafe { poll_within_unmoved(core, scope, body.as_mut(), cx) };
+                let mut poll = || unsafe { poll_within_unmoved(core, scope, body.as_mut(), cx) };
+                let polled = match &named {
+                    Some(named) => named.poll(core, poll),
+                    None => poll(),
+                };
                 polled.map(|result| conclude(core, scope, result))
             })
         })
         .await
+    }
+}
+
+impl fmt::Debug for CancelScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelScope").field(self.scope()).finish()
     }
 }
 
@@ -111,17 +144,17 @@ impl Deref for CancelScope {
     type Target = Scope;
 
     fn deref(&self) -> &Scope {
-        &self.0
+        &self.0.scope
     }
 }
 
 /// Takes the scope out of the tree when its body goes, also when that is dropped half-way.
-struct Leave(Rc<Scope>);
+struct Leave(Rc<Node>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        if self.0.is_entered() {
-            self.0.leave_anywhere();
+        if self.0.scope.is_entered() {
+            self.0.scope.leave_anywhere();
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::Cancelled,
     lowlevel::RunToken,
     runtime::{
-        Bindings, Core, WaitKey, WaitKind, WaitReason, Within,
+        Bindings, Core, InheritedSpan, WaitKey, WaitKind, WaitReason, Within,
         clock::{JobKind, JobUnderWay},
     },
 };
@@ -74,13 +74,14 @@ impl<T: Send + 'static> Call<T> {
         let worker = Arc::clone(&exchange);
         let number = loan.number();
         let bindings = Bindings::current();
+        let span = InheritedSpan::current();
         let job = Box::new(move || {
             let result = {
                 let _working = Working::for_host(Arc::clone(&worker) as Arc<dyn Host>);
                 catch_unwind(AssertUnwindSafe(|| {
                     let bindings = Cell::new(bindings);
                     let _inherited = Within::enter(&bindings);
-                    function()
+                    span.within(function)
                 }))
             };
             worker.deliver(result, run, number);

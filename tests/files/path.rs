@@ -381,3 +381,34 @@ fn a_walk_from_below_gives_each_folder_after_those_in_it() {
         Ok(())
     });
 }
+
+/// The block devices of this host, if it shows any.
+#[cfg(target_os = "linux")]
+fn block_devices() -> Vec<Path> {
+    let Ok(names) = std::fs::read_dir("/sys/block") else { return Vec::new() };
+    let devices = names.flatten().map(|name| &Path::from("/dev") / name.file_name());
+    devices.filter(|device| std::fs::symlink_metadata(device.as_path()).is_ok()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_block_device_is_one_and_nothing_else() {
+    let devices = block_devices();
+    if devices.is_empty() {
+        println!("passed over: this host shows no block device");
+        return;
+    }
+    on_each_backend(async |folder| {
+        for device in block_devices() {
+            assert!(device.is_block_device().await?, "{device:?}");
+            assert!(!device.is_char_device().await? && !device.is_file().await?, "{device:?}");
+            assert!(!device.is_dir().await? && !device.is_fifo().await? && !device.is_socket().await?);
+            assert!(device.stat().await?.file_type().is_block_device());
+            let link = Path::from(folder.join("link-to-device"));
+            link.unlink_if_exists().await?;
+            link.symlink_to(&device).await?;
+            assert!(link.is_block_device().await?, "links are followed");
+        }
+        Ok(())
+    });
+}

@@ -1,6 +1,6 @@
 //! Datagrams that wait for room with their receiver.
 
-use crate::peers::{Ticker, alone, open_descriptors, poll_once};
+use crate::peers::{Ticker, alone, lock, open_descriptors, poll_once};
 use anyio::{Error, lowlevel, move_on_after, net::UnixDatagram};
 use std::{
     env, fs, io,
@@ -101,6 +101,7 @@ impl Drop for NoDescriptors {
 /// In a process of its own, since the limit is one of the process.
 #[test]
 fn without_descriptors_a_datagram_that_would_wait_is_refused() {
+    let _lock = lock();
     let ended = process::Command::new(env::current_exe().unwrap())
         .args(["--exact", "no_room::a_datagram_without_descriptors", "--ignored", "--nocapture"])
         .output()

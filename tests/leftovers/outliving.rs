@@ -236,6 +236,7 @@ impl Drop for Starts<'_, '_> {
 #[test]
 #[expect(clippy::async_yields_async, reason = "the future is to outlive the run")]
 fn a_child_that_a_destructor_starts_after_the_run_is_refused() {
+    let _lock = lock();
     for backend in test_backends() {
         for in_another_run in [false, true] {
             let builder = Builder::new().backend(backend);

@@ -7,8 +7,11 @@ mod deadlines;
 mod errors;
 mod finishing;
 mod groups;
+mod instruments;
 mod pending_cancellations;
 mod shields;
+#[cfg(feature = "tracing")]
+mod spans;
 mod start;
 mod swallowed_cancellations;
 mod task_handle;

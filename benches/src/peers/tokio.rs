@@ -54,6 +54,15 @@ pub(crate) static PEER: Peer = Peer {
     ],
 };
 
+pub(crate) static BLOCK_ON: Peer = Peer {
+    name: "tokio-block-on",
+    about: "tokio, current_thread, in the future of block_on instead of a task",
+    packages: &["tokio"],
+    by_hand: false,
+    servers: &[],
+    jobs: &[("tasks", tasks::BLOCK_ON)],
+};
+
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }

@@ -19,6 +19,8 @@ static ROWS: &[Row] = &[
     row("spawn-join", "start 1,000 tasks, then wait for all of them", 50_000),
     row("spawn-await", "start a task and wait for its value at once", 50_000),
     row("yield", "ten tasks that let each other run", 200_000),
+    row("yield-foreign", "ten futures in one task that let each other run, by a set's own wakers", 200_000),
+    row("yield-deep", "a task that yields from ten levels down, with 5 KiB kept on the way", 100_000),
     row("channel", "a round trip through two of the runtime's own channels with room for one", 50_000),
     row("lock", "two tasks that hold the runtime's own lock while they yield", 50_000),
     row("timer-cancel", "begin to sleep and give it up", 50_000),

@@ -20,7 +20,7 @@ use crate::{
         job::{Job, Order},
         stopwatch::Measured,
     },
-    peers::relay,
+    peers::{relay, yielders},
 };
 
 macro_rules! all_jobs {
@@ -29,6 +29,8 @@ macro_rules! all_jobs {
             "spawn-join" => spawn_join,
             "spawn-await" => spawn_await,
             "yield" => yields,
+            "yield-foreign" => yield_foreign,
+            "yield-deep" => yield_deep,
             "channel" => channel,
             "lock" => lock,
             "timer-cancel" => timer_cancel,
@@ -92,6 +94,36 @@ fn yields(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
                     anyio::Ok(())
                 });
             }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+}
+
+/// As a child of a group, as servers' connections are.
+fn yield_foreign(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    run(backend, order, async |count| {
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async move {
+                yielders::by_foreign_wakers(count).await;
+                anyio::Ok(())
+            });
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+}
+
+/// As a child of a group, as servers' connections are.
+fn yield_deep(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    run(backend, order, async |count| {
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async move {
+                yielders::out_of_depth(count).await;
+                anyio::Ok(())
+            });
             Ok(())
         })
         .await?;

@@ -19,13 +19,15 @@ use crate::{
         job::{Job, Order},
         stopwatch::Measured,
     },
-    peers::{plain_jobs::plain_jobs, relay},
+    peers::{plain_jobs::plain_jobs, relay, yielders::yield_jobs},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[
     ("spawn-join", spawn_join),
     ("spawn-await", spawn_await),
     ("yield", yields),
+    ("yield-foreign", yield_foreign),
+    ("yield-deep", yield_deep),
     ("channel", channel),
     ("lock", lock),
     ("timer-cancel", timer_cancel),
@@ -37,6 +39,7 @@ pub(super) const JOBS: &[(&str, Job)] = &[
 ];
 
 plain_jobs!();
+yield_jobs!();
 
 /// The runtime's timeout wants results of its own error type.
 async fn timeout<T>(duration: Duration, work: impl Future<Output = T>) -> glommio::Result<T, ()> {

@@ -22,13 +22,15 @@ use crate::{
         job::{Job, Order},
         stopwatch::Measured,
     },
-    peers::{plain_jobs::plain_jobs, relay},
+    peers::{plain_jobs::plain_jobs, relay, yielders::yield_jobs},
 };
 
 pub(super) const JOBS: &[(&str, Job)] = &[
     ("spawn-join", spawn_join),
     ("spawn-await", spawn_await),
     ("yield", yields),
+    ("yield-foreign", yield_foreign),
+    ("yield-deep", yield_deep),
     ("channel", channel),
     ("lock", lock),
     ("timer-cancel", timer_cancel),
@@ -40,6 +42,7 @@ pub(super) const JOBS: &[(&str, Job)] = &[
 ];
 
 plain_jobs!();
+yield_jobs!();
 
 fn cross_core(order: &Order) -> anyhow::Result<Measured> {
     relay::cross_core(order, |work| {

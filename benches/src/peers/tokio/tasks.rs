@@ -14,39 +14,90 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{run, runtime};
+use super::runtime;
 use crate::{
     measuring::{
         amounts::{LONG, YIELDERS, batches, nap},
         job::{Job, Order},
-        stopwatch::Measured,
+        stopwatch::{Measured, Stopwatch},
     },
-    peers::relay,
+    peers::{relay, yielders},
 };
 
-pub(super) const JOBS: &[(&str, Job)] = &[
-    ("spawn-join", spawn_join),
-    ("spawn-await", spawn_await),
-    ("yield", yields),
-    ("channel", channel),
-    ("lock", lock),
-    ("timer-cancel", timer_cancel),
-    ("timer-fire", timer_fire),
-    ("timeout-ready", timeout_ready),
-    ("timeout-yield", timeouts_1),
-    ("timeouts-3", timeouts_3),
-    ("timeouts-10", timeouts_10),
-    ("groups-1", groups_1),
-    ("groups-3", groups_3),
-    ("groups-10", groups_10),
-    ("cross-core", cross_core),
-    // There is nothing to set: the same again.
-    ("cross-core-spin", cross_core),
-    ("cancel", super::cancel::timers),
-];
+macro_rules! all_jobs {
+    ($place:expr) => {
+        &[
+            ("spawn-join", |order| spawn_join($place, order)),
+            ("spawn-await", |order| spawn_await($place, order)),
+            ("yield", |order| yields($place, order)),
+            ("yield-foreign", |order| yield_foreign($place, order)),
+            ("yield-deep", |order| yield_deep($place, order)),
+            ("channel", |order| channel($place, order)),
+            ("lock", |order| lock($place, order)),
+            ("timer-cancel", |order| timer_cancel($place, order)),
+            ("timer-fire", |order| timer_fire($place, order)),
+            ("timeout-ready", |order| timeout_ready($place, order)),
+            ("timeout-yield", |order| timeouts_1($place, order)),
+            ("timeouts-3", |order| timeouts_3($place, order)),
+            ("timeouts-10", |order| timeouts_10($place, order)),
+            ("groups-1", |order| groups_1($place, order)),
+            ("groups-3", |order| groups_3($place, order)),
+            ("groups-10", |order| groups_10($place, order)),
+            ("cross-core", cross_core),
+            // There is nothing to set: the same again.
+            ("cross-core-spin", cross_core),
+            ("cancel", super::cancel::timers),
+        ]
+    };
+}
 
-fn spawn_join(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+/// In a task, as programs have their work.
+pub(super) const JOBS: &[(&str, Job)] = all_jobs!(Place::Task);
+
+/// In the future of `block_on` itself, where waking costs more.
+pub(super) const BLOCK_ON: &[(&str, Job)] = all_jobs!(Place::BlockOn);
+
+/// Where a row's work is done.
+#[derive(Clone, Copy)]
+enum Place {
+    Task,
+    BlockOn,
+}
+
+/// Does a row's work in a runtime of its own: an eighth of it to warm up, then all of it by the clock.
+fn run<F>(place: Place, order: &Order, work: impl Fn(u64) -> F + Send + 'static) -> anyhow::Result<Measured>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let operations = order.operations;
+    let measured = async move {
+        work(operations.div_ceil(8)).await?;
+        let stopwatch = Stopwatch::start()?;
+        work(operations).await?;
+        anyhow::Ok(stopwatch.stop(operations)?)
+    };
+    match place {
+        Place::Task => runtime()?.block_on(async { tokio::spawn(measured).await? }),
+        Place::BlockOn => runtime()?.block_on(measured),
+    }
+}
+
+fn yield_foreign(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
+        yielders::by_foreign_wakers(count).await;
+        Ok(())
+    })
+}
+
+fn yield_deep(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
+        yielders::out_of_depth(count).await;
+        Ok(())
+    })
+}
+
+fn spawn_join(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for batch in batches(count) {
             let handles: Vec<_> =
                 (0..batch).map(|number| tokio::spawn(async move { black_box(number) })).collect();
@@ -58,8 +109,8 @@ fn spawn_join(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn spawn_await(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn spawn_await(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for number in 0..count {
             tokio::spawn(async move { black_box(number) }).await?;
         }
@@ -67,8 +118,8 @@ fn spawn_await(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn yields(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn yields(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         let yielder = || async move {
             for _ in 0..count / YIELDERS {
                 yield_now().await;
@@ -82,8 +133,8 @@ fn yields(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn channel(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn channel(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         let (there, mut here) = mpsc::channel(1);
         let (back, mut again) = mpsc::channel(1);
         let other = tokio::spawn(async move {
@@ -102,8 +153,8 @@ fn channel(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn lock(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn lock(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         let lock = Arc::new(Mutex::new(0));
         let holder = |lock: Arc<Mutex<u64>>| async move {
             for _ in 0..count / 2 {
@@ -120,8 +171,8 @@ fn lock(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn timer_cancel(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn timer_cancel(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         poll_fn(|cx| {
             for _ in 0..count {
                 assert!(pin!(sleep(LONG)).poll(cx).is_pending());
@@ -133,8 +184,8 @@ fn timer_cancel(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn timer_fire(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn timer_fire(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for batch in batches(count) {
             let handles: Vec<_> = (0..batch).map(|number| tokio::spawn(sleep(nap(number)))).collect();
             for handle in handles {
@@ -145,8 +196,8 @@ fn timer_fire(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn timeout_ready(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn timeout_ready(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for number in 0..count {
             black_box(timeout(LONG, ready(black_box(number))).await?);
         }
@@ -160,8 +211,8 @@ macro_rules! timeouts {
     ($level:tt $($more:tt)*) => { timeout(LONG, async { timeouts!($($more)*) }).await.unwrap_or_default() };
 }
 
-fn timeouts_1(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn timeouts_1(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for _ in 0..count {
             timeouts!(1);
         }
@@ -169,8 +220,8 @@ fn timeouts_1(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn timeouts_3(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn timeouts_3(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for _ in 0..count {
             timeouts!(1 2 3);
         }
@@ -178,8 +229,8 @@ fn timeouts_3(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn timeouts_10(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn timeouts_10(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for _ in 0..count {
             timeouts!(1 2 3 4 5 6 7 8 9 10);
         }
@@ -197,8 +248,8 @@ macro_rules! groups {
     }};
 }
 
-fn groups_1(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn groups_1(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for _ in 0..count {
             groups!(1);
         }
@@ -206,8 +257,8 @@ fn groups_1(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn groups_3(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn groups_3(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for _ in 0..count {
             groups!(1 2 3);
         }
@@ -215,8 +266,8 @@ fn groups_3(order: &Order) -> anyhow::Result<Measured> {
     })
 }
 
-fn groups_10(order: &Order) -> anyhow::Result<Measured> {
-    run(order, async |count| {
+fn groups_10(place: Place, order: &Order) -> anyhow::Result<Measured> {
+    run(place, order, |count| async move {
         for _ in 0..count {
             groups!(1 2 3 4 5 6 7 8 9 10);
         }
