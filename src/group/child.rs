@@ -414,13 +414,14 @@ where
     }
 
     unsafe fn take_value(child: NonNull<ChildHeader>, value: *mut ()) {
-        // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value.
+        // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value. That is
+        // moved by itself, as the stage is as large as the future was; nothing runs until the stage is over.
         unsafe {
-            let stage = &mut *child.cast::<Self>().as_ref().stage.get();
-            if matches!(stage, Stage::Finished(_)) {
-                if let Stage::Finished(taken) = std::mem::replace(stage, Stage::Over) {
-                    *value.cast::<Option<T>>() = Some(taken);
-                }
+            let stage = child.cast::<Self>().as_ref().stage.get();
+            if let Stage::Finished(finished) = &*stage {
+                let taken = ptr::read(finished);
+                stage.write(Stage::Over);
+                *value.cast::<Option<T>>() = Some(taken);
             }
         }
     }

@@ -37,9 +37,10 @@ impl Core {
             Outside::Silent if !waiting.is_alone() => Outside::MayAnswer,
             outside => outside,
         };
-        let Some(moment) = self.waits().earliest_timer() else {
+        let Some(due) = self.waits().earliest_timer() else {
             return self.wait_without_timers(waiting, outside).await;
         };
+        let moment = self.clock().wake_up_for(due);
         let jump = moment.saturating_duration_since(now);
         let held = match outside {
             Outside::Silent => Duration::ZERO,

@@ -51,6 +51,8 @@ pub(crate) struct RunClock {
     /// The moment it is on the virtual clock; `None` on the real one.
     at: Cell<Option<Instant>>,
     pub(super) autojump_threshold: Duration,
+    /// So much later than the first timer is due the run may wake up for it.
+    timer_slack: Duration,
     pub(super) deadlock_timeout: Duration,
     /// How many jobs in worker threads are waited for, and how many go on although nobody waits.
     jobs: Cell<usize>,
@@ -60,7 +62,12 @@ pub(crate) struct RunClock {
 }
 
 impl RunClock {
-    pub(crate) fn new(clock: Clock, autojump_threshold: Duration, deadlock_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        autojump_threshold: Duration,
+        deadlock_timeout: Duration,
+        timer_slack: Duration,
+    ) -> Self {
         let at = match clock {
             Clock::Monotonic => None,
             Clock::Virtual => Some(Instant::now()),
@@ -69,6 +76,7 @@ impl RunClock {
             at: Cell::new(at),
             autojump_threshold,
             deadlock_timeout,
+            timer_slack,
             jobs: Cell::new(0),
             abandoned_jobs: Cell::new(0),
             reachable: Cell::new(false),
@@ -81,6 +89,12 @@ impl RunClock {
             None => Instant::now(),
             Some(at) => at,
         }
+    }
+
+    /// When to wake up for a timer that is due at this moment.
+    #[inline]
+    pub(super) fn wake_up_for(&self, due: Instant) -> Instant {
+        due.checked_add(self.timer_slack).unwrap_or(due)
     }
 
     #[inline]

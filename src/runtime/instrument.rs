@@ -404,11 +404,16 @@ impl Core {
         self.tell_afterwards(Event::Named(TaskId::of(task), name.into()));
     }
 
-    /// Tells that a scope was cancelled.
+    /// What is to be told of a scope that was cancelled, if anybody is to be told.
+    #[inline]
+    pub(super) fn describe_cancellation(&self, scope: &Scope) -> Option<ScopeCancelled> {
+        if self.is_instrumented() { self.describe_cancelled(scope) } else { None }
+    }
+
     #[cold]
     #[inline(never)]
-    pub(super) fn tell_of_cancellation(&self, scope: &Scope) {
-        let Some(reason) = scope.reason() else { return };
+    fn describe_cancelled(&self, scope: &Scope) -> Option<ScopeCancelled> {
+        let reason = scope.reason()?;
         let instruments = self.instruments();
         let (mut task, mut named) = (None, None);
         if scope.is_entered() {
@@ -426,7 +431,13 @@ impl Core {
             task = task.or(instruments.main.get());
         }
         let cancelled_by = self.task().map(TaskId::of);
-        self.tell_afterwards(Event::Cancelled(ScopeCancelled { reason, task, scope: named, cancelled_by }));
+        Some(ScopeCancelled { reason, task, scope: named, cancelled_by })
+    }
+
+    /// Tells that a scope was cancelled.
+    #[cold]
+    pub(super) fn tell_of_cancellation(&self, cancelled: ScopeCancelled) {
+        self.tell_afterwards(Event::Cancelled(cancelled));
     }
 
     /// Tells that the body of a scope with a name begins, if anybody is to be told.

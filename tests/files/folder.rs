@@ -44,3 +44,11 @@ pub(crate) fn on_each_backend(test: impl AsyncFn(&Folder) -> Result<()>) {
         run_test(Builder::new(), backend, None, async || test(&folder).await);
     }
 }
+
+/// The same for a test that cannot have chaos, and says why.
+pub(crate) fn calmly_on_each_backend(reason: &'static str, test: impl AsyncFn(&Folder) -> Result<()>) {
+    for backend in test_backends() {
+        let folder = Folder::new();
+        run_test(Builder::new().calm(reason), backend, None, async || test(&folder).await);
+    }
+}

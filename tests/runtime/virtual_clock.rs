@@ -560,3 +560,42 @@ fn each_core_has_a_virtual_clock_of_its_own() {
         assert_eq!(slept.unwrap(), Some(vec![HOUR, Duration::ZERO]));
     }
 }
+
+#[test]
+fn timers_that_are_due_within_the_slack_share_a_wake_up_and_none_is_early() {
+    for backend in test_backends() {
+        let builder = Builder::new().backend(backend).clock(Clock::Virtual);
+        let ends = builder.timer_slack(Duration::from_millis(10)).run(async || {
+            let (begun, ends) = (current_time(), RefCell::new(Vec::new()));
+            let seen = &ends;
+            task_group(async |tg| -> Result<()> {
+                for due in [1, 4, 11, 12, 30] {
+                    tg.start_soon(async move {
+                        sleep(Duration::from_millis(due)).await?;
+                        seen.borrow_mut().push((due, (current_time() - begun).as_millis()));
+                        anyio::Ok(())
+                    });
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+            ends.into_inner()
+        });
+        assert_eq!(ends.unwrap(), [(1, 11), (4, 11), (11, 11), (12, 22), (30, 40)]);
+    }
+}
+
+#[test]
+fn a_time_limit_may_pass_later_by_the_slack() {
+    for backend in test_backends() {
+        let builder = Builder::new().backend(backend).clock(Clock::Virtual).timer_slack(SECOND);
+        let (ended, took) = builder
+            .run(async || {
+                let begun = current_time();
+                (move_on_after(SECOND, forever()).await, current_time() - begun)
+            })
+            .unwrap();
+        assert_eq!((ended.unwrap(), took), (None, 2 * SECOND));
+    }
+}

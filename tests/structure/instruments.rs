@@ -405,3 +405,44 @@ fn instruments_that_start_tasks_and_cancel_scopes_do_not_keep_the_run_busy() {
         assert_eq!(builder.run(async || all_steps().await).unwrap(), Some(7));
     });
 }
+
+#[test]
+fn a_scope_that_goes_while_it_is_cancelled_is_told_of_all_the_same() {
+    use std::{
+        cell::RefCell,
+        future::Future,
+        pin::Pin,
+        task::{Context, Wake},
+    };
+
+    type Cut = Pin<Box<dyn Future<Output = Result<Option<()>>>>>;
+    thread_local!(static CUT: RefCell<Option<Cut>> = const { RefCell::new(None) });
+
+    /// Drops the future that it is to wake, with the scope in it.
+    struct Drops;
+    impl Wake for Drops {
+        fn wake(self: Arc<Self>) {
+            drop(CUT.take());
+        }
+    }
+
+    on_each_backend(|builder| {
+        let told = told_of(builder, async || {
+            let sleeping = async { Err(sleep_forever().await.into()) };
+            let mut cut: Cut = Box::pin(anyio::move_on_after(Duration::from_millis(1), sleeping));
+            let waker = Arc::new(Drops).into();
+            assert!(cut.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            CUT.set(Some(cut));
+            anyio::sleep(Duration::from_millis(5)).await.unwrap();
+            assert!(CUT.take().is_none(), "the deadline has dropped it");
+        });
+        let kinds: Vec<ReasonKind> = told
+            .iter()
+            .filter_map(|told| match told {
+                Told::Cancelled(cancelled) => Some(cancelled.reason.kind()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(kinds, [ReasonKind::Deadline]);
+    });
+}

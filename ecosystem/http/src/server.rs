@@ -4,6 +4,7 @@ mod answer;
 mod answering;
 mod body;
 mod calls;
+mod catch_panic;
 mod connection;
 mod connection_info;
 mod driving;

@@ -48,7 +48,8 @@ impl Core {
                 None => return self.turn_virtually(waiting).await,
             }
         } else {
-            match [limit, self.waits.next_timer()].into_iter().flatten().min() {
+            let timer = self.waits.next_timer().map(|due| self.clock.wake_up_for(due));
+            match [limit, timer].into_iter().flatten().min() {
                 Some(at) => Wait::Until(at),
                 None => Wait::Forever,
             }

@@ -54,6 +54,7 @@ impl Scope {
         self.set(Flags::CANCELLED, true);
         let foreseen = self.reason.take().filter(|_| kind == ReasonKind::Deadline && message.is_none());
         self.reason.set(Some(foreseen.unwrap_or_else(|| CancelReason::new(kind, message, location))));
+        let told = Core::try_with(|core| core.describe_cancellation(self)).flatten();
         if self.is_entered() {
             // Without an executor nothing waits any more.
             Core::try_with(|core| {
@@ -63,12 +64,10 @@ impl Scope {
                 }
             });
         }
-        // Last, since it is code of users.
-        Core::try_with(|core| {
-            if core.is_instrumented() {
-                core.tell_of_cancellation(self);
-            }
-        });
+        // Last, since it is code of users. So are the wakers before, with which the scope may have gone.
+        if let Some(cancelled) = told {
+            Core::try_with(|core| core.tell_of_cancellation(cancelled));
+        }
     }
 
     /// The deadline has passed, or the time to finish.

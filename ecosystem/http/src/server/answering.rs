@@ -3,6 +3,7 @@
 use super::{
     answer::{AnswerBody, Busy},
     body::{BodyError, RequestBody},
+    catch_panic::CatchPanic,
     connection::Connection,
     error::ConnectionError,
     statistics::count,
@@ -16,10 +17,9 @@ use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTI
 use hyper::{body::Incoming, service::Service};
 use std::{
     any::Any,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 /// What hyper calls for each request.
@@ -42,7 +42,10 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (connection, handler) = (self.connection, self.handler);
         let busy = connection.requests.begin();
-        count(&connection.server().counts.accepted);
+        let server = connection.server();
+        count(&server.counts.accepted);
+        let request = request
+            .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
         let task = self.group.start_soon(connection.answer(busy, handler, request));
         Answering { task, connection }
     }
@@ -73,46 +76,70 @@ impl<T> Drop for Answering<'_, T> {
 
 impl Connection<'_> {
     /// Has the request handled, and makes an answer of whatever becomes of that.
-    async fn answer<B, E>(
-        &self,
+    ///
+    /// A block and not an `async fn`, here and in what it calls: of that each would keep room for the request once more, and
+    /// each request would be copied as often.
+    #[expect(clippy::manual_async_fn)]
+    fn answer<'a, B, E>(
+        &'a self,
         busy: Busy,
-        handler: &impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
-        request: Request<Incoming>,
-    ) -> Result<Response<AnswerBody<B>>>
+        handler: &'a impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
+        mut request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<AnswerBody<B>>>>
     where
+        B: 'a,
         E: Into<BoxError> + 'static,
     {
-        let (server, version) = (self.server(), request.version());
-        let mut request =
-            request.map(|body| RequestBody::new(body, server.options.max_body_bytes, self.info.clone()));
-        if request.body().is_too_large() {
-            return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
-        }
-        let agreed = self.upgrades.offer(&mut request);
-        let handled = self.handle(handler, request).await?;
-        if let Some(agreed) = agreed
-            && !matches!(&handled, Some(Ok(Ok(answer))) if answer.status() == agreed)
-        {
-            self.upgrades.refuse();
-        }
-        let Some(handled) = handled else {
-            count(&server.counts.timed_out);
-            return Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy));
-        };
-        let error: BoxError = match handled {
-            Ok(Ok(answer)) => return Ok(answer.map(|body| AnswerBody::new(Some(body), busy))),
-            Ok(Err(error)) => error.into(),
-            Err(panic) => {
-                count(&server.counts.panicked);
-                server.tell(&ConnectionError::of_panic(panic));
-                self.close_soon();
-                let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, busy);
-                if version < Version::HTTP_2 {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                return Ok(answer);
+        async move {
+            if request.body().is_too_large() {
+                return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
             }
-        };
+            let version = request.version();
+            let agreed = self.upgrades.offer(&mut request);
+            let handled = match self.server().options.request_timeout {
+                None => Some(self.handle(handler, request).await?),
+                Some(limit) => {
+                    let scope = CancelScope::new().with_timeout(limit);
+                    let handled = scope.run(async || self.handle(handler, request).await).await?;
+                    handled.filter(|_| !scope.cancel_called())
+                }
+            };
+            if let Some(agreed) = agreed
+                && !matches!(&handled, Some(Ok(Ok(answer))) if answer.status() == agreed)
+            {
+                self.upgrades.refuse();
+            }
+            match handled {
+                Some(Ok(Ok(answer))) => Ok(answer.map(|body| AnswerBody::new(Some(body), busy))),
+                Some(Ok(Err(error))) => self.answer_error(error.into(), busy).await,
+                Some(Err(panic)) => Ok(self.answer_panic(panic, version, busy)),
+                None => {
+                    count(&self.server().counts.timed_out);
+                    Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy))
+                }
+            }
+        }
+    }
+
+    /// Calls the handler, when there is room for it. What panics is the inner error.
+    #[expect(clippy::manual_async_fn)]
+    fn handle<'a, T>(
+        &'a self,
+        handler: &'a impl AsyncFn(Request<RequestBody>) -> T,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Result<T, Box<dyn Any + Send>>>> {
+        async move {
+            let _permit = match &self.server().requests {
+                Some(requests) => Some(requests.acquire().await?),
+                None => None,
+            };
+            Ok(CatchPanic::new(move || handler(request)).await)
+        }
+    }
+
+    /// What the client is told of a handler's error.
+    #[cold]
+    async fn answer_error<B>(&self, error: BoxError, busy: Busy) -> Result<Response<AnswerBody<B>>> {
         if error.is_cancelled() {
             checkpoint_if_cancelled().await?;
         }
@@ -122,31 +149,29 @@ impl Connection<'_> {
         if BodyError::is_too_large(&*error) {
             return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
         }
+        let server = self.server();
         count(&server.counts.failed);
         server.tell(&ConnectionError::Handler(error));
         Ok(bare(StatusCode::INTERNAL_SERVER_ERROR, busy))
     }
 
-    /// Calls the handler, when there is room for it. `None` if that takes too long; what panics is the outer error.
-    async fn handle<T>(
+    /// The same of its panic.
+    #[cold]
+    fn answer_panic<B>(
         &self,
-        handler: &impl AsyncFn(Request<RequestBody>) -> T,
-        request: Request<RequestBody>,
-    ) -> Result<Option<Result<T, Box<dyn Any + Send>>>> {
+        panic: Box<dyn Any + Send>,
+        version: Version,
+        busy: Busy,
+    ) -> Response<AnswerBody<B>> {
         let server = self.server();
-        let handle = async || -> Result<_> {
-            let _permit = match &server.requests {
-                Some(requests) => Some(requests.acquire().await?),
-                None => None,
-            };
-            Ok(without_panic(async { handler(request).await }).await)
-        };
-        let Some(limit) = server.options.request_timeout else {
-            return handle().await.map(Some);
-        };
-        let scope = CancelScope::new().with_timeout(limit);
-        let handled = scope.run(handle).await?;
-        Ok(handled.filter(|_| !scope.cancel_called()))
+        count(&server.counts.panicked);
+        server.tell(&ConnectionError::of_panic(panic));
+        self.close_soon();
+        let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, busy);
+        if version < Version::HTTP_2 {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 }
 
@@ -155,27 +180,4 @@ fn bare<B>(status: StatusCode, busy: Busy) -> Response<AnswerBody<B>> {
     let mut answer = Response::new(AnswerBody::new(None, busy));
     *answer.status_mut() = status;
     answer
-}
-
-/// Catches a panic of a future, and those of dropping what is left of it.
-async fn without_panic<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
-    let mut future = pin!(Some(future));
-    let caught = poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let running = future.as_mut().as_pin_mut().expect("polled to its end once");
-            let output = ready!(running.poll(cx));
-            future.set(None);
-            Poll::Ready(output)
-        }));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await;
-    caught.inspect_err(|_| {
-        if let Err(another) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
-            log::error!("{}", ConnectionError::of_panic(another));
-        }
-    })
 }
