@@ -33,7 +33,11 @@ pub(crate) enum Command {
     Http(requests::Arguments),
     /// hyper's HTTP/1.1 on connections that are kept: small and large answers, and uploads.
     Hyper(requests::Arguments),
-    /// The same by axum.
+    /// hyper's HTTP/2 on connections that are kept: several short answers at the same time.
+    HyperHttp2(requests::Arguments),
+    /// hyper's HTTP/1.1 over TLS.
+    HyperTls(requests::Arguments),
+    /// What `hyper` measures, by axum.
     Axum(requests::Arguments),
     /// New connections: connect, one echo, close.
     Accept(requests::Arguments),
@@ -63,6 +67,8 @@ impl Command {
             Self::Echo(arguments) => echo::run(arguments),
             Self::Http(arguments) => http::run(arguments),
             Self::Hyper(arguments) => hyper::run(arguments),
+            Self::HyperHttp2(arguments) => hyper::run_http2(arguments),
+            Self::HyperTls(arguments) => hyper::run_tls(arguments),
             Self::Axum(arguments) => hyper::run_axum(arguments),
             Self::Accept(arguments) => accept::run(arguments),
             Self::Stream(arguments) => stream::run(arguments),

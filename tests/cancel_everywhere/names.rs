@@ -3,7 +3,7 @@
 use crate::{
     files::another_group,
     scratch::Folder,
-    sentences::{cut_short, nothing_is_lost, once_begun_is_awaited},
+    sentences::{cut_short, cut_short_beside_threads, nothing_is_lost, once_begun_is_awaited},
 };
 use anyio::{
     MkdirOptions, Path, Result, TextFormat, TouchOptions,
@@ -154,7 +154,7 @@ async fn what_was_asked_can_be_asked_again() {
 /// Goes on where it was cut short, and has everything once.
 macro_rules! lists {
     ($count:expr, |$f:ident| $make:expr) => {
-        cut_short(
+        cut_short_beside_threads(
             async || {
                 let folder = Folder::with_file("");
                 tree(&folder);

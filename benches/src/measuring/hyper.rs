@@ -8,6 +8,9 @@ use http_body_util::{BodyExt, Full};
 /// Longer answers are not asked for.
 pub(crate) const MAX_ANSWER: usize = 1 << 20;
 
+/// How many bytes a short answer has.
+pub(crate) const ANSWER_BYTES: usize = 13;
+
 static BODY: [u8; MAX_ANSWER] = [b'x'; MAX_ANSWER];
 
 /// hyper would write the time.

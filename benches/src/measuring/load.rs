@@ -3,7 +3,9 @@
 pub(crate) mod bulk;
 pub(crate) mod closed_loop;
 pub(crate) mod connector;
+pub(crate) mod http2;
 pub(crate) mod open_loop;
+pub(crate) mod poller;
 pub(crate) mod tls;
 
 use std::{

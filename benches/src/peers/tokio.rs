@@ -40,6 +40,8 @@ pub(crate) static PEER: Peer = Peer {
         ("echo", |ready| runtime()?.block_on(listen(ready, echo))),
         ("http", |ready| runtime()?.block_on(listen(ready, serve_http))),
         ("hyper", hyper::serve),
+        ("hyper-http2", hyper::serve_http2),
+        ("hyper-tls", hyper::serve_tls),
         ("axum", hyper::serve_axum),
         ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
         ("tls-echo", |ready| tls::serve(ready, serve_echo)),

@@ -16,7 +16,7 @@ use crate::{
         tls::client_config,
     },
     workloads::{
-        idle,
+        echo, idle,
         requests::{self, Workload, plain},
         stream,
     },
@@ -69,14 +69,14 @@ const STREAM: Workload = Workload { name: "tls-stream", server: "tls-stream", ..
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.part {
-        Part::Echo(arguments) => requests::run(&ECHO, arguments, Kept::new),
+        Part::Echo(arguments) => requests::run(&ECHO, arguments, || Kept::new(echo::exchange)),
         Part::Handshakes(arguments) => requests::run(&HANDSHAKES, arguments, || Ok(Handshakes::new(false))),
         Part::Resumptions(arguments) => requests::run(&RESUMPTIONS, arguments, || Ok(Handshakes::new(true))),
         Part::Stream(arguments) => requests::run(&STREAM, arguments, || {
             let config = client_config(false)?;
             Ok(Bulk::new(move |server| connect(server, &config)))
         }),
-        Part::Idle(arguments) => idle::run(&idle::TLS, arguments, Kept::new),
+        Part::Idle(arguments) => idle::run(&idle::TLS, arguments, || Kept::new(echo::exchange)),
         Part::Bare(arguments) => bare::run(arguments),
     }
 }

@@ -12,6 +12,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::fd::AsRawFd,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -30,8 +31,8 @@ use crate::measuring::{
     submissions::{Submissions, ring},
 };
 
-/// A checked exchange stays below what the socket buffers of both ends take up without a reader.
-const MAX_CHECKED_BYTES: usize = 16 * 1024;
+/// So much at least is taken up by the socket buffers of both ends without a reader.
+const UNREAD_BYTES: usize = 16 * 1024;
 /// Marks the completion of a send, which is posted only if it failed.
 const SEND: u64 = 1 << 32;
 
@@ -81,22 +82,33 @@ impl ClosedLoop {
     }
 }
 
+/// Sends a request and receives its answer, which may begin before all of the request is taken.
+fn ask(socket: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> anyhow::Result<()> {
+    let (first, rest) = request.split_at(request.len().min(UNREAD_BYTES));
+    socket.write_all(first)?;
+    let mut writer = socket.try_clone()?;
+    let sent = thread::scope(|scope| {
+        let sending = (!rest.is_empty()).then(|| scope.spawn(move || writer.write_all(rest)));
+        socket.read_exact(answer).context("no answer on a new connection")?;
+        let sent = sending.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);
+        anyhow::Ok(sent.expect("writing does not panic"))
+    })?;
+    Ok(sent?)
+}
+
 impl Load for ClosedLoop {
     type Connections = Connections;
 
     fn open(&mut self, server: SocketAddr, cell: Cell, interrupt: &Interrupt) -> anyhow::Result<Connections> {
         let exchange = self.exchange(cell);
-        let sent = &exchange.request[..exchange.request.len().min(MAX_CHECKED_BYTES)];
-        let expected = &exchange.answer[..exchange.answer.len().min(MAX_CHECKED_BYTES)];
-        let mut received = vec![0; expected.len()];
+        let mut received = vec![0; exchange.answer.len()];
         let mut sockets = Vec::with_capacity(cell.connections);
         for _ in 0..cell.connections {
             interrupt.check()?;
             let mut socket = connect(server)?;
-            socket.write_all(sent)?;
             received.fill(0);
-            socket.read_exact(&mut received).context("no answer on a new connection")?;
-            ensure!(received == expected, "the server answered with other bytes than it should");
+            ask(&mut socket, &exchange.request, &mut received)?;
+            ensure!(received == exchange.answer, "the server answered with other bytes than it should");
             sockets.push(socket);
         }
         Ok(Connections { sockets, exchange, sent_at: vec![0; cell.connections] })

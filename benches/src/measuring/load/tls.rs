@@ -5,7 +5,6 @@
 
 mod handshakes;
 mod kept;
-mod poller;
 mod session;
 
 use std::{

@@ -4,7 +4,7 @@ use std::{future::Future, io, thread::available_parallelism};
 
 use tokio::{net::TcpStream, runtime::Builder};
 
-use super::{echo, listen};
+use super::{echo, hyper, listen};
 use crate::{
     measuring::ready::Ready,
     peers::{
@@ -22,6 +22,7 @@ pub(crate) static PEER: Peer = Peer {
         ("echo", |ready| serve(WORKERS, ready, echo)),
         ("echo-all-cores", |ready| serve(available_parallelism()?.get(), ready, echo)),
         ("http", |ready| serve(WORKERS, ready, serve_http)),
+        ("hyper", |ready| serve(WORKERS, ready, hyper::connection)),
         ("stream", |ready| serve(WORKERS, ready, serve_bulk)),
     ],
     jobs: &[],

@@ -14,11 +14,11 @@ use mio::net::TcpStream;
 use rustls::ClientConfig;
 use socket2::SockRef;
 
-use super::{client, poller::Poller, session::Session};
+use super::{client, session::Session};
 use crate::measuring::{
     cell::Cell,
     interrupt::Interrupt,
-    load::{Load, Served, nanoseconds, pattern},
+    load::{Load, Served, nanoseconds, pattern, poller::Poller},
     tls::client_config,
 };
 

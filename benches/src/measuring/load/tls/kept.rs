@@ -1,4 +1,4 @@
-//! A closed loop of connections that stay, with one echo outstanding on each.
+//! A closed loop of connections that stay, with one exchange outstanding on each.
 
 use std::{
     io::{Read, Write},
@@ -12,11 +12,11 @@ use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use rustls::ClientConfig;
 
-use super::{connect, poller::Poller, session::Session};
+use super::{connect, session::Session};
 use crate::measuring::{
     cell::Cell,
     interrupt::Interrupt,
-    load::{Load, Served, nanoseconds, pattern},
+    load::{Load, Served, closed_loop::Exchange, nanoseconds, poller::Poller},
     tls::client_config,
 };
 
@@ -25,16 +25,18 @@ pub(crate) struct Connections {
     poller: Poller,
     sessions: Vec<Session>,
     request: Vec<u8>,
+    answer_bytes: usize,
     sent_at: Vec<u64>,
 }
 
 pub(crate) struct Kept {
     config: Arc<ClientConfig>,
+    exchange_for: fn(Cell) -> Exchange,
 }
 
 impl Kept {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { config: client_config(false)? })
+    pub(crate) fn new(exchange_for: fn(Cell) -> Exchange) -> anyhow::Result<Self> {
+        Ok(Self { config: client_config(false)?, exchange_for })
     }
 }
 
@@ -42,8 +44,8 @@ impl Load for Kept {
     type Connections = Connections;
 
     fn open(&mut self, server: SocketAddr, cell: Cell, interrupt: &Interrupt) -> anyhow::Result<Connections> {
-        let request = pattern(cell.size);
-        let mut received = vec![0; cell.size];
+        let Exchange { request, answer, .. } = (self.exchange_for)(cell);
+        let mut received = vec![0; answer.len()];
         let poller = Poller::new()?;
         let mut sessions = Vec::with_capacity(cell.connections);
         for place in 0..cell.connections {
@@ -51,15 +53,16 @@ impl Load for Kept {
             let mut stream = connect(server, &self.config)?;
             stream.write_all(&request)?;
             received.fill(0);
-            stream.read_exact(&mut received).context("no echo on a new connection")?;
-            ensure!(received == request, "the server sent back other bytes than it was sent");
+            stream.read_exact(&mut received).context("no answer on a new connection")?;
+            ensure!(received == answer, "the server answered with other bytes than it should");
             let (tls, socket) = stream.into_parts();
             socket.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(socket);
             poller.add(&mut socket, place)?;
             sessions.push(Session::new(socket, tls));
         }
-        Ok(Connections { poller, sent_at: vec![0; sessions.len()], sessions, request })
+        let sent_at = vec![0; sessions.len()];
+        Ok(Connections { poller, sessions, request, answer_bytes: answer.len(), sent_at })
     }
 
     fn drive(
@@ -69,14 +72,15 @@ impl Load for Kept {
         latencies: &mut Histogram<u64>,
         interrupt: &Interrupt,
     ) -> anyhow::Result<Served> {
-        let Connections { poller, sessions, request, sent_at } = connections;
+        let Connections { poller, sessions, request, answer_bytes, sent_at } = connections;
+        let answer_bytes = *answer_bytes;
         let start = Instant::now();
         let slice = nanoseconds(slice);
         let (mut requests, mut last_answer, mut outstanding) = (0, 0, sessions.len());
         let mut is_asking = vec![true; sessions.len()];
         for (session, sent_at) in sessions.iter_mut().zip(&mut *sent_at) {
             *sent_at = nanoseconds(start.elapsed());
-            session.ask(request, request.len())?;
+            session.ask(request, answer_bytes)?;
             session.turn(|_| ())?;
         }
         while outstanding > 0 {
@@ -88,7 +92,7 @@ impl Load for Kept {
                     last_answer = now;
                     if now < slice {
                         sent_at[place] = now;
-                        sessions[place].ask(request, request.len())?;
+                        sessions[place].ask(request, answer_bytes)?;
                     } else {
                         is_asking[place] = false;
                         outstanding -= 1;

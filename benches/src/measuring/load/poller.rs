@@ -13,23 +13,23 @@ use crate::measuring::{
 const EVENTS: usize = 256;
 
 /// Tells which sockets something has happened to, each known by its place.
-pub(super) struct Poller {
+pub(crate) struct Poller {
     poll: Poll,
     events: Events,
     last: Instant,
 }
 
 impl Poller {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self { poll: Poll::new()?, events: Events::with_capacity(EVENTS), last: Instant::now() })
     }
 
-    pub(super) fn add(&self, socket: &mut TcpStream, place: usize) -> anyhow::Result<()> {
+    pub(crate) fn add(&self, socket: &mut TcpStream, place: usize) -> anyhow::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         Ok(self.poll.registry().register(socket, Token(place), interest)?)
     }
 
-    pub(super) fn remove(&self, socket: &mut TcpStream) -> anyhow::Result<()> {
+    pub(crate) fn remove(&self, socket: &mut TcpStream) -> anyhow::Result<()> {
         Ok(self.poll.registry().deregister(socket)?)
     }
 
@@ -37,7 +37,7 @@ impl Poller {
     ///
     /// # Errors
     /// After an interrupt, and if there was nothing for too long.
-    pub(super) fn wait(&mut self, interrupt: &Interrupt) -> anyhow::Result<Vec<usize>> {
+    pub(crate) fn wait(&mut self, interrupt: &Interrupt) -> anyhow::Result<Vec<usize>> {
         self.last = Instant::now();
         loop {
             interrupt.check()?;
