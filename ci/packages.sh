@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=()
-for package in anyio-driver anyio-uring anyio-fallback anyio-macros anyio anyio-http anyio-metrics; do
+for package in anyio-driver anyio-uring anyio-fallback anyio-chaos anyio-macros anyio anyio-http anyio-tokio anyio-metrics; do
     packages+=(--package "$package")
 done
 verify=--no-verify
