@@ -10,6 +10,7 @@ mod harness;
 mod lockstep_stream;
 mod memory_stream;
 mod object_conformance;
+mod repeating;
 mod sequencer;
 mod tasks;
 

@@ -39,25 +39,8 @@ pub(crate) const fn can_be_interrupted(kind: OpKind) -> bool {
 
 /// Whether worker threads do operations of this kind, so that a cancellation may find one at work.
 pub(crate) const fn is_done_by_threads(kind: OpKind) -> bool {
-    matches!(
-        kind,
-        OpKind::Open
-            | OpKind::Read
-            | OpKind::Write
-            | OpKind::ReadVectored
-            | OpKind::WriteVectored
-            | OpKind::Synchronize
-            | OpKind::Status
-            | OpKind::Truncate
-            | OpKind::Allocate
-            | OpKind::Advise
-            | OpKind::Unlink
-            | OpKind::Rename
-            | OpKind::MakeDirectory
-            | OpKind::Link
-            | OpKind::SymbolicLink
-            | OpKind::Splice
-    )
+    matches!(kind, OpKind::Read | OpKind::Write | OpKind::ReadVectored | OpKind::WriteVectored)
+        || kind.is_on_files()
 }
 
 /// Whether the error means that a connection is lost, so that all that follows on it has to fail as well.

@@ -38,6 +38,26 @@ macro_rules! operations {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
             }
+
+            /// Whether it is one on files and paths which no readiness tells of, so that only a thread can do it where the
+            /// kernel does not. Reads and writes are not among them, as what they are done to may be anything.
+            pub const fn is_on_files(self) -> bool {
+                matches!(
+                    self,
+                    Self::Open
+                        | Self::Synchronize
+                        | Self::Status
+                        | Self::Truncate
+                        | Self::Allocate
+                        | Self::Advise
+                        | Self::Unlink
+                        | Self::Rename
+                        | Self::MakeDirectory
+                        | Self::Link
+                        | Self::SymbolicLink
+                        | Self::Splice
+                )
+            }
         }
 
         impl Op {

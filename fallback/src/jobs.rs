@@ -59,22 +59,7 @@ impl Jobs {
     /// Whether threads can do operations of this kind: those on files and paths that end by themselves. What waits for
     /// others would keep its thread for any length of time.
     pub const fn can_do(kind: OpKind) -> bool {
-        matches!(
-            kind,
-            OpKind::Shutdown
-                | OpKind::Open
-                | OpKind::Synchronize
-                | OpKind::Status
-                | OpKind::Truncate
-                | OpKind::Allocate
-                | OpKind::Advise
-                | OpKind::Unlink
-                | OpKind::Rename
-                | OpKind::MakeDirectory
-                | OpKind::Link
-                | OpKind::SymbolicLink
-                | OpKind::Splice
-        )
+        matches!(kind, OpKind::Shutdown) || kind.is_on_files()
     }
 
     /// Takes an operation of a kind that it [can do](Self::can_do).

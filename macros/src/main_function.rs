@@ -92,15 +92,10 @@ fn run_on_cores(builder: &TokenStream, cores: &syn::Expr, signature: &syn::Signa
         })
     };
     Ok(quote! {
-        match #builder.run_on_cores(#cores, #main) {
-            ::core::result::Result::Ok(values) => {
-                ::anyio::entry::end(::std::process::ExitCode::SUCCESS, values.is_none())
-            }
-            ::core::result::Result::Err(errors) => {
-                ::std::eprintln!("Error: {errors:?}");
-                ::std::process::ExitCode::FAILURE
-            }
-        }
+        // The standard library tells of errors, quietly where nobody reads that.
+        ::std::process::Termination::report(#builder.run_on_cores(#cores, #main).map(|values| {
+            ::anyio::entry::end(::std::process::ExitCode::SUCCESS, values.is_none())
+        }))
     })
 }
 

@@ -12,8 +12,8 @@
 
 use super::{
     Core,
-    instrument::Event,
     panics::{FirstPanic, PanicPayload, dispose_of},
+    telling::Event,
 };
 use std::{cell::Cell, task::Waker, thread};
 

@@ -8,8 +8,8 @@ use super::{
     image::{self, Address},
     protocol::{self, HEADER, Kind},
 };
+use crate::runtime::text_of;
 use std::{
-    any::Any,
     env,
     fs::File,
     io::{self, Read, Write},
@@ -116,18 +116,6 @@ fn perform(functions: ByName<'_>, kind: Kind, body: &[u8]) -> Result<Vec<u8>, St
 fn write(socket: &mut UnixStream, kind: Kind, body: &[u8]) -> io::Result<()> {
     socket.write_all(&protocol::header(kind, body.len()))?;
     socket.write_all(body)
-}
-
-/// What a panic says.
-fn text_of(payload: Box<dyn Any + Send>) -> String {
-    let text = match (payload.downcast_ref::<String>(), payload.downcast_ref::<&str>()) {
-        (Some(text), _) => text.clone(),
-        (_, Some(text)) => (*text).to_owned(),
-        _ => "a panic that says nothing".to_owned(),
-    };
-    // Its destructor is the function's, and may panic once more.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
-    text
 }
 
 /// Has the system kill this process when the thread that has started it ends: it is that of a run, which does not outlive it.

@@ -304,3 +304,16 @@ async fn what_has_waited_for_room_comes_whole() -> Result<()> {
     .await?;
     Ok(())
 }
+
+#[anyio::test]
+async fn a_socket_is_given_away_unless_something_is_being_received() -> Result<()> {
+    let (ours, theirs) = ConnectedUnixDatagram::pair()?;
+    let mut receiving = Box::pin(ours.receive());
+    assert!(poll_once(receiving.as_mut()).await.is_pending());
+    drop(receiving);
+    let ours = ours.into_owned().unwrap_err();
+    let bare = std::os::unix::net::UnixDatagram::from(theirs.into_owned().unwrap());
+    bare.send(b"from elsewhere")?;
+    assert_eq!(ours.receive().await?.data, "from elsewhere");
+    Ok(())
+}

@@ -16,6 +16,7 @@ mod peers;
 mod portals;
 mod random_times;
 mod readiness;
+mod ring_options;
 mod run;
 mod time;
 mod to_thread;

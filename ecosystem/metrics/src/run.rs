@@ -16,7 +16,6 @@ use std::{
 ///
 /// With several cores each run should have a [label](Self::labelled), as they would overwrite each other's gauges otherwise.
 pub struct RunMetrics {
-    labels: Vec<Label>,
     interval: Duration,
     started: Counter,
     turns: Counter,
@@ -30,6 +29,8 @@ pub struct RunMetrics {
     shortages: Counter,
     late: Counter,
     punted: Counter,
+    ended: Ended,
+    cancelled: CancelledScopes,
     /// Which task is the main one, with which the run ends.
     main: Cell<Option<TaskId>>,
     /// When the driver last came back, or was last asked.
@@ -83,7 +84,8 @@ impl RunMetrics {
             shortages: counter!("anyio_buffer_shortages_total", labels.clone()),
             late: counter!("anyio_late_waits_total", labels.clone()),
             punted: counter!("anyio_punted_operations_total", labels.clone()),
-            labels,
+            ended: Ended::new(&labels),
+            cancelled: CancelledScopes::new(&labels),
             main: Cell::new(None),
             changed: Cell::new(now),
             set: Cell::new(now),
@@ -91,12 +93,6 @@ impl RunMetrics {
             untold_busy: Cell::new(Duration::ZERO),
             untold_waiting: Cell::new(Duration::ZERO),
         }
-    }
-
-    fn with_label(&self, key: &'static str, value: &'static str) -> Vec<Label> {
-        let mut labels = self.labels.clone();
-        labels.push(Label::from_static_parts(key, value));
-        labels
     }
 
     fn add_busy(&self, now: Instant) {
@@ -119,6 +115,49 @@ impl RunMetrics {
         self.shortages.absolute(statistics.buffer_shortages);
         self.late.absolute(statistics.late_waits);
         self.punted.absolute(statistics.punted_operations);
+    }
+}
+
+/// A counter with one label more.
+fn counter_with(name: &'static str, labels: &[Label], key: &'static str, value: &'static str) -> Counter {
+    let mut labels = labels.to_vec();
+    labels.push(Label::from_static_parts(key, value));
+    counter!(name, labels)
+}
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $set:ident $name:literal by $key:literal of $kind:ident { $($variant:ident $field:ident $value:literal),* }) => {
+        $(#[$doc])*
+        struct $set { $($field: Counter,)* other: Counter }
+
+        impl $set {
+            fn new(labels: &[Label]) -> Self {
+                Self {
+                    $($field: counter_with($name, labels, $key, $value),)*
+                    other: counter_with($name, labels, $key, "other"),
+                }
+            }
+
+            fn by(&self, kind: $kind) -> &Counter {
+                match kind { $($kind::$variant => &self.$field,)* _ => &self.other }
+            }
+        }
+    };
+}
+
+counters! {
+    /// How many tasks have ended, and how. Made once, as looking one up allocates.
+    Ended "anyio_tasks_ended_total" by "outcome" of TaskEnd {
+        Finished finished "finished", Failed failed "failed", Cancelled cancelled "cancelled",
+        Panicked panicked "panicked", Dropped dropped "dropped"
+    }
+}
+
+counters! {
+    /// How many scopes were cancelled, and why.
+    CancelledScopes "anyio_scopes_cancelled_total" by "kind" of ReasonKind {
+        Explicit explicit "explicit", Deadline deadline "deadline", SiblingFailed sibling_failed "sibling_failed",
+        Interrupt interrupt "interrupt", Shutdown shutdown "shutdown", Finished finished "finished"
     }
 }
 
@@ -147,15 +186,7 @@ impl Instrument for RunMetrics {
     }
 
     fn task_ended(&self, task: TaskId, how: TaskEnd) {
-        let outcome = match how {
-            TaskEnd::Finished => "finished",
-            TaskEnd::Failed => "failed",
-            TaskEnd::Cancelled => "cancelled",
-            TaskEnd::Panicked => "panicked",
-            TaskEnd::Dropped => "dropped",
-            _ => "other",
-        };
-        counter!("anyio_tasks_ended_total", self.with_label("outcome", outcome)).increment(1);
+        self.ended.by(how).increment(1);
         if self.main.get() == Some(task) {
             let now = Instant::now();
             self.add_busy(now);
@@ -164,16 +195,7 @@ impl Instrument for RunMetrics {
     }
 
     fn scope_cancelled(&self, cancelled: &ScopeCancelled) {
-        let kind = match cancelled.reason.kind() {
-            ReasonKind::Explicit => "explicit",
-            ReasonKind::Deadline => "deadline",
-            ReasonKind::SiblingFailed => "sibling_failed",
-            ReasonKind::Interrupt => "interrupt",
-            ReasonKind::Shutdown => "shutdown",
-            ReasonKind::Finished => "finished",
-            _ => "other",
-        };
-        counter!("anyio_scopes_cancelled_total", self.with_label("kind", kind)).increment(1);
+        self.cancelled.by(cancelled.reason.kind()).increment(1);
     }
 
     fn turn_ended(&self) {

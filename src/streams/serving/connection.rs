@@ -4,10 +4,9 @@ use super::{
     places::count,
     server::{Server, Settled},
 };
-use crate::error::AsError;
+use crate::{error::AsError, runtime::text_of};
 use pin_project_lite::pin_project;
 use std::{
-    any::Any,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -89,19 +88,7 @@ impl<E> Server<'_, E> {
             Err(payload) => payload,
         };
         count(&self.places.panicked);
-        log::error!("a handler of a connection panicked: {}", text_of(&*payload));
-        // The payload is anybody's value, and its destructor may panic as well.
-        if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(another);
-        }
+        log::error!("a handler of a connection panicked: {}", text_of(payload));
         None
     }
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
 }

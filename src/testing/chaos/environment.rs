@@ -3,7 +3,8 @@
 use super::{Chaos, Decision};
 use crate::{
     running::Builder,
-    runtime::{PanicPayload, dispose_of},
+    runtime::{PanicPayload, dispose_of, text_of},
+    testing::repeating::command_of_this_test,
 };
 use anyio_chaos::shrink;
 use std::{
@@ -11,7 +12,6 @@ use std::{
     fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     str::FromStr,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -91,21 +91,8 @@ fn fails(attempt: Result<(), PanicPayload>) -> bool {
 
 /// The line that does the same again.
 fn line(chaos: &Chaos, shuffle: Option<u64>) -> String {
-    let program = env::args().next().unwrap_or_default();
-    let test = thread::current().name().filter(|&name| name != "main").map(str::to_owned);
-    let test = test.map_or_else(String::new, |test| format!(" --exact '{test}'"));
     let shuffle = shuffle.map_or_else(String::new, |seed| format!("{SHUFFLE}={seed} "));
-    format!("{CHAOS}={chaos} {shuffle}'{program}'{test} --include-ignored")
-}
-
-fn text_of(payload: PanicPayload) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("(a value that is no text)")
-        .to_owned();
-    dispose_of(payload);
-    text
+    format!("{CHAOS}={chaos} {shuffle}{}", command_of_this_test())
 }
 
 /// What a variable of the environment says, if it is set.

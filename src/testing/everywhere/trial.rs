@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     error::CancelAware,
-    runtime::{Core, PanicPayload, WaitReason, dispose_of},
+    runtime::{Core, PanicPayload, WaitReason, text_of},
     scope::{CancelScope, shield},
+    testing::repeating::command_of_this_test,
 };
 use std::{
     cell::RefCell,
-    env,
     fmt::Debug,
     future::{Future, poll_fn},
     marker::PhantomData,
@@ -362,21 +362,8 @@ fn describe_step(manner: Manner, step: Step, count: &str) -> String {
 
 /// The line that does this run again, alone.
 fn again(case: &Case) -> String {
-    let program = env::args().next().unwrap_or_default();
-    let test = thread::current().name().filter(|&name| name != "main").map(str::to_owned);
-    let test = test.map_or_else(String::new, |test| format!(" --exact '{test}'"));
     let backend = Core::with(|core| core.driver().backend());
-    format!("{CASE_VARIABLE}={case} '{program}'{test} --include-ignored    (on {backend})")
-}
-
-fn text_of(payload: PanicPayload) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("(a value that is no text)")
-        .to_owned();
-    dispose_of(payload);
-    text
+    format!("{CASE_VARIABLE}={case} {}    (on {backend})", command_of_this_test())
 }
 
 /// Awaits a future, also if it panics. `None` if it does not end within the limit.

@@ -1,18 +1,13 @@
 //! The crate h2 by itself, on streams as tokio has them.
 
+use crate::byte_io::io;
 use anyio::{
     Result,
     net::{TcpListener, TcpStream},
-    streams::{Split, io::ByteIo},
     task_group,
 };
 use bytes::Bytes;
 use http::{Request, Response};
-
-fn io(stream: TcpStream) -> ByteIo<<TcpStream as Split>::Receive, <TcpStream as Split>::Send> {
-    let (receive, send) = stream.split();
-    ByteIo::new(receive, send)
-}
 
 /// Sends back what comes.
 async fn echo(

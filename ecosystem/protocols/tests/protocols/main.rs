@@ -1,5 +1,6 @@
 //! What others wrote, driven by anyio.
 
+mod byte_io;
 mod curl;
 mod dns;
 mod h2;

@@ -1,9 +1,9 @@
 //! WebSockets of tokio-tungstenite's and of fastwebsockets'.
 
+use crate::byte_io::io;
 use anyio::{
     Result,
     net::{TcpListener, TcpStream},
-    streams::{Split, io::ByteIo},
     task_group,
 };
 use anyio_http::{HyperIo, RequestBody, Server};
@@ -14,11 +14,6 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{accept_async, client_async, tungstenite::Message};
-
-fn io(stream: TcpStream) -> ByteIo<<TcpStream as Split>::Receive, <TcpStream as Split>::Send> {
-    let (receive, send) = stream.split();
-    ByteIo::new(receive, send)
-}
 
 #[anyio::test]
 async fn tokio_tungstenite_speaks_on_our_streams() -> Result<()> {
