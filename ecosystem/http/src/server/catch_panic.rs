@@ -57,8 +57,54 @@ impl<M: FnOnce() -> F, F: Future> Future for CatchPanic<M, F> {
             Err(panic) => panic,
         };
         if let Err(another) = catch_unwind(AssertUnwindSafe(|| step.set(Step::Over))) {
-            log::error!("{}", ConnectionError::of_panic(another));
+            // Not within the macro, which evaluates nothing if nobody logs.
+            let error = ConnectionError::of_panic(another);
+            log::error!("{error}");
         }
         Poll::Ready(Err(panic))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{panic::resume_unwind, pin::pin, task::Waker, thread};
+
+    /// What a panic brings, and what panics once more when that is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                resume_unwind(Box::new("third"));
+            }
+        }
+    }
+
+    /// A future that panics when it is polled and when it is dropped.
+    struct Panics;
+
+    impl Future for Panics {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            resume_unwind(Box::new("first"));
+        }
+    }
+
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                resume_unwind(Box::new(Bomb));
+            }
+        }
+    }
+
+    #[test]
+    fn a_future_that_panics_again_and_again_gives_its_first_panic() {
+        let mut caught = pin!(CatchPanic::new(|| Panics));
+        let polled = caught.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Err(panic)) = polled else { panic!("it has ended, with a panic") };
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"first"));
     }
 }
