@@ -20,8 +20,9 @@
 //!         VISITS.on(&core, |visits| visits.set(visits.get() + 1)).await?;
 //!     }
 //!     Ok(VISITS.on_each(core, Cell::get).await?.iter().sum())
-//! });
-//! # let _ = visits;
+//! })?;
+//! assert_eq!(visits, Some(vec![2, 0]));
+//! # Result::<(), anyio::ErrorGroup<anyio::Error>>::Ok(())
 //! ```
 //!
 //! [`TaskGroup::spawn_on`]: crate::TaskGroup::spawn_on

@@ -18,8 +18,9 @@ impl Core {
     ///         return Ok(Vec::new());
     ///     }
     ///     Ok(core.broadcast(async |core: &Core| -> Result<usize> { Ok(core.index() * core.index()) }).await?)
-    /// });
-    /// # let _ = squares;
+    /// })?;
+    /// assert_eq!(squares.unwrap()[0], [0, 1, 4]);
+    /// # Result::<(), anyio::ErrorGroup<anyio::Error>>::Ok(())
     /// ```
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use std::{
     future::{Future, pending, poll_fn},
     panic::resume_unwind,
     pin::pin,
+    rc::Rc,
     sync::Arc,
     task::Poll,
 };
@@ -26,21 +27,22 @@ impl Core {
     /// [`TaskLocal`](crate::TaskLocal) are inherited.
     ///
     /// Cancelling the scope here cancels the function there, and it is told when this scope is
-    /// [finishing](crate::Scope::finish). The core does not end before the function has.
+    /// [finishing](crate::Scope::finish). A core does what it is asked for until the programs of all cores have returned, and ends when
+    /// that is done.
     ///
     /// ```
     /// use anyio::{Core, Result, run_on_cores};
     ///
-    /// let indices = run_on_cores(2, async |core: &Core| -> Result<Option<usize>> {
+    /// let next = run_on_cores(2, async |core: &Core| -> Result<Option<usize>> {
     ///     let Some(next) = core.all().nth(core.index() + 1) else { return Ok(None) };
     ///     next.run(async || Core::current().map(|core| core.index())).await
-    /// });
-    /// # let _ = indices;
+    /// })?;
+    /// assert_eq!(next, Some(vec![Some(1), None]));
+    /// # Result::<(), anyio::ErrorGroup<anyio::Error>>::Ok(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::RunFinished`] if the core has ended, or ends before the function does: the program returned there, and
-    /// takes no requests any more. [`Error::Cancelled`] if the scope is cancelled before the function has begun.
+    /// [`Error::RunFinished`] if the core has ended, or its run breaks off before the function ends. [`Error::Cancelled`] if the scope is cancelled before the function has begun.
     ///
     /// # Cancel safety
     /// A function that has not begun never will. One that has is cancelled and awaited, and what it gives comes out. When the
@@ -62,7 +64,7 @@ impl Core {
         let exchange = Exchange::new(body);
         let asked = Asked::new(&exchange);
         let request = inheriting(Box::new(move || Box::pin(asked.run())));
-        let call = Call { _listed: Listed::new(exchange.clone()), exchange };
+        let call = Call { _listed: Listed::new(Rc::new(exchange.clone())), exchange };
         if let Err(refused) = self.member().mailbox.post(request) {
             drop(refused);
             return Err(Error::RunFinished);

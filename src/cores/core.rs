@@ -1,6 +1,7 @@
 //! The handle of a core.
 
 use super::set::{Member, Set};
+use crate::runtime::Load;
 use std::{cell::RefCell, fmt, sync::Arc, time::Instant};
 
 thread_local! {
@@ -41,7 +42,7 @@ impl Core {
     /// Makes this the core of this thread, as long as what is given back lives.
     pub(super) fn enter(&self) -> Entered<'_> {
         CURRENT.set(Some(self.clone()));
-        self.member().load.begin();
+        self.load().begin();
         Entered(self)
     }
 
@@ -68,16 +69,20 @@ impl Core {
     /// A core that waits for a processor which others use is not busy meanwhile, and one that spins
     /// ([`Builder::spin`](crate::Builder::spin)) is.
     pub fn utilisation(&self) -> f64 {
-        self.member().load.lately(Instant::now()).busy.into()
+        self.load().lately(Instant::now()).busy.into()
     }
 
     /// How many connections the core has that came by [shared listeners](Self::listen), with those on the way to it.
     pub fn connections(&self) -> usize {
-        self.member().load.connections() as usize
+        self.load().connections() as usize
     }
 
     pub(super) fn set(&self) -> &Arc<Set> {
         &self.set
+    }
+
+    fn load(&self) -> &Load {
+        &self.set.loads()[self.index]
     }
 
     pub(super) fn member(&self) -> &Member {

@@ -1,7 +1,6 @@
 //! What two cores share while one does something for the other.
 
 use super::extent::{Abandon, Extent};
-pub(super) use crate::to_thread::request::Request;
 use crate::{
     error::Stopping,
     lowlevel,
@@ -127,7 +126,7 @@ impl<B, T> Exchange<B, T> {
     }
 }
 
-impl<B, T> Abandon for Exchange<B, T> {
+impl<B, T> Abandon for Arc<Exchange<B, T>> {
     /// A body that has begun is cancelled.
     fn abandon(&self) {
         let (phase, _waker) = {

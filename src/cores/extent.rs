@@ -1,11 +1,10 @@
-//! What a body has asked of cores, and is given up with it.
+//! What a body has under way with other cores, and is given up with it.
 //!
-//! A call that is dropped gives up what it has asked for. One that is forgotten does not, and a core does not end before what it
-//! was asked for has. So each body, which is a program on a core or what a core was asked for, keeps a list of its calls, and none of
-//! them outlives it. Calls elsewhere are on the list of their run.
+//! A call that is dropped gives up what it has asked for, and a listener the connections that it has. One that is forgotten does not,
+//! and a core does not end before what it was asked for has. So each body, which is a program on a core or what a core was asked for,
+//! keeps a list, and none of this outlives it. What there is elsewhere is on the list of its run.
 
-use super::per_core::PerCore;
-use crate::runtime::FirstPanic;
+use crate::{lowlevel::RunVar, runtime::FirstPanic};
 use pin_project_lite::pin_project;
 use std::{
     cell::{Cell, RefCell},
@@ -13,21 +12,21 @@ use std::{
     future::Future,
     pin::Pin,
     rc::{Rc, Weak},
-    sync::Arc,
+    sync::LazyLock,
     task::{Context, Poll},
 };
 
-/// Something that is done for somebody, who may give it up.
+/// Something that may be given up.
 pub(super) trait Abandon {
     /// Says that nobody waits any more.
     fn abandon(&self);
 }
 
-/// The calls of one body that are under way.
+/// What one body has under way.
 #[derive(Default)]
 struct Calls {
     last: Cell<u64>,
-    under_way: RefCell<HashMap<u64, Arc<dyn Abandon>>>,
+    under_way: RefCell<HashMap<u64, Rc<dyn Abandon>>>,
 }
 
 impl Calls {
@@ -51,9 +50,9 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Calls>>> = const { RefCell::new(None) };
 }
 
-static OF_RUN: PerCore<Calls> = PerCore::new(Calls::default);
+static OF_RUN: LazyLock<RunVar<Calls>> = LazyLock::new(|| RunVar::new().with_default(Calls::default));
 
-/// A call on the list of the body that makes it. It is given up when this is dropped, or with the body.
+/// Something on the list of the body in which this is made. It is given up when this is dropped, or with the body.
 pub(super) struct Listed {
     // One that is forgotten does not keep the list.
     calls: Weak<Calls>,
@@ -61,8 +60,9 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    pub(super) fn new(call: Arc<dyn Abandon>) -> Self {
-        let calls = CURRENT.with_borrow(Clone::clone).unwrap_or_else(|| OF_RUN.here());
+    pub(super) fn new(call: Rc<dyn Abandon>) -> Self {
+        let calls = CURRENT.with_borrow(Clone::clone);
+        let calls = calls.or_else(|| OF_RUN.get()).expect("each run has a list");
         let number = calls.last.get() + 1;
         calls.last.set(number);
         calls.under_way.borrow_mut().insert(number, call);

@@ -2,6 +2,7 @@
 
 use super::{
     core::Core,
+    extent::{Abandon, Listed},
     per_core::PerCore,
     sharing::{Handed, Sharing, Slot},
 };
@@ -24,8 +25,8 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::pin,
-    rc::Rc,
-    sync::{Arc, Weak},
+    rc::{Rc, Weak},
+    sync::{self, Arc},
     task::Poll,
 };
 
@@ -136,7 +137,7 @@ impl Core {
         checkpoint_if_cancelled().await?;
         let sharing = {
             let mut listening = self.set().listening();
-            let known = listening.get(&addresses).and_then(Weak::upgrade);
+            let known = listening.get(&addresses).and_then(sync::Weak::upgrade);
             match known {
                 Some(sharing) => sharing,
                 None => {
@@ -153,49 +154,16 @@ impl Core {
 
 /// A core's share of a listener, made by [`Core::listen`] or [`SharedListener::on`]. It belongs to the run of its core.
 pub struct CoreListener {
-    // Dropped first: what it has accepted goes to others.
-    listener: Listed,
-    share: Share,
+    // Dropped first, so that the part is nobody else's then.
+    _listed: Listed,
+    part: Rc<Part>,
     busy: Cell<bool>,
 }
 
-/// The listeners of a core. One that is forgotten stays here, and gives up its accept at the end of the run, so that nothing is lost
-/// by that.
-#[derive(Default)]
-struct Listeners(RefCell<Vec<Rc<TcpListener>>>);
-
-static LISTENERS: PerCore<Listeners> = PerCore::new(Listeners::default);
-
-impl Drop for Listeners {
-    fn drop(&mut self) {
-        for listener in self.0.take() {
-            listener.give_up_accepting();
-        }
-    }
-}
-
-/// A listener on the list of its core.
-struct Listed(Rc<TcpListener>);
-
-impl Listed {
-    fn new(listener: TcpListener) -> Self {
-        let listener = Rc::new(listener);
-        LISTENERS.here().0.borrow_mut().push(listener.clone());
-        Self(listener)
-    }
-
-    /// Takes it off the list.
-    fn take_off(&self) {
-        if current_token().is_some() {
-            LISTENERS.here().0.borrow_mut().retain(|listener| !Rc::ptr_eq(listener, &self.0));
-        }
-    }
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        self.take_off();
-    }
+struct Part {
+    // Dropped first: what it has accepted goes to others.
+    listener: TcpListener,
+    share: Share,
 }
 
 /// Given back when it is dropped.
@@ -213,7 +181,58 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.sharing.leave(self.index);
-        self.sharing.have_others_look(self.index);
+        self.sharing.have_all_look();
+    }
+}
+
+/// The parts of a core.
+static PARTS: PerCore<RefCell<Vec<Weak<Part>>>> = PerCore::new(RefCell::default);
+
+impl Part {
+    fn new(listener: TcpListener, share: Share) -> Rc<Self> {
+        let part = Rc::new(Self { listener, share });
+        let parts = PARTS.here();
+        let mut parts = parts.borrow_mut();
+        parts.retain(|part| part.strong_count() > 0);
+        parts.push(Rc::downgrade(&part));
+        part
+    }
+
+    /// Gives to others what nobody waits for here: an accept in flight, and what was handed over.
+    fn give_up(&self) {
+        let Share { sharing, index } = &self.share;
+        if self.listener.give_up_accepting() {
+            sharing.have_all_look();
+        }
+        sharing.pass_left_on(*index);
+    }
+
+    /// Has it looked soon whether somebody waits here again, and given up what there is if nobody does.
+    fn check_soon(&self) {
+        if self.share.slot().begin_checking() {
+            let sharing = self.share.sharing.clone();
+            let check = move || {
+                let parts = PARTS.here();
+                let part = parts.borrow().iter().find_map(|part| {
+                    part.upgrade().filter(|part| Arc::ptr_eq(&part.share.sharing, &sharing))
+                });
+                if let Some(part) = part.filter(|part| part.share.slot().end_checking()) {
+                    part.give_up();
+                }
+            };
+            if let Some(run) = current_token() {
+                run.run_soon(check);
+            }
+        }
+    }
+}
+
+impl Abandon for Part {
+    fn abandon(&self) {
+        self.share.sharing.end_accepting(self.share.index);
+        self.give_up();
+        // Should somebody wait all the same, he begins again.
+        self.share.slot().news.notify();
     }
 }
 
@@ -232,7 +251,8 @@ impl CoreListener {
             // The mode is that of all shares: set for the time of a call it would be reset in the midst of another core's.
             SockRef::from(&socket).set_nonblocking(true)?;
         }
-        sharing.join(core)?;
+        sharing.join(core.set().loads(), core.index())?;
+        core.member().note_share(sharing);
         let share = Share { sharing: sharing.clone(), index: core.index() };
         let (left, index) = (Arc::downgrade(sharing), core.index());
         let heir = Rc::new(move |connection| {
@@ -240,8 +260,8 @@ impl CoreListener {
                 sharing.pass_on(index, connection);
             }
         });
-        let listener = Listed::new(TcpListener::with_heir(socket, heir));
-        Ok(Self { listener, share, busy: Cell::new(false) })
+        let part = Part::new(TcpListener::with_heir(socket, heir), share);
+        Ok(Self { _listed: Listed::new(part.clone()), part, busy: Cell::new(false) })
     }
 
     /// The address it listens on.
@@ -249,7 +269,7 @@ impl CoreListener {
     /// # Errors
     /// If the system has none, which does not happen to a socket that listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        self.listener.0.local_addr()
+        self.part.listener.local_addr()
     }
 
     /// Waits for a connection that this core is to serve: one that came here, or that another core has handed over.
@@ -262,7 +282,7 @@ impl CoreListener {
     /// were on the way here, and without any the next call does.
     pub async fn accept(&self) -> Result<TcpStream> {
         let _reserved = Reserved::of(&self.busy, "accepting connections from this listener")?;
-        self.share.sharing.begin_accepting(self.share.index)?;
+        self.part.share.sharing.begin_accepting(self.part.share.index)?;
         let mut accepting = Accepting { listener: self, has_connection: false };
         let Handed { connection, counted } = self.next().await?;
         accepting.has_connection = true;
@@ -270,7 +290,7 @@ impl CoreListener {
     }
 
     async fn next(&self) -> Result<Handed> {
-        let Share { sharing, index } = &self.share;
+        let Share { sharing, index } = &self.part.share;
         let mut must_wait = false;
         loop {
             if let Some(handed) = self.take_handed().await? {
@@ -285,24 +305,26 @@ impl CoreListener {
                 // A core on the poll back end has set the mode, so that the ring does not wait.
                 Event::Accepted(Err(error)) if error.raw_os_error() == Some(libc::EAGAIN) => must_wait = true,
                 Event::Accepted(Err(error)) => return Err(error),
-                Event::News if self.share.slot().take_look() => drop(self.listener.0.give_up_accepting()),
+                Event::News if self.part.share.slot().take_look() => {
+                    _ = self.part.listener.give_up_accepting()
+                }
                 Event::News => {}
             }
         }
     }
 
-    /// What another core has handed over, unless nothing new is to start here.
+    /// What others have left for this core, unless nothing new is to start here.
     async fn take_handed(&self) -> Result<Option<Handed>> {
-        let slot = self.share.slot();
+        let Share { sharing, index } = &self.part.share;
         poll_fn(|cx| {
             Executor::with(|core| {
                 if let Err(stopped) = core.check_starting() {
                     return core.poll_delivery(cx).map(|()| Err(stopped));
                 }
-                if slot.is_empty() {
+                if !sharing.has_some(*index) {
                     return Poll::Ready(Ok(None));
                 }
-                core.poll_immediate(cx).map(|()| Ok(slot.take_handed()))
+                core.poll_immediate(cx).map(|()| Ok(sharing.take(*index)))
             })
         })
         .await
@@ -311,11 +333,11 @@ impl CoreListener {
     async fn event(&self, must_wait: bool) -> Event {
         let mut accept = pin!(async {
             if must_wait {
-                wait_readable(&*self.listener.0).await?;
+                wait_readable(&self.part.listener).await?;
             }
-            self.listener.0.accept_owned().await
+            self.part.listener.accept_owned().await
         });
-        let mut news = pin!(self.share.slot().news.wait());
+        let mut news = pin!(self.part.share.slot().news.wait());
         poll_fn(|cx| match accept.as_mut().poll(cx) {
             Poll::Ready(accepted) => Poll::Ready(Event::Accepted(accepted)),
             Poll::Pending => news.as_mut().poll(cx).map(|news| match news {
@@ -353,14 +375,12 @@ impl CoreListener {
     /// # Cancel safety
     /// The share is given back in any case.
     pub async fn close(self) -> Result<()> {
-        let Self { listener, share, .. } = self;
-        listener.take_off();
-        let bare = listener.0.clone();
-        drop(listener);
-        let closed = match Rc::try_unwrap(bare) {
-            Ok(listener) => listener.close().await,
-            Err(_) => unreachable!("nobody else has it but the list"),
+        let Self { _listed, part, .. } = self;
+        drop(_listed);
+        let Ok(Part { listener, share }) = Rc::try_unwrap(part) else {
+            unreachable!("only the list has it as well");
         };
+        let closed = listener.close().await;
         drop(share);
         closed
     }
@@ -379,20 +399,13 @@ struct Accepting<'a> {
 
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
-        let CoreListener { listener, share, .. } = self.listener;
-        let (sharing, index) = (&share.sharing, share.index);
-        sharing.end_accepting(index);
+        let part = &self.listener.part;
+        part.share.sharing.end_accepting(part.share.index);
         if !self.has_connection {
-            if listener.0.give_up_accepting() {
-                sharing.have_others_look(index);
-            }
-            sharing.check(index);
-        } else if !share.slot().is_empty() && share.slot().begin_checking() {
+            part.give_up();
+        } else if part.listener.is_accepting() || !part.share.slot().is_empty() {
             // Most often the next is accepted at once.
-            let sharing = sharing.clone();
-            if let Some(run) = current_token() {
-                run.run_soon(move || sharing.check(index));
-            }
+            part.check_soon();
         }
     }
 }
@@ -411,13 +424,13 @@ impl Listener for CoreListener {
 
 impl Attributes for CoreListener {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
-        self.listener.0.provide(request);
+        self.part.listener.provide(request);
     }
 }
 
 impl AsFd for CoreListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.0.as_fd()
+        self.part.listener.as_fd()
     }
 }
 
@@ -425,7 +438,7 @@ impl fmt::Debug for CoreListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoreListener")
             .field("local_addr", &self.local_addr().ok())
-            .field("core", &self.share.index)
+            .field("core", &self.part.share.index)
             .finish()
     }
 }

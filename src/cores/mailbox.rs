@@ -1,7 +1,11 @@
 //! What other cores ask a core to do.
 
-use super::exchange::Request;
-use crate::{error::Result, group::task_group, runtime::PanicPayload, to_thread::request::catch_panic};
+use crate::{
+    error::Result,
+    group::task_group,
+    runtime::PanicPayload,
+    to_thread::request::{Request, catch_panic},
+};
 use std::{
     collections::VecDeque,
     future::poll_fn,

@@ -10,7 +10,11 @@ use crate::{
     error::{CancelAware, Error, ErrorGroup},
     lowlevel,
     running::Builder,
-    runtime::{FirstPanic, ReasonKind, RemoteScope, text_in},
+    runtime::{
+        Core as Executor, FirstPanic, ReasonKind, RemoteScope,
+        clock::{JobKind, JobUnderWay},
+        text_in,
+    },
     scope::current_cancel_reason,
     to_thread::request::catch_panic,
 };
@@ -97,8 +101,9 @@ impl Builder {
     /// enough, with an executor and a driver of its own. `main` is called on each; its future stays there.
     ///
     /// The cores form a group: when one fails or panics the others are cancelled, with a reason that says so, and all are awaited. The
-    /// values come out in the order of the cores. `Ok(None)` means that some core ended with a cancellation and none failed. A core
-    /// ends when its program has, and what others have asked of it ([`Core::run`]).
+    /// values come out in the order of the cores. `Ok(None)` means that some core ended with a cancellation and none failed.
+    ///
+    /// A core whose program has returned goes on with what other cores ask of it ([`Core::run`]), until the programs of all cores have.
     ///
     /// # Errors
     /// The errors of all cores, first in time first. That of the first core whose driver or thread could not be set up,
@@ -195,14 +200,17 @@ where
         panics.keep(payload);
     };
     let mailbox = &core.member().mailbox;
-    let mut value = None;
+    let (mut value, mut waiting) = (None, None);
     {
         let mut program = pin!(async {
             match catch_panic(Extent::new(async { shared.settle(index, main(core).await) })).await {
                 Ok(ended) => value = ended,
                 Err(payload) => panicked(payload),
             }
-            mailbox.close();
+            if !core.set().program_returned(index) {
+                // A virtual clock is not to take that for a deadlock.
+                waiting = Some(Executor::with(|core| JobUnderWay::new(core, JobKind::Awaited)));
+            }
         });
         let mut asked = pin!(mailbox.serve(&panicked));
         let (mut goes_on, mut is_asked) = (true, true);
@@ -213,6 +221,7 @@ where
         })
         .await;
     }
+    drop(waiting);
     if panics.is_some() {
         panics.drop_each(value.take());
         panics.resume();

@@ -5,15 +5,11 @@
 //! is busy for long keeps none waiting that an idle one could accept. The kernel wakes one core for a connection. If that one then
 //! gives its accept up, nobody would be woken for it, so the others are told to look.
 
-use super::{
-    balance::{Known, choose},
-    core::Core,
-    set::Set,
-};
+use super::balance::{Known, choose};
 use crate::{
     cross::Notifier,
     error::{Error, Result},
-    runtime::Counted,
+    runtime::{Counted, Load},
 };
 use std::{
     collections::VecDeque,
@@ -34,8 +30,12 @@ pub(super) struct Sharing {
 }
 
 struct Joined {
-    set: Arc<Set>,
+    /// Those of the cores that share it, which are known by them.
+    loads: Arc<[Arc<Load>]>,
     slots: Box<[Slot]>,
+    /// Connections for which nobody waited when they were to be handed on: the next who does gets them.
+    unclaimed: Mutex<VecDeque<OwnedFd>>,
+    has_unclaimed: AtomicBool,
 }
 
 /// One core's part.
@@ -47,7 +47,7 @@ pub(super) struct Slot {
     accepting: AtomicBool,
     /// Whether the core is to look again whether there is something to accept.
     look: AtomicBool,
-    /// Whether it will be looked whether connections are left here.
+    /// Whether somebody will look whether something is left here that nobody waits for.
     checking: AtomicBool,
     /// Tells the core that something was put here.
     pub(super) news: Notifier,
@@ -56,7 +56,7 @@ pub(super) struct Slot {
 #[derive(Default)]
 struct Share {
     is_open: bool,
-    /// Whether somebody on the core waits for a connection. Only then it gets some of others.
+    /// Whether somebody on the core waits for a connection. Only then it gets those of others.
     accepting: bool,
     handed: VecDeque<Handed>,
 }
@@ -75,7 +75,8 @@ impl Slot {
 
     fn set_accepting(&self, share: &mut Share, accepting: bool) {
         share.accepting = accepting;
-        self.accepting.store(accepting, Ordering::Relaxed);
+        // Whoever waits looks for unclaimed connections afterwards, and who leaves one looks for those who wait afterwards.
+        self.accepting.store(accepting, Ordering::SeqCst);
     }
 
     /// Whether the core is to look again, which it does then.
@@ -83,24 +84,27 @@ impl Slot {
         self.look.swap(false, Ordering::Relaxed)
     }
 
-    pub(super) fn take_handed(&self) -> Option<Handed> {
-        self.share().handed.pop_front()
-    }
-
+    /// Whether others have handed nothing over that is still here.
     pub(super) fn is_empty(&self) -> bool {
         self.share().handed.is_empty()
     }
 
-    /// Whether it is the caller who has to see to it that [`Sharing::check`] is called.
+    /// Whether nobody has said before that he sees to it that what nobody waits for is given up.
     pub(super) fn begin_checking(&self) -> bool {
         !self.checking.swap(true, Ordering::Relaxed)
     }
 
-    /// Puts a connection here if the core takes some: now, or, unless it has to be accepting, some time.
-    fn put(&self, handed: Handed, only_if_accepting: bool) -> Result<(), Handed> {
+    /// Whether nobody waits here.
+    pub(super) fn end_checking(&self) -> bool {
+        self.checking.store(false, Ordering::Relaxed);
+        !self.share().accepting
+    }
+
+    /// Puts a connection here, if somebody waits for one.
+    fn put(&self, handed: Handed) -> Result<(), Handed> {
         {
             let mut share = self.share();
-            if !share.is_open || only_if_accepting && !share.accepting {
+            if !share.accepting {
                 return Err(handed);
             }
             share.handed.push_back(handed);
@@ -127,47 +131,39 @@ impl Sharing {
         &self.joined().slots[index]
     }
 
-    /// Gives a core its share.
+    /// Gives one of the cores that have these loads its share.
     ///
     /// # Errors
     /// If the core has one already, or others share the listener.
-    pub(super) fn join(self: &Arc<Self>, core: &Core) -> Result<()> {
+    pub(super) fn join(&self, loads: &Arc<[Arc<Load>]>, index: usize) -> Result<()> {
         let joined = self.joined.get_or_init(|| Joined {
-            set: core.set().clone(),
-            slots: (0..core.count()).map(|_| Slot::default()).collect(),
+            loads: loads.clone(),
+            slots: loads.iter().map(|_| Slot::default()).collect(),
+            unclaimed: Mutex::default(),
+            has_unclaimed: AtomicBool::new(false),
         });
-        if !Arc::ptr_eq(&joined.set, core.set()) {
+        if !Arc::ptr_eq(&joined.loads, loads) {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "the cores of another run share it");
-            return Err(Error::of_operation(
-                error,
-                "share a listener with",
-                format_args!("core {}", core.index()),
-            ));
+            return Err(Error::of_operation(error, "share a listener with", format_args!("core {index}")));
         }
-        let mut share = joined.slots[core.index()].share();
-        if std::mem::replace(&mut share.is_open, true) {
+        if std::mem::replace(&mut joined.slots[index].share().is_open, true) {
             return Err(Error::BusyResource("listening by this core's share of the listener"));
         }
-        drop(share);
-        core.member().note_share(self);
         Ok(())
     }
 
     /// What is known of the cores that are accepting, without this one if it is to be left out.
     fn known(&self, without: Option<usize>) -> impl Iterator<Item = Option<Known>> + Clone {
-        let Joined { set, slots } = self.joined();
+        let Joined { loads, slots, .. } = self.joined();
         let now = Instant::now();
-        slots.iter().zip(set.members()).enumerate().map(move |(index, (slot, member))| {
+        slots.iter().zip(loads.iter()).enumerate().map(move |(index, (slot, load))| {
             let takes_some = slot.accepting.load(Ordering::Relaxed) && without != Some(index);
-            takes_some.then(|| Known {
-                lately: member.load.lately(now),
-                connections: member.load.connections() as f32,
-            })
+            takes_some.then(|| Known { lately: load.lately(now), connections: load.connections() as f32 })
         })
     }
 
     fn counted(&self, connection: OwnedFd, index: usize) -> Handed {
-        Handed { connection, counted: Counted::new(&self.joined().set.members()[index].load) }
+        Handed { connection, counted: Counted::new(&self.joined().loads[index]) }
     }
 
     /// Decides who serves a connection that this core has accepted: gives it back if that is the core itself.
@@ -178,7 +174,7 @@ impl Sharing {
         };
         let mut handed = self.counted(connection, chosen);
         if chosen != own {
-            match self.slot(chosen).put(handed, true) {
+            match self.slot(chosen).put(handed) {
                 Ok(()) => return None,
                 // It has ended its accept meanwhile.
                 Err(back) => handed = self.counted(back.connection, own),
@@ -187,23 +183,52 @@ impl Sharing {
         Some(handed)
     }
 
-    /// Gives a connection, for which nobody waits any more on the core that has it, to one of those who do. Without any it stays
-    /// for the next who accepts there, or goes to a core that will accept later. If all are gone it is closed.
+    /// Gives a connection, for which nobody waits any more on the core that has it, to one of those who do. Without any the
+    /// next who does gets it. If all are gone it is closed.
     pub(super) fn pass_on(&self, from: usize, connection: OwnedFd) {
         let chosen = choose(from, self.known(Some(from)), any);
-        let mut handed = self.counted(connection, chosen);
-        let mut refused = false;
-        let own = (chosen != from).then_some((chosen, true));
-        let others = (0..self.joined().slots.len()).filter(|&index| index != from);
-        let in_turn = own.into_iter().chain([(from, false)]).chain(others.map(|index| (index, false)));
-        for (index, only_if_accepting) in in_turn {
-            if std::mem::replace(&mut refused, true) {
-                handed = self.counted(handed.connection, index);
-            }
-            match self.slot(index).put(handed, only_if_accepting) {
+        let connection = match chosen == from {
+            true => connection,
+            false => match self.slot(chosen).put(self.counted(connection, chosen)) {
                 Ok(()) => return,
-                Err(back) => handed = back,
-            }
+                Err(back) => back.connection,
+            },
+        };
+        let joined = self.joined();
+        {
+            let mut unclaimed = joined.unclaimed.lock().unwrap_or_else(PoisonError::into_inner);
+            unclaimed.push_back(connection);
+            joined.has_unclaimed.store(true, Ordering::SeqCst);
+        }
+        self.tell_all(|_| {});
+    }
+
+    /// What is to be served by a core: handed over to it, or unclaimed.
+    pub(super) fn take(&self, index: usize) -> Option<Handed> {
+        if let Some(handed) = self.slot(index).share().handed.pop_front() {
+            return Some(handed);
+        }
+        let joined = self.joined();
+        if !joined.has_unclaimed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let mut unclaimed = joined.unclaimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = unclaimed.pop_front();
+        joined.has_unclaimed.store(!unclaimed.is_empty(), Ordering::SeqCst);
+        drop(unclaimed);
+        connection.map(|connection| self.counted(connection, index))
+    }
+
+    /// Whether there is something to take for a core.
+    pub(super) fn has_some(&self, index: usize) -> bool {
+        self.joined().has_unclaimed.load(Ordering::SeqCst) || !self.slot(index).is_empty()
+    }
+
+    /// Tells all cores that accept that there is news.
+    fn tell_all(&self, note: impl Fn(&Slot)) {
+        for slot in self.joined().slots.iter().filter(|slot| slot.accepting.load(Ordering::SeqCst)) {
+            note(slot);
+            slot.news.notify();
         }
     }
 
@@ -227,14 +252,9 @@ impl Sharing {
         slot.set_accepting(&mut slot.share(), false);
     }
 
-    /// Gives what was handed to a core to others, if nobody takes it there.
-    pub(super) fn check(&self, index: usize) {
-        let slot = self.slot(index);
-        slot.checking.store(false, Ordering::Relaxed);
-        let handed = {
-            let mut share = slot.share();
-            if share.accepting { VecDeque::new() } else { std::mem::take(&mut share.handed) }
-        };
+    /// Gives what was handed to a core to others.
+    pub(super) fn pass_left_on(&self, index: usize) {
+        let handed = std::mem::take(&mut self.slot(index).share().handed);
         self.pass_all_on(index, handed);
     }
 
@@ -257,14 +277,9 @@ impl Sharing {
         }
     }
 
-    /// Has the other cores look whether there is something to accept.
-    pub(super) fn have_others_look(&self, index: usize) {
-        for (other, slot) in self.joined().slots.iter().enumerate() {
-            if other != index && slot.accepting.load(Ordering::Relaxed) {
-                slot.look.store(true, Ordering::Relaxed);
-                slot.news.notify();
-            }
-        }
+    /// Has the cores look whether there is something to accept, because one has given that up.
+    pub(super) fn have_all_look(&self) {
+        self.tell_all(|slot| slot.look.store(true, Ordering::Relaxed));
     }
 }
 

@@ -18,25 +18,25 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// use anyio::{Core, Result, run_on_cores, task_group};
     ///
     /// let sums = run_on_cores(2, async |core: &Core| -> Result<u64> {
-    ///     if core.index() != 0 {
-    ///         return Ok(0);
-    ///     }
     ///     let mut sum = 0;
     ///     task_group(async |tg| -> Result<()> {
-    ///         let halves: Vec<_> =
-    ///             core.all().zip([0..50, 50..100]).map(|(core, half)| tg.spawn_on(&core, async || Ok(half.sum::<u64>()))).collect();
-    ///         for half in halves {
-    ///             sum += half.await?;
+    ///         let mut parts = Vec::new();
+    ///         for (core, part) in core.all().zip([0..50, 50..100]) {
+    ///             parts.push(tg.spawn_on(&core, async move || Ok(part.sum::<u64>())));
+    ///         }
+    ///         for part in parts {
+    ///             sum += part.await?;
     ///         }
     ///         Ok(())
     ///     })
     ///     .await?;
     ///     Ok(sum)
-    /// });
-    /// # let _ = sums;
+    /// })?;
+    /// assert_eq!(sums, Some(vec![4950, 4950]));
+    /// # Result::<(), anyio::ErrorGroup<anyio::Error>>::Ok(())
     /// ```
     ///
-    /// The child fails with [`Error::RunFinished`] if that core has ended, or ends before the body does. If the body ends
+    /// The child fails with [`Error::RunFinished`] if that core has ended, or its run breaks off before the body ends. If the body ends
     /// with a cancellation because its core is cancelled, the child waits for the cancellation of its own scope, which then comes, too:
     /// cores are cancelled together.
     pub fn spawn_on<T, Via>(

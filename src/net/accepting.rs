@@ -153,6 +153,11 @@ impl Accepting {
 }
 
 impl Accepting {
+    /// Whether there is an operation, in flight or answered.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.operation.get().is_some()
+    }
+
     /// Ends the operation in flight, for which nobody waits any more. What it has brought goes to the heir. Tells whether
     /// there was one.
     pub(super) fn give_up(&self) -> bool {

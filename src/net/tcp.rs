@@ -332,6 +332,11 @@ impl TcpListener {
         Ok(accepted.unwrap_or_else(|_| unreachable!("nobody shares what was accepted just now")))
     }
 
+    /// Whether an accept is in flight, or has brought a connection that nobody has taken.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.accepting.is_under_way()
+    }
+
     /// Ends an accept that nobody waits for any more. Tells whether there was one.
     pub(crate) fn give_up_accepting(&self) -> bool {
         self.accepting.give_up()

@@ -304,61 +304,99 @@ fn a_run_of_another_thread_may_ask_a_core() {
     });
 }
 
+struct Noted(Arc<AtomicBool>);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        set(&self.0);
+    }
+}
+
 #[test]
 fn a_core_that_has_ended_says_so() {
     for backend in test_backends() {
-        let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<()> {
-            if core.index() == 1 {
-                return Ok(());
-            }
-            let other = core.all().nth(1).unwrap();
-            // It may just be ending.
-            while other.run(async || ()).await.is_ok() {}
+        let builder = Builder::new().backend(backend);
+        let cores = builder.run_on_cores(1, async |core: &Core| -> Result<Core> { Ok(core.clone()) });
+        let core = cores.unwrap().unwrap().remove(0);
+        let after = builder.run(async || -> Result<()> {
             let dropped = flag();
-            struct Noted(Arc<AtomicBool>);
-            impl Drop for Noted {
-                fn drop(&mut self) {
-                    set(&self.0);
-                }
-            }
             let noted = Noted(dropped.clone());
-            let refused = other.run(async move || drop(noted)).await;
+            let refused = core.run(async move || drop(noted)).await;
             assert!(matches!(refused, Err(Error::RunFinished)), "{refused:?}");
             assert!(is_set(&dropped));
             let failed = task_group(async |tg| -> Result<()> {
-                tg.spawn_on(&other, async || Ok(()));
+                tg.spawn_on(&core, async || Ok(()));
                 forever().await
             })
             .await;
             assert!(matches!(failed.unwrap_err().into_single(), Ok(Error::RunFinished)));
-            assert_eq!((other.utilisation(), other.connections()), (0.0, 0));
+            assert_eq!((core.utilisation(), core.connections()), (0.0, 0));
             Ok(())
         });
-        assert!(ended.unwrap().is_some());
+        after.unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_core_whose_program_has_returned_goes_on_with_what_others_ask() {
+    for backend in test_backends() {
+        let returning = AtomicBool::new(false);
+        let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<usize> {
+            if core.index() == 1 {
+                returning.store(true, Ordering::SeqCst);
+                return Ok(0);
+            }
+            until(|| returning.load(Ordering::SeqCst)).await;
+            let other = core.all().nth(1).unwrap();
+            let mut answered = 0;
+            for _ in 0..20 {
+                answered += other.run(async || sleep(Duration::from_millis(1)).await.map(|()| 1)).await??;
+            }
+            Ok(answered)
+        });
+        assert_eq!(ended.unwrap(), Some(vec![20, 0]));
     }
 }
 
 #[test]
 fn a_core_ends_when_what_it_was_asked_for_has() {
     for backend in test_backends() {
-        let begun = Arc::new(Event::new());
-        let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<u32> {
-            if core.index() == 1 {
-                begun.wait().await?;
-                return Ok(0);
-            }
-            let tell = begun.clone();
-            let other = core.all().nth(1).unwrap();
-            let inner = other.clone();
-            let body = async move || {
-                tell.set();
-                // Until the core takes nothing more.
-                while inner.run(async || ()).await.is_ok() {}
-                sleep(Duration::from_millis(5)).await.map(|()| 7)
-            };
-            Ok(other.run(body).await??)
+        let done = flag();
+        let (tell, asked) = mpsc::channel::<Core>();
+        let noted = done.clone();
+        // A run that is none of a core's: all programs return while it waits.
+        let outside = thread::spawn(move || {
+            let core = asked.recv().unwrap();
+            anyio::run(async || {
+                core.run(async move || {
+                    let here = Core::current().unwrap();
+                    // Until the cores take nothing more.
+                    while here.run(async || ()).await.is_ok() {}
+                    sleep(Duration::from_millis(5)).await.unwrap();
+                    set(&noted);
+                    7
+                })
+                .await
+            })
         });
-        assert_eq!(ended.unwrap(), Some(vec![7, 0]));
+        let begun = flag();
+        let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<()> {
+            if core.index() == 0 {
+                tell.send(core.all().nth(1).unwrap()).unwrap();
+                until(|| is_set(&begun)).await;
+                return Ok(());
+            }
+            // What was asked for before is done before.
+            let marker = begun.clone();
+            core.run(async move || set(&marker)).await?;
+            Ok(())
+        });
+        assert!(ended.unwrap().is_some());
+        match outside.join().unwrap() {
+            Ok(value) => assert!(value == 7 && is_set(&done)),
+            // It came too late.
+            Err(error) => assert!(matches!(error, Error::RunFinished) && !is_set(&done), "{error:?}"),
+        }
     }
 }
 
@@ -367,35 +405,43 @@ fn each_call_on_its_way_to_a_core_that_ends_is_done_or_refused() {
     for backend in test_backends() {
         for after in [0, 1, 100, 1000] {
             let done = Arc::new(AtomicUsize::new(0));
+            let (tell, asked) = mpsc::channel::<Core>();
+            let counted = done.clone();
+            let outside = thread::spawn(move || {
+                let core = asked.recv().unwrap();
+                let (answered, refused) = (Cell::new(0), Cell::new(0));
+                anyio::run(async || {
+                    task_group(async |tg| -> Result<()> {
+                        for _ in 0..3000 {
+                            let counted = counted.clone();
+                            let (core, answered, refused) = (&core, &answered, &refused);
+                            tg.start_soon(async move {
+                                match core.run(async move || counted.fetch_add(1, Ordering::SeqCst)).await {
+                                    Ok(_) => answered.set(answered.get() + 1),
+                                    Err(Error::RunFinished) => refused.set(refused.get() + 1),
+                                    Err(error) => return Err(error),
+                                }
+                                anyio::Ok(())
+                            });
+                            lowlevel::checkpoint().await?;
+                        }
+                        Ok(())
+                    })
+                    .await
+                })
+                .unwrap();
+                (answered.get(), refused.get())
+            });
             let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<()> {
                 if core.index() == 1 {
-                    until(|| done.load(Ordering::SeqCst) >= after).await;
-                    return Ok(());
+                    tell.send(core.clone()).unwrap();
                 }
-                let other = core.all().nth(1).unwrap();
-                let (answered, refused) = (Cell::new(0), Cell::new(0));
-                task_group(async |tg| -> Result<()> {
-                    for _ in 0..3000 {
-                        let (other, done) = (&other, done.clone());
-                        let (answered, refused) = (&answered, &refused);
-                        tg.start_soon(async move {
-                            match other.run(async move || done.fetch_add(1, Ordering::SeqCst)).await {
-                                Ok(_) => answered.set(answered.get() + 1),
-                                Err(Error::RunFinished) => refused.set(refused.get() + 1),
-                                Err(error) => return Err(error),
-                            }
-                            anyio::Ok(())
-                        });
-                        lowlevel::checkpoint().await?;
-                    }
-                    Ok(())
-                })
-                .await?;
-                assert_eq!(answered.get() + refused.get(), 3000);
-                assert_eq!(answered.get(), done.load(Ordering::SeqCst));
+                until(|| done.load(Ordering::SeqCst) >= after).await;
                 Ok(())
             });
             assert!(ended.unwrap().is_some());
+            let (answered, refused) = outside.join().unwrap();
+            assert_eq!((answered + refused, answered), (3000, done.load(Ordering::SeqCst)));
         }
     }
 }
@@ -414,7 +460,8 @@ fn thousands_of_children_go_both_ways() {
                     let child = tg.spawn_on(&other, async move || Ok(number));
                     let sum = &sum;
                     tg.start_soon(async move {
-                        sum.set(sum.get() + child.await?);
+                        let number = child.await?;
+                        sum.set(sum.get() + number);
                         anyio::Ok(())
                     });
                 }
