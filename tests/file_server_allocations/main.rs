@@ -141,7 +141,9 @@ async fn allocations(request: &'static str, content: usize) -> Result<u64> {
     let fewest = task_group(async |tg| -> Result<u64> {
         tg.start_soon(server.serve(Entrance::Plain(listener)));
         let client = TcpStream::connect(address).await?;
+        let cold = ALLOCATIONS.get();
         let answer = length_of_answer(&client, request, content).await?;
+        assert!(ALLOCATIONS.get() > cold, "the first answer is made, and that is seen");
         ask(&client, request, answer).await?;
         let mut fewest = u64::MAX;
         for _ in 0..8 {
