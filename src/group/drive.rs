@@ -58,20 +58,41 @@ where
         let ready = &self.group.ready;
         // One is always affordable: a group may lie deeper in others than the budget reaches.
         let mut affordable = true;
-        loop {
-            let next = core.tasks().pop(&ready.urgent).or_else(|| {
-                if !ready.charged.is_empty() && (core.charge() || affordable) {
-                    affordable = false;
-                    core.tasks().pop(&ready.charged)
-                } else {
-                    None
-                }
-            });
-            let Some((task, child)) = next else { return };
-            match NonNull::new(child.cast_mut()) {
-                Some(child) => poll_child(core, task, child.cast()),
-                None => self.poll_body(core, task),
-            }
+        if !ready.charged.is_empty() && !ready.urgent.is_empty() {
+            self.poll_left_over(core, &mut affordable);
+        }
+        while let Some((task, child)) =
+            core.tasks().pop(&ready.urgent).or_else(|| self.pop_charged(core, &mut affordable))
+        {
+            self.poll_task(core, task, child);
+        }
+    }
+
+    /// Polls what earlier turns had no budget for, up to a half of what there is: the other half is for the urgent ones and
+    /// what they bring about. Without this those would go first for ever.
+    fn poll_left_over(&mut self, core: &Core, affordable: &mut bool) {
+        let kept = core.keep_half_of_budget();
+        while let Some((task, child)) = self.pop_charged(core, affordable) {
+            self.poll_task(core, task, child);
+        }
+        core.add_to_budget(kept);
+    }
+
+    #[inline]
+    fn pop_charged(&self, core: &Core, affordable: &mut bool) -> Option<(TaskKey, *const ())> {
+        let charged = &self.group.ready.charged;
+        if charged.is_empty() || !(core.charge() || *affordable) {
+            return None;
+        }
+        *affordable = false;
+        core.tasks().pop(charged)
+    }
+
+    #[inline]
+    fn poll_task(&mut self, core: &Core, task: TaskKey, child: *const ()) {
+        match NonNull::new(child.cast_mut()) {
+            Some(child) => poll_child(core, task, child.cast()),
+            None => self.poll_body(core, task),
         }
     }
 

@@ -54,6 +54,9 @@ pub(crate) use lending::Lending;
 /// How many polls of tasks that were woken by tasks fit into one turn.
 const BUDGET: u32 = 64;
 
+/// How many more of them fit for each completion, timer and message: the task that is started for it, and who waits for that.
+const STARTED: u32 = 2;
+
 /// How many operations may complete without waiting, or be refused with a cancellation, in one poll of a task
 /// before it has to let others run.
 const IMMEDIATE: u32 = 32;

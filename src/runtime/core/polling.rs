@@ -25,6 +25,18 @@ impl Core {
         budget > 0
     }
 
+    /// Takes a half of the turn's budget away, and gives how much that was.
+    pub(crate) fn keep_half_of_budget(&self) -> u32 {
+        let budget = self.budget.get();
+        let kept = budget.div_ceil(2);
+        self.budget.set(budget - kept);
+        kept
+    }
+
+    pub(crate) fn add_to_budget(&self, kept: u32) {
+        self.budget.set(self.budget.get().saturating_add(kept));
+    }
+
     /// Counts something that was done without waiting. False if the task has done so much of it that it has to let
     /// others run first.
     #[inline]
