@@ -1,10 +1,6 @@
 //! Polling a group: its body, and those of its children that are ready.
 
-use super::{
-    child,
-    core::{ChildHeader, GroupCore},
-    errors::Errors,
-};
+use super::{child::poll_task, core::GroupCore, errors::Errors};
 use crate::runtime::{Core, FirstPanic, TaskEnd, TaskKey, TaskKind};
 use std::{
     future::Future,
@@ -91,7 +87,8 @@ where
     #[inline]
     fn poll_task(&mut self, core: &Core, task: TaskKey, child: *const ()) {
         match NonNull::new(child.cast_mut()) {
-            Some(child) => poll_child(core, task, child.cast()),
+            // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
+            Some(child) => unsafe { poll_task(core, task, child.cast()) },
             None => self.poll_body(core, task),
         }
     }
@@ -160,28 +157,6 @@ fn remove_task(group: &GroupCore, task: TaskKey, how: TaskEnd) {
             }
         }
     });
-}
-
-#[inline]
-fn poll_child(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    if core.is_instrumented() {
-        return poll_child_step(core, task, child);
-    }
-    poll_child_alone(core, task, child);
-}
-
-#[cold]
-fn poll_child_step(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    let _step = core.begin_step(task);
-    poll_child_alone(core, task, child);
-}
-
-#[inline]
-fn poll_child_alone(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    let waker = ManuallyDrop::new(task.waker());
-    let _current = core.begin_task(task);
-    // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
-    unsafe { child::poll(child, core, &mut Context::from_waker(&waker)) };
 }
 
 impl<F, T, E> Future for Drive<'_, F, T, E>

@@ -61,6 +61,9 @@ const STARTED: u32 = 2;
 /// before it has to let others run.
 const IMMEDIATE: u32 = 32;
 
+/// How many tasks may begin within each other's polls: each takes room on the stack.
+const DEEPEST: u32 = 8;
+
 /// Whether the main task is to be polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MainReady {
@@ -89,6 +92,7 @@ pub(crate) struct Core {
     dispatching: Cell<bool>,
     budget: Cell<u32>,
     immediate: Cell<u32>,
+    depth: Cell<u32>,
     streams: Cell<usize>,
     aftermath: Aftermath,
     remotes: RefCell<Remotes>,
@@ -131,6 +135,7 @@ impl Core {
             dispatching: Cell::new(false),
             budget: Cell::new(BUDGET),
             immediate: Cell::new(IMMEDIATE),
+            depth: Cell::new(0),
             streams: Cell::new(0),
             aftermath: Aftermath::new(),
             remotes: RefCell::default(),

@@ -37,7 +37,7 @@ impl<W: ByteSendStream + 'static> Outgoing<W> {
     }
 }
 
-impl<W> Outgoing<W> {
+impl<W: ByteSendStream> Outgoing<W> {
     pub(super) fn is_flushed(&self, connection: &Connection) -> bool {
         self.sender.borrow().is_idle() && !connection.wants_write()
     }

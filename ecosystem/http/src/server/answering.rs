@@ -46,7 +46,7 @@ where
         count(&server.counts.accepted);
         let request = request
             .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
-        let task = self.group.start_soon(connection.answer(busy, handler, request));
+        let task = self.group.start_now(connection.answer(busy, handler, request));
         Answering { task, connection }
     }
 }
