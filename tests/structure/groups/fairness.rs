@@ -1,10 +1,11 @@
 //! Tasks that are always ready leave others their turn.
 
 use anyio::{
-    Backend, Builder, Result,
+    Builder, Result,
     lowlevel::{self, Instrument},
     net::UnixStream,
     sleep, sleep_until, task_group,
+    testing::test_backends,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -114,7 +115,7 @@ impl Instrument for Turns {
 
 /// Runs a test on every back end, which is told the turns of its run.
 fn count_turns(test: impl AsyncFn(Turns) -> Result<()>) -> Result<()> {
-    for backend in [Backend::Uring, Backend::Poll] {
+    for backend in test_backends() {
         let turns = Turns::default();
         let counted = turns.clone();
         Builder::new()

@@ -20,7 +20,8 @@ struct Offer(OnThread<Upgrades>);
 impl Upgrades {
     /// Lets the handler of a request take the connection over, if that is asked for. Gives the status that agrees to it.
     pub(super) fn offer(&self, request: &mut Request<RequestBody>) -> Option<StatusCode> {
-        if request.version() >= Version::HTTP_2 {
+        // hyper puts its own offer there, if the client has asked for one.
+        if request.extensions().is_empty() || request.version() >= Version::HTTP_2 {
             return None;
         }
         let agreed = match request.method() {
