@@ -103,3 +103,28 @@ async fn a_silent_stream_is_kept_alive_and_has_an_end() -> Result<()> {
     .await?;
     Ok(())
 }
+
+#[anyio::test(clock = "virtual")]
+async fn what_was_sent_before_a_producer_fails_comes() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    let fails = local(async || {
+        Sse::new(produce_events(async |events| {
+            events.send(Event::default().data("the last one")).await?;
+            Err(anyio::Error::EndOfStream)
+        }))
+    });
+    task_group(async |tg| -> Result<()> {
+        let router: Router = Router::new().route("/", get(fails));
+        tg.start_soon(async { Server::new().serve(&*meeting, tower(router)).await });
+        for only_http2 in [false, true] {
+            let client = options(&meeting).only_http2(only_http2).in_group(tg);
+            let mut answer = client.get("http://h/").send().await?;
+            assert_eq!(answer.chunk().await?.unwrap(), "data: the last one\n\n");
+            assert!(answer.chunk().await.is_err());
+        }
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
