@@ -60,7 +60,7 @@ mod stream;
 /// # anyio::run(async || {
 /// # let greeter = MyGreeter { greeted: OnThread::new(Rc::default()) };
 /// # assert_eq!(greeter.greet("Ada".to_owned()).await.unwrap(), "Hello, Ada!");
-/// # }).unwrap();
+/// # });
 /// ```
 pub use anyio_tonic_macros::local;
 pub use channel::Channel;

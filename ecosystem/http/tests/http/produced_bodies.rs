@@ -38,10 +38,13 @@ async fn make(request: Request<RequestBody>, events: &Events) -> Result<Response
         },
         "/fails" => {
             body.send("begun").await?;
+            // Until the client has it: a broken connection or stream loses what is on its way.
+            sleep(SECOND).await?;
             Err(Error::EndOfStream)
         }
         "/panics" => {
             body.send("begun").await?;
+            sleep(SECOND).await?;
             panic!("as it was told");
         }
         _ => {

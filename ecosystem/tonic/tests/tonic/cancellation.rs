@@ -87,7 +87,7 @@ async fn what_makes_a_stream_cleans_up_when_the_client_goes_away() -> Result<()>
                 tg.start_soon(async move {
                     // Kept, so that nothing is reset before the connection goes.
                     let _answer = asking.await;
-                    Ok(sleep_forever().await).map(drop)
+                    Err::<(), _>(sleep_forever().await.into())
                 });
                 events.expect("waits").await?;
             }
