@@ -338,11 +338,18 @@ async fn closing_waits_for_the_answer_and_lets_nothing_break_what_was_sent() -> 
 
 #[anyio::test(clock = "virtual")]
 async fn a_peer_that_was_told_and_does_not_answer_is_no_error() -> Result<()> {
-    let (client, server) = super::wrapped(anyio::testing::memory_stream_pair()).await?;
-    let began = anyio::current_time();
-    client.close().await?;
-    assert_eq!(anyio::current_time() - began, Duration::from_secs(1));
-    assert!(server.receive().await?.is_none());
+    for limit in [None, Some(Duration::from_secs(20)), Some(Duration::ZERO)] {
+        let (mut client, server) = authority::options();
+        if let Some(limit) = limit {
+            client = client.answer_limit(limit);
+        }
+        let (client, server) = shake_hands(anyio::testing::memory_stream_pair(), &client, &server).await;
+        let (client, server) = (client?, server?);
+        let began = anyio::current_time();
+        client.close().await?;
+        assert_eq!(anyio::current_time() - began, limit.unwrap_or(Duration::from_secs(1)));
+        assert!(server.receive().await?.is_none());
+    }
     // And one whose end comes without a word.
     let (client, server) = super::wrapped(anyio::testing::memory_stream_pair()).await?;
     drop(server);
