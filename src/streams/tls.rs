@@ -43,6 +43,9 @@
 //! # Ok(()) }).unwrap();
 //! ```
 //!
+//! Early data (0-RTT), which whoever has recorded a connection can send again, is neither sent nor received: a server's
+//! configuration that allows it is an error.
+//!
 //! The feature `tls` brings this with the cryptography of ring. In its place `tls-aws-lc-rs` takes that of AWS-LC, and
 //! `tls-core` none: then the program names a provider in its configurations, or installs one. The features
 //! `tls-platform-verifier`, `tls-native-roots` and `tls-webpki-roots` say whom [`client_config`] trusts.
