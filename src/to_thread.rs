@@ -12,6 +12,7 @@ mod call;
 pub(crate) mod host;
 mod loan;
 mod purpose;
+pub(crate) mod reply;
 pub(crate) mod request;
 
 use crate::{

@@ -7,7 +7,8 @@
 //! with the last.
 //!
 //! The future is polled and dropped only by the group, from within its own poll or when it goes, so what the future
-//! borrows from outside of the group is alive. The group lies still from its first poll until it has dropped all its
+//! borrows from outside of the group is alive. That poll may be its body's, when that waits for the child: no child of the
+//! group is being polled there. The group lies still from its first poll until it has dropped all its
 //! children, so `group` and `errors` lead to living memory as long as the child is on the group's list.
 //!
 //! The stage lies in an `UnsafeCell`. The group borrows it while polling or dropping the future; the handle takes the

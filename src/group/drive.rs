@@ -21,7 +21,6 @@ pub(super) struct Drive<'a, F, T, E> {
     group: &'a GroupCore,
     errors: &'a Errors<E>,
     body: Pin<&'a mut Option<F>>,
-    task: Option<TaskKey>,
     result: Option<Result<T, E>>,
     has_waited: bool,
 }
@@ -40,14 +39,14 @@ where
         errors: &'a Errors<E>,
         body: Pin<&'a mut Option<F>>,
     ) -> Self {
-        Self { group, errors, body, task: None, result: None, has_waited: false }
+        Self { group, errors, body, result: None, has_waited: false }
     }
 
     fn begin(&mut self, core: &Core) {
         self.group.run.set(Some(core.run()));
         // SAFETY: as above; the body's task is removed when the body ends or this is dropped.
         let task = unsafe { core.tasks().insert(&self.group.ready, ptr::null(), 0) };
-        self.task = Some(task);
+        self.group.body.set(Some(task));
         if core.is_instrumented() {
             let host = self.group.ready.host_task();
             core.tell_of_start(task, TaskKind::GroupBody, host, &self.group.scope, None);
@@ -124,7 +123,7 @@ where
     }
 
     fn remove_body_task(&mut self, how: TaskEnd) {
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.group.body.take() {
             remove_task(self.group, task, how);
         }
     }
@@ -139,6 +138,30 @@ fn remove_task(group: &GroupCore, task: TaskKey, how: TaskEnd) {
             }
         }
     });
+}
+
+/// Polls a child for which the body of its group is about to wait, if nothing else of the group is to come before it and the
+/// turn's budget allows it: then the body need not be woken for what ends at once.
+///
+/// # Safety
+/// The caller owns a share in the child.
+#[inline]
+pub(super) unsafe fn poll_for_body(core: &Core, child: NonNull<ChildHeader>) {
+    // SAFETY: the caller's promise.
+    let header = unsafe { child.as_ref() };
+    let Some(task) = header.task.get() else { return };
+    let group = header.group();
+    // In the body itself no child of the group is being polled, but the group is.
+    let is_in_body = core.task().is_some() && core.task() == group.body.get();
+    let ready = &group.ready;
+    if is_in_body
+        && ready.urgent.is_empty()
+        && core.tasks().is_next(&ready.charged, task)
+        && core.charge()
+        && core.tasks().pop(&ready.charged).is_some()
+    {
+        poll_child(core, task, child);
+    }
 }
 
 #[inline]
@@ -186,12 +209,12 @@ where
             // SAFETY: the group does not move, and the scope is linked no later than this poll ends.
             unsafe { this.group.scope.follow(core) };
             let polling = ready.begin_polling();
-            if let (true, Some(task)) = (begins, this.task) {
+            if let (true, Some(task)) = (begins, this.group.body.get()) {
                 this.poll_body(core, task);
             }
             this.poll_ready(core);
             drop(polling);
-            if this.task.is_none() && this.group.live.get() == 0 {
+            if this.group.body.get().is_none() && this.group.live.get() == 0 {
                 if this.has_waited {
                     return Poll::Ready(this.result.take());
                 }
@@ -212,7 +235,7 @@ impl<F, T, E> Drop for Drive<'_, F, T, E> {
     fn drop(&mut self) {
         // The body is dropped next, maybe after the run; no child can start from there.
         self.group.closed.set(true);
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.group.body.take() {
             remove_task(self.group, task, TaskEnd::Dropped);
         }
     }

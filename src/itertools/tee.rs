@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    runtime::nothing_to_do,
+    runtime::{drop_each, nothing_to_do},
     streams::ObjectReceiveStream,
     sync::{Event, Semaphore},
 };
@@ -127,7 +127,7 @@ impl<S: ObjectReceiveStream> Shared<S> {
             let waiting = self.room.replace(Rc::new(Event::new()));
             waiting.set();
         }
-        drop(read);
+        drop_each(read);
     }
 }
 

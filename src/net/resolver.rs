@@ -47,7 +47,7 @@ pub trait Resolver {
     ///
     /// # Cancel safety
     /// It is polled in the scope of whoever asks: a cancellation ends what it waits for, and then it is to end. When the future
-    /// of whoever asks is dropped, so is this one.
+    /// of whoever asks is dropped, so is this one. What is not of anyio goes into [`foreign`](crate::foreign).
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolved<'a>;
 }
 

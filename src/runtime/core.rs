@@ -108,7 +108,7 @@ impl Core {
     pub(crate) fn new(driver: AnyDriver, clock: RunClock, shuffle: Shuffle) -> io::Result<Box<Self>> {
         let run = RunId::next();
         let lease = Lease::new()?;
-        lease.open(driver.unparker());
+        lease.open(driver.unparker(), run);
         Ok(Box::new(Self {
             run,
             capabilities: driver.capabilities(),

@@ -59,6 +59,7 @@ mod options;
 mod outgoing;
 mod provider;
 mod record_boundary;
+mod record_writer;
 mod reloading_certificate;
 mod server_name;
 mod session;

@@ -36,7 +36,7 @@ async fn shake_hands<S: Split>(
 }
 
 /// Both sides of a connection that trust each other.
-async fn wrapped<S: Split>(streams: (S, S)) -> Result<(TlsStream<S>, TlsStream<S>)> {
+pub(crate) async fn wrapped<S: Split>(streams: (S, S)) -> Result<(TlsStream<S>, TlsStream<S>)> {
     let (client, server) = authority::options();
     let (client, server) = shake_hands(streams, &client, &server).await;
     Ok((client?, server?))

@@ -300,3 +300,15 @@ async fn a_reader_of_a_tee_waits_for_the_slowest() -> Result<()> {
     assert_eq!(all(fast).await?, [3, 4, 5, 6, 7, 8, 9], "who is gone holds nobody up");
     Ok(())
 }
+
+#[anyio::test]
+async fn choices_of_more_than_any_memory_holds_are_none_where_there_are_none() -> Result<()> {
+    let none = Vec::<Vec<i32>>::new();
+    assert_eq!(all(itertools::combinations(from_iter(0..2), usize::MAX)).await?, none);
+    assert_eq!(all(itertools::combinations_with_replacement(from_iter(0..0), usize::MAX)).await?, none);
+    assert_eq!(all(itertools::permutations(from_iter(0..2), usize::MAX)).await?, none);
+    assert_eq!(all(itertools::product([from_iter(0..2), from_iter(0..0)], usize::MAX)).await?, none);
+    let of_nothing = itertools::product(Vec::<itertools::FromIter<std::ops::Range<i32>>>::new(), usize::MAX);
+    assert_eq!(all(of_nothing).await?, [[0; 0]]);
+    Ok(())
+}

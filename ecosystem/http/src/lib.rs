@@ -46,8 +46,8 @@ pub use client::{
 pub use executor::{GroupExecutor, LocalExecutor};
 pub use io::HyperIo;
 pub use server::{
-    BodyError, ConnectionError, ConnectionInfo, NotUpgradable, RequestBody, Server, ServerStatistics,
-    on_upgrade,
+    BodyError, BodySender, ConnectionError, ConnectionInfo, NotUpgradable, ProducedBody, RequestBody, Server,
+    ServerStatistics, on_upgrade, produce_body,
 };
 pub use timer::HyperTimer;
 #[cfg(feature = "tower")]

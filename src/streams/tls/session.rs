@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result, TlsError},
     lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
+    runtime::Core,
     scope::{fail_after, move_on_after},
     streams::{AttributeRequest, Attributes, Split},
 };
@@ -16,6 +17,7 @@ use anyio_driver::Chunk;
 use rustls::{Connection, ProtocolVersion};
 use std::{
     cell::RefCell,
+    future::poll_fn,
     io::{self, BufRead, Write},
     time::Duration,
 };
@@ -165,8 +167,19 @@ impl<S: Split> Session<S> {
 
     /// Decrypts the next record, or a part of it; receives if need be. False if the stream below has ended.
     async fn advance(&self) -> Result<bool> {
-        let Some(chunk) = self.incoming.next().await? else { return Ok(false) };
-        let decrypted = self.incoming.decrypt(&mut self.connection.borrow_mut(), chunk);
+        let mut decrypted = None;
+        if self.incoming.expects_more() && !self.with_connection(|connection| connection.is_handshaking()) {
+            // Others have their turn also where there is always more.
+            poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
+            decrypted = self.incoming.decrypt_nowait(&mut self.connection.borrow_mut());
+        }
+        let decrypted = match decrypted {
+            Some(decrypted) => decrypted,
+            None => {
+                let Some(chunk) = self.incoming.next().await? else { return Ok(false) };
+                self.incoming.decrypt(&mut self.connection.borrow_mut(), chunk)
+            }
+        };
         match decrypted {
             Ok(()) => Ok(true),
             Err(cause) => Err(self.fail(cause).await),

@@ -412,3 +412,97 @@ async fn a_client_that_asks_for_another_handshake_by_tls_1_2_is_told_that_there_
     refusal(received, "asking again");
     Ok(())
 }
+
+/// A record of the largest size that says nothing but that the peer sends no more, by its padding.
+fn padded_last_word(forger: &mut Forger) -> Vec<u8> {
+    let mut padded = vec![1, 0, 21];
+    padded.resize(16_384, 0);
+    forger.record(ContentType::Unknown(0), &padded)
+}
+
+#[anyio::test]
+async fn what_follows_a_last_word_of_whatever_length_is_given_back() -> Result<()> {
+    for (before, behind) in [(0, 1), (1, 3), (2, 5), (3, 8), (4, 10_000), (8, 60_000)] {
+        let (mut forger, server) = forger_and_server().await?;
+        let mut bytes = Vec::new();
+        for _ in 0..before {
+            bytes.extend(forger.record(ContentType::ApplicationData, &[b'x'; 16_384]));
+        }
+        bytes.extend(padded_last_word(&mut forger));
+        let clear: Vec<u8> = (0..behind).map(|n| n as u8).collect();
+        bytes.extend(&clear);
+        let Forger { stream, .. } = forger;
+        // What is left of a piece may be the beginning of a header, or all of what follows.
+        let received = task_group(async |tg| -> Result<_> {
+            tg.start_soon(async {
+                stream.send(bytes).await?;
+                stream.send_eof().await
+            });
+            for _ in 0..before {
+                let mut left = 16_384;
+                while left > 0 {
+                    let piece = server.receive_at_most(left).await?.unwrap();
+                    assert!(piece.iter().all(|&byte| byte == b'x'));
+                    left -= piece.len();
+                }
+            }
+            let (below, rest) = server.unwrap().await.map_err(|(error, _)| error)?;
+            let mut received = rest.map(|rest| rest.to_vec()).unwrap_or_default();
+            while let Some(chunk) = below.receive().await? {
+                received.extend_from_slice(&chunk);
+            }
+            Ok(received)
+        })
+        .await?
+        .expect("the group was not cancelled");
+        assert!(received == clear, "{} of {behind} bytes behind {before} records", received.len());
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn records_of_all_sizes_come_whole_in_whatever_pieces() -> Result<()> {
+    let (mut forger, server) = forger_and_server().await?;
+    let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+    let mut random = 1u32;
+    for index in 0..400 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let size = match index % 4 {
+            0 | 1 => 16_384,
+            2 => random as usize % 16_385,
+            _ => random as usize % 300,
+        };
+        let payload: Vec<u8> = (0..size as u32).map(|n| (n ^ random) as u8).collect();
+        bytes.extend(forger.record(ContentType::ApplicationData, &payload));
+        expected.extend(payload);
+    }
+    let last = forger.record(ContentType::Alert, &[1, 0]);
+    bytes.extend(last);
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            let mut sent = 0;
+            while sent < bytes.len() {
+                // Now and then a moment passes, so that the receiver has taken all that was there.
+                let end = bytes.len().min(sent + [7, 16_406, 100_000, 1_000_000][sent % 4]);
+                forger.stream.send(bytes[sent..end].to_vec()).await?;
+                anyio::lowlevel::checkpoint().await?;
+                sent = end;
+            }
+            anyio::Ok(())
+        });
+        let (mut received, mut buffer) = (Vec::new(), vec![0; 10_000]);
+        loop {
+            let (count, filled) = server.receive_into(buffer).await;
+            buffer = filled;
+            match count? {
+                0 => break,
+                count => received.extend_from_slice(&buffer[..count]),
+            }
+            buffer.resize(10_000, 0);
+        }
+        assert!(received == expected, "{} of {} bytes", received.len(), expected.len());
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

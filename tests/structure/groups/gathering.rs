@@ -5,7 +5,14 @@ use anyio::{
     Error, Result, amap, as_completed, current_time, gather, gather_tuple, gather_until, move_on_after, race,
     shield, sleep, sleep_forever,
 };
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
 
 #[anyio::test]
 async fn gather_keeps_the_order_and_gives_all_errors() -> Result<()> {
@@ -164,4 +171,33 @@ async fn an_error_among_several_calls_of_one_function_ends_the_others() {
     .await;
     assert!(matches!(failed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
     assert_eq!(ended.get(), 2);
+}
+
+#[anyio::test]
+async fn each_value_goes_although_others_panic_when_another_future_has_failed() -> Result<()> {
+    struct Bomb<'a>(&'a Cell<u32>);
+    impl Drop for Bomb<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            panic!("a value");
+        }
+    }
+    let dropped = Cell::new(0);
+    let value = async |number: u32| {
+        if number < 3 {
+            return Ok(Bomb(&dropped));
+        }
+        sleep(SHORT).await?;
+        Err(Error::WouldBlock)
+    };
+    let mut failing = Box::pin(gather((0..4).map(value)));
+    let panicked =
+        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| failing.as_mut().poll(cx).is_ready())) {
+            Ok(true) => Poll::Ready(false),
+            Ok(false) => Poll::Pending,
+            Err(_) => Poll::Ready(true),
+        });
+    assert!(panicked.await);
+    assert_eq!(dropped.get(), 3);
+    Ok(())
 }

@@ -217,7 +217,8 @@ impl ClientOptions {
         group: &'scope TaskGroup<'scope, '_, E>,
     ) -> Client {
         let proxies = Rc::new(self.proxies.into_choice());
-        let mut pool = legacy::Client::builder(LocalExecutor::in_group(group));
+        let executor = LocalExecutor::in_group(group);
+        let mut pool = legacy::Client::builder(executor.clone());
         pool.timer(HyperTimer)
             .pool_timer(HyperTimer)
             .pool_idle_timeout(self.idle_timeout)
@@ -240,7 +241,7 @@ impl ClientOptions {
             decompress: self.decompress,
             proxies,
         };
-        Client::new(pool, settings)
+        Client::new(pool, executor, settings)
     }
 }
 

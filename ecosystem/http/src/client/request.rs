@@ -161,6 +161,7 @@ impl<'a> ClientRequest<'a> {
         self
     }
 
+    #[cfg(feature = "json")]
     fn typed_body(mut self, kind: &'static str, body: impl Into<ClientBody>) -> Self {
         self.headers.entry(http::header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
         self.body = body.into();

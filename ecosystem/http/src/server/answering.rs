@@ -6,6 +6,7 @@ use super::{
     catch_panic::CatchPanic,
     connection::Connection,
     error::ConnectionError,
+    production::take_production,
     statistics::count,
 };
 use crate::BoxError;
@@ -46,7 +47,7 @@ where
         count(&server.counts.accepted);
         let request = request
             .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
-        let task = self.group.start_soon(connection.answer(busy, handler, request));
+        let task = self.group.start_soon(connection.answer(self.group, busy, handler, request));
         Answering { task, connection }
     }
 }
@@ -82,6 +83,7 @@ impl Connection<'_> {
     #[expect(clippy::manual_async_fn)]
     fn answer<'a, B, E>(
         &'a self,
+        group: &'a TaskGroup<'a, '_, Error>,
         busy: Busy,
         handler: &'a impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
         mut request: Request<RequestBody>,
@@ -110,7 +112,12 @@ impl Connection<'_> {
                 self.upgrades.refuse();
             }
             match handled {
-                Some(Ok(Ok(answer))) => Ok(answer.map(|body| AnswerBody::new(Some(body), busy))),
+                Some(Ok(Ok(mut answer))) => {
+                    if let Some(task) = take_production(answer.extensions_mut()) {
+                        group.start_soon(self.produce(task));
+                    }
+                    Ok(answer.map(|body| AnswerBody::new(Some(body), busy)))
+                }
                 Some(Ok(Err(error))) => self.answer_error(error.into(), busy).await,
                 Some(Err(panic)) => Ok(self.answer_panic(panic, version, busy)),
                 None => {
@@ -135,6 +142,25 @@ impl Connection<'_> {
             };
             Ok(CatchPanic::new(move || handler(request)).await)
         }
+    }
+
+    /// Makes the body of an answer that has been given.
+    async fn produce(&self, task: impl Future<Output = Result<(), BoxError>>) -> Result<()> {
+        let server = self.server();
+        match CatchPanic::new(|| task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_cancelled() => checkpoint_if_cancelled().await?,
+            Ok(Err(error)) => {
+                count(&server.counts.failed);
+                server.tell(&ConnectionError::Handler(error));
+            }
+            Err(panic) => {
+                count(&server.counts.panicked);
+                server.tell(&ConnectionError::of_panic(panic));
+                self.close_soon();
+            }
+        }
+        Ok(())
     }
 
     /// What the client is told of a handler's error.
