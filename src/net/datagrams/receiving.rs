@@ -130,13 +130,17 @@ impl<I: Interpreter> DatagramReceiving<I> {
     /// Makes a message or an error of what the operation has brought. `None` if it only ended.
     #[inline]
     fn accept(&self, core: &Core, outcome: Outcome) -> Option<Result<ReceivedMessage>> {
-        let single = self.single.take();
         if outcome.flags.contains(CompletionFlags::BUFFER) {
             let chunk = core.driver_mut().take_buffer(outcome.buffer, outcome.result as usize);
             let room = self.room.borrow();
             return Some(Ok(ReceivedMessage::new(chunk, room.layout, room.rights)));
         }
-        match single {
+        self.accept_single(core, outcome)
+    }
+
+    /// The same where the driver has chosen no buffer.
+    fn accept_single(&self, core: &Core, outcome: Outcome) -> Option<Result<ReceivedMessage>> {
+        match self.single.take() {
             Some(mut single) if outcome.result >= 0 => {
                 let message = single.finish(outcome.result as u32);
                 self.spare.set(Some(single));
@@ -229,6 +233,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
         Poll::Pending
     }
 
+    #[inline]
     fn take_message(&self, core: &Core) -> Option<Result<ReceivedMessage>> {
         let wait = self.operation.get()?;
         let outcome = match core.waits().take_next(wait) {
