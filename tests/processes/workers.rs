@@ -8,6 +8,7 @@ use anyio::{
     CancelScope, Error, Result, current_time, move_on_after, process, sleep,
     sync::CapacityLimiter,
     task_group,
+    testing::{Everywhere, cancel_everywhere},
     to_process::{self, BrokenWorkerProcess, Functions, WorkerProgram},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -146,6 +147,31 @@ async fn a_worker_that_is_cancelled_is_gone_before_the_cancellation_goes_on() ->
         assert_ne!(to_process::run_sync(self::number, ()).await?, number);
     }
     Ok(())
+}
+
+/// Tells the number of its process in a file, and gives it.
+fn tells(told: PathBuf) -> u32 {
+    fs::write(told, std::process::id().to_string()).unwrap();
+    std::process::id()
+}
+
+#[anyio::test]
+async fn a_worker_is_gone_before_the_cancellation_goes_on_wherever_that_meets_its_call() {
+    cancel_everywhere(
+        Everywhere::cancel().allow_differences(),
+        async || temporary_path(),
+        async |path| to_process::run_sync(tells, path.clone()).await,
+        async |path, value| {
+            let told = fs::read_to_string(&path).ok().and_then(|text| text.parse::<u32>().ok());
+            let _ = fs::remove_file(&path);
+            match (value, told) {
+                (Some(number), told) => assert_eq!(told, Some(number)),
+                (None, Some(number)) => assert_eq!(state(number), None, "killed and reaped"),
+                (None, None) => {}
+            }
+        },
+    )
+    .await;
 }
 
 #[anyio::test]
