@@ -5,7 +5,7 @@ use crate::runtime::{
     WaitKey, Waiting,
     inbox::Message,
     panics::FirstPanic,
-    waits::{Delivery, Expired},
+    waits::{Delivery, Expired, OneOfMany},
 };
 use anyio_driver::{Completion, CompletionFlags, Driver, Op, Wait};
 use std::{
@@ -188,17 +188,25 @@ impl Core {
         }
     }
 
+    #[inline]
     fn deliver_one_of_many(&self, completion: &Completion) {
-        let Some(wait) = self.waits.of_token(completion.token) else {
-            return self.stale.set(self.stale.get() + 1);
-        };
-        if let Some(disposer) = self.waits.disposer(wait) {
-            return self.orphans.dispose_one_of_many(self, disposer, completion);
+        match self.waits.complete_one_of_many(completion) {
+            OneOfMany::Wake { is_full, waker } => {
+                if is_full {
+                    self.hold_up(completion);
+                }
+                self.wake_stored(waker);
+            }
+            OneOfMany::Orphan(disposer) => self.orphans.dispose_one_of_many(self, disposer, completion),
+            OneOfMany::Stale => self.stale.set(self.stale.get() + 1),
         }
-        let (is_full, waker) = self.waits.push_result(wait, completion);
-        if is_full && self.waits.ask_cancel(wait) {
+    }
+
+    /// Stops an operation whose reader does not keep up.
+    #[cold]
+    fn hold_up(&self, completion: &Completion) {
+        if self.waits.of_token(completion.token).is_some_and(|wait| self.waits.ask_cancel(wait)) {
             self.cancel_operation(completion.token);
         }
-        self.wake_stored(waker);
     }
 }

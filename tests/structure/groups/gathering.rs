@@ -3,7 +3,7 @@
 use super::{SHORT, forever};
 use anyio::{
     Error, Result, amap, as_completed, current_time, gather, gather_tuple, gather_until, move_on_after, race,
-    shield, sleep, sleep_forever,
+    race_tuple, shield, sleep, sleep_forever,
 };
 use std::{
     cell::Cell,
@@ -106,6 +106,32 @@ async fn a_race_awaits_the_losers() -> Result<()> {
     assert_eq!(race([async { Err::<(), _>(Error::WouldBlock) }]).await.unwrap_err().len(), 1);
     let passed_on =
         move_on_after(SHORT, async { Ok::<_, Error>(race([forever(), forever()]).await?) }).await?;
+    assert_eq!(passed_on, None);
+    Ok(())
+}
+
+#[anyio::test]
+async fn futures_of_different_types_race() -> Result<()> {
+    let cleaned = Cell::new(false);
+    let loser = async {
+        let ended = forever().await;
+        let _ = shield(sleep(SHORT)).await;
+        cleaned.set(true);
+        ended.map(|()| "never")
+    };
+    let winner = async {
+        sleep(SHORT).await?;
+        anyio::Ok("first")
+    };
+    assert_eq!(race_tuple((loser, winner)).await?, "first");
+    assert!(cleaned.get(), "the loser is awaited");
+    let failed: Result<(), _> =
+        race_tuple((async { Err(Error::WouldBlock) }, forever(), async { forever().await })).await;
+    assert_eq!(failed.unwrap_err().len(), 1);
+    let both: Result<u8, anyio::ErrorGroup<Error>> = race_tuple((async { Ok(1) }, async { Ok(2) })).await;
+    assert_eq!(both?, 1);
+    let passed_on =
+        move_on_after(SHORT, async { Ok::<_, Error>(race_tuple((forever(), forever())).await?) }).await?;
     assert_eq!(passed_on, None);
     Ok(())
 }
