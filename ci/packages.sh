@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=()
-for package in anyio-driver anyio-uring anyio-fallback anyio-chaos anyio-macros anyio anyio-http anyio-tokio anyio-metrics; do
+for package in anyio-driver anyio-uring anyio-fallback anyio-chaos anyio-macros anyio anyio-http anyio-tokio anyio-metrics \
+    anyio-tonic-macros anyio-tonic; do
     packages+=(--package "$package")
 done
 verify=--no-verify

@@ -63,15 +63,15 @@ use crate::{
 /// # Errors
 /// [`Error::NoRun`] if this thread was not called by [`to_thread::run_sync`](crate::to_thread::run_sync).
 /// [`Error::Cancelled`] if nobody waits for this thread any more, because its call was abandoned or dropped, also
-/// while the function runs, which is then dropped.
+/// while the function runs, which is then dropped; and if the run is over.
 ///
 /// # Panics
 /// If the function does, with its panic.
 pub fn run<T: Send + 'static>(function: impl AsyncFnOnce() -> T + Send + 'static) -> Result<T> {
     let host = host::current().ok_or(Error::NoRun)?;
-    let (request, answer) = request(function);
+    let (request, reply) = request(host.run(), function);
     host.ask(inheriting(request)).map_err(|_| Cancelled::new())?;
-    Ok(value_of(answer.recv().map_err(|_| Cancelled::new())?))
+    Ok(value_of(reply.wait().ok_or_else(Cancelled::new)?))
 }
 
 /// From a worker thread: has a function called on the thread of the run, between two steps of the task that waits for

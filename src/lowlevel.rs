@@ -9,7 +9,7 @@ pub use readiness::{Readiness, notify_closing, wait_readable, wait_writable};
 
 use crate::{
     error::{Cancelled, Error, Result},
-    runtime::{Core, RemoteScope, RunId, Scope, inbox},
+    runtime::{Blocked, Core, RemoteScope, RunId, Scope, inbox},
 };
 use anyio_driver::{Chunk, Driver};
 use std::{
@@ -18,6 +18,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     rc::Rc,
     sync::{
+        Weak,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -134,6 +135,33 @@ impl RunToken {
         Self { executor: core.id(), run: core.run() }
     }
 
+    /// Whether the run is over, or so near its end that nothing reaches it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        !inbox::of(self.executor).serves(self.run)
+    }
+
+    /// Has a thread that waits be told when the run is over. False if it is.
+    pub(crate) fn tell_at_end(&self, blocked: Weak<dyn Blocked>) -> bool {
+        inbox::of(self.executor).tell_at_end(self.run, blocked)
+    }
+
+    /// Whether this is the run's own thread.
+    pub(crate) fn is_here(&self) -> bool {
+        Core::try_with(|core| Self::of(core) == *self).unwrap_or(false)
+    }
+
+    /// For what waits for the run.
+    ///
+    /// # Panics
+    /// On the run's own thread.
+    #[track_caller]
+    pub(crate) fn assert_elsewhere(&self) {
+        assert!(
+            !self.is_here(),
+            "the thread of a run would wait for itself: await what is to be done in place of having it done"
+        );
+    }
+
     /// Has a function called on the run's thread, between the polls of its tasks; it may not block. Tells whether the
     /// run was still under way.
     ///
@@ -159,8 +187,7 @@ impl RunToken {
     /// If the function does, with its panic. On the run's own thread, which would wait for itself.
     #[track_caller]
     pub fn run_sync<T: Send + 'static>(&self, function: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let here = Core::try_with(|core| Self::of(core) == *self).unwrap_or(false);
-        assert!(!here, "a run would wait for itself: call the function in place of having it called");
+        self.assert_elsewhere();
         let (sender, receiver) = mpsc::sync_channel(1);
         let called = self.run_soon(move || {
             // Whoever asked waits for it.

@@ -25,12 +25,14 @@ pub(crate) const WITH_RIGHTS: MessageLayout =
 
 impl ReceivedMessage {
     /// Takes a buffer in which a driver has put a message that was asked for with this layout.
+    #[inline]
     pub(crate) fn new(chunk: Chunk, layout: MessageLayout, rights: bool) -> Self {
         let none = MessageHead { name_length: 0, control_length: 0, payload_length: 0, flags: 0 };
         let head = MessageHead::read(&chunk).unwrap_or(none);
         Self { chunk: Some(chunk), layout, head, rights }
     }
 
+    #[inline]
     fn part(&self, offset: usize, length: u32, room: usize) -> &[u8] {
         let bytes = self.chunk.as_deref().unwrap_or_default();
         bytes.get(offset..offset + (length as usize).min(room)).unwrap_or_default()
@@ -49,6 +51,7 @@ impl ReceivedMessage {
     }
 
     /// Whether the message was longer than the buffer.
+    #[inline]
     pub(crate) fn is_truncated(&self) -> bool {
         self.head.flags & libc::MSG_TRUNC as u32 != 0
     }

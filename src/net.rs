@@ -13,6 +13,7 @@ mod inherited;
 mod listening;
 mod name_service;
 mod passing;
+mod receiving;
 mod resolver;
 mod send_file;
 mod send_mode;

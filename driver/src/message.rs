@@ -63,13 +63,14 @@ impl MessageLayout {
 
 impl MessageHead {
     /// What a buffer begins with; `None` if it is too short.
+    #[inline]
     pub fn read(buffer: &[u8]) -> Option<Self> {
-        let number = |at: usize| Some(u32::from_ne_bytes(buffer.get(at..at + 4)?.try_into().ok()?));
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *buffer.first_chunk()?;
         Some(Self {
-            name_length: number(0)?,
-            control_length: number(4)?,
-            payload_length: number(8)?,
-            flags: number(12)?,
+            name_length: u32::from_ne_bytes([a, b, c, d]),
+            control_length: u32::from_ne_bytes([e, f, g, h]),
+            payload_length: u32::from_ne_bytes([i, j, k, l]),
+            flags: u32::from_ne_bytes([m, n, o, p]),
         })
     }
 

@@ -27,6 +27,10 @@ use std::{
 /// Buffers begin on a page, so that the kernel may be given them as they are.
 const ALIGNMENT: usize = 4096;
 
+/// Those for messages are behind what lies in front of them, so this would be of no use to them; and memory that begins as
+/// zeroes is had without touching it only if nothing more is asked of it than this.
+const MESSAGE_ALIGNMENT: usize = align_of::<Shares>();
+
 /// How many single buffers are kept for reuse; more than this are freed.
 const KEPT: usize = 256;
 
@@ -41,6 +45,9 @@ pub(crate) const MESSAGE_BUFFER_SIZE: usize = 17 * 4096 - FRONT;
 #[repr(C, align(16))]
 struct Shares {
     count: Cell<u32>,
+    /// One more than the buffer's number if it is a provided one, which it never changes; else 0. It is asked for each
+    /// message, and to compute it takes a division.
+    place: Cell<u32>,
     /// Whether there ever were several. It stays so until the buffer goes back, so that a chunk's room does not change
     /// when another goes.
     split: Cell<bool>,
@@ -122,7 +129,8 @@ impl BufferPool {
         let block = match provided {
             0 => None,
             count => {
-                let layout = Layout::from_size_align(stride.saturating_mul(count.into()), ALIGNMENT).ok();
+                let size = stride.saturating_mul(count.into());
+                let layout = Layout::from_size_align(size, Self::alignment(front)).ok();
                 let block = layout.and_then(|layout| try_allocate(layout, front > 0));
                 Some(block.ok_or_else(no_memory(count))?)
             }
@@ -149,9 +157,8 @@ impl BufferPool {
         }))
     }
 
-    fn layout(size: usize) -> Layout {
-        // The size is a buffer's, or that of a block that was allocated.
-        Layout::from_size_align(size, ALIGNMENT).expect("buffers do not fill the address space")
+    fn alignment(front: usize) -> usize {
+        if front > 0 { MESSAGE_ALIGNMENT } else { ALIGNMENT }
     }
 
     /// The size of each buffer in bytes.
@@ -194,6 +201,9 @@ impl BufferPool {
         assert!(length <= self.0.size, "a buffer of {} bytes does not hold {length}", self.0.size);
         let buffer = self.provided_pointer(number);
         self.begin_use(buffer);
+        if let Some(shares) = self.shares(buffer) {
+            shares.place.set(u32::from(number) + 1);
+        }
         Chunk::new(self.clone(), buffer, length as u32)
     }
 
@@ -215,9 +225,12 @@ impl BufferPool {
         }
     }
 
-    /// The number of a provided buffer, by where it lies.
+    /// The number of a provided buffer that is or was in use.
     #[inline]
     fn number_of(&self, buffer: NonNull<u8>) -> Option<u16> {
+        if let Some(shares) = self.shares(buffer) {
+            return shares.place.get().checked_sub(1).map(|number| number as u16);
+        }
         let offset = buffer.addr().get().checked_sub(self.0.block?.addr().get())?;
         let number = offset / self.0.stride();
         (number < usize::from(self.0.provided)).then_some(number as u16)
@@ -289,12 +302,19 @@ impl Inner {
         self.size + self.front
     }
 
+    /// Of so many buffers in one piece.
+    fn layout(&self, count: usize) -> Layout {
+        // It is one buffer, or a block that was allocated.
+        Layout::from_size_align(self.stride() * count, BufferPool::alignment(self.front))
+            .expect("buffers do not fill the address space")
+    }
+
     fn allocate_one(&self) -> NonNull<u8> {
-        self.try_allocate_one().unwrap_or_else(|| handle_alloc_error(BufferPool::layout(self.stride())))
+        self.try_allocate_one().unwrap_or_else(|| handle_alloc_error(self.layout(1)))
     }
 
     fn try_allocate_one(&self) -> Option<NonNull<u8>> {
-        let memory = try_allocate(BufferPool::layout(self.stride()), self.front > 0)?;
+        let memory = try_allocate(self.layout(1), self.front > 0)?;
         // SAFETY: so much was allocated in front of the buffer.
         Some(unsafe { memory.add(self.front) })
     }
@@ -303,7 +323,7 @@ impl Inner {
     /// The buffer came out of `allocate_one` and has no owner.
     unsafe fn free_one(&self, buffer: NonNull<u8>) {
         // SAFETY: it was allocated with this layout, and so much in front of it.
-        unsafe { dealloc(buffer.sub(self.front).as_ptr(), BufferPool::layout(self.stride())) };
+        unsafe { dealloc(buffer.sub(self.front).as_ptr(), self.layout(1)) };
     }
 }
 
@@ -315,9 +335,7 @@ impl Drop for Inner {
         }
         if let Some(block) = self.block {
             // SAFETY: the block was allocated with this layout; all chunks hold the pool, so none is left.
-            unsafe {
-                dealloc(block.as_ptr(), BufferPool::layout(self.stride() * usize::from(self.provided)));
-            }
+            unsafe { dealloc(block.as_ptr(), self.layout(self.provided.into())) };
         }
     }
 }
@@ -404,6 +422,27 @@ mod tests {
         drop(two);
         assert_eq!(pool.statistics(), PoolStatistics { in_use: 0, free: 1, buffer_size: pool.buffer_size() });
         assert!(pool.take().capacity() > crate::LONGEST_MESSAGE);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_of_messages_is_used_only_when_they_are() {
+        const PAGE: usize = 4096;
+        let pool = BufferPool::try_for_messages(1024).unwrap();
+        let resident = || {
+            let start = pool.provided_pointer(0).as_ptr().map_addr(|address| (address / PAGE + 1) * PAGE);
+            let pages = 1024 * (MESSAGE_BUFFER_SIZE + FRONT) / PAGE - 1;
+            let mut told = vec![0_u8; pages];
+            // SAFETY: these pages are the pool's block, and there is a byte for each.
+            assert_eq!(unsafe { libc::mincore(start.cast(), pages * PAGE, told.as_mut_ptr()) }, 0);
+            (told.iter().filter(|&&told| told & 1 == 1).count(), pages)
+        };
+        let (before, pages) = resident();
+        assert!(before < pages / 10, "{before} of {pages} pages are in memory");
+        // SAFETY: nobody else has the buffer, and its memory is zeroes.
+        let chunk = unsafe { pool.take_provided(900, 5) };
+        assert_eq!(chunk, &[0; 5]);
+        assert!(resident().0 > 0);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Jobs {
     /// Takes back an operation that no thread has begun; one that a thread works on is left to finish.
     pub fn cancel(&mut self, token: Token) {
         let Some(place) = self.running.iter().position(|running| running.token == token) else { return };
-        if self.running[place].handle.try_remove() {
+        if self.running[place].handle.take_back().is_some() {
             self.running.swap_remove(place);
             self.done.push(Completion::new(token, -libc::ECANCELED));
         }

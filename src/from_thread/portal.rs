@@ -5,17 +5,20 @@ use crate::{
     cross::{Event, Notifier},
     error::{CancelAware, Cancelled, Error, ErrorGroup, Result},
     group::{Started, TaskGroup, task_group},
-    lowlevel::{current_scope_remote, current_token},
+    lowlevel::{RunToken, current_scope_remote, current_token},
+    runtime::drop_each,
     scope::RemoteScope,
-    to_thread::request::{Answer, Request, answer, catch_panic, inheriting, request},
+    to_thread::{
+        reply::{Replier, reply},
+        request::{Request, answer, catch_panic, inheriting, request, value_of},
+    },
 };
 use std::{
     collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    thread::{self, ThreadId},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Lets other threads start tasks in a run, and wait for them.
@@ -35,7 +38,7 @@ struct Shared {
     jobs: Mutex<Jobs>,
     news: Notifier,
     stopped: Event,
-    thread: ThreadId,
+    run: RunToken,
     scope: RemoteScope,
 }
 
@@ -84,9 +87,9 @@ where
     E: CancelAware<Via> + From<Cancelled>,
 {
     // From now on other threads may do what lets tasks go on.
-    current_token();
+    let run = current_token().expect("a future is polled within a run");
     task_group(async |tg| {
-        let portal = BlockingPortal::new(tg.scope().remote());
+        let portal = BlockingPortal::new(run, tg.scope().remote());
         let serving = portal.clone();
         tg.start_soon(async move { serving.serve(tg).await });
         let _end = StopAtEnd(&portal);
@@ -112,7 +115,7 @@ impl Drop for CloseAtEnd<'_> {
         self.0.close();
         let left = std::mem::take(&mut self.0.jobs().waiting);
         // Whoever waits for these is told that they are gone.
-        drop(left);
+        drop_each(left);
     }
 }
 
@@ -137,13 +140,13 @@ impl Shared {
 }
 
 impl BlockingPortal {
-    fn new(scope: RemoteScope) -> Self {
+    fn new(run: RunToken, scope: RemoteScope) -> Self {
         Self {
             shared: Arc::new(Shared {
                 jobs: Mutex::new(Jobs { waiting: VecDeque::new(), open: true }),
                 news: Notifier::new(),
                 stopped: Event::new(),
-                thread: thread::current().id(),
+                run,
                 scope,
             }),
         }
@@ -167,6 +170,10 @@ impl BlockingPortal {
     }
 
     fn submit(&self, request: Request) -> Result<Arc<Control>> {
+        // A portal that was forgotten with its future is never stopped.
+        if self.shared.run.is_over() {
+            return Err(Error::ClosedResource);
+        }
         let control = Arc::new(Control::default());
         let job = Job { request: inheriting(request), control: Arc::clone(&control) };
         let refused = {
@@ -186,13 +193,9 @@ impl BlockingPortal {
         Ok(control)
     }
 
-    #[track_caller]
-    fn assert_elsewhere(&self) {
-        assert_ne!(
-            thread::current().id(),
-            self.shared.thread,
-            "the thread of a portal would wait for itself: await the function in place of calling it through the portal"
-        );
+    /// In which run the tasks are.
+    pub(super) fn run(&self) -> RunToken {
+        self.shared.run
     }
 
     /// Runs a function in the portal and waits for what it gives.
@@ -202,10 +205,10 @@ impl BlockingPortal {
     /// function did.
     ///
     /// # Panics
-    /// If the function does, with its panic. If this is called on the portal's own thread.
+    /// If the function does, with its panic. On the portal's own thread, which would wait for itself.
     #[track_caller]
     pub fn call<T: Send + 'static>(&self, function: impl AsyncFnOnce() -> T + Send + 'static) -> Result<T> {
-        self.assert_elsewhere();
+        self.run().assert_elsewhere();
         self.start_task_soon(function)?.wait()
     }
 
@@ -217,8 +220,8 @@ impl BlockingPortal {
         &self,
         function: impl AsyncFnOnce() -> T + Send + 'static,
     ) -> Result<PortalTask<T>> {
-        let (request, answer) = request(function);
-        Ok(PortalTask::new(answer, self.submit(request)?))
+        let (request, reply) = request(self.run(), function);
+        Ok(PortalTask::new(reply, self.submit(request)?))
     }
 
     /// Starts a task in the portal, and waits until it says that it is ready.
@@ -240,19 +243,19 @@ impl BlockingPortal {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.assert_elsewhere();
-        let (value_sender, value) = mpsc::sync_channel(1);
-        let (sender, ended) = mpsc::sync_channel::<Answer<Result<T, E>>>(1);
+        self.run().assert_elsewhere();
+        let (ready, is_ready) = reply(self.run());
+        let (replier, ended) = reply(self.run());
         let request: Request = Box::new(move || {
             Box::pin(async move {
-                let result = catch_panic(telling(function, value_sender)).await;
-                answer(&sender, result);
+                let result = catch_panic(telling(function, ready)).await;
+                answer(replier, result);
             })
         });
         let task = PortalTask::new(ended, self.submit(request)?);
-        match value.recv() {
-            Ok(value) => Ok((value, task)),
-            Err(_) => match task.wait().map_err(E::from)? {
+        match is_ready.wait() {
+            Some(value) => Ok((value_of(value), task)),
+            None => match task.wait().map_err(E::from)? {
                 Err(error) => Err(error),
                 Ok(_) => panic!("a task ended without calling Started::set"),
             },
@@ -282,7 +285,7 @@ impl BlockingPortal {
 
     /// Whether the portal takes no new tasks any more.
     pub fn is_stopped(&self) -> bool {
-        self.shared.stopped.is_set()
+        self.shared.stopped.is_set() || self.shared.run.is_over()
     }
 }
 
@@ -299,16 +302,16 @@ impl Job {
 }
 
 /// Runs a function, and hands over what it says when it is ready.
-async fn telling<V, T>(function: impl AsyncFnOnce(Started<V>) -> T, sender: mpsc::SyncSender<V>) -> T {
+async fn telling<V, T>(function: impl AsyncFnOnce(Started<V>) -> T, ready: Replier<V>) -> T {
     let (started, told) = Started::apart();
     let mut future = pin!(function(started));
-    let mut sender = Some(sender);
+    let mut ready = Some(ready);
     poll_fn(|cx| {
         let polled = future.as_mut().poll(cx);
         if let Some(value) = told.take() {
-            if let Some(sender) = sender.take() {
+            if let Some(ready) = ready.take() {
                 // Who is gone needs no value.
-                drop(sender.send(value));
+                drop(ready.give(Ok(value)));
             }
         }
         polled

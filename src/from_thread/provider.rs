@@ -8,7 +8,7 @@ use crate::running::Builder;
 use std::{
     fmt, io,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 /// Shares one portal, with its thread, among all who need one: the first starts it, and the last ends it.
@@ -26,47 +26,43 @@ pub struct BlockingPortalProvider(Arc<Shared>);
 
 struct Shared {
     builder: Builder,
-    leased: Mutex<Option<Leased>>,
-}
-
-struct Leased {
-    portal: RunningPortal,
-    leases: usize,
+    /// That of all who have a share. It is gone when the last of them is.
+    portal: Mutex<Weak<RunningPortal>>,
 }
 
 /// A share of a portal. Made by [`BlockingPortalProvider::acquire`].
 ///
-/// Dropping the last ends the portal, and waits for its tasks.
-pub struct PortalLease {
-    portal: BlockingPortal,
-    shared: Arc<Shared>,
-}
+/// Dropping the last ends the portal, and waits for its tasks, as dropping a [`RunningPortal`] does.
+pub struct PortalLease(Arc<RunningPortal>);
 
 impl BlockingPortalProvider {
     /// One that starts its portals like this.
     pub fn new(builder: Builder) -> Self {
-        Self(Arc::new(Shared { builder, leased: Mutex::new(None) }))
+        Self(Arc::new(Shared { builder, portal: Mutex::default() }))
     }
 
-    /// A share of the portal, which is started if nobody has one.
+    /// A share of the portal, which is started if nobody has one, or if somebody has stopped it or its run has ended.
     ///
     /// # Errors
     /// As for [`start_blocking_portal`].
     pub fn acquire(&self) -> io::Result<PortalLease> {
-        let mut leased = self.0.leased();
-        let leased = match &mut *leased {
-            Some(leased) => leased,
-            none => none.insert(Leased { portal: start_blocking_portal(&self.0.builder)?, leases: 0 }),
-        };
-        leased.leases += 1;
-        Ok(PortalLease { portal: BlockingPortal::clone(&leased.portal), shared: Arc::clone(&self.0) })
+        // Should this have become the last share of a portal that is of no use, it ends when the lock is free.
+        let known;
+        let mut portal = self.0.portal();
+        known = portal.upgrade();
+        if let Some(usable) = known.as_ref().filter(|portal| !portal.is_stopped()) {
+            return Ok(PortalLease(Arc::clone(usable)));
+        }
+        let new = Arc::new(start_blocking_portal(&self.0.builder)?);
+        *portal = Arc::downgrade(&new);
+        Ok(PortalLease(new))
     }
 }
 
 impl Shared {
-    fn leased(&self) -> MutexGuard<'_, Option<Leased>> {
+    fn portal(&self) -> MutexGuard<'_, Weak<RunningPortal>> {
         // What is changed under the lock is whole at each step.
-        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+        self.portal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,36 +70,19 @@ impl Deref for PortalLease {
     type Target = BlockingPortal;
 
     fn deref(&self) -> &BlockingPortal {
-        &self.portal
-    }
-}
-
-impl Drop for PortalLease {
-    fn drop(&mut self) {
-        let last = {
-            let mut leased = self.shared.leased();
-            match &mut *leased {
-                Some(Leased { leases: 1, .. }) | None => leased.take(),
-                Some(others) => {
-                    others.leases -= 1;
-                    None
-                }
-            }
-        };
-        // It waits for tasks, which may want a share of the next portal.
-        drop(last);
+        &self.0
     }
 }
 
 impl fmt::Debug for BlockingPortalProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let leases = self.0.leased().as_ref().map_or(0, |leased| leased.leases);
+        let leases = self.0.portal().strong_count();
         f.debug_struct("BlockingPortalProvider").field("leases", &leases).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for PortalLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PortalLease").field(&self.portal).finish()
+        f.debug_tuple("PortalLease").field(&**self).finish()
     }
 }

@@ -8,25 +8,31 @@ use crate::{
     cross::Notifier,
     error::{Error, Result},
     group::Started,
+    lowlevel::RunToken,
+    runtime::{drop_each, text_of},
     scope::shield,
-    to_thread::request::{Answer, answer, catch_panic, value_of},
+    to_thread::{
+        reply::reply,
+        request::{answer, catch_panic, value_of},
+    },
 };
 use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    panic::resume_unwind,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    thread::{self, ThreadId},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 /// Something that lives in a task of a portal. Made by [`BlockingPortal::open_resource`].
 ///
-/// Dropping it closes it and waits for that; an error that the closing gives is logged then.
+/// Dropping it closes it and waits for that; an error that the closing gives is logged then, and so is its panic during another.
 pub struct PortalResource<R, E> {
     calls: Arc<Calls<R>>,
     task: Option<PortalTask<Result<(), E>>>,
-    thread: ThreadId,
+    run: RunToken,
 }
 
 /// Something to be done with the resource, on its thread.
@@ -67,7 +73,7 @@ impl<R> Drop for CloseAtEnd<'_, R> {
     fn drop(&mut self) {
         self.0.close();
         let left = std::mem::take(&mut self.0.queue().calls);
-        drop(left);
+        drop_each(left);
     }
 }
 
@@ -109,13 +115,13 @@ impl BlockingPortal {
             news: Notifier::new(),
         });
         let of_task = Arc::clone(&calls);
-        let (thread, task) = self.start_task(async move |started: Started<ThreadId>| {
+        let ((), task) = self.start_task(async move |started: Started<()>| {
             let mut resource = open().await?;
-            started.set(thread::current().id());
+            started.set(());
             serve(&of_task, &mut resource).await;
             shield(close(resource)).await
         })?;
-        Ok(PortalResource { calls, task: Some(task), thread })
+        Ok(PortalResource { calls, task: Some(task), run: self.run() })
     }
 }
 
@@ -145,12 +151,12 @@ impl<R: 'static, E> PortalResource<R, E> {
         &self,
         function: impl AsyncFnOnce(&mut R) -> T + Send + 'static,
     ) -> Result<T> {
-        assert_ne!(thread::current().id(), self.thread, "the thread of a portal would wait for itself");
-        let (sender, receiver) = mpsc::sync_channel::<Answer<T>>(1);
+        self.run.assert_elsewhere();
+        let (replier, reply) = reply(self.run);
         let call: Call<R> = Box::new(move |resource| {
             Box::pin(async move {
                 let result = catch_panic(async { function(resource).await }).await;
-                answer(&sender, result);
+                answer(replier, result);
             })
         });
         let refused = {
@@ -166,7 +172,7 @@ impl<R: 'static, E> PortalResource<R, E> {
             return Err(given_up());
         }
         self.calls.news.notify();
-        receiver.recv().map(value_of).map_err(|_| given_up())
+        reply.wait().map(value_of).ok_or_else(given_up)
     }
 }
 
@@ -177,7 +183,8 @@ impl<R, E: From<Error>> PortalResource<R, E> {
     /// What its closing fails with. Converted from [`Error::BrokenResource`] if the portal has ended.
     ///
     /// # Panics
-    /// If its closing does.
+    /// If its closing does. On the portal's own thread, which would wait for itself; the resource is closed all the same.
+    #[track_caller]
     pub fn close(mut self) -> Result<(), E> {
         self.calls.close();
         match self.task.take() {
@@ -192,8 +199,19 @@ impl<R, E> Drop for PortalResource<R, E> {
         self.calls.close();
         let Some(task) = self.task.take() else { return };
         // Its own thread would wait for itself.
-        if thread::current().id() != self.thread && !matches!(task.wait(), Ok(Ok(()))) {
-            log::warn!("closing a resource in a portal failed; close it by hand to hear why");
+        if self.run.is_here() {
+            return;
+        }
+        match task.wait_for_answer() {
+            Some(Ok(Ok(()))) => {}
+            // One panic at a time is enough.
+            Some(Err(payload)) if !thread::panicking() => resume_unwind(payload),
+            Some(Err(payload)) => {
+                log::error!("closing a resource in a portal panicked: {}", text_of(payload));
+            }
+            Some(Ok(Err(_))) | None => {
+                log::warn!("closing a resource in a portal failed; close it by hand to hear why");
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ use super::portal::{BlockingPortal, blocking_portal};
 use crate::{
     error::{Error, ErrorGroup, Result},
     running::Builder,
+    runtime::dispose_of,
+    to_thread::host,
 };
 use std::{
     io,
@@ -19,7 +21,8 @@ use std::{
 /// A portal with a run on a thread of its own, for programs that are not asynchronous. Made by [`start_blocking_portal`].
 ///
 /// It is used as the [`BlockingPortal`] that it holds. Dropping it stops the portal and waits for its tasks; during a panic
-/// they are cancelled first.
+/// they are cancelled first. One of its tasks, or a thread that such a task waits for, would wait for itself: where they drop it,
+/// or close it, the portal is only stopped, and ends by itself.
 #[derive(Debug)]
 #[must_use = "the portal ends when this is dropped"]
 pub struct RunningPortal {
@@ -95,13 +98,18 @@ impl RunningPortal {
         self.join()
     }
 
-    fn join(&mut self) -> Result<()> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        if thread.thread().id() == thread::current().id() {
-            // Dropped by one of its own tasks: the thread ends by itself.
-            return Ok(());
+    /// Waits for the thread, unless that waits for who does this, and gives what came of it.
+    fn end(&mut self) -> thread::Result<Result<()>> {
+        let Some(thread) = self.thread.take() else { return Ok(Ok(())) };
+        let own = thread.thread().id() == thread::current().id();
+        if own || host::is_awaited_by(self.portal.run()) {
+            return Ok(Ok(()));
         }
-        thread.join().unwrap_or_else(|payload| resume_unwind(payload))
+        thread.join()
+    }
+
+    fn join(&mut self) -> Result<()> {
+        self.end().unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
 
@@ -119,10 +127,8 @@ impl Drop for RunningPortal {
         self.portal.stop(panicking);
         if panicking {
             // One panic is enough.
-            if let Some(thread) = self.thread.take() {
-                if thread.thread().id() != thread::current().id() {
-                    drop(thread.join());
-                }
+            if let Err(payload) = self.end() {
+                dispose_of(payload);
             }
         } else if let Err(error) = self.join() {
             log::warn!("a portal ended with an error: {error}");

@@ -1,17 +1,17 @@
 //! A task in a portal, as other threads see it.
 
-use crate::to_thread::request::{Answer, value_of};
 use crate::{
     error::{Error, Result},
     runtime::dispose_of,
     scope::RemoteScope,
+    to_thread::{
+        reply::{NoAnswer, Reply},
+        request::{Answer, value_of},
+    },
 };
 use std::{
     fmt, io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use std::{
 /// that has happened before is logged.
 #[must_use = "the task goes on without it, but nobody hears what comes of it"]
 pub struct PortalTask<T> {
-    answer: mpsc::Receiver<Answer<T>>,
+    reply: Reply<T>,
     control: Arc<Control>,
 }
 
@@ -78,8 +78,8 @@ impl Drop for Ending {
 }
 
 impl<T> PortalTask<T> {
-    pub(super) fn new(answer: mpsc::Receiver<Answer<T>>, control: Arc<Control>) -> Self {
-        Self { answer, control }
+    pub(super) fn new(reply: Reply<T>, control: Arc<Control>) -> Self {
+        Self { reply, control }
     }
 
     /// Waits until the task has ended, and gives what it gives.
@@ -89,9 +89,16 @@ impl<T> PortalTask<T> {
     /// portal ended in disorder. A task that is cancelled later answers for itself, as its own value says.
     ///
     /// # Panics
-    /// If the task did, with its panic.
+    /// If the task did, with its panic. On the portal's own thread, unless the task has ended: the thread would wait for itself.
+    #[track_caller]
     pub fn wait(self) -> Result<T> {
-        self.answer.recv().map(value_of).map_err(|_| given_up())
+        self.reply.wait().map(value_of).ok_or_else(given_up)
+    }
+
+    /// The same for a destructor: a panic is a value, too. `None` if the task never ended by itself.
+    #[track_caller]
+    pub(super) fn wait_for_answer(&self) -> Option<Answer<T>> {
+        self.reply.wait()
     }
 
     /// The same, but waits no longer than this; then the task itself comes back.
@@ -100,12 +107,13 @@ impl<T> PortalTask<T> {
     /// As for [`wait`](Self::wait).
     ///
     /// # Panics
-    /// If the task did, with its panic.
+    /// As for [`wait`](Self::wait), but with a limit of zero also the portal's own thread may look.
+    #[track_caller]
     pub fn wait_timeout(self, limit: Duration) -> Result<std::result::Result<T, Self>> {
-        match self.answer.recv_timeout(limit) {
+        match self.reply.wait_for(limit) {
             Ok(answer) => Ok(Ok(value_of(answer))),
-            Err(RecvTimeoutError::Timeout) => Ok(Err(self)),
-            Err(RecvTimeoutError::Disconnected) => Err(given_up()),
+            Err(NoAnswer::TimedOut) => Ok(Err(self)),
+            Err(NoAnswer::Over) => Err(given_up()),
         }
     }
 
@@ -125,7 +133,7 @@ impl<T> PortalTask<T> {
 impl<T> Drop for PortalTask<T> {
     fn drop(&mut self) {
         // One that comes later ends the portal.
-        if let Ok(Err(payload)) = self.answer.try_recv() {
+        if let Some(Err(payload)) = self.reply.close() {
             log::error!("a task in a portal panicked, and nobody has waited for it");
             dispose_of(payload);
         }

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
     mem,
+    ops::Deref,
     rc::Rc,
     time::Instant,
 };
@@ -22,6 +23,41 @@ impl<V> Entry<V> {
     fn new() -> Rc<Self> {
         Rc::new(Self { value: OnceCell::new(), made: Cell::new(None) })
     }
+}
+
+/// An entry in the hands of a call. When the last call has ended without a value, nothing of it is left.
+pub(super) struct Found<'a, K, V> {
+    entries: &'a Entries<K, V>,
+    number: u64,
+    entry: Rc<Entry<V>>,
+}
+
+impl<K, V> Deref for Found<'_, K, V> {
+    type Target = Entry<V>;
+
+    fn deref(&self) -> &Entry<V> {
+        &self.entry
+    }
+}
+
+impl<K, V> Drop for Found<'_, K, V> {
+    fn drop(&mut self) {
+        // Numbers are never used again, so this is the same entry, if it is there still: it counts for one, and this for another.
+        if self.entry.value.get().is_none() && Rc::strong_count(&self.entry) == 2 {
+            let gone = self.entries.map.borrow_mut().remove(self.number);
+            let_go(gone);
+        }
+    }
+}
+
+/// Drops keys and values, which are of users, each whatever the others do.
+fn let_go<K, V>(gone: impl IntoIterator<Item = Kept<K, V>>) {
+    let panics = FirstPanic::new();
+    for Kept { key, entry, .. } in gone {
+        panics.catch(|| drop(key));
+        panics.catch(|| drop(entry));
+    }
+    panics.resume();
 }
 
 struct Kept<K, V> {
@@ -49,10 +85,11 @@ impl<K, V> Map<K, V> {
         self.kept.peek(&number).map(|kept| (number, Rc::clone(&kept.key)))
     }
 
-    fn insert(&mut self, kept: Kept<K, V>) {
+    fn insert(&mut self, kept: Kept<K, V>) -> u64 {
         self.last += 1;
         self.by_hash.entry(kept.hash).or_default().push(self.last);
         self.kept.put(self.last, kept);
+        self.last
     }
 
     fn remove(&mut self, number: u64) -> Option<Kept<K, V>> {
@@ -94,9 +131,7 @@ impl<K, V> Entries<K, V> {
         let last = map.last;
         let before = mem::replace(&mut *map, Map { last, ..Map::new() });
         drop(map);
-        let panics = FirstPanic::new();
-        panics.drop_each(before.kept.into_iter().map(|(_, kept)| kept));
-        panics.resume();
+        let_go(before.kept.into_iter().map(|(_, kept)| kept));
     }
 }
 
@@ -108,7 +143,7 @@ impl<K: Hash + Eq, V> Entries<K, V> {
         key: K,
         max_size: usize,
         stale: impl FnOnce(&Entry<V>) -> bool,
-    ) -> (Rc<Entry<V>>, bool) {
+    ) -> (Found<'_, K, V>, bool) {
         let hash = self.hashing.hash_one(&key);
         let mut gone = Vec::new();
         let mut compared = 0;
@@ -125,22 +160,23 @@ impl<K: Hash + Eq, V> Entries<K, V> {
             // It may be gone since.
             let Some(kept) = map.kept.get(&number) else { continue };
             if !stale(&kept.entry) {
-                return (Rc::clone(&kept.entry), false);
+                let entry = Rc::clone(&kept.entry);
+                return (Found { entries: self, number, entry }, false);
             }
             gone.extend(map.remove(number));
             break;
         }
         let entry = Entry::new();
         let mut map = self.map.borrow_mut();
-        map.insert(Kept { hash, key: Rc::new(key), entry: Rc::clone(&entry) });
+        let number = map.insert(Kept { hash, key: Rc::new(key), entry: Rc::clone(&entry) });
         while map.kept.len() > max_size {
             gone.extend(map.remove_oldest());
         }
         drop(map);
-        let panics = FirstPanic::new();
-        panics.drop_each(gone);
-        panics.resume();
-        (entry, true)
+        // Should this panic, nobody makes the value, and the entry is given up.
+        let found = Found { entries: self, number, entry };
+        let_go(gone);
+        (found, true)
     }
 }
 

@@ -120,6 +120,11 @@ impl<K: Hash + Eq + Clone, V: Clone, F> Cache<K, V, F> {
     ///
     /// # Cancel safety
     /// As that of the function. Others that wait for the same value are not cancelled: one of them calls the function anew.
+    /// Forgetting this future while it calls the function ([`mem::forget`](std::mem::forget)) is like forgetting the guard of a
+    /// lock: others that want the same value wait until the cache is [cleared](Self::clear) and they ask again.
+    ///
+    /// # Panics
+    /// If the function, or what it polls, asks for its value for the same arguments: it would wait for itself.
     pub async fn call<E>(&self, key: K) -> Result<V, E>
     where
         F: AsyncFn(&K) -> Result<V, E>,

@@ -20,6 +20,8 @@ use std::{
 pub(super) struct GroupCore {
     pub(super) ready: ReadyQueue,
     pub(super) scope: Scope,
+    /// The task that is the group's body, until that has ended.
+    pub(super) body: Cell<Option<TaskKey>>,
     pub(super) children: Cell<*const ChildHeader>,
     pub(super) live: Cell<usize>,
     pub(super) closed: Cell<bool>,
@@ -32,6 +34,7 @@ impl GroupCore {
         Self {
             ready: ReadyQueue::new(describe),
             scope: Scope::new_node(Deadline::NEVER, false),
+            body: Cell::new(None),
             children: Cell::new(ptr::null()),
             live: Cell::new(0),
             closed: Cell::new(false),

@@ -1,7 +1,7 @@
 //! Polling a group: its body, and those of its children that are ready.
 
 use super::{
-    child,
+    child::poll_task,
     core::{ChildHeader, GroupCore},
     errors::Errors,
 };
@@ -21,7 +21,6 @@ pub(super) struct Drive<'a, F, T, E> {
     group: &'a GroupCore,
     errors: &'a Errors<E>,
     body: Pin<&'a mut Option<F>>,
-    task: Option<TaskKey>,
     result: Option<Result<T, E>>,
     has_waited: bool,
 }
@@ -40,14 +39,14 @@ where
         errors: &'a Errors<E>,
         body: Pin<&'a mut Option<F>>,
     ) -> Self {
-        Self { group, errors, body, task: None, result: None, has_waited: false }
+        Self { group, errors, body, result: None, has_waited: false }
     }
 
     fn begin(&mut self, core: &Core) {
         self.group.run.set(Some(core.run()));
         // SAFETY: as above; the body's task is removed when the body ends or this is dropped.
         let task = unsafe { core.tasks().insert(&self.group.ready, ptr::null(), 0) };
-        self.task = Some(task);
+        self.group.body.set(Some(task));
         if core.is_instrumented() {
             let host = self.group.ready.host_task();
             core.tell_of_start(task, TaskKind::GroupBody, host, &self.group.scope, None);
@@ -58,20 +57,42 @@ where
         let ready = &self.group.ready;
         // One is always affordable: a group may lie deeper in others than the budget reaches.
         let mut affordable = true;
-        loop {
-            let next = core.tasks().pop(&ready.urgent).or_else(|| {
-                if !ready.charged.is_empty() && (core.charge() || affordable) {
-                    affordable = false;
-                    core.tasks().pop(&ready.charged)
-                } else {
-                    None
-                }
-            });
-            let Some((task, child)) = next else { return };
-            match NonNull::new(child.cast_mut()) {
-                Some(child) => poll_child(core, task, child.cast()),
-                None => self.poll_body(core, task),
-            }
+        if !ready.charged.is_empty() && !ready.urgent.is_empty() {
+            self.poll_left_over(core, &mut affordable);
+        }
+        while let Some((task, child)) =
+            core.tasks().pop(&ready.urgent).or_else(|| self.pop_charged(core, &mut affordable))
+        {
+            self.poll_task(core, task, child);
+        }
+    }
+
+    /// Polls what earlier turns had no budget for, up to a half of what there is: the other half is for the urgent ones and
+    /// what they bring about. Without this those would go first for ever.
+    fn poll_left_over(&mut self, core: &Core, affordable: &mut bool) {
+        let kept = core.keep_half_of_budget();
+        while let Some((task, child)) = self.pop_charged(core, affordable) {
+            self.poll_task(core, task, child);
+        }
+        core.add_to_budget(kept);
+    }
+
+    #[inline]
+    fn pop_charged(&self, core: &Core, affordable: &mut bool) -> Option<(TaskKey, *const ())> {
+        let charged = &self.group.ready.charged;
+        if charged.is_empty() || !(core.charge() || *affordable) {
+            return None;
+        }
+        *affordable = false;
+        core.tasks().pop(charged)
+    }
+
+    #[inline]
+    fn poll_task(&mut self, core: &Core, task: TaskKey, child: *const ()) {
+        match NonNull::new(child.cast_mut()) {
+            // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
+            Some(child) => unsafe { poll_task(core, task, child.cast()) },
+            None => self.poll_body(core, task),
         }
     }
 
@@ -124,7 +145,7 @@ where
     }
 
     fn remove_body_task(&mut self, how: TaskEnd) {
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.group.body.take() {
             remove_task(self.group, task, how);
         }
     }
@@ -141,26 +162,29 @@ fn remove_task(group: &GroupCore, task: TaskKey, how: TaskEnd) {
     });
 }
 
+/// Polls a child for which the body of its group is about to wait, if nothing else of the group is to come before it and the
+/// turn's budget allows it: then the body need not be woken for what ends at once.
+///
+/// # Safety
+/// The caller owns a share in the child.
 #[inline]
-fn poll_child(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    if core.is_instrumented() {
-        return poll_child_step(core, task, child);
+pub(super) unsafe fn poll_for_body(core: &Core, child: NonNull<ChildHeader>) {
+    // SAFETY: the caller's promise.
+    let header = unsafe { child.as_ref() };
+    let Some(task) = header.task.get() else { return };
+    let group = header.group();
+    // In the body itself no child of the group is being polled, but the group is.
+    let is_in_body = core.task().is_some() && core.task() == group.body.get();
+    let ready = &group.ready;
+    if is_in_body
+        && ready.urgent.is_empty()
+        && core.tasks().is_next(&ready.charged, task)
+        && core.charge()
+        && core.tasks().pop(&ready.charged).is_some()
+    {
+        // SAFETY: the child is on the list of its group, whose body is being polled, and not being polled itself.
+        unsafe { poll_task(core, task, child) };
     }
-    poll_child_alone(core, task, child);
-}
-
-#[cold]
-fn poll_child_step(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    let _step = core.begin_step(task);
-    poll_child_alone(core, task, child);
-}
-
-#[inline]
-fn poll_child_alone(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    let waker = ManuallyDrop::new(task.waker());
-    let _current = core.begin_task(task);
-    // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
-    unsafe { child::poll(child, core, &mut Context::from_waker(&waker)) };
 }
 
 impl<F, T, E> Future for Drive<'_, F, T, E>
@@ -186,12 +210,12 @@ where
             // SAFETY: the group does not move, and the scope is linked no later than this poll ends.
             unsafe { this.group.scope.follow(core) };
             let polling = ready.begin_polling();
-            if let (true, Some(task)) = (begins, this.task) {
+            if let (true, Some(task)) = (begins, this.group.body.get()) {
                 this.poll_body(core, task);
             }
             this.poll_ready(core);
             drop(polling);
-            if this.task.is_none() && this.group.live.get() == 0 {
+            if this.group.body.get().is_none() && this.group.live.get() == 0 {
                 if this.has_waited {
                     return Poll::Ready(this.result.take());
                 }
@@ -212,7 +236,7 @@ impl<F, T, E> Drop for Drive<'_, F, T, E> {
     fn drop(&mut self) {
         // The body is dropped next, maybe after the run; no child can start from there.
         self.group.closed.set(true);
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.group.body.take() {
             remove_task(self.group, task, TaskEnd::Dropped);
         }
     }

@@ -3,7 +3,7 @@
 use super::task_group::task_group;
 use crate::{
     error::{CancelAware, Cancelled, ErrorGroup, stage_of},
-    runtime::{Core, WaitQueue, WaitReason, Waiter},
+    runtime::{Core, EachDropped, WaitQueue, WaitReason, Waiter},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -36,7 +36,8 @@ where
     E: CancelAware<Via>,
 {
     let futures: Vec<F> = futures.into_iter().collect();
-    let values: RefCell<Vec<Option<T>>> = RefCell::new(futures.iter().map(|_| None).collect());
+    let values: RefCell<EachDropped<Vec<Option<T>>>> =
+        RefCell::new(EachDropped::new(futures.iter().map(|_| None).collect()));
     let cancelled = Cell::new(None);
     let (values_in, cancelled_in) = (&values, &cancelled);
     task_group(async move |tg| -> Result<(), E> {
@@ -55,7 +56,7 @@ where
     .await?;
     match cancelled.take() {
         Some(error) => Err(ErrorGroup::passing_on(error, E::as_error)),
-        None => Ok(values.into_inner().into_iter().flatten().collect()),
+        None => Ok(values.into_inner().into_inner().into_iter().flatten().collect()),
     }
 }
 
@@ -97,7 +98,7 @@ impl<T> fmt::Debug for Completed<'_, T> {
 }
 
 struct Ended<T> {
-    values: RefCell<VecDeque<(usize, T)>>,
+    values: RefCell<EachDropped<VecDeque<(usize, T)>>>,
     running: Cell<usize>,
     waiting: WaitQueue,
 }
@@ -180,11 +181,8 @@ where
     E: CancelAware<Via>,
 {
     let futures: Vec<F> = futures.into_iter().collect();
-    let ended = Ended {
-        values: RefCell::new(VecDeque::new()),
-        running: Cell::new(futures.len()),
-        waiting: WaitQueue::new(),
-    };
+    let ended =
+        Ended { values: RefCell::default(), running: Cell::new(futures.len()), waiting: WaitQueue::new() };
     let ended = &ended;
     task_group(async move |tg| -> Result<R, E> {
         for (place, future) in futures.into_iter().enumerate() {

@@ -3,6 +3,7 @@
 use super::task_group::task_group;
 use crate::{
     error::{CancelAware, ErrorGroup, stage_of},
+    runtime::EachDropped,
     scope::shield,
 };
 use std::{
@@ -43,7 +44,8 @@ where
     E: CancelAware<Via>,
 {
     let (deadline, futures) = (deadline.into(), futures.into_iter().collect::<Vec<F>>());
-    let values: RefCell<Vec<Option<T>>> = RefCell::new(futures.iter().map(|_| None).collect());
+    let values: RefCell<EachDropped<Vec<Option<T>>>> =
+        RefCell::new(EachDropped::new(futures.iter().map(|_| None).collect()));
     let cancelled = Cell::new(None);
     let (values_in, cancelled_in) = (&values, &cancelled);
     task_group(async move |tg| -> Result<(), E> {
@@ -67,5 +69,5 @@ where
         cancelled_in.take().map_or(Ok(()), Err)
     })
     .await?;
-    Ok(values.into_inner())
+    Ok(values.into_inner().into_inner())
 }

@@ -3,6 +3,7 @@
 use super::{
     child,
     core::ChildHeader,
+    drive,
     status::{NoValue, TaskStatus},
 };
 use crate::{
@@ -37,6 +38,10 @@ impl<T> TaskHandle<'_, T> {
     /// The handle takes over one share in the child, whose value is a `T`.
     pub(super) unsafe fn new(child: NonNull<ChildHeader>) -> Self {
         Self { child, waiter: Waiter::new(WaitReason::TaskEnd), _value: PhantomData }
+    }
+
+    pub(super) fn child(&self) -> NonNull<ChildHeader> {
+        self.child
     }
 
     pub(super) fn pointer(&self) -> *const ChildHeader {
@@ -109,7 +114,8 @@ impl<T> TaskHandle<'_, T> {
     /// Nothing is lost.
     pub async fn wait(&self) -> Result<(), Cancelled> {
         let mut wait = Wait { header: self.header(), waiter: Waiter::new(WaitReason::TaskEnd) };
-        poll_fn(|cx| poll_end(wait.header, &mut wait.waiter, cx)).await
+        // SAFETY: the handle owns a share, and is borrowed.
+        poll_fn(|cx| unsafe { poll_end(self.child, &mut wait.waiter, cx) }).await
     }
 
     /// Waits until the child has ended, and gives its value, or tells why there is none. Unlike awaiting the handle, this tells
@@ -165,10 +171,24 @@ impl Drop for Wait<'_> {
     }
 }
 
-fn poll_end(header: &ChildHeader, waiter: &mut Waiter, cx: &Context<'_>) -> Poll<Result<(), Cancelled>> {
+/// # Safety
+/// The caller owns a share in the child.
+unsafe fn poll_end(
+    child: NonNull<ChildHeader>,
+    waiter: &mut Waiter,
+    cx: &Context<'_>,
+) -> Poll<Result<(), Cancelled>> {
+    // SAFETY: the caller's promise.
+    let header = unsafe { child.as_ref() };
     Core::with(|core| {
-        if !waiter.is_waiting() && core.reach_checkpoint() {
-            return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
+        if !waiter.is_waiting() {
+            if core.reach_checkpoint() {
+                return core.poll_delivery(cx).map(|()| Err(Cancelled::new()));
+            }
+            if header.status.get() == TaskStatus::Pending {
+                // SAFETY: the caller's promise.
+                unsafe { drive::poll_for_body(core, child) };
+            }
         }
         loop {
             if header.status.get() != TaskStatus::Pending && !waiter.is_waiting() {
@@ -192,8 +212,7 @@ impl<T> Future for TaskHandle<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         // SAFETY: the handle owns a share.
-        let header = unsafe { this.child.as_ref() };
-        poll_end(header, &mut this.waiter, cx).map(|ended| {
+        unsafe { poll_end(this.child, &mut this.waiter, cx) }.map(|ended| {
             ended?;
             this.try_take().map_err(|_| Cancelled::new())
         })

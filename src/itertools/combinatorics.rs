@@ -1,6 +1,10 @@
 //! Choices out of all items, in lexicographic order of their places. The choosing itself is done by the crate `itertools`.
 
-use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
+use crate::{
+    error::Result,
+    runtime::nothing_to_do,
+    streams::{Attributes, ObjectReceiveStream},
+};
 use itertools::{Itertools, MultiProduct};
 use std::{fmt, vec};
 
@@ -30,6 +34,11 @@ impl<S: ObjectReceiveStream, I: Iterator> Phase<S, I> {
     }
 }
 
+/// Something out of which nothing can be chosen. What is too much is not even tried, as it may be more than any memory holds.
+fn nothing<T>() -> (Vec<T>, usize) {
+    (Vec::new(), 1)
+}
+
 /// A stream of choices: its name, the iterator underneath, and how that is made of the pool of all items.
 macro_rules! choices {
     (
@@ -57,6 +66,8 @@ macro_rules! choices {
             }
         }
 
+        impl<S: ObjectReceiveStream<Item: Clone>> Attributes for $name<S> {}
+
         impl<S: ObjectReceiveStream<Item: Clone>> fmt::Debug for $name<S> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).field("size", &self.size).finish_non_exhaustive()
@@ -69,14 +80,21 @@ choices!(
     /// Choices of different places. Made by [`combinations`].
     Combinations,
     /// All choices of `size` items at different places, each in the order of the stream.
-    combinations, usize, Combinations, |pool, size| pool.into_iter().combinations(size)
+    combinations, usize, Combinations,
+    |pool, size| {
+        let (pool, size) = if size > pool.len() { nothing() } else { (pool, size) };
+        pool.into_iter().combinations(size)
+    }
 );
 choices!(
     /// Choices of places that may be the same. Made by [`combinations_with_replacement`].
     CombinationsWithReplacement,
     /// All choices of `size` items, of which several may be from the same place, each in the order of the stream.
     combinations_with_replacement, usize, CombinationsWithReplacement,
-    |pool, size| pool.into_iter().combinations_with_replacement(size)
+    |pool, size| {
+        let (pool, size) = if pool.is_empty() && size > 0 { nothing() } else { (pool, size) };
+        pool.into_iter().combinations_with_replacement(size)
+    }
 );
 choices!(
     /// Orders. Made by [`permutations`].
@@ -101,6 +119,9 @@ pub struct Product<S: ObjectReceiveStream<Item: Clone>> {
 
 /// All ways to take one item of each stream; the last changes fastest. With `repeat` each stream counts so many times.
 /// First all items of all streams are received.
+///
+/// Each choice has as many items as there are streams, times `repeat`. What does not fit into memory ends the program, as a
+/// vector of that size would.
 pub fn product<S>(sources: impl IntoIterator<Item = S>, repeat: usize) -> Product<S>
 where
     S: ObjectReceiveStream<Item: Clone>,
@@ -130,7 +151,10 @@ impl<S: ObjectReceiveStream<Item: Clone>> ObjectReceiveStream for Product<S> {
             }
             let Some(source) = &mut self.current else {
                 let once = std::mem::take(&mut self.pools);
-                let all = std::iter::repeat_n(once, self.repeat).flatten();
+                // Without any stream, or with one that has nothing, repeating changes nothing.
+                let changes = once.iter().all(|pool| !pool.is_empty()) && !once.is_empty();
+                let times = if changes { self.repeat } else { self.repeat.min(1) };
+                let all = std::iter::repeat_n(once, times).flatten();
                 self.choices = Some(all.map(Vec::into_iter).multi_cartesian_product());
                 continue;
             };
@@ -144,6 +168,8 @@ impl<S: ObjectReceiveStream<Item: Clone>> ObjectReceiveStream for Product<S> {
         }
     }
 }
+
+impl<S: ObjectReceiveStream<Item: Clone>> Attributes for Product<S> {}
 
 impl<S: ObjectReceiveStream<Item: Clone>> fmt::Debug for Product<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

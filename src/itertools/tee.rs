@@ -2,8 +2,8 @@
 
 use crate::{
     error::Result,
-    runtime::nothing_to_do,
-    streams::ObjectReceiveStream,
+    runtime::{drop_each, nothing_to_do},
+    streams::{Attributes, ObjectReceiveStream},
     sync::{Event, Semaphore},
 };
 use std::{
@@ -127,7 +127,7 @@ impl<S: ObjectReceiveStream> Shared<S> {
             let waiting = self.room.replace(Rc::new(Event::new()));
             waiting.set();
         }
-        drop(read);
+        drop_each(read);
     }
 }
 
@@ -192,6 +192,8 @@ impl<S: ObjectReceiveStream> Drop for Tee<S> {
         self.shared.make_room(read);
     }
 }
+
+impl<S: ObjectReceiveStream> Attributes for Tee<S> {}
 
 impl<S: ObjectReceiveStream> fmt::Debug for Tee<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! What sockets of datagrams have in common, whatever their family.
 
 mod buffer_sizes;
+mod destination;
 mod header;
 mod message_room;
 mod network_error;

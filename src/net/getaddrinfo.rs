@@ -126,7 +126,7 @@ pub struct GetAddressInfo {
 ///
 /// Addresses with numbers of ports are answered at once; everything else on a worker thread, by the operating system, or, if
 /// the run has a [`Resolver`](super::Resolver) of its own and the service is a number, by that. Names that are not ASCII are encoded by IDNA
-/// 2008. The answers are in the order of RFC 6724.
+/// 2008. The answers are in the order of RFC 6724, or in that in which the run's own resolver gives them.
 ///
 /// ```
 /// use anyio::net::{SocketType, getaddrinfo};

@@ -2,7 +2,8 @@
 //!
 //! # Contract
 //! A descriptor is taken once in a process, only if the environment says that it was opened for this process, and after
-//! the system has said that it is open.
+//! the system has said that it is open and was not opened by this program: what is handed over survives `exec`, and what this
+//! program and its libraries open (such as the ring of the runtime) is closed by it.
 
 use super::{TcpListener, UnixListener};
 use crate::error::{Error, Quoted, Result};
@@ -60,7 +61,8 @@ pub struct InheritedListener {
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] of the kind `InvalidInput` if the variables make no sense, or name descriptors that are not open.
+/// [`Error::Io`] of the kind `InvalidInput` if the variables make no sense, or name descriptors that are not open or are the
+/// program's own; then none is taken.
 ///
 /// # Panics
 /// Outside of a run.
@@ -70,6 +72,13 @@ pub fn listeners_from_environment() -> Result<Vec<InheritedListener>> {
     let Some(count) = announced(variable("LISTEN_PID"), variable("LISTEN_FDS"))? else {
         return Ok(Vec::new());
     };
+    if TAKEN.load(Ordering::SeqCst) {
+        return Ok(Vec::new());
+    }
+    for number in FIRST..FIRST + count {
+        check_handed_over(number)
+            .map_err(|error| Error::of_operation(error, "take over", Descriptor(number)))?;
+    }
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Ok(Vec::new());
     }
@@ -79,7 +88,7 @@ pub fn listeners_from_environment() -> Result<Vec<InheritedListener>> {
     for number in FIRST..FIRST + count {
         let name = names.next().map(str::to_owned);
         close_on_exec(number).map_err(|error| Error::of_operation(error, "take over", Descriptor(number)))?;
-        // SAFETY: it is open, the environment says that it was opened for this program, and nobody has taken it before.
+        // SAFETY: it is open, was opened for this program, and nobody has taken it before.
         let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
         inherited.push(InheritedListener { name, socket: InheritedSocket::of(descriptor)? });
     }
@@ -108,6 +117,17 @@ fn announced(process: Option<String>, count: Option<String>) -> Result<Option<Ra
             Err(Error::of_operation(error, "read", "LISTEN_FDS"))
         }
     }
+}
+
+/// Whether a descriptor is open since before the program began.
+fn check_handed_over(number: RawFd) -> io::Result<()> {
+    // SAFETY: the call takes a number, and fails for one that is not open.
+    let text = match unsafe { libc::fcntl(number, libc::F_GETFD) } {
+        ..0 => "it is not open",
+        flags if flags & libc::FD_CLOEXEC != 0 => "this program has opened it itself",
+        _ => return Ok(()),
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 fn close_on_exec(number: RawFd) -> io::Result<()> {

@@ -199,6 +199,10 @@ macro_rules! stream {
                 self.socket.receive_into(buffer).await
             }
 
+            fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+                self.socket.receive_nowait(buffer)
+            }
+
             async fn close_receiving(self) -> Result<()> {
                 self.socket.close().await
             }
@@ -284,6 +288,10 @@ macro_rules! stream {
 
             async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
                 self.0.receive_into(buffer).await
+            }
+
+            fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+                self.0.socket.receive_nowait(buffer)
             }
         }
 

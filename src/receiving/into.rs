@@ -3,7 +3,7 @@
 //! # Contract
 //! A payload here owns its buffer, held so that the bytes stay where they are, and a share of the descriptor.
 
-use super::{Receiving, Source};
+use super::{Keeper, Receiving, Source};
 use crate::{
     error::Result,
     runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
@@ -29,6 +29,22 @@ impl<S: Source> Receiving<S> {
         chunk.advance(count);
         self.rest.set(Some(chunk));
         Ok(Some(first))
+    }
+
+    /// Takes what has come already and was not given out: bytes, the end, or an error. `None` if that is nothing.
+    pub(crate) fn take_nowait(&self, buffer: &mut [u8]) -> Option<Result<usize>> {
+        let mut chunk = match Core::with(|core| self.take_ready(core))? {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Some(Ok(0)),
+            Err(error) => return Some(Err(error)),
+        };
+        let count = chunk.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&chunk[..count]);
+        if count < chunk.len() {
+            chunk.advance(count);
+            self.rest.set(Some(chunk));
+        }
+        Some(Ok(count))
     }
 
     /// Receives into a buffer of the caller's; 0 is the end of the stream, or a buffer without room.

@@ -4,6 +4,7 @@
 //! [enters](Within::enter) them for that long and finds those of around it again afterwards. A child takes those that are
 //! current when it is started, not those of who polls its group. Where nothing is bound there is nothing to keep.
 
+use super::EachDropped;
 use pin_project_lite::pin_project;
 use std::{
     any::Any,
@@ -22,7 +23,7 @@ type Value = Arc<dyn Any + Send + Sync>;
 
 /// The values of variables, each once; they never change, so children share them.
 #[derive(Clone)]
-pub(crate) struct Bindings(Arc<Vec<(u64, Value)>>);
+pub(crate) struct Bindings(Arc<EachDropped<Vec<(u64, Value)>>>);
 
 impl Bindings {
     /// Those that are current here.
@@ -37,7 +38,7 @@ impl Bindings {
         let others = current.iter().flat_map(|bindings| bindings.0.iter());
         let mut bindings: Vec<_> = others.filter(|(other, _)| *other != variable).cloned().collect();
         bindings.push((variable, value));
-        Self(Arc::new(bindings))
+        Self(Arc::new(EachDropped::new(bindings)))
     }
 
     /// The current value of a variable.

@@ -4,14 +4,17 @@
 //! reach it at any time, also after the executor's end. A message to an executor that sleeps wakes its driver; one
 //! to an executor that is awake costs no system call.
 
-use super::{Core, TaskKey};
+use super::{Core, RunId, TaskKey};
 use anyio_driver::{
     Unparker,
     synchronization::{AtomicBool, Mutex, MutexGuard},
 };
 use std::{
     io,
-    sync::{OnceLock, PoisonError, atomic::Ordering},
+    sync::{
+        OnceLock, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Something for an executor to do.
@@ -22,6 +25,12 @@ pub(crate) enum Message {
     Run(Box<dyn FnOnce(&Core) + Send>),
 }
 
+/// A thread that waits for an answer of a run, and gets none when the run is over.
+pub(crate) trait Blocked: Send + Sync {
+    /// Says so. Runs no code of users.
+    fn run_is_over(&self);
+}
+
 /// Where messages to one executor wait.
 #[derive(Default)]
 pub(crate) struct Inbox {
@@ -30,6 +39,8 @@ pub(crate) struct Inbox {
     pending: AtomicBool,
     /// Whether the executor is about to wait, or waits, in its driver.
     asleep: AtomicBool,
+    /// Which run it is whose messages these are; 0 for none.
+    run: AtomicU32,
 }
 
 #[derive(Default)]
@@ -37,6 +48,8 @@ struct Contents {
     messages: Vec<Message>,
     /// Set while an executor holds the lease.
     unparker: Option<Unparker>,
+    /// Whom to tell when the run is over.
+    blocked: Vec<Weak<dyn Blocked>>,
 }
 
 impl Inbox {
@@ -60,6 +73,26 @@ impl Inbox {
         if self.asleep.swap(false, Ordering::SeqCst) {
             unparker.unpark();
         }
+        true
+    }
+
+    /// Whether messages still reach this run.
+    pub(crate) fn serves(&self, run: RunId) -> bool {
+        self.run.load(Ordering::SeqCst) == run.number()
+    }
+
+    /// Has a thread that waits be told when this run is over. False if it is.
+    pub(crate) fn tell_at_end(&self, run: RunId, blocked: Weak<dyn Blocked>) -> bool {
+        let mut contents = self.contents();
+        if !self.serves(run) {
+            return false;
+        }
+        let all = &mut contents.blocked;
+        if all.len() == all.capacity() {
+            // Before there is more room for those who wait, it is looked who does not any more.
+            all.retain(|other| other.strong_count() > 0);
+        }
+        all.push(blocked);
         true
     }
 
@@ -137,17 +170,26 @@ impl Lease {
         of(self.0)
     }
 
-    /// From now on messages are taken, and wake the driver.
-    pub(crate) fn open(&self, unparker: Unparker) {
-        self.inbox().contents().unparker = Some(unparker);
+    /// From now on messages to this run are taken, and wake the driver.
+    pub(crate) fn open(&self, unparker: Unparker, run: RunId) {
+        let mut contents = self.inbox().contents();
+        contents.unparker = Some(unparker);
+        self.inbox().run.store(run.number(), Ordering::SeqCst);
     }
 
-    /// From now on messages are refused. Gives back those that were left.
+    /// From now on messages are refused, and threads that wait for answers are told so. Gives back the messages that were left.
     pub(crate) fn close(&self) -> Vec<Message> {
-        let mut contents = self.inbox().contents();
-        contents.unparker = None;
-        self.inbox().pending.store(false, Ordering::SeqCst);
-        std::mem::take(&mut contents.messages)
+        let (messages, blocked) = {
+            let mut contents = self.inbox().contents();
+            contents.unparker = None;
+            self.inbox().run.store(0, Ordering::SeqCst);
+            self.inbox().pending.store(false, Ordering::SeqCst);
+            (std::mem::take(&mut contents.messages), std::mem::take(&mut contents.blocked))
+        };
+        for blocked in blocked.iter().filter_map(Weak::upgrade) {
+            blocked.run_is_over();
+        }
+        messages
     }
 }
 
@@ -179,7 +221,7 @@ mod tests {
     #[test]
     fn only_a_sleeper_is_unparked_and_only_once() {
         let (lease, count) = (Lease::new().unwrap(), Arc::new(Count::default()));
-        lease.open(Unparker::new(count.clone()));
+        lease.open(Unparker::new(count.clone()), RunId::next());
         let inbox = lease.inbox();
         let message = || Message::Wake(TaskKey::new(0, 0, 0));
         assert!(inbox.push(message()));
@@ -196,9 +238,41 @@ mod tests {
     #[test]
     fn messages_after_the_end_are_refused() {
         let (lease, count) = (Lease::new().unwrap(), Arc::new(Count::default()));
-        lease.open(Unparker::new(count));
+        lease.open(Unparker::new(count), RunId::next());
         assert!(lease.inbox().push(Message::Wake(TaskKey::new(0, 0, 0))));
         assert_eq!(lease.close().len(), 1);
         assert!(!lease.inbox().push(Message::Wake(TaskKey::new(0, 0, 0))));
+    }
+
+    #[derive(Default)]
+    struct Waits(AtomicBool);
+
+    impl Blocked for Waits {
+        fn run_is_over(&self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_run_is_told_of_its_end_and_not_of_that_of_the_next() {
+        let (lease, count) = (Lease::new().unwrap(), Arc::new(Count::default()));
+        let (first, second) = (RunId::next(), RunId::next());
+        lease.open(Unparker::new(count.clone()), first);
+        let waits: [Arc<Waits>; 9] = Default::default();
+        for one in &waits {
+            let one: Arc<dyn Blocked> = one.clone();
+            assert!(lease.inbox().tell_at_end(first, Arc::downgrade(&one)));
+        }
+        assert!(!waits[0].0.load(Ordering::SeqCst));
+        lease.close();
+        assert!(waits.iter().all(|one| one.0.load(Ordering::SeqCst)));
+        lease.open(Unparker::new(count), second);
+        let late: Arc<dyn Blocked> = Arc::new(Waits::default());
+        assert!(!lease.inbox().tell_at_end(first, Arc::downgrade(&late)), "that one is over");
+        for _ in 0..1000 {
+            let gone: Arc<dyn Blocked> = Arc::new(Waits::default());
+            assert!(lease.inbox().tell_at_end(second, Arc::downgrade(&gone)));
+        }
+        assert!(lease.inbox().contents().blocked.len() < 100, "those who wait no more are forgotten");
     }
 }

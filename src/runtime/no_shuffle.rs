@@ -9,6 +9,12 @@ impl Shuffle {
         Self
     }
 
+    /// No task is passed over.
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        false
+    }
+
     /// Nothing is to be picked.
     #[inline]
     pub(super) fn pick(&self) -> Option<u32> {

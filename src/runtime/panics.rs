@@ -3,6 +3,8 @@
 use std::{
     any::Any,
     cell::Cell,
+    mem,
+    ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     thread,
 };
@@ -84,6 +86,48 @@ impl Drop for FirstPanic {
     }
 }
 
+/// Drops values of users one after the other, each whatever the others do. The first panic goes on afterwards.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    let panics = FirstPanic::new();
+    panics.drop_each(values);
+    panics.resume();
+}
+
+/// Several values of users that have nothing to do with each other. Each is dropped, whatever the others do: two destructors
+/// that panic would end the process if they were those of one vector.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EachDropped<C: IntoIterator + Default>(C);
+
+impl<C: IntoIterator + Default> EachDropped<C> {
+    pub(crate) fn new(values: C) -> Self {
+        Self(values)
+    }
+
+    pub(crate) fn into_inner(mut self) -> C {
+        mem::take(&mut self.0)
+    }
+}
+
+impl<C: IntoIterator + Default> Deref for EachDropped<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.0
+    }
+}
+
+impl<C: IntoIterator + Default> DerefMut for EachDropped<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.0
+    }
+}
+
+impl<C: IntoIterator + Default> Drop for EachDropped<C> {
+    fn drop(&mut self) {
+        drop_each(mem::take(&mut self.0));
+    }
+}
+
 /// Drops what a panic has brought. Should that panic, too, what comes of it is forgotten, as there is no end to it
 /// otherwise.
 pub(crate) fn dispose_of(payload: PanicPayload) {
@@ -147,5 +191,11 @@ mod tests {
         panics.drop_each([Counts(&dropped), Counts(&dropped), Counts(&dropped)]);
         assert_eq!(dropped.get(), 3);
         assert!(panics.is_some());
+        let values = EachDropped::new(vec![Counts(&dropped), Counts(&dropped)]);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(values))).is_err());
+        assert_eq!(dropped.get(), 5);
+        let kept = EachDropped::new(vec![Counts(&dropped)]).into_inner();
+        assert_eq!(dropped.get(), 5);
+        panics.drop_each(kept);
     }
 }

@@ -11,6 +11,11 @@ use std::{
 pub(crate) struct RunId(NonZeroU32);
 
 impl RunId {
+    /// As a number, which is not 0.
+    pub(super) fn number(self) -> u32 {
+        self.0.get()
+    }
+
     /// One that no other run has had, as long as there are fewer than 2³².
     pub(super) fn next() -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);

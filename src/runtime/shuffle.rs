@@ -14,6 +14,12 @@ impl Shuffle {
         Self(Cell::new(seed))
     }
 
+    /// Whether tasks may be passed over.
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// How many tasks are passed over, if any may be.
     #[inline]
     pub(super) fn pick(&self) -> Option<u32> {

@@ -230,6 +230,12 @@ impl Tasks {
         self.slots()[task.index() as usize].readiness != Readiness::Idle
     }
 
+    /// Whether this task would be taken off a ready list next.
+    #[inline]
+    pub(crate) fn is_next(&self, list: &ReadyList, task: TaskKey) -> bool {
+        list.first.get() == task.index() && !self.shuffle.is_on()
+    }
+
     /// Takes the first task off a ready list: its name and what was given for its child.
     #[inline]
     pub(crate) fn pop(&self, list: &ReadyList) -> Option<(TaskKey, *const ())> {

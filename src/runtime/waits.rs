@@ -21,7 +21,7 @@ mod scopes;
 mod slot;
 mod timers;
 
-pub(crate) use operations::{Delivery, Next};
+pub(crate) use operations::{Delivery, Next, OneOfMany};
 pub(crate) use slot::{Outcome, WaitKey, WaitKind, WaitState};
 pub(crate) use timers::Expired;
 

@@ -21,7 +21,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Core, WaitQueue, WaitReason},
+    runtime::{Core, WaitQueue, WaitReason, drop_each},
     streams::{Attributes, ObjectReceiveStream},
     sync::waiting::{Grant, Waiting},
 };
@@ -113,7 +113,7 @@ impl<T> Channel<T> {
         let first = given_up.next();
         let others: Vec<_> = given_up.collect();
         // Items are code of users, so they are dropped when all are given up. Mostly it is one.
-        drop((first, others));
+        drop_each(first.into_iter().chain(others));
     }
 
     /// Counts the entries from `next` on as not taken by one receiver more.

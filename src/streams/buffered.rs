@@ -7,6 +7,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
+    runtime::Core,
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use bytes::Bytes;
@@ -231,6 +232,16 @@ impl<S: ByteReceiveStream> ByteReceiveStream for BufferedByteStream<S> {
             Ok(()) => self.buffer.take_into(buffer),
             Err(cancelled) => (Err(cancelled.into()), buffer),
         }
+    }
+
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if self.buffer.is_empty() {
+            return self.stream.receive_nowait(buffer);
+        }
+        Core::with(|core| core.check_cancelled())?;
+        let chunk = self.buffer.take_chunk(buffer.len());
+        buffer[..chunk.len()].copy_from_slice(&chunk);
+        Ok(chunk.len())
     }
 
     async fn close_receiving(self) -> Result<()> {

@@ -47,6 +47,17 @@ pub trait ByteReceiveStream {
     /// dropped, the buffer is lost, and bytes that arrive at the same moment may be.
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B);
 
+    /// Receives what is there into the caller's own buffer, from its beginning, and gives the number of bytes. 0 is the end of
+    /// the stream (or a buffer without room).
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] where [`receive`](Self::receive) would wait, [`Error::Unsupported`] if this kind of stream
+    /// cannot tell, as by default, and those of [`receive`](Self::receive); no byte was received then.
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let _ = buffer;
+        Err(Error::Unsupported("receiving without waiting"))
+    }
+
     /// Receives until the buffer's room is filled.
     ///
     /// # Errors
@@ -227,6 +238,10 @@ impl<S: ByteReceiveStream + ?Sized> ByteReceiveStream for &mut S {
 
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
         (**self).receive_into(buffer).await
+    }
+
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        (**self).receive_nowait(buffer)
     }
 }
 

@@ -58,6 +58,10 @@ impl<S, R: ByteReceiveStream> ByteReceiveStream for StapledByteStream<S, R> {
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
         self.receive_stream.receive_into(buffer).await
     }
+
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.receive_stream.receive_nowait(buffer)
+    }
 }
 
 /// Once the end was sent, what bytes went to is closed.

@@ -152,7 +152,7 @@ impl<T> Lock<T> {
 /// Stands for a task that is not known.
 const NO_TASK: u64 = 0;
 
-fn current_task() -> Option<TaskKey> {
+pub(super) fn current_task() -> Option<TaskKey> {
     Core::try_with(Core::task).flatten()
 }
 

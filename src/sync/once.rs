@@ -52,6 +52,9 @@ impl Once {
     ///
     /// # Cancel safety
     /// As that of `action`. Nothing is lost for others.
+    ///
+    /// # Panics
+    /// If `action`, or what it polls, has the same thing done: it would wait for itself.
     pub async fn call<E: From<Cancelled>>(
         &self,
         action: impl AsyncFnOnce() -> Result<(), E>,

@@ -1,14 +1,21 @@
 //! A value that is made once.
 
-use super::waiting::{Grant, Waiting};
+use super::{
+    lock::current_task,
+    waiting::{Grant, Waiting},
+};
 use crate::{
     error::Cancelled,
-    runtime::{WaitQueue, WaitReason},
+    runtime::{TaskKey, WaitQueue, WaitReason},
 };
 use std::{
     cell::{self, Cell},
     convert::Infallible,
     fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    ptr,
+    task::Context,
 };
 
 /// A value that the first who needs it makes, while others wait for it.
@@ -33,6 +40,8 @@ pub struct OnceCell<T> {
     value: cell::OnceCell<T>,
     /// Whether somebody makes the value, or was told to.
     busy: Cell<bool>,
+    /// Who makes it, while that is being polled.
+    making: Cell<Option<Maker>>,
     waiting: WaitQueue,
 }
 
@@ -46,6 +55,28 @@ pub struct OnceCellStatistics {
     pub tasks_waiting: usize,
 }
 
+/// Who is being polled at a moment, and by what waker. Wakers are compared, as `will_wake` does, and never used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Maker {
+    task: Option<TaskKey>,
+    waker: (usize, usize),
+}
+
+impl Maker {
+    fn of(cx: &Context<'_>) -> Self {
+        Self {
+            task: current_task(),
+            waker: (cx.waker().data().addr(), ptr::from_ref(cx.waker().vtable()).addr()),
+        }
+    }
+
+    /// Whether who is polled within the poll of this one is a part of it: a task that it waits for, or a future of its own. What
+    /// else a task polls, as an executor of others does, has wakers of its own.
+    fn waits_for(self, inner: Self) -> bool {
+        self.task != inner.task || self.waker == inner.waker
+    }
+}
+
 /// The answers to those who wait.
 const READY: i32 = 0;
 const YOUR_TURN: i32 = 1;
@@ -53,7 +84,12 @@ const YOUR_TURN: i32 = 1;
 impl<T> OnceCell<T> {
     /// A cell without a value.
     pub const fn new() -> Self {
-        Self { value: cell::OnceCell::new(), busy: Cell::new(false), waiting: WaitQueue::new() }
+        Self {
+            value: cell::OnceCell::new(),
+            busy: Cell::new(false),
+            making: Cell::new(None),
+            waiting: WaitQueue::new(),
+        }
     }
 
     /// The value, if it is there.
@@ -69,18 +105,48 @@ impl<T> OnceCell<T> {
     ///
     /// # Cancel safety
     /// As that of `init`. Nothing is lost for others.
+    ///
+    /// # Panics
+    /// If the value is asked for by `init`, or by what that polls: it would wait for itself.
     pub async fn get_or_try_init<E: From<Cancelled>>(
         &self,
         init: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<&T, E> {
-        let turn = match Waiting::new(Wait(self)).await? {
+        let mut waiting = Waiting::new(Wait(self));
+        let found = poll_fn(|cx| {
+            if let Some(maker) = self.making.get() {
+                assert!(
+                    !maker.waits_for(Maker::of(cx)),
+                    "what makes a value has asked for that value, and would wait for itself"
+                );
+            }
+            Pin::new(&mut waiting).poll(cx)
+        });
+        let turn = match found.await? {
             Found::Value(value) => return Ok(value),
             Found::Turn(turn) => turn,
         };
-        let value = init().await?;
+        let value = self.make(init()).await?;
         let value = self.value.get_or_init(|| value);
         drop(turn);
         Ok(value)
+    }
+
+    /// Polls what makes the value, and notes meanwhile that it does.
+    async fn make<V>(&self, init: impl Future<Output = V>) -> V {
+        struct Making<'a>(&'a Cell<Option<Maker>>);
+        impl Drop for Making<'_> {
+            fn drop(&mut self) {
+                self.0.set(None);
+            }
+        }
+        let mut init = pin!(init);
+        poll_fn(|cx| {
+            self.making.set(Some(Maker::of(cx)));
+            let _making = Making(&self.making);
+            init.as_mut().poll(cx)
+        })
+        .await
     }
 
     /// The same with an `init` that does not fail.
@@ -89,6 +155,9 @@ impl<T> OnceCell<T> {
     /// [`Cancelled`] if the scope is cancelled while another task makes the value, or before this one does.
     ///
     /// # Cancel safety
+    /// As for [`get_or_try_init`](Self::get_or_try_init).
+    ///
+    /// # Panics
     /// As for [`get_or_try_init`](Self::get_or_try_init).
     pub async fn get_or_init(&self, init: impl AsyncFnOnce() -> T) -> Result<&T, Cancelled> {
         let made: Result<&T, Failed<Infallible>> = self.get_or_try_init(async || Ok(init().await)).await;

@@ -9,7 +9,7 @@ use crate::{
     error::Cancelled,
     lowlevel::RunToken,
     runtime::{
-        Bindings, Core, InheritedSpan, WaitKey, WaitKind, WaitReason, Within,
+        Bindings, Core, FirstPanic, InheritedSpan, WaitKey, WaitKind, WaitReason, Within,
         clock::{JobKind, JobUnderWay},
     },
 };
@@ -34,8 +34,6 @@ pub(super) struct Call<T: Send + 'static> {
     wait: Option<WaitKey>,
     /// `None` once it has been given back, or put aside until the worker has ended.
     loan: Option<Loan>,
-    /// Where the call was begun.
-    run: RunToken,
     /// Keeps a virtual clock from running ahead of the function.
     under_way: Option<JobUnderWay>,
     /// What the thread has asked for, and waits for.
@@ -47,6 +45,8 @@ struct Exchange<T> {
     contents: Mutex<Contents<T>>,
     /// Whether the caller's scope was cancelled when it last looked, or nobody waits any more.
     cancelled: AtomicBool,
+    /// Where the call was begun.
+    run: RunToken,
 }
 
 enum Contents<T> {
@@ -69,8 +69,8 @@ impl<T: Send + 'static> Call<T> {
         let exchange = Arc::new(Exchange {
             contents: Mutex::new(Contents::Running(None, None)),
             cancelled: AtomicBool::new(false),
+            run: RunToken::of(core),
         });
-        let run = RunToken::of(core);
         let worker = Arc::clone(&exchange);
         let number = loan.number();
         let bindings = Bindings::current();
@@ -84,11 +84,11 @@ impl<T: Send + 'static> Call<T> {
                     span.within(function)
                 }))
             };
-            worker.deliver(result, run, number);
+            worker.deliver(result, number);
         });
         let job = pool.submit(job).map_err(|refused| refused.error)?;
         let under_way = Some(JobUnderWay::new(core, JobKind::Awaited));
-        Ok(Self { exchange, job, wait: None, loan: Some(loan), run, under_way, asked: None })
+        Ok(Self { exchange, job, wait: None, loan: Some(loan), under_way, asked: None })
     }
 
     /// Waits for the function's end, or for a cancellation where it can still be followed.
@@ -120,8 +120,10 @@ impl<T: Send + 'static> Call<T> {
             core.waits().set_waker(wait, cx.waker());
             return Poll::Pending;
         }
-        if self.job.try_remove() {
+        if let Some(job) = self.job.take_back() {
             self.end(core);
+            // It is the caller's own, and goes last.
+            drop(job);
             return Poll::Ready(Err(Cancelled::new()));
         }
         if !abandon {
@@ -151,32 +153,42 @@ impl<T: Send + 'static> Call<T> {
 
     /// Takes the wait out of the scope, and gives the loan back if that is this side's business.
     fn end(&mut self, core: &Core) {
+        let asked = self.asked.take();
         core.change(|core| {
             if let Some(wait) = self.wait.take() {
                 drop(core.waits().remove_if_current(wait));
             }
             self.loan = None;
             self.under_way = None;
-            self.asked = None;
         });
+        // It is of users, and so it goes when the change is made.
+        drop(asked);
     }
 
     /// Waits no more. A loan that the worker still uses is put aside.
     fn abandon(&mut self) {
-        if self.exchange.abandon() {
-            if let Some(loan) = self.loan.take() {
-                loan.abandon(self.run);
-            }
+        let Some((waker, request)) = self.exchange.abandon() else { return };
+        if let Some(loan) = self.loan.take() {
+            loan.abandon(self.exchange.run);
         }
+        // A waker and what was asked for may be anyone's. Who asked is told that nobody answers.
+        let panics = FirstPanic::new();
+        panics.catch(|| drop(waker));
+        panics.catch(|| drop(request));
+        panics.resume();
     }
 }
 
 impl<T: Send + 'static> Drop for Call<T> {
     fn drop(&mut self) {
-        if self.loan.is_some() && !self.job.try_remove() {
-            self.abandon();
+        let panics = FirstPanic::new();
+        let job = self.loan.as_ref().and_then(|_| self.job.take_back());
+        if self.loan.is_some() && job.is_none() {
+            panics.catch(|| self.abandon());
         }
-        Core::try_with(|core| self.end(core));
+        panics.catch(|| Core::try_with(|core| self.end(core)));
+        panics.catch(|| drop(job));
+        panics.resume();
     }
 }
 
@@ -198,7 +210,7 @@ impl<T> Exchange<T> {
     }
 
     /// The worker's last act.
-    fn deliver(&self, result: thread::Result<T>, run: RunToken, number: u64) {
+    fn deliver(&self, result: thread::Result<T>, number: u64) {
         let mut contents = self.lock();
         match &mut *contents {
             Contents::Running(waker, _) => {
@@ -212,7 +224,7 @@ impl<T> Exchange<T> {
             _ => {
                 drop(contents);
                 // Before the result is dropped, which may panic. If the run is over the loan has ended with it.
-                run.run_soon(move || end_abandoned(number));
+                self.run.run_soon(move || end_abandoned(number));
                 drop(result);
             }
         }
@@ -230,18 +242,15 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Says that nobody waits any more. Tells whether the worker has yet to deliver, and will find out.
-    fn abandon(&self) -> bool {
+    /// Says that nobody waits any more. If the worker has yet to deliver, and will find out, this gives who was to be woken and
+    /// what was asked for.
+    fn abandon(&self) -> Option<(Option<Waker>, Option<Request>)> {
         self.cancelled.store(true, Ordering::SeqCst);
         let mut contents = self.lock();
-        if !matches!(*contents, Contents::Running(..)) {
-            return false;
-        }
-        let before = std::mem::replace(&mut *contents, Contents::Abandoned);
-        drop(contents);
-        // A waker and what was asked for may be anyone's. Who asked is told that nobody answers.
-        drop(before);
-        true
+        let Contents::Running(waker, request) = &mut *contents else { return None };
+        let left = (waker.take(), request.take());
+        *contents = Contents::Abandoned;
+        Some(left)
     }
 }
 
@@ -261,6 +270,15 @@ impl<T: Send + 'static> Host for Exchange<T> {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        // Who forgot the call has told nobody.
+        self.cancelled.load(Ordering::SeqCst) || self.run.is_over()
+    }
+
+    fn run(&self) -> RunToken {
+        self.run
+    }
+
+    fn is_awaited(&self) -> bool {
+        matches!(*self.lock(), Contents::Running(..))
     }
 }

@@ -1,12 +1,15 @@
 //! What a thread asks a run to do, and the answer.
 
-use crate::runtime::{Bindings, InContext, Within};
+use super::reply::{Replier, Reply, reply};
+use crate::{
+    lowlevel::RunToken,
+    runtime::{Bindings, InContext, Within},
+};
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
-    sync::mpsc,
     task::Poll,
     thread,
 };
@@ -17,23 +20,23 @@ pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 /// Makes a future on the thread of the run that is asked.
 pub(crate) type Request = Box<dyn FnOnce() -> LocalFuture + Send>;
 
-/// What came of a request: a value, or a panic. The other end is gone without an answer if the request's future was
-/// dropped before it was ready.
+/// What came of a request: a value, or a panic. There is none if the request's future was dropped before it was ready.
 pub(crate) type Answer<T> = thread::Result<T>;
 
-/// A request to call this function, and where its answer comes.
+/// A request to this run to call this function, and where its answer comes.
 pub(crate) fn request<T: Send + 'static>(
+    run: RunToken,
     function: impl AsyncFnOnce() -> T + Send + 'static,
-) -> (Request, mpsc::Receiver<Answer<T>>) {
-    let (sender, receiver) = mpsc::sync_channel(1);
+) -> (Request, Reply<T>) {
+    let (replier, reply) = reply(run);
     let request: Request = Box::new(move || {
         Box::pin(async move {
             // Made within, so that a panic of the function itself is an answer too.
             let result = catch_panic(async { function().await }).await;
-            answer(&sender, result);
+            answer(replier, result);
         })
     });
-    (request, receiver)
+    (request, reply)
 }
 
 /// The same request with the values that tasks inherit, as they are on this thread.
@@ -52,8 +55,8 @@ pub(crate) fn inheriting(request: Request) -> Request {
 }
 
 /// Gives an answer. A panic that nobody waits for goes on here.
-pub(crate) fn answer<T>(sender: &mpsc::SyncSender<Answer<T>>, result: Answer<T>) {
-    if let Err(mpsc::SendError(Err(payload))) = sender.send(result) {
+pub(crate) fn answer<T>(replier: Replier<T>, result: Answer<T>) {
+    if let Err(Err(payload)) = replier.give(result) {
         resume_unwind(payload);
     }
 }

@@ -11,7 +11,14 @@ use anyio::{
     move_on_after, race, shield, sleep, sleep_forever, streams::ObjectReceiveStream, sync::Borrower,
     task_group, using,
 };
-use std::{collections::VecDeque, future::poll_fn, rc::Rc, task::Poll};
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+};
 
 /// How deep groups lie in groups.
 pub(crate) const DEPTH: usize = 3;
@@ -457,13 +464,33 @@ async fn promise(w: Rc<World>) -> Ended {
 }
 
 async fn cell(w: Rc<World>, depth: usize) -> Ended {
+    if w.making.get() {
+        // Who asks for what it is to make itself is told by a panic.
+        return promise(w).await;
+    }
     let cell = w.cell.borrow().clone();
-    let made = cell
-        .get_or_try_init(async || -> Result<Value, Evil> {
-            nested(&w, depth.max(1)).await?;
-            Ok(Value::new())
+    let mut init = pin!(async {
+        nested(&w, depth.max(1)).await?;
+        Ok::<_, Evil>(Value::new())
+    });
+    let mut made = pin!(cell.get_or_try_init(async || {
+        poll_fn(|cx| {
+            let before = w.making.replace(true);
+            let polled = catch_unwind(AssertUnwindSafe(|| init.as_mut().poll(cx)));
+            w.making.set(before);
+            polled.unwrap_or_else(|payload| resume_unwind(payload))
         })
-        .await?;
+        .await
+    }));
+    let made = poll_fn(|cx| {
+        if w.making.get() {
+            // Somebody has this polled who is making a value, of which this is no part.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        made.as_mut().poll(cx)
+    })
+    .await?;
     made.check();
     finish(&w)
 }

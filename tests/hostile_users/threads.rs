@@ -48,9 +48,9 @@ async fn asked(value: Value, depth: usize) {
     value.check();
 }
 
-/// A thread that asks its task for something. One that is forgotten would wait for ever.
+/// A thread that asks its task for something, at the latest until the run is over.
 pub(crate) async fn asking(w: Rc<World>, depth: usize) -> Ended {
-    if w.habits.forgets || depth >= DEPTH {
+    if depth >= DEPTH {
         return thread(w).await;
     }
     let value = Value::new();
@@ -64,7 +64,7 @@ pub(crate) async fn asking(w: Rc<World>, depth: usize) -> Ended {
 }
 
 pub(crate) async fn portal(w: Rc<World>, depth: usize) -> Ended {
-    if w.habits.forgets || depth >= DEPTH {
+    if depth >= DEPTH {
         return thread(w).await;
     }
     let world = &w;

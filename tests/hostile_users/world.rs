@@ -146,6 +146,8 @@ pub(crate) struct World {
     pub(crate) limiter: CapacityLimiter,
     pub(crate) promise: RefCell<Rc<Promise<Value>>>,
     pub(crate) cell: RefCell<Rc<OnceCell<Value>>>,
+    /// Whether what makes the value of such a cell is being polled.
+    pub(crate) making: Cell<bool>,
     /// A channel that stays open, by its numbers.
     pub(crate) items: Ends<(u64, Value)>,
     pub(crate) next_item: Cell<u64>,
@@ -200,6 +202,7 @@ impl World {
             limiter: CapacityLimiter::new(2),
             promise: RefCell::default(),
             cell: RefCell::default(),
+            making: Cell::new(false),
             items: memory::channel((seed % 3) as usize),
             next_item: Cell::new(0),
             sent_items: RefCell::default(),

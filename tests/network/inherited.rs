@@ -57,8 +57,53 @@ async fn serve_one() -> Result<()> {
     stream.close().await
 }
 
+const LIES: &str = "ANYIO_TEST_LIES";
+
+#[test]
+fn descriptors_that_were_not_handed_over_are_not_taken() {
+    if let Ok(backend) = env::var(LIES) {
+        let builder = Builder::new().backend(backend.parse().unwrap());
+        return builder.run(take_none).unwrap().unwrap();
+    }
+    let name = "inherited::descriptors_that_were_not_handed_over_are_not_taken";
+    for backend in test_backends() {
+        for count in ["0", "2", "3", "4", "7", "40", "1000000"] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let status = Command::new("sh")
+                .args(["-c", LAUNCH, "sh"])
+                .arg(env::current_exe().unwrap())
+                .args([name, "--exact", "--nocapture"])
+                .env("LISTEN_FDS", count)
+                .env(LIES, backend.to_string())
+                .stdin(OwnedFd::from(listener))
+                .status()
+                .unwrap();
+            assert!(status.success(), "{count} on {backend}");
+        }
+    }
+}
+
+/// Only one was handed over. The others are not open, or the runtime's own.
+async fn take_none() -> Result<()> {
+    let count: u32 = env::var("LISTEN_FDS").unwrap().parse().unwrap();
+    for _ in 0..2 {
+        match listeners_from_environment() {
+            Ok(none) => assert!(none.is_empty() && count == 0),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}"),
+        }
+    }
+    // The runtime still has what is its own.
+    let listener = anyio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let client = anyio::net::TcpStream::connect(listener.local_addr()?).await?;
+    listener.accept().await?.send("x").await?;
+    assert_eq!(client.receive().await?.unwrap(), "x");
+    anyio::sleep(std::time::Duration::from_millis(1)).await?;
+    Ok(())
+}
+
 #[anyio::test]
 async fn without_a_service_manager_there_are_none() -> Result<()> {
-    assert!(env::var(BACKEND).is_ok() || listeners_from_environment()?.is_empty());
+    let is_launched = env::var(BACKEND).is_ok() || env::var(LIES).is_ok();
+    assert!(is_launched || listeners_from_environment()?.is_empty());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
+mod at_once;
 mod connecting;
 mod fairness;
 mod inherited;

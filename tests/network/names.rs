@@ -3,10 +3,11 @@
 use anyio::{
     Builder, Error, Result, lowlevel, move_on_after,
     net::{
-        AddressFamily, AddressInfoFlags, NameInfoFlags, SocketType, TcpListener, TcpStream, UnixListener,
-        as_connectable, getaddrinfo, getnameinfo, resolve,
+        AddressFamily, AddressInfoFlags, ConnectedUdpSocket, NameInfoFlags, SocketType, TcpListener,
+        TcpListenerOptions, TcpStream, UnixListener, as_connectable, getaddrinfo, getnameinfo, resolve,
     },
     streams::Connectable,
+    task_group,
     testing::{free_tcp_port, free_udp_port, test_backends},
     to_thread,
 };
@@ -203,6 +204,139 @@ async fn a_name_of_any_length_is_told_shortly() {
         for error in errors {
             assert!(error.to_string().len() < 1000, "{error}");
             assert!(error.to_string().contains(" characters)"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_a_resolver_is_that_of_the_attempts() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    for backend in test_backends() {
+        for v6_first in [true, false] {
+            let builder = Builder::new().backend(backend).resolver(move || {
+                async move |_: &str, port: u16| {
+                    let mut found: Vec<SocketAddr> =
+                        vec![([0, 0, 0, 0, 0, 0, 0, 1], port).into(), ([127, 0, 0, 1], port).into()];
+                    if !v6_first {
+                        found.reverse();
+                    }
+                    Ok(found)
+                }
+            });
+            builder
+                .run(async || -> Result<()> {
+                    let listener = TcpListenerOptions::new().bind("[::1]:0").await?;
+                    let port = listener.local_addr()?.port();
+                    let other = TcpListener::bind(("127.0.0.1", port)).await?;
+                    let client = TcpStream::connect(("both.test", port)).await?;
+                    assert_eq!(client.peer_addr()?.is_ipv6(), v6_first);
+                    let found = getaddrinfo("both.test", "7").socket_type(SocketType::Stream).await?;
+                    assert_eq!(found.len(), 2);
+                    assert_eq!(found[0].address.is_ipv6(), v6_first);
+                    let socket = ConnectedUdpSocket::connect(("both.test", port)).await?;
+                    assert_eq!(socket.peer_addr()?.is_ipv6(), v6_first);
+                    // What is down is passed over.
+                    let (first, second) = if v6_first { (listener, other) } else { (other, listener) };
+                    first.close().await?;
+                    let client = TcpStream::connect(("both.test", port)).await?;
+                    assert_eq!(client.peer_addr()?.is_ipv6(), !v6_first);
+                    drop(second);
+                    Ok(())
+                })
+                .unwrap()
+                .unwrap();
+        }
+    }
+}
+
+#[anyio::test]
+async fn the_systems_answers_come_in_its_order() -> Result<()> {
+    let expected: Vec<SocketAddr> = std::net::ToSocketAddrs::to_socket_addrs("localhost:80")?.collect();
+    assert_eq!(resolve("localhost", 80).await?, expected);
+    let found = getaddrinfo("localhost", "80").socket_type(SocketType::Stream).await?;
+    assert_eq!(found.iter().map(|info| info.address).collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+#[test]
+fn names_are_encoded_before_anybody_is_asked() {
+    for backend in test_backends() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let in_run = asked.clone();
+        Builder::new()
+            .backend(backend)
+            .resolver(move || knows("nobody.test", in_run.clone()))
+            .run(async || -> Result<()> {
+                for name in
+                    ["BÜCHER.test", "faß.test", "例え.テスト", "a。b", "xn--bcher-kva.test", "a_b.test"]
+                {
+                    let error = resolve(name, 1).await.unwrap_err();
+                    assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name}: {error}");
+                    let error = getaddrinfo(name, "1").await.unwrap_err();
+                    assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name}: {error}");
+                }
+                for name in ["a b.test", "xn--\u{fffd}", "\u{200d}.test", "a\0b"] {
+                    for error in
+                        [resolve(name, 1).await.unwrap_err(), getaddrinfo(name, "1").await.unwrap_err()]
+                    {
+                        let kind = error.kind();
+                        assert!(
+                            matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::NotFound),
+                            "{name:?}: {error:?}"
+                        );
+                    }
+                }
+                Ok(())
+            })
+            .unwrap()
+            .unwrap();
+        let asked = asked.lock().unwrap();
+        let encoded = ["xn--bcher-kva.test", "xn--fa-hia.test", "xn--r8jz45g.xn--zckzah", "a.b"];
+        for (number, name) in encoded.iter().enumerate() {
+            assert_eq!((&*asked[2 * number], &*asked[2 * number + 1]), (*name, *name));
+        }
+        assert!(asked.iter().all(|name| name.is_ascii() && !name.contains('\0')), "{asked:?}");
+    }
+}
+
+#[test]
+fn resolvers_that_find_nothing_hang_or_panic_concern_who_asked_alone() {
+    for backend in test_backends() {
+        let resolver = || {
+            async |name: &str, port: u16| match name {
+                "none.test" => Ok(Vec::new()),
+                "hangs.test" => Err(anyio::sleep_forever().await.into()),
+                "panics.test" => panic!("the resolver has panicked"),
+                _ => Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]),
+            }
+        };
+        let builder = Builder::new().backend(backend).resolver(resolver);
+        let run = || {
+            builder.run(async || -> Result<()> {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                let port = listener.local_addr()?.port();
+                let none = TcpStream::connect(("none.test", port)).await.unwrap_err();
+                assert!(none.to_string().contains("none.test"), "{none}");
+                assert!(getaddrinfo("none.test", "1").await.is_err());
+                task_group(async |tg| -> Result<()> {
+                    for _ in 0..10 {
+                        tg.start_soon(async {
+                            let connecting = TcpStream::connect("hangs.test:1");
+                            assert!(move_on_after(Duration::from_millis(1), connecting).await?.is_none());
+                            Ok(())
+                        });
+                    }
+                    TcpStream::connect(("works.test", port)).await.map(drop)
+                })
+                .await?;
+                TcpStream::connect("panics.test:1").await.map(drop)
+            })
+        };
+        for _ in 0..2 {
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!(panic.downcast_ref::<&str>(), Some(&"the resolver has panicked"));
         }
     }
 }

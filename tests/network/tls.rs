@@ -4,6 +4,8 @@ mod authority;
 mod cancellation;
 mod certificates;
 mod conformance;
+mod floods;
+mod forger;
 mod hostile_peers;
 mod interoperation;
 mod listeners;
@@ -36,7 +38,7 @@ async fn shake_hands<S: Split>(
 }
 
 /// Both sides of a connection that trust each other.
-async fn wrapped<S: Split>(streams: (S, S)) -> Result<(TlsStream<S>, TlsStream<S>)> {
+pub(crate) async fn wrapped<S: Split>(streams: (S, S)) -> Result<(TlsStream<S>, TlsStream<S>)> {
     let (client, server) = authority::options();
     let (client, server) = shake_hands(streams, &client, &server).await;
     Ok((client?, server?))

@@ -2,7 +2,7 @@
 
 use crate::peers::{Random, Ticker, poll_once};
 use anyio::{
-    Builder, CancelScope, Error, Result, gather, lowlevel,
+    Builder, CancelScope, Error, Result, fail_after, gather, lowlevel, move_on_after,
     net::{
         ConnectedUdpSocket, Ecn, Interface, SendOptions, UdpSocket, UdpSocketOptions,
         attribute::{Family, LocalAddress, LocalPort, RemoteAddress},
@@ -11,7 +11,10 @@ use anyio::{
         Attributes, BoxedUnreliableObjectStream, UnreliableObjectReceiveStream, UnreliableObjectSendStream,
     },
     task_group,
-    testing::test_backends,
+    testing::{
+        chaos::{Chaos, OpKind},
+        test_backends,
+    },
 };
 use std::{
     cell::{Cell, RefCell},
@@ -650,6 +653,243 @@ async fn what_the_network_says_of_one_receiver_keeps_nothing_from_another() -> R
         // On the loopback device the news that nobody is there has come by now.
         socket.send_to([number; 3], living.local_addr()?).await?;
         assert_eq!(living.receive().await?.data, [number; 3]);
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn the_longest_datagram_goes_and_one_byte_more_is_an_error() -> Result<()> {
+    for (host, longest) in [("127.0.0.1:0", 65_507), ("[::1]:0", 65_527)] {
+        if host.starts_with('[') && !has_v6() {
+            continue;
+        }
+        let server = UdpSocketOptions::new().receive_buffer(1 << 20).bind(host).await?;
+        let client = UdpSocketOptions::new().send_buffer(1 << 20).bind(host).await?;
+        let to = server.local_addr()?;
+        let connected = ConnectedUdpSocket::connect(to).await?;
+        let data: Vec<u8> = (0..longest).map(|number| (number % 251) as u8).collect();
+        for _ in 0..2 {
+            client.send_to(data.clone(), to).await?;
+            let datagram = server.receive().await?;
+            assert!(datagram.data == data && !datagram.truncated, "{} bytes", datagram.data.len());
+            connected.send(data.clone()).await?;
+            assert!(server.receive().await?.data == data);
+        }
+        let too_long = vec![0; longest + 1];
+        for (sent, data) in
+            [client.send_buf_to(too_long.clone(), to).await, connected.send_buf(too_long.clone()).await]
+        {
+            let error = sent.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE), "{error:?}");
+            assert!(matches!(error, Error::Io(_)) && error.to_string().starts_with("send: "), "{error}");
+            assert_eq!(data.len(), longest + 1);
+        }
+        client.send_to("short", to).await?;
+        assert_eq!(server.receive().await?.data, "short");
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn pieces_of_any_size_are_told_when_they_are_too_long() -> Result<()> {
+    let (client, server) = pair().await?;
+    // One such piece is too long for any call, and the first goes alone.
+    for size in [65_508, 70_000, usize::MAX] {
+        let error = client.send_segments(vec![0; 70_001], size).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE), "{size}: {error:?}");
+    }
+    // Two that fit into no call together.
+    client.send_segments(numbered(2, 40_000), 40_000).await?;
+    for number in 0..2 {
+        assert_eq!(server.receive().await?.data, vec![number; 40_000]);
+    }
+    client.send_segments("", 5).await?;
+    assert_eq!(server.receive().await?.data, "");
+    Ok(())
+}
+
+/// The kernel says so (`EIO`) where it has to compute checksums that only a device could, or packets are encrypted.
+#[test]
+fn that_a_device_cannot_cut_datagrams_is_found_out_once() {
+    for backend in test_backends() {
+        let chaos = Chaos::none().fail(OpKind::SendMessage, 1, libc::EIO);
+        Builder::new()
+            .backend(backend)
+            .chaos(chaos)
+            .run(async || -> Result<()> {
+                let (client, server) = pair().await?;
+                assert!(client.has_segment_offload());
+                for _ in 0..2 {
+                    client.send_segments(numbered(70, 300), 300).await?;
+                    for number in 0..70_u8 {
+                        assert_eq!(server.receive().await?.data, [number; 300], "{backend}");
+                    }
+                    assert!(!client.has_segment_offload());
+                }
+                // Another socket may go by another device.
+                assert!(ConnectedUdpSocket::connect(server.local_addr()?).await?.has_segment_offload());
+                Ok(())
+            })
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[test]
+fn an_error_of_the_device_is_one_where_nothing_was_to_be_cut() {
+    for backend in test_backends() {
+        let chaos = Chaos::none().fail(OpKind::SendMessage, 1, libc::EIO);
+        Builder::new()
+            .backend(backend)
+            .chaos(chaos)
+            .run(async || -> Result<()> {
+                let (client, server) = pair().await?;
+                let error = client.send_segments([1; 300], 300).await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EIO), "{error:?}");
+                assert!(client.has_segment_offload());
+                client.send_segments([2; 300], 300).await?;
+                assert_eq!(server.receive().await?.data, [2; 300]);
+                Ok(())
+            })
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[anyio::test]
+async fn empty_datagrams_are_datagrams() -> Result<()> {
+    for coalesce in [false, true] {
+        let server =
+            UdpSocketOptions::new().coalesce(coalesce).receive_buffer(1 << 21).bind("127.0.0.1:0").await?;
+        let address = server.local_addr()?;
+        let mut client = ConnectedUdpSocket::connect(address).await?;
+        let mut receiving = pin!(server.receive());
+        assert!(poll_once(receiving.as_mut()).await.is_pending());
+        for number in 0..300 {
+            client.send(if number % 3 == 0 { "" } else { "x" }).await?;
+        }
+        assert_eq!(receiving.await?.data, "");
+        for number in 1..300 {
+            let datagram = server.receive().await?;
+            assert_eq!(&*datagram.data, if number % 3 == 0 { &b""[..] } else { b"x" }, "number {number}");
+            assert!(!datagram.truncated && datagram.from == client.local_addr()?);
+        }
+        // It is not the end of a stream of objects either.
+        server.send_to("", client.local_addr()?).await?;
+        assert_eq!(UnreliableObjectReceiveStream::receive(&mut client).await?.unwrap(), "");
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn senders_that_vanish_and_floods_leave_a_socket_as_it_was() -> Result<()> {
+    let server = UdpSocketOptions::new().receive_buffer(1 << 21).bind("127.0.0.1:0").await?;
+    let address = server.local_addr()?;
+    let mut receiving = pin!(server.receive());
+    assert!(poll_once(receiving.as_mut()).await.is_pending());
+    let mut ports = Vec::new();
+    for number in 0..200_u32 {
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0")?;
+        sender.send_to(&number.to_be_bytes(), address)?;
+        ports.push(sender.local_addr()?.port());
+    }
+    // Each is answered, though none is there any more, and the network says so.
+    let mut first = Some(receiving.await?);
+    for (number, port) in ports.iter().enumerate() {
+        let datagram = match first.take() {
+            Some(first) => first,
+            None => server.receive().await?,
+        };
+        assert_eq!(*datagram.data, (number as u32).to_be_bytes());
+        assert_eq!(datagram.from.port(), *port);
+        server.send_to(datagram.data, datagram.from).await?;
+    }
+    // Nobody receives what floods a socket. What its buffer has no room for is lost, and nothing else happens.
+    let flood = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let before = lowlevel::statistics();
+    for _ in 0..3 {
+        for _ in 0..5_000 {
+            let _ = flood.send_to(&[7; 1_000], address);
+        }
+        Ticker::new().tick().await;
+    }
+    assert!(lowlevel::statistics().operations_in_flight <= before.operations_in_flight + 1);
+    let mut received = 0;
+    while move_on_after(Duration::from_millis(20), server.receive()).await?.is_some() {
+        received += 1;
+    }
+    assert!(received > 128, "{received}");
+    flood.send_to(b"the last", address)?;
+    assert_eq!(server.receive().await?.data, "the last");
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_group_that_is_joined_twice_is_told_and_left_once() -> Result<()> {
+    let loopback = 1;
+    let group = IpAddr::from(Ipv4Addr::new(239, 1, 2, 4));
+    let member = UdpSocketOptions::new().reuse_address(true).bind("0.0.0.0:0").await?;
+    let sender = UdpSocket::bind("127.0.0.1:0").await?;
+    sender.set_multicast_interface(Interface::Address(Ipv4Addr::LOCALHOST))?;
+    let to = SocketAddr::new(group, member.local_addr()?.port());
+    for _ in 0..3 {
+        member.join_multicast(group, loopback)?;
+        let error = member.join_multicast(group, loopback).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error:?}");
+        sender.send_to("once", to).await?;
+        assert_eq!(member.receive().await?.data, "once");
+        member.leave_multicast(group, loopback)?;
+        let error = member.leave_multicast(group, loopback).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrNotAvailable, "{error:?}");
+    }
+    sender.send_to("to nobody", to).await?;
+    sender.send_to("directly", (Ipv4Addr::LOCALHOST, to.port()).into()).await?;
+    assert_eq!(member.receive().await?.data, "directly");
+    // No group at all, and one of the other family.
+    for none in [Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+        assert!(member.join_multicast(none, loopback).is_err(), "{none}");
+    }
+    assert!(member.join_multicast(group, u32::MAX).is_err());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_receive_that_was_forgotten_keeps_nothing_but_its_place() -> Result<()> {
+    let (client, server) = pair().await?;
+    let mut forgotten = Box::pin(server.receive());
+    assert!(poll_once(forgotten.as_mut()).await.is_pending());
+    std::mem::forget(forgotten);
+    client.send("for nobody").await?;
+    Ticker::new().tick().await;
+    assert!(matches!(server.receive().await, Err(Error::BusyResource(_))));
+    server.send_to("still sending", client.local_addr()?).await?;
+    assert_eq!(client.receive().await?.data, "still sending");
+    let address = server.local_addr()?;
+    server.close().await?;
+    drop(std::net::UdpSocket::bind(address)?);
+    Ok(())
+}
+
+#[anyio::test]
+async fn who_waits_already_is_told_that_nobody_listens() -> Result<()> {
+    for host in ["127.0.0.1:0", "[::1]:0"] {
+        if host.starts_with('[') && !has_v6() {
+            continue;
+        }
+        let gone = std::net::UdpSocket::bind(host)?.local_addr()?;
+        let client = ConnectedUdpSocket::connect(gone).await?;
+        for _ in 0..3 {
+            let mut receiving = pin!(client.receive());
+            assert!(poll_once(receiving.as_mut()).await.is_pending());
+            Ticker::new().tick().await;
+            client.send("is there anybody?").await?;
+            let error = fail_after(Duration::from_secs(20), receiving).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error:?}");
+        }
+        // Several errors are not kept for later.
+        let server = std::net::UdpSocket::bind(gone)?;
+        server.send_to(b"yes", client.local_addr()?)?;
+        assert_eq!(client.receive().await?.data, "yes");
     }
     Ok(())
 }

@@ -145,13 +145,19 @@ async fn pairs_have_no_names_and_know_who_made_them() -> Result<()> {
 #[anyio::test]
 async fn what_is_longer_than_the_buffer_is_told_to_be_cut() -> Result<()> {
     let (one, mut other) = ConnectedUnixDatagram::pair()?;
-    for _ in 0..2 {
-        one.send(vec![7; 100_000]).await?;
-    }
-    let packet = other.receive().await?;
-    assert!(packet.truncated && packet.data.len() >= 65_536 && packet.data.len() < 100_000);
-    let error = UnreliableObjectReceiveStream::receive(&mut other).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    task_group(async |tg| -> Result<()> {
+        // There need not be room for both.
+        tg.start_soon(async {
+            one.send(vec![7; 100_000]).await?;
+            one.send(vec![7; 100_000]).await
+        });
+        let packet = other.receive().await?;
+        assert!(packet.truncated && packet.data.len() >= 65_536 && packet.data.len() < 100_000);
+        let error = UnreliableObjectReceiveStream::receive(&mut other).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        Ok(())
+    })
+    .await?;
     one.send(vec![7; 65_536]).await?;
     let packet = other.receive().await?;
     assert!(!packet.truncated && packet.data == vec![7; 65_536]);
@@ -316,4 +322,55 @@ async fn a_socket_is_given_away_unless_something_is_being_received() -> Result<(
     bare.send(b"from elsewhere")?;
     assert_eq!(ours.receive().await?.data, "from elsewhere");
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[anyio::test]
+async fn names_of_any_bytes_up_to_the_longest_are_had_and_longer_ones_refused() -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let as_path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+    let folder = Folder::new();
+    let own = folder.path("n").as_os_str().as_bytes().to_vec();
+    // Of zeroes and other bytes that are no text, as unlike others' as the folder.
+    let mut strange = [&[0][..], &own, b"\0\0\xff\xfe\n\0"].concat();
+    let mut names = vec![strange.clone()];
+    strange.resize(108, 0);
+    names.push(strange.clone());
+    let mut path = own.clone();
+    path.resize(107, b'x');
+    names.push(path.clone());
+    let client = UnixDatagram::bind("").await?;
+    for name in &names {
+        let server = UnixDatagram::bind(as_path(name)).await?;
+        assert_eq!(server.local_path()?, Some(as_path(name)));
+        client.send_to("question", as_path(name)).await?;
+        let question = server.receive().await?;
+        server.answer(question.data, &question.from).await?;
+        let answer = client.receive().await?;
+        assert_eq!(answer.from_path(), Some(as_path(name)));
+        client.answer("thanks", &answer.from).await?;
+        assert_eq!(server.receive().await?.data, "thanks");
+        // A name that only begins like it is another.
+        let other = as_path(&name[..name.len() - 1]);
+        assert_eq!(client.send_to("x", other).await.unwrap_err().kind(), refusal_of(name));
+    }
+    strange.push(1);
+    path.push(b'x');
+    for name in [strange, path, vec![b'y'; 70_000]] {
+        for error in [
+            UnixDatagram::bind(as_path(&name)).await.unwrap_err(),
+            client.send_to("x", as_path(&name)).await.unwrap_err(),
+            UnixListener::bind(as_path(&name)).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().len() < 1_000, "{error}");
+        }
+    }
+    Ok(())
+}
+
+/// What is said where nobody has a name.
+#[cfg(target_os = "linux")]
+fn refusal_of(name: &[u8]) -> ErrorKind {
+    if name[0] == 0 { ErrorKind::ConnectionRefused } else { ErrorKind::NotFound }
 }

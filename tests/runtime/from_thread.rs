@@ -4,12 +4,14 @@ use anyio::{
     CancelScope, Error, Result, from_thread, lowlevel, move_on_after, shield, sleep, task_group, to_thread,
 };
 use std::{
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -200,4 +202,53 @@ async fn a_token_has_a_function_called_in_its_run() -> Result<()> {
 fn a_token_of_a_run_that_is_over_says_so() {
     let token = anyio::run(async || lowlevel::current_token().unwrap());
     assert!(matches!(token.run_sync(|| ()), Err(Error::RunFinished)));
+}
+
+/// Polls something once and forgets it.
+async fn forget(future: impl Future) {
+    let mut future = Box::pin(future);
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+    std::mem::forget(future);
+}
+
+#[test]
+fn threads_whose_calls_were_forgotten_hear_of_the_end_of_the_run() {
+    for backend in anyio::testing::test_backends() {
+        let (heard, hears) = mpsc::channel();
+        let (asks, is_over) = (heard.clone(), heard.clone());
+        let (forgotten, is_forgotten) = mpsc::channel::<()>();
+        let (late, at_last) = mpsc::channel::<()>();
+        anyio::Builder::new()
+            .backend(backend)
+            .run(async || {
+                let (asking, is_asking) = mpsc::channel();
+                forget(to_thread::run_sync(move || {
+                    is_forgotten.recv().unwrap_err();
+                    asking.send(()).unwrap();
+                    asks.send(from_thread::run(async || 1).err()).unwrap();
+                }))
+                .await;
+                forget(to_thread::run_sync(move || {
+                    while from_thread::check_cancelled().is_ok() {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    is_over.send(from_thread::check_cancelled().err()).unwrap();
+                }))
+                .await;
+                forget(to_thread::run_sync(move || {
+                    at_last.recv().unwrap_err();
+                    heard.send(from_thread::run(async || 1).err()).unwrap();
+                }))
+                .await;
+                drop(forgotten);
+                is_asking.recv().unwrap();
+            })
+            .unwrap();
+        // The third asks when the run is over.
+        drop(late);
+        for _ in 0..3 {
+            let told = hears.recv().unwrap();
+            assert!(matches!(told, Some(Error::Cancelled(_))), "{told:?}");
+        }
+    }
 }

@@ -9,9 +9,11 @@ use anyio::{
 };
 use std::{
     cell::RefCell,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, Mutex, mpsc},
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -329,4 +331,152 @@ async fn calling_a_portal_on_its_own_thread_is_refused() -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+#[test]
+fn waiting_on_the_portals_own_thread_is_refused_where_it_would_be_for_ever() {
+    with_portals(|portal| {
+        let there = portal.clone();
+        let refused = portal.call(async move || {
+            let task = there.start_task_soon(async || 1).unwrap();
+            let task = task.wait_timeout(Duration::ZERO).unwrap().unwrap_err();
+            let refused = catch_unwind(AssertUnwindSafe(|| task.wait())).is_err();
+            let ended = there.start_task_soon(async || 2).unwrap();
+            while !ended.is_done() {
+                lowlevel::checkpoint().await.unwrap();
+            }
+            assert_eq!(ended.wait().unwrap(), 2, "there is nothing to wait for");
+            refused
+        });
+        assert!(refused.unwrap());
+    });
+}
+
+#[test]
+fn a_resource_that_is_closed_on_its_own_thread_is_closed_without_waiting() {
+    with_portals(|portal| {
+        let (closed, is_closed) = mpsc::channel();
+        let resource = |number: i32| {
+            let closed = closed.clone();
+            let close = async move |number| -> Result<()> {
+                closed.send(number).unwrap();
+                Ok(())
+            };
+            portal.open_resource(async move || anyio::Ok(number), close).unwrap()
+        };
+        let (dropped, asked) = (resource(1), resource(2));
+        portal.call(async move || drop(dropped)).unwrap();
+        assert_eq!(is_closed.recv().unwrap(), 1);
+        let refused = portal.call(async move || catch_unwind(AssertUnwindSafe(|| asked.close())).is_err());
+        assert!(refused.unwrap(), "it would wait for itself");
+        assert_eq!(is_closed.recv().unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_portal_that_is_dropped_by_a_thread_for_which_it_waits_ends_by_itself() {
+    for backend in test_backends() {
+        let provider = BlockingPortalProvider::new(Builder::new().backend(backend));
+        let lease = provider.acquire().unwrap();
+        let portal = BlockingPortal::clone(&lease);
+        let dropping = portal.start_task_soon(async move || to_thread::run_sync(move || drop(lease)).await);
+        dropping.unwrap().wait().unwrap().unwrap();
+        assert!(portal.is_stopped());
+        let portal = start_blocking_portal(&Builder::new().backend(backend)).unwrap();
+        let there = BlockingPortal::clone(&portal);
+        let closing = there.start_task_soon(async move || to_thread::run_sync(move || portal.close()).await);
+        closing.unwrap().wait().unwrap().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_portal_that_was_stopped_is_not_lent_again() {
+    let provider = BlockingPortalProvider::new(Builder::new().backend(test_backends()[0]));
+    let first = provider.acquire().unwrap();
+    first.stop(false);
+    let second = provider.acquire().unwrap();
+    assert_eq!(second.call(async || 1).unwrap(), 1);
+    drop(first);
+    let third = provider.acquire().unwrap();
+    let thread_of = |portal: &BlockingPortal| portal.call(async || thread::current().id()).unwrap();
+    assert_eq!(thread_of(&second), thread_of(&third));
+}
+
+#[test]
+fn nobody_waits_for_a_portal_that_was_forgotten_when_its_run_is_over() {
+    for backend in test_backends() {
+        let (told, is_told) = mpsc::channel();
+        let waiting = Builder::new().backend(backend).run(async || {
+            let mut portal = Box::pin(blocking_portal(async |portal| -> Result<()> {
+                told.send(portal.clone()).unwrap();
+                portal.sleep_until_stopped().await?;
+                Ok(())
+            }));
+            poll_fn(|cx| Poll::Ready(portal.as_mut().poll(cx).is_ready())).await;
+            let there: BlockingPortal = is_told.recv().unwrap();
+            let task = there.start_task_soon(async || sleep_forever().await).unwrap();
+            let waiting = thread::spawn(move || task.wait());
+            poll_fn(|cx| Poll::Ready(portal.as_mut().poll(cx).is_ready())).await;
+            std::mem::forget(portal);
+            (there, waiting)
+        });
+        let (portal, waiting) = waiting.unwrap();
+        assert!(matches!(waiting.join().unwrap(), Err(Error::BrokenResource(_))));
+        assert!(portal.is_stopped());
+        let late = thread::spawn(move || portal.call(async || ())).join().unwrap();
+        assert!(matches!(late, Err(Error::ClosedResource)));
+    }
+}
+
+#[anyio::test]
+async fn all_that_a_portal_has_not_begun_goes_although_destructors_panic() -> Result<()> {
+    struct Bomb(Arc<Mutex<u32>>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() += 1;
+            panic!("a destructor");
+        }
+    }
+    let dropped = Arc::new(Mutex::new(0));
+    let (told, is_told) = mpsc::channel();
+    let mut portal = Box::pin(blocking_portal(async |portal| -> Result<()> {
+        told.send(portal.clone()).unwrap();
+        portal.sleep_until_stopped().await?;
+        Ok(())
+    }));
+    poll_fn(|cx| Poll::Ready(portal.as_mut().poll(cx).is_ready())).await;
+    let there = is_told.recv().unwrap();
+    let tasks: Vec<_> = (0..3)
+        .map(|_| {
+            let bomb = Bomb(dropped.clone());
+            there.start_task_soon(async move || drop(bomb)).unwrap()
+        })
+        .collect();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(portal))).is_err());
+    assert_eq!(*dropped.lock().unwrap(), 3);
+    for task in tasks {
+        assert!(matches!(task.wait(), Err(Error::BrokenResource(_))));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_resource_stays_although_a_call_panics_and_a_panic_of_its_closing_is_not_the_second() {
+    with_portals(|portal| {
+        let open = || {
+            portal.open_resource(async || anyio::Ok(1), async |_: i32| -> Result<()> { panic!("closing") })
+        };
+        let resource = open().unwrap();
+        let asked =
+            catch_unwind(AssertUnwindSafe(|| resource.call::<()>(async |_: &mut i32| panic!("a call"))));
+        assert_eq!(*asked.unwrap_err().downcast::<&str>().unwrap(), "a call");
+        assert_eq!(resource.call(async |number: &mut i32| *number).unwrap(), 1);
+        let closed = catch_unwind(AssertUnwindSafe(|| drop(resource)));
+        assert_eq!(*closed.unwrap_err().downcast::<&str>().unwrap(), "closing");
+        let left = catch_unwind(AssertUnwindSafe(|| {
+            let _resource = open().unwrap();
+            panic!("outside");
+        }));
+        assert_eq!(*left.unwrap_err().downcast::<&str>().unwrap(), "outside");
+    });
 }

@@ -1,7 +1,8 @@
 //! Blocking functions on worker threads.
 
 use anyio::{
-    Builder, CancelScope, Error, Result, fail_after, fs, lowlevel, move_on_after, net, process, sleep,
+    Builder, CancelScope, Error, Result, fail_after, from_thread, fs, lowlevel, move_on_after, net, process,
+    sleep,
     sync::CapacityLimiter,
     task_group,
     testing::{run_test, test_backends},
@@ -9,6 +10,7 @@ use anyio::{
 };
 use std::{
     cell::Cell,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
@@ -16,6 +18,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
+    task::{Context, Poll},
     thread,
     time::Duration,
 };
@@ -420,4 +423,111 @@ fn functions_that_block_all_threads_keep_none_of_the_runs_own_work_waiting() {
         .await?;
         Ok(())
     });
+}
+
+/// Counts that it was dropped, and panics.
+struct Bomb(Arc<AtomicUsize>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("a destructor");
+    }
+}
+
+#[test]
+fn a_function_that_is_taken_back_and_panics_as_it_is_dropped_leaves_nothing_behind() {
+    on_each_backend(async || {
+        let (dropped, scope) = (Arc::new(AtomicUsize::new(0)), CancelScope::new());
+        let limiter = Rc::new(CapacityLimiter::new(1000));
+        let before = lowlevel::statistics().waits;
+        // Which of them a thread has begun is a matter of time; afterwards it is all the same.
+        for number in 0..60 {
+            let bomb = Bomb(dropped.clone());
+            let call = to_thread::run_sync(move || drop(bomb)).limiter(&limiter);
+            let mut call = Box::pin(if number % 3 == 0 { call } else { call.abandon_on_cancel() });
+            let mut poll = async |cancelled: bool| {
+                let polled = poll_fn(|cx| {
+                    Poll::Ready(catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx).is_ready())))
+                });
+                if cancelled {
+                    scope.run(async || anyio::Ok(polled.await)).await
+                } else {
+                    Ok(Some(polled.await))
+                }
+            };
+            let mut over = poll(false).await?.is_none_or(|polled| polled.unwrap_or(true));
+            if number % 2 == 0 && !over {
+                scope.cancel();
+                over = poll(true).await?.is_none_or(|polled| polled.unwrap_or(true));
+            }
+            let _ = over;
+            drop(catch_unwind(AssertUnwindSafe(|| drop(call))));
+        }
+        wait_until(|| dropped.load(Ordering::SeqCst) == 60 && limiter.borrowed_tokens() == 0).await?;
+        assert_eq!(lowlevel::statistics().waits, before);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_waits_and_what_is_asked_for_go_each_although_the_other_panics() {
+    struct Hostile;
+    impl std::task::Wake for Hostile {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic!("a waker");
+        }
+    }
+    on_each_backend(async || {
+        let (dropped, limiter) = (Arc::new(AtomicUsize::new(0)), Rc::new(CapacityLimiter::new(1)));
+        let (asking, is_asking) = mpsc::channel();
+        let bomb = Bomb(dropped.clone());
+        let call = to_thread::run_sync(move || {
+            asking.send(()).unwrap();
+            drop(from_thread::run(async move || drop(bomb)));
+        });
+        let mut call = Box::pin(call.limiter(&limiter));
+        {
+            let waker = Arc::new(Hostile).into();
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            // The clone that the call has is the last.
+        }
+        is_asking.recv().unwrap();
+        thread::sleep(Duration::from_millis(5));
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(call))).is_err());
+        wait_until(|| dropped.load(Ordering::SeqCst) == 1 && limiter.borrowed_tokens() == 0).await
+    });
+}
+
+#[test]
+fn a_run_may_have_one_limiter_for_functions_files_and_workers() {
+    on_each_backend(async || {
+        let one = Rc::new(CapacityLimiter::new(1));
+        to_thread::set_default_thread_limiter(&one);
+        fs::set_thread_limiter(&one);
+        anyio::to_process::set_default_process_limiter(&one);
+        assert!(Rc::ptr_eq(&one, &to_thread::current_default_thread_limiter()));
+        assert!(Rc::ptr_eq(&one, &fs::current_thread_limiter()));
+        assert!(Rc::ptr_eq(&one, &anyio::to_process::current_default_process_limiter()));
+        let (gate, held) = mpsc::channel::<()>();
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(to_thread::run_sync(move || held.recv().unwrap_err()));
+            wait_until(|| one.borrowed_tokens() == 1).await?;
+            let waiting = move_on_after(Duration::from_millis(5), to_thread::run_sync(|| ())).await?;
+            assert!(waiting.is_none(), "the one thread is lent");
+            // What the system does without a thread goes on; this is done on one everywhere.
+            let waiting = move_on_after(Duration::from_millis(5), fs::canonicalize(".")).await?;
+            assert!(waiting.is_none(), "files use the same");
+            drop(gate);
+            Ok(())
+        })
+        .await?;
+        fs::canonicalize(".").await?;
+        Ok(())
+    });
+    let limiter = anyio::run(async || to_thread::current_default_thread_limiter().total_tokens());
+    assert_eq!(limiter, 40, "the next run has its own");
 }

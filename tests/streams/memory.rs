@@ -3,11 +3,19 @@
 use anyio::{
     CancelScope, Error, Result,
     lowlevel::checkpoint,
-    streams::memory::{self, channel},
+    streams::{
+        broadcast,
+        memory::{self, channel},
+    },
     task_group,
     testing::wait_all_tasks_blocked,
 };
-use std::{cell::RefCell, pin::pin, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    rc::Rc,
+};
 
 fn would_block<T: std::fmt::Debug>(result: Result<T>) {
     assert!(matches!(result, Err(Error::WouldBlock)), "{result:?}");
@@ -445,5 +453,30 @@ async fn items_come_as_a_stream_of_the_futures_crates() -> Result<()> {
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn each_item_that_nobody_takes_goes_although_others_panic() -> Result<()> {
+    struct Bomb(Rc<Cell<u32>>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            panic!("an item");
+        }
+    }
+    let dropped = Rc::new(Cell::new(0));
+    let (tx, rx) = memory::unbounded();
+    for _ in 0..3 {
+        tx.send(Bomb(dropped.clone())).await?;
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(rx))).is_err());
+    assert_eq!(dropped.get(), 3);
+    let (sender, receiver) = broadcast::channel(8);
+    for _ in 0..3 {
+        sender.send(Bomb(dropped.clone()));
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
+    assert_eq!(dropped.get(), 6);
     Ok(())
 }

@@ -7,6 +7,7 @@ use anyio::{
 use std::{
     cell::{Cell, RefCell},
     future::Future as _,
+    pin::Pin,
     rc::Rc,
     time::Duration,
 };
@@ -331,5 +332,106 @@ async fn the_outcome_tells_what_became_of_a_child() -> Result<()> {
     })
     .await;
     assert!(matches!(failed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_a_body_waits_for_goes_before_the_body_and_after_what_was_ready_before_it() -> Result<()> {
+    let order = RefCell::new(Vec::new());
+    let note = |what| order.borrow_mut().push(what);
+    task_group(async |tg| -> Result<()> {
+        let first = tg.start_soon(async { note("first") });
+        let second = tg.start_soon(async { note("second") });
+        let third = tg.start_soon(async { note("third") });
+        second.await?;
+        note("body");
+        first.await?;
+        third.await?;
+        Ok(())
+    })
+    .await?;
+    assert_eq!(*order.borrow(), ["first", "second", "third", "body"]);
+    order.borrow_mut().clear();
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { note("child") }).await?;
+        note("body");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(*order.borrow(), ["child", "body"]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_body_that_starts_and_awaits_without_end_leaves_others_their_turn() -> Result<()> {
+    let slept = Cell::new(false);
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            sleep(SHORT).await?;
+            slept.set(true);
+            anyio::Ok(())
+        });
+        task_group(async |tg| -> Result<()> {
+            while !slept.get() {
+                tg.start_soon(async {}).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+#[should_panic(expected = "as soon as it is polled")]
+async fn a_child_that_panics_as_the_body_begins_to_wait_for_it_panics_in_its_group() {
+    let _ = task_group(async |tg| -> Result<()> {
+        let mut child = tg.start_soon(async {
+            if true {
+                panic!("as soon as it is polled");
+            }
+        });
+        let outcome: std::result::Result<(), NoValue> =
+            child.outcome().await.expect("the child has ended before");
+        assert_eq!(outcome, Err(NoValue::Failed));
+        forever().await
+    })
+    .await;
+}
+
+#[anyio::test]
+async fn a_child_that_waits_for_itself_or_for_who_waits_for_it_is_polled_once_at_a_time() -> Result<()> {
+    let depth = Cell::new(0);
+    task_group(async |tg| -> Result<()> {
+        let slot: Rc<RefCell<Option<TaskHandle<'_, ()>>>> = Rc::default();
+        let own = slot.clone();
+        let depth = &depth;
+        let child = tg.start_soon(async move {
+            let mut me = None;
+            move_on_after(
+                SHORT,
+                std::future::poll_fn(|cx| {
+                    depth.set(depth.get() + 1);
+                    assert_eq!(depth.get(), 1);
+                    // Ready again while it is being polled.
+                    cx.waker().wake_by_ref();
+                    me = me.take().or_else(|| own.take());
+                    let polled = me.as_mut().map(|me: &mut TaskHandle<'_, ()>| Pin::new(me).poll(cx));
+                    depth.set(depth.get() - 1);
+                    match polled {
+                        Some(std::task::Poll::Ready(ended)) => std::task::Poll::Ready(ended),
+                        _ => std::task::Poll::Pending,
+                    }
+                }),
+            )
+            .await;
+        });
+        *slot.borrow_mut() = Some(child);
+        tg.start_soon(async {}).await?;
+        Ok(())
+    })
+    .await?;
     Ok(())
 }

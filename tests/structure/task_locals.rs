@@ -7,7 +7,10 @@ use anyio::{
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -250,4 +253,22 @@ async fn a_value_that_panics_when_it_is_dropped_is_a_panic_of_its_child() {
 
 async fn checkpoint_ok() -> Result<()> {
     Ok(checkpoint().await?)
+}
+
+#[anyio::test]
+async fn all_values_go_although_several_panic_when_they_are_dropped() {
+    static FIRST: TaskLocal<Counted> = TaskLocal::new();
+    static SECOND: TaskLocal<Counted> = TaskLocal::new();
+    struct Counted(Arc<AtomicU32>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a value on purpose");
+        }
+    }
+    let dropped = Arc::new(AtomicU32::new(0));
+    let counted = || Counted(dropped.clone());
+    let both = FIRST.sync_scope(counted(), || SECOND.scope(counted(), async { checkpoint_ok().await }));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(both))).is_err());
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
 }

@@ -10,12 +10,12 @@ use anyio::{
 };
 use std::{
     cell::{Cell, RefCell},
-    future::Future,
+    future::{Future, poll_fn},
     hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -303,5 +303,59 @@ async fn reduce_makes_one_value_of_many() -> Result<()> {
         })
         .await?;
     assert!(cancelled.is_none(), "also of nothing it is a checkpoint");
+    Ok(())
+}
+
+#[anyio::test]
+async fn of_what_failed_panicked_or_was_cancelled_nothing_is_kept() -> Result<()> {
+    let cached = functools::cache(async |&key: &i32| match key {
+        0 => Err::<i32, _>(Error::WouldBlock),
+        1 => panic!("a function"),
+        _ => Err(anyio::sleep_forever().await.into()),
+    });
+    assert!(cached.call(0).await.is_err());
+    let mut panicking = pin!(cached.call(1));
+    let polled =
+        catch_unwind(AssertUnwindSafe(|| panicking.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
+    assert!(polled.is_err());
+    assert!(anyio::move_on_after(Duration::ZERO, cached.call(2)).await?.is_none());
+    {
+        let mut dropped = Box::pin(cached.call(3));
+        assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let mut other = Box::pin(cached.call(3));
+        assert!(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(cached.info().current_size, 1, "what is being made counts");
+        drop(dropped);
+        assert_eq!(cached.info().current_size, 1, "the other is to make it now");
+    }
+    assert_eq!(numbers(&cached), (1, 4, 0));
+    Ok(())
+}
+
+/// The product of all numbers up to one, except that 100 needs itself to be made.
+#[functools::cache]
+async fn factorial(number: u64) -> Result<u64> {
+    lowlevel::checkpoint().await?;
+    let below = match number {
+        0 => return Ok(1),
+        100 => number,
+        _ => number - 1,
+    };
+    // Not even in a group, and for a limited time.
+    let asked = async { anyio::fail_after(Duration::from_secs(3600), Box::pin(factorial(below))).await };
+    Ok(gather([asked]).await?[0] * number)
+}
+
+#[anyio::test]
+async fn a_function_that_asks_for_the_value_that_it_is_to_make_is_told() -> Result<()> {
+    assert_eq!(factorial(10).await?, 3_628_800);
+    let mut circular = pin!(factorial(101));
+    let told = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| circular.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(|_| None),
+        Err(payload) => Poll::Ready(Some(payload)),
+    });
+    let told = told.await.expect("a panic");
+    assert!(told.downcast_ref::<&str>().unwrap().contains("wait for itself"));
+    assert_eq!(factorial_cache().info().current_size, 11, "nothing is left of it");
     Ok(())
 }

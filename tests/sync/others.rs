@@ -8,9 +8,13 @@ use anyio::{
     task_group,
     testing::wait_all_tasks_blocked,
 };
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::{
     cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    task::{Context, Poll, Waker},
 };
 
 #[anyio::test]
@@ -299,4 +303,46 @@ async fn something_is_done_once_while_others_wait_and_again_if_it_fails() -> Res
     assert_eq!(attempts.get(), 2);
     assert!(once.is_completed() && once.statistics().completed);
     once.call(async || -> Result<()> { unreachable!("it is done") }).await
+}
+
+#[anyio::test]
+async fn what_is_to_be_made_by_who_waits_for_it_is_told() -> Result<()> {
+    let (cell, once) = (OnceCell::<u32>::new(), Once::new());
+    let circular = async || -> Result<u32> { Ok(*cell.get_or_try_init(async || anyio::Ok(1)).await?) };
+    assert!(begin_catching(cell.get_or_try_init(circular)), "it would wait for itself");
+    assert_eq!(*cell.get_or_init(async || 2).await?, 2, "and can be made by others");
+    let within = async || once.call(async || anyio::Ok(())).await;
+    assert!(begin_catching(once.call(within)));
+    assert!(!once.is_completed());
+    Ok(())
+}
+
+#[anyio::test]
+async fn who_polls_others_while_making_a_value_does_not_wait_for_them() -> Result<()> {
+    let cell = OnceCell::<u32>::new();
+    let others = RefCell::new(FuturesUnordered::new());
+    others.borrow_mut().push(async {
+        checkpoint().await?;
+        anyio::Ok(*cell.get_or_try_init(async || anyio::Ok(1)).await?)
+    });
+    let init = async || {
+        // As an executor within a task does that gives all its tasks a turn.
+        for _ in 0..3 {
+            let mut others = others.borrow_mut();
+            poll_fn(|cx| Poll::Ready(others.poll_next_unpin(cx).is_ready())).await;
+            drop(others);
+            checkpoint().await?;
+        }
+        anyio::Ok(2)
+    };
+    assert_eq!(*cell.get_or_try_init(init).await?, 2);
+    assert_eq!(others.into_inner().next().await.transpose()?, Some(2));
+    Ok(())
+}
+
+/// Whether something panics when it is polled first.
+fn begin_catching(future: impl Future) -> bool {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready())).is_err()
 }

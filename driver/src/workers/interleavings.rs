@@ -75,7 +75,7 @@ fn a_job_is_done_or_taken_back() {
         let (pool, done) = (pool(1), Arc::new(Done::default()));
         pool.submit(done.job()).unwrap();
         let second = pool.submit(done.job()).unwrap();
-        let removed = second.try_remove();
+        let removed = second.take_back().is_some();
         pool.submit(done.job()).unwrap();
         done.wait(if removed { 2 } else { 3 });
     });

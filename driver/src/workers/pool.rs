@@ -54,11 +54,9 @@ pub struct JobHandle {
 }
 
 impl JobHandle {
-    /// Takes the job out of the queue and drops it, if no thread has taken it yet. Says whether it did: after
-    /// `true` the job has not run and never will.
-    pub fn try_remove(&self) -> bool {
-        // The job is dropped here, after the pool's lock has been given back.
-        self.pool.take_back(self.number).is_some()
+    /// Takes the job out of the queue and gives it back, if no thread has taken it yet: it has not run.
+    pub fn take_back(&self) -> Option<Job> {
+        self.pool.take_back(self.number)
     }
 }
 

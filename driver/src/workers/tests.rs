@@ -86,8 +86,8 @@ fn a_job_is_removed_before_it_starts_and_never_runs() {
     told.recv_timeout(LIMIT).unwrap();
     let (tell, ran) = channel::<()>();
     let handle = pool.submit(Box::new(move || tell.send(()).unwrap())).unwrap();
-    assert!(handle.try_remove());
-    assert!(!handle.try_remove());
+    assert!(handle.take_back().is_some());
+    assert!(handle.take_back().is_none());
     drop(let_go);
     // The job's end of the channel is gone, and nothing came through it.
     assert!(ran.recv().is_err());
@@ -106,7 +106,7 @@ fn a_job_that_runs_cannot_be_removed() {
         }))
         .unwrap();
     told.recv_timeout(LIMIT).unwrap();
-    assert!(!handle.try_remove());
+    assert!(handle.take_back().is_none());
     let_go.send(()).unwrap();
     told.recv_timeout(LIMIT).unwrap();
 }

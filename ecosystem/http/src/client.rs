@@ -29,8 +29,9 @@ pub use response::ClientResponse;
 pub use response_body::ResponseBody;
 
 use self::{connecting::Connector, options::Settings};
-use anyio::{CancelAware, Error, TaskGroup, foreign};
-use http::{Method, Request, header::PROXY_AUTHORIZATION};
+use crate::LocalExecutor;
+use anyio::{CancelAware, Error, TaskGroup, current_time, fail_at, foreign};
+use http::{Method, Request, Response, header::PROXY_AUTHORIZATION};
 use hyper_util::client::legacy;
 use std::{fmt, rc::Rc};
 use tower_service::Service;
@@ -80,6 +81,7 @@ type Decoding = Pool;
 #[derive(Clone)]
 pub struct Client {
     decoding: Decoding,
+    executor: LocalExecutor,
     settings: Rc<Settings>,
 }
 
@@ -129,8 +131,13 @@ impl Client {
         ClientOptions::new().in_group(group)
     }
 
-    fn new(pool: Pool, settings: Settings) -> Self {
-        Self { decoding: decoding(pool, &settings), settings: Rc::new(settings) }
+    fn new(pool: Pool, executor: LocalExecutor, settings: Settings) -> Self {
+        Self { decoding: decoding(pool, &settings), executor, settings: Rc::new(settings) }
+    }
+
+    /// Where the connections are started: what else is started here is a child of the same group.
+    pub fn executor(&self) -> &LocalExecutor {
+        &self.executor
     }
 
     /// Begins a `GET`.
@@ -168,12 +175,30 @@ impl Client {
         ClientRequest::new(self, method, url.as_ref())
     }
 
+    /// Sends a request of the crate `http` as it is, and gives what comes back: no header is added but what the connection
+    /// needs, no redirect is followed. Of the options those of the connections and the limits of time and of bytes hold.
+    ///
+    /// # Errors
+    /// See [`ClientErrorKind`].
+    ///
+    /// # Cancel safety
+    /// The request is given up.
+    pub async fn execute(&self, request: Request<ClientBody>) -> Result<Response<ResponseBody>, ClientError> {
+        let url = Url::parse(&request.uri().to_string());
+        let url = url.map_err(|error| ClientError::of_source(ClientErrorKind::Request, error))?;
+        let settings = &*self.settings;
+        let deadline = settings.timeout.and_then(|limit| current_time().checked_add(limit));
+        let answered = fail_at(deadline, self.exchange(request, &url)).await;
+        let answer = answered.map_err(|error| error.at(&url))?;
+        Ok(answer.map(|body| ResponseBody::new(body, deadline, settings.max_body_bytes, url)))
+    }
+
     /// Sends one request, and gives what comes back, also if that is a redirect.
     async fn exchange(
         &self,
         mut request: Request<ClientBody>,
         url: &Url,
-    ) -> Result<http::Response<response_body::Decoded>, ClientError> {
+    ) -> Result<Response<response_body::Decoded>, ClientError> {
         if url.scheme() == "http"
             && let Some(authorization) = self.settings.proxies.authorization(request.uri())
         {

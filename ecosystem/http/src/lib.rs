@@ -36,7 +36,6 @@ pub mod tower;
 mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;
-mod write_behind;
 
 #[cfg(feature = "client")]
 pub use client::{
@@ -46,8 +45,8 @@ pub use client::{
 pub use executor::{GroupExecutor, LocalExecutor};
 pub use io::HyperIo;
 pub use server::{
-    BodyError, ConnectionError, ConnectionInfo, NotUpgradable, RequestBody, Server, ServerStatistics,
-    on_upgrade,
+    BodyError, BodySender, ConnectionError, ConnectionInfo, NotUpgradable, ProducedBody, RequestBody, Server,
+    ServerStatistics, on_upgrade, produce_body,
 };
 pub use timer::HyperTimer;
 #[cfg(feature = "tower")]

@@ -9,7 +9,9 @@ mod connection;
 mod connection_info;
 mod driving;
 mod error;
+mod head_limit;
 mod options;
+mod production;
 mod protocol;
 mod statistics;
 #[cfg(feature = "tls")]
@@ -19,6 +21,7 @@ mod upgrade;
 pub use body::{BodyError, RequestBody};
 pub use connection_info::ConnectionInfo;
 pub use error::ConnectionError;
+pub use production::{BodySender, ProducedBody, produce_body};
 pub use statistics::ServerStatistics;
 pub use upgrade::{NotUpgradable, on_upgrade};
 #[cfg(feature = "websocket")]
@@ -50,7 +53,7 @@ type OnError<'a> = Box<dyn Fn(&ConnectionError) + 'a>;
 /// **A request is a child task.** If its client goes away, resets the stream, or takes too long, or the server has to end,
 /// the task is cancelled and awaited, so that [`using`](anyio::using) and other cleanup run to their end. Handlers borrow
 /// from what is around the server, and need be neither `Send` nor `'static`. The body of an answer is not of the task: what
-/// has to be cleaned up belongs into the handler, or into `Drop`.
+/// has to be cleaned up belongs into the handler, or into `Drop`. Or a task makes the body, by [`produce_body`].
 ///
 /// **No client and no handler ends a server.** An error or a panic of a handler is answered by 500 and logged; a panic also
 /// ends its connection, once that is answered. Errors of connections go to [`on_error`](Self::on_error).
@@ -168,6 +171,15 @@ impl<'a> Server<'a> {
     /// How many requests of one HTTP/2 connection are handled at the same time; 200 by default.
     pub fn max_streams(mut self, limit: u32) -> Self {
         self.options.max_streams = limit;
+        self
+    }
+
+    /// Whether clients of HTTP/2 may ask for something else on one stream, such as a WebSocket (RFC 8441); false by default.
+    ///
+    /// Browsers do so then where they have a connection already. The request is a `CONNECT` and no `GET`, so a route for it
+    /// takes `any` method, and what an [`on_upgrade`] is for is told by the extension [`hyper::ext::Protocol`].
+    pub fn extended_connect(mut self, on: bool) -> Self {
+        self.options.extended_connect = on;
         self
     }
 

@@ -1,4 +1,5 @@
-//! An echo server and client over QUIC: quinn-proto's state machine on anyio's UDP sockets, one thread for each core.
+//! An echo server and client over QUIC: quinn-proto's state machine on anyio's UDP sockets. The server has a thread for each
+//! processor, all on one port; a connection stays on the thread that accepted it, wherever its datagrams arrive.
 //!
 //! ```text
 //! cargo run -p anyio-protocols --example quic_echo -- server 127.0.0.1:4433 certificate.der
@@ -7,21 +8,20 @@
 //!
 //! The server makes a certificate for `localhost`, and writes it where the client reads it.
 
-use anyio::Result;
+use anyio::{Core, Result, run_on_cores};
 use anyio_protocols::quic;
-use std::{fs, net::SocketAddr, path::Path};
+use std::{error, fs, net::SocketAddr, path::Path, thread};
 
-#[anyio::main]
-async fn main() -> Result<()> {
+fn main() -> std::result::Result<(), Box<dyn error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["server", address, certificate] => serve(parse(address)?, Path::new(certificate)).await,
-        ["client", address, certificate, text] => ask(parse(address)?, Path::new(certificate), text).await,
-        _ => {
-            eprintln!("usage: quic_echo server ADDRESS CERTIFICATE | client ADDRESS CERTIFICATE TEXT");
-            Ok(())
+        ["server", address, certificate] => serve(parse(address)?, Path::new(certificate)),
+        ["client", address, certificate, text] => {
+            let (address, certificate) = (parse(address)?, Path::new(certificate));
+            Ok(anyio::run(async || ask(address, certificate, text).await)?)
         }
+        _ => Err("usage: quic_echo server ADDRESS CERTIFICATE | client ADDRESS CERTIFICATE TEXT".into()),
     }
 }
 
@@ -29,12 +29,19 @@ fn parse(address: &str) -> Result<SocketAddr> {
     address.parse().map_err(|error| quic::invalid(format!("{address}: {error}")))
 }
 
-async fn serve(address: SocketAddr, certificate: &Path) -> Result<()> {
+fn serve(address: SocketAddr, certificate: &Path) -> std::result::Result<(), Box<dyn error::Error>> {
     let identity = quic::Identity::new()?;
     fs::write(certificate, &identity.certificate)?;
-    let endpoint = quic::Endpoint::server(address, &identity).await?;
-    println!("listening on {}", endpoint.local_addr()?);
-    endpoint.run(async |endpoint| endpoint.echo().await).await
+    let count = thread::available_parallelism().map_or(1, |count| count.get());
+    let cores = quic::Cores::new(address, &identity, count)?;
+    run_on_cores(count, async |core: &Core| -> Result<()> {
+        let endpoint = cores.endpoint(core).await?;
+        if core.index() == 0 {
+            println!("{count} threads listen on {}", endpoint.local_addr()?);
+        }
+        endpoint.run(async |endpoint| endpoint.echo().await).await
+    })?;
+    Ok(())
 }
 
 async fn ask(address: SocketAddr, certificate: &Path, text: &str) -> Result<()> {

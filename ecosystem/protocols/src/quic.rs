@@ -1,11 +1,14 @@
 //! QUIC: what quinn-proto leaves to its user.
 
 mod connection;
+mod cores;
 mod endpoint;
 mod identity;
 mod signal;
+mod socket;
 
 pub use connection::Connection;
+pub use cores::Cores;
 pub use endpoint::Endpoint;
 pub use identity::Identity;
 

@@ -95,7 +95,7 @@ impl Readiness {
             }
             Place::Room => self.retrying.retain(|other| *other != index),
             Place::Job(handle) => {
-                if !handle.try_remove() {
+                if handle.take_back().is_none() {
                     return;
                 }
             }

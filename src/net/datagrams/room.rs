@@ -1,20 +1,21 @@
 //! Waiting until there is room for a datagram.
 
+use super::destination::Destination;
 use crate::runtime::{Descriptor, Operation, Readiness, Refusal, UntilReady, WaitReason};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
-/// Waits until a datagram to this address, or to the peer if there is none, may have room.
+/// Waits until a datagram that goes there may have room.
 ///
 /// # Errors
 /// If the scope is cancelled, or there is no descriptor left for what it takes.
-pub(super) async fn wait(socket: &Descriptor, to: Option<&SockAddr>) -> Result<(), Refusal> {
+pub(super) async fn wait(socket: &Descriptor, to: &Destination) -> Result<(), Refusal> {
     until_writable(socket.clone()).await?;
     // Without a peer a UNIX socket is told to be writable whether or not the receiver's queue is full. One with a peer knows.
-    if let Some(peer) = to.filter(|address| address.domain() == Domain::UNIX) {
+    if let Some(peer) = to.of_unix_socket() {
         let probe = Socket::new(Domain::UNIX, Type::DGRAM, None)
             .map_err(|error| Refusal::System(error.raw_os_error().unwrap_or(libc::EIO)))?;
         // Where nobody can be connected to, sending says why.
-        if probe.connect(peer).is_ok() {
+        if probe.connect(&peer).is_ok() {
             until_writable(Descriptor::new(probe.into())).await?;
         }
     }

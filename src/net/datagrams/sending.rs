@@ -69,17 +69,19 @@ impl Sender {
     #[inline]
     pub(in crate::net) async fn send_part<B: IoBuf>(
         &self,
-        data: Held<B>,
+        mut data: Held<B>,
         part: Range<usize>,
         fill: impl FnOnce(&mut Header),
     ) -> (Answer, Held<B>) {
         let mut header = self.headers.borrow_mut().pop().unwrap_or_else(|| Box::new(Header::new()));
         fill(&mut header);
-        let (mut answer, mut data, mut header) = self.send_once(data, part.clone(), header).await;
-        let mut repeats = if self.is_connected { 0 } else { REPEATS };
-        while repeats > 0 && concerns_another(answer) {
-            repeats -= 1;
-            (answer, data, header) = self.send_once(data, part.clone(), header).await;
+        let mut answer;
+        match self.try_at_once(&mut header, &data.get().bytes()[part.clone()]).await {
+            Some(at_once) => answer = at_once,
+            None => (answer, data, header) = self.send_by_driver(data, part.clone(), header).await,
+        }
+        if !self.is_connected && concerns_another(answer) {
+            (answer, data, header) = self.send_again(data, part, header).await;
         }
         header.control.clear();
         header.descriptors.clear();
@@ -90,33 +92,48 @@ impl Sender {
         (answer, data)
     }
 
-    #[inline]
-    async fn send_once<B: IoBuf>(
+    async fn send_by_driver<B: IoBuf>(
         &self,
-        data: Held<B>,
+        mut data: Held<B>,
         part: Range<usize>,
-        header: Box<Header>,
+        mut header: Box<Header>,
     ) -> (Answer, Held<B>, Box<Header>) {
-        let mut send = SendMessage { descriptor: self.descriptor.clone(), data, part: part.clone(), header };
-        if let Some(answer) = self.try_at_once(&mut send).await {
-            return send.finish(answer);
-        }
         let _counted = Counted::new(&self.in_flight);
         loop {
-            let (answer, data, header) = Operation::new(send).await;
+            let send = SendMessage { descriptor: self.descriptor.clone(), data, part: part.clone(), header };
+            let answer;
+            (answer, data, header) = Operation::new(send).await;
             if !has_found_no_room(answer) {
                 return (answer, data, header);
             }
-            if let Err(refusal) = room::wait(&self.descriptor, header.address.as_ref()).await {
+            if let Err(refusal) = room::wait(&self.descriptor, &header.to).await {
                 return (Err(refusal), data, header);
             }
-            send = SendMessage { descriptor: self.descriptor.clone(), data, part: part.clone(), header };
+        }
+    }
+
+    /// Sends what was not sent because of what the network has said of another.
+    #[cold]
+    async fn send_again<B: IoBuf>(
+        &self,
+        mut data: Held<B>,
+        part: Range<usize>,
+        mut header: Box<Header>,
+    ) -> (Answer, Held<B>, Box<Header>) {
+        let mut repeats = REPEATS;
+        loop {
+            let answer;
+            (answer, data, header) = self.send_by_driver(data, part.clone(), header).await;
+            repeats -= 1;
+            if repeats == 0 || !concerns_another(answer) {
+                return (answer, data, header);
+            }
         }
     }
 
     /// Sends by a call of its own what the driver need not be asked for. Nothing if it is for the driver.
     #[inline]
-    async fn try_at_once<B: IoBuf>(&self, send: &mut SendMessage<B>) -> Option<Answer> {
+    async fn try_at_once(&self, header: &mut Header, bytes: &[u8]) -> Option<Answer> {
         poll_fn(|cx| {
             Core::with(|core| {
                 let is_same = self.task.replace(core.task()) == core.task();
@@ -124,10 +141,24 @@ impl Sender {
                 if !is_alone || core.capabilities().attempts_sends || core.scope_is_effective() {
                     return Poll::Ready(None);
                 }
-                core.poll_immediate(cx).map(|()| send.at_once())
+                core.poll_immediate(cx).map(|()| self.send_at_once(header, bytes))
             })
         })
         .await
+    }
+
+    /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
+    #[inline]
+    fn send_at_once(&self, header: &mut Header, bytes: &[u8]) -> Option<Answer> {
+        let message = header.message(bytes);
+        // SAFETY: the message and all it points to are borrowed, and are not changed during the call.
+        match unsafe { send_without_waiting(self.descriptor.raw(), message) } {
+            Ok(count) => Some(Ok(count)),
+            // The numbers are the same on Linux only.
+            #[allow(unreachable_patterns)]
+            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
+            Err(number) => Some(Err(Refusal::System(number))),
+        }
     }
 
     /// Sends a part of a buffer with descriptors, which are closed afterwards.
@@ -149,7 +180,7 @@ impl Sender {
         to: Option<SockAddr>,
     ) -> (Answer, Held<B>) {
         self.send_part(data, part, |header| {
-            header.address = to;
+            header.to.set(to);
             header.control.push_descriptors(&descriptors);
             header.descriptors = descriptors;
         })
@@ -218,20 +249,6 @@ impl<B: IoBuf> SendMessage<B> {
     #[inline]
     fn message(&mut self) -> *const msghdr {
         self.header.message(&self.data.get().bytes()[self.part.clone()])
-    }
-
-    /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
-    #[inline]
-    fn at_once(&mut self) -> Option<Answer> {
-        let message = self.message();
-        // SAFETY: the message and all it points to are this value's, and are not changed during the call.
-        match unsafe { send_without_waiting(self.descriptor.raw(), message) } {
-            Ok(count) => Some(Ok(count)),
-            // The numbers are the same on Linux only.
-            #[allow(unreachable_patterns)]
-            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
-            Err(number) => Some(Err(Refusal::System(number))),
-        }
     }
 }
 

@@ -77,6 +77,7 @@ impl Interpreter for UdpInterpreter {
 }
 
 /// The address that these bytes are. Of what is none, that which nobody has.
+#[inline]
 fn address(name: &[u8]) -> SocketAddr {
     let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let Some(start) = copy::<Start>(name) else { return nobody };
@@ -99,6 +100,7 @@ fn address(name: &[u8]) -> SocketAddr {
 #[repr(transparent)]
 struct Start(libc::sockaddr);
 
+#[inline]
 fn copy<T: Copy>(bytes: &[u8]) -> Option<T> {
     // SAFETY: there are as many bytes as the record has, and any bytes make one of those that are asked for here.
     (bytes.len() >= size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })

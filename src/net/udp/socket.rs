@@ -11,7 +11,7 @@ use crate::{
     runtime::{Descriptor, Refusal},
 };
 use anyio_driver::{Held, IoBuf};
-use socket2::{SockAddr, SockRef};
+use socket2::SockRef;
 use std::{
     cell::Cell,
     io,
@@ -74,7 +74,7 @@ impl Socket {
     /// Sends one datagram.
     #[inline]
     pub(super) async fn send<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> (Result<()>, B) {
-        self.both.sender.send(data, |header| header.address = to.map(SockAddr::from)).await
+        self.both.sender.send(data, |header| header.to.set_internet(to)).await
     }
 
     /// Sends one datagram, or several if the options say so.
@@ -165,7 +165,7 @@ impl Socket {
     }
 
     fn fill(&self, header: &mut Header, to: Option<SocketAddr>, options: &SendOptions) {
-        header.address = to.map(SockAddr::from);
+        header.to.set_internet(to);
         if options.ecn.is_none() && options.from.is_none() && options.interface.is_none() {
             return;
         }

@@ -45,7 +45,7 @@ impl Socket {
 
     async fn send<B: IoBuf>(&self, data: B, to: Option<io::Result<SockAddr>>) -> (Result<()>, B) {
         match to.transpose() {
-            Ok(to) => self.0.sender.send(data, |header| header.address = to).await,
+            Ok(to) => self.0.sender.send(data, |header| header.to.set(to)).await,
             Err(error) => (Err(Error::of_stream(error, "send")), data),
         }
     }

@@ -1,11 +1,11 @@
 //! A turn: everything goes to the driver, and what comes back wakes tasks.
 
-use super::{BUDGET, Core, MainReady};
+use super::{BUDGET, Core, MainReady, STARTED};
 use crate::runtime::{
     WaitKey, Waiting,
     inbox::Message,
     panics::FirstPanic,
-    waits::{Delivery, Expired},
+    waits::{Delivery, Expired, OneOfMany},
 };
 use anyio_driver::{Completion, CompletionFlags, Driver, Op, Wait};
 use std::{
@@ -77,7 +77,7 @@ impl Core {
         if wait != Wait::No {
             inbox.wake_up();
         }
-        self.budget.set(BUDGET);
+        let mut wakes = completions.len();
         self.dispatching.set(true);
         let mut undelivered = completions.iter();
         self.finish_despite_panics(|| {
@@ -95,6 +95,7 @@ impl Core {
             }
             self.finish_despite_panics(|| {
                 while let Some((expired, next)) = self.waits.expire(now) {
+                    wakes += 1;
                     if let Some(next) = next {
                         self.tasks.prefetch(next);
                     }
@@ -114,10 +115,11 @@ impl Core {
             news = true;
         }
         if inbox.has_messages() {
-            self.read_messages();
+            wakes += self.read_messages();
             news = true;
         }
         self.dispatching.set(false);
+        self.budget.set(BUDGET.saturating_add(STARTED.saturating_mul(wakes.try_into().unwrap_or(u32::MAX))));
         if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
             self.finish_despite_panics(|| self.idle.notify_all());
         }
@@ -137,9 +139,11 @@ impl Core {
         }
     }
 
-    fn read_messages(&self) {
+    /// Does what other threads have asked for. Gives how much that was.
+    fn read_messages(&self) -> usize {
         let mut messages = self.messages.take();
         self.lease.inbox().take(&mut messages);
+        let count = messages.len();
         let mut unread = messages.drain(..);
         self.finish_despite_panics(|| {
             for message in unread.by_ref() {
@@ -151,6 +155,7 @@ impl Core {
         });
         drop(unread);
         self.messages.replace(messages);
+        count
     }
 
     /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)
@@ -188,17 +193,25 @@ impl Core {
         }
     }
 
+    #[inline]
     fn deliver_one_of_many(&self, completion: &Completion) {
-        let Some(wait) = self.waits.of_token(completion.token) else {
-            return self.stale.set(self.stale.get() + 1);
-        };
-        if let Some(disposer) = self.waits.disposer(wait) {
-            return self.orphans.dispose_one_of_many(self, disposer, completion);
+        match self.waits.complete_one_of_many(completion) {
+            OneOfMany::Wake { is_full, waker } => {
+                if is_full {
+                    self.hold_up(completion);
+                }
+                self.wake_stored(waker);
+            }
+            OneOfMany::Orphan(disposer) => self.orphans.dispose_one_of_many(self, disposer, completion),
+            OneOfMany::Stale => self.stale.set(self.stale.get() + 1),
         }
-        let (is_full, waker) = self.waits.push_result(wait, completion);
-        if is_full && self.waits.ask_cancel(wait) {
+    }
+
+    /// Stops an operation whose reader does not keep up.
+    #[cold]
+    fn hold_up(&self, completion: &Completion) {
+        if self.waits.of_token(completion.token).is_some_and(|wait| self.waits.ask_cancel(wait)) {
             self.cancel_operation(completion.token);
         }
-        self.wake_stored(waker);
     }
 }

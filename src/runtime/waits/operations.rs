@@ -22,6 +22,20 @@ pub(crate) enum Delivery {
     Stale,
 }
 
+/// Where one of several completions of an operation goes.
+pub(crate) enum OneOfMany {
+    /// Its waiter is to be woken.
+    Wake {
+        /// Whether as many are queued now as may be.
+        is_full: bool,
+        waker: StoredWaker,
+    },
+    /// The operation's future is gone; this is the index of its disposer.
+    Orphan(u32),
+    /// Nobody waits for it under this token. The driver broke the contract.
+    Stale,
+}
+
 /// What a kept operation has brought.
 pub(crate) enum Next {
     /// Nothing yet.
@@ -191,34 +205,54 @@ impl Waits {
         slot.waker.take()
     }
 
-    /// What disposes of this operation's results, if it is an orphan.
-    pub(crate) fn disposer(&self, key: WaitKey) -> Option<u32> {
-        let slot = self.slot(key);
-        (slot.kind == WaitKind::Orphan).then_some(slot.outcome.result as u32)
-    }
-
     // ---- results that wait for their stream: in the operation's link `next` is the first of them, `previous` the
     // last, and the tick their number ----
 
-    /// Appends a result of a kept operation that goes on. Tells whether there are as many now as there may be, and who is
-    /// to be woken.
-    pub(crate) fn push_result(&self, key: WaitKey, completion: &Completion) -> (bool, StoredWaker) {
-        let result = self.insert(WaitKind::Queued, WaitReason::Receive);
-        self.slot(result).outcome = Packed::new(completion);
-        let link = &mut self.slot(key).link;
-        let last = std::mem::replace(&mut link.previous, result.index());
-        link.tick += 1;
-        let count = link.tick as usize;
-        match self.slots().get_mut(last as usize) {
-            Some(last) => last.link.next = result.index(),
-            None => self.slot(key).link.next = result.index(),
+    /// Hands one of several completions to its slot: appends it to the results of a kept operation.
+    #[inline]
+    pub(crate) fn complete_one_of_many(&self, completion: &Completion) -> OneOfMany {
+        let index = completion.token.index() as usize;
+        let generation = completion.token.generation();
+        match self.slots().get(index) {
+            Some(slot) if slot.generation == generation && slot.kind == WaitKind::Orphan => {
+                return OneOfMany::Orphan(slot.outcome.result as u32);
+            }
+            Some(slot) if slot.generation == generation => {}
+            _ => return OneOfMany::Stale,
         }
-        let slot = self.slot(key);
+        let result = self.insert_result(completion);
+        let slots = self.slots();
+        let link = &mut slots[index].link;
+        let last = std::mem::replace(&mut link.previous, result);
+        link.tick += 1;
+        if last == NONE {
+            link.next = result;
+        } else {
+            slots[last as usize].link.next = result;
+        }
+        let slot = &mut slots[index];
         let most = match slot.kind {
             WaitKind::KeptMessages => MAX_QUEUED_MESSAGES,
             _ => MAX_QUEUED_RESULTS,
         };
-        (count >= most, slot.waker.take())
+        OneOfMany::Wake { is_full: slot.link.tick as usize >= most, waker: slot.waker.take() }
+    }
+
+    /// Takes a slot for a result. It is nobody's by name, so its generation stays as it is.
+    #[inline]
+    fn insert_result(&self, completion: &Completion) -> u32 {
+        let index = self.free.get();
+        let Some(slot) = self.slots().get_mut(index as usize) else {
+            let key = self.insert(WaitKind::Queued, WaitReason::Receive);
+            self.slot(key).outcome = Packed::new(completion);
+            return key.index();
+        };
+        self.used.set(self.used.get() + 1);
+        self.free.set(slot.link.next);
+        slot.kind = WaitKind::Queued;
+        slot.link.next = NONE;
+        slot.outcome = Packed::new(completion);
+        index
     }
 
     /// Takes what a kept operation has brought: results first, then the last, with which it ends.
@@ -243,18 +277,23 @@ impl Waits {
         self.has_queued(key) || self.outcome(key).is_some()
     }
 
+    /// Takes the first of the results of an operation that has some and is current.
+    #[inline]
     fn take_queued(&self, key: WaitKey) -> Outcome {
-        let index = self.slot(key).link.next;
-        let result = &self.slots()[index as usize];
+        let slots = self.slots();
+        let index = slots[key.index() as usize].link.next;
+        let result = &mut slots[index as usize];
         let (outcome, next) = (result.outcome.unpack(), result.link.next);
-        let link = &mut self.slot(key).link;
+        // A result has neither waker nor scope.
+        result.kind = WaitKind::Free;
+        result.link.next = self.free.replace(index);
+        self.used.set(self.used.get() - 1);
+        let link = &mut slots[key.index() as usize].link;
         link.next = next;
         link.tick -= 1;
         if next == NONE {
             link.previous = NONE;
         }
-        // A result has no waker.
-        drop(self.free_slot(index));
         outcome
     }
 }

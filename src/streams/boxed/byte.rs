@@ -16,6 +16,7 @@ trait AnyReceiveStream: Attributes {
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize>;
     fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
@@ -34,6 +35,10 @@ impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
 
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)> {
         Box::pin(ByteReceiveStream::receive_into(self, buffer))
+    }
+
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        ByteReceiveStream::receive_nowait(self, buffer)
     }
 
     fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
@@ -192,6 +197,10 @@ macro_rules! receiving {
             async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
                 let (result, buffer) = self.0.receive_into(AnyBufMut::new(buffer)).await;
                 (result, buffer.into_inner())
+            }
+
+            fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+                self.0.receive_nowait(buffer)
             }
 
             async fn close_receiving(self) -> Result<()> {

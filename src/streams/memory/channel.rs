@@ -13,7 +13,7 @@
 use super::statistics::MemoryStreamStatistics;
 use crate::{
     error::Error,
-    runtime::{Core, WaitQueue},
+    runtime::{Core, WaitQueue, drop_each},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -195,7 +195,7 @@ impl<T> Channel<T> {
     pub(super) fn give_up_promise(&self) {
         self.promised.set(self.promised.get() - 1);
         if self.open_receivers.get() == 0 {
-            drop(self.take_free_items());
+            drop_each(self.take_free_items());
         } else if !self.promise() {
             self.note_peak();
         }
@@ -216,7 +216,7 @@ impl<T> Channel<T> {
             self.take_free_items()
         });
         // Items are code of users.
-        drop(dropped);
+        drop_each(dropped);
     }
 
     pub(super) fn statistics(&self) -> MemoryStreamStatistics {

@@ -1,7 +1,7 @@
 //! What comes in from below, and its decryption.
 
-use super::record_boundary::RecordBoundary;
-use crate::{error::Result, streams::ByteReceiveStream};
+use super::record_boundary::{HEADER, RecordBoundary};
+use crate::{error::Result, lowlevel::take_chunk, streams::ByteReceiveStream};
 use anyio_driver::Chunk;
 use rustls::{Connection, InvalidMessage};
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What makes the buffer of rustls for what comes in grow.
-const SMALL: usize = 4096 - 5;
+const SMALL: usize = 4096 - HEADER;
 
 /// The receiving direction of a connection. Used by one task at a time.
 pub(super) struct Incoming<R> {
@@ -20,8 +20,10 @@ pub(super) struct Incoming<R> {
     /// What was received and not decrypted.
     ciphertext: Cell<Option<Chunk>>,
     boundary: Cell<RecordBoundary>,
-    /// How many bytes at the front of that rustls has already: of the record that follows the one it has decrypted.
+    /// How many bytes at the front of that rustls has already: of the header of the record that follows.
     ahead: Cell<usize>,
+    /// Whether more is likely to be there than was received.
+    has_more: Cell<bool>,
     /// Whether the peer has said that it sends no more.
     closed: Cell<bool>,
 }
@@ -34,6 +36,7 @@ impl<R> Incoming<R> {
             ciphertext: Cell::new(None),
             boundary: Cell::default(),
             ahead: Cell::new(0),
+            has_more: Cell::new(false),
             closed: Cell::new(false),
         }
     }
@@ -51,30 +54,41 @@ impl<R> Incoming<R> {
 
     /// Decrypts up to the end of a record, and keeps what follows.
     pub(super) fn decrypt(&self, connection: &mut Connection, mut chunk: Chunk) -> Result<(), rustls::Error> {
+        let ahead = self.ahead.take();
         let mut boundary = self.boundary.get();
-        let count = boundary.pass(&chunk);
-        self.boundary.set(boundary);
+        let count = ahead + boundary.pass(&chunk[ahead..]);
         let is_large = boundary.ended().is_some_and(|length| length > SMALL);
-        // Its buffer has grown, and would shrink and grow again with each record. With the first byte of the next one in it,
-        // it stays as it is. If there turns out to be no next one, that byte is still in the chunk.
-        let ahead = if is_large && !connection.is_handshaking() { 1.min(chunk.len() - count) } else { 0 };
-        let mut bytes = &chunk[self.ahead.get()..count + ahead];
+        // The buffer of rustls has grown, and would shrink and grow again with each record. With the beginning of the next
+        // one in it, it stays as it is. If that turns out not to be one, it is still in the chunk.
+        let of_next = match is_large && !connection.is_handshaking() {
+            true => boundary.pass_header(&chunk[count..]),
+            false => 0,
+        };
+        self.boundary.set(boundary);
+        let mut bytes = &chunk[ahead..count + of_next];
         let mut refused = false;
         while !bytes.is_empty() && !refused {
             // It takes some kilobytes at a time, and refuses what no message is as long as.
             refused = !matches!(connection.read_tls(&mut bytes), Ok(1..));
         }
-        let state = connection.process_new_packets();
         chunk.advance(count);
         if !chunk.is_empty() {
+            self.ahead.set(of_next);
             self.ciphertext.set(Some(chunk));
         }
-        self.ahead.set(ahead);
-        self.closed.set(state?.peer_has_closed());
+        self.process(connection)?;
         if refused && !self.closed.get() {
             return Err(InvalidMessage::HandshakePayloadTooLarge.into());
         }
-        if is_large && ahead == 0 {
+        Ok(())
+    }
+
+    /// Decrypts the records that rustls has.
+    fn process(&self, connection: &mut Connection) -> Result<(), rustls::Error> {
+        let state = connection.process_new_packets();
+        self.closed.set(state?.peer_has_closed());
+        let boundary = self.boundary.get();
+        if boundary.ended().is_some_and(|length| length > SMALL) && boundary.header().is_empty() {
             // Its buffer shrinks when it is about to read again: so this is no waste, and fails as it should.
             let _ = connection.read_tls(&mut Nothing);
         }
@@ -83,7 +97,17 @@ impl<R> Incoming<R> {
 
     /// The stream, and what was received from it and does not belong to TLS.
     pub(super) fn into_inner(self) -> (R, Option<Chunk>) {
-        (self.stream.into_inner(), self.ciphertext.take())
+        let rest = self.ciphertext.take().or_else(|| {
+            let boundary = self.boundary.get();
+            let is_behind = self.closed.get() && !boundary.header().is_empty();
+            is_behind.then(|| {
+                let mut rest = take_chunk();
+                // There is room: the chunks of this run are longer, as no header comes like this otherwise.
+                let _ = rest.extend_from_slice(boundary.header());
+                rest
+            })
+        });
+        (self.stream.into_inner(), rest)
     }
 }
 
@@ -91,10 +115,59 @@ impl<R: ByteReceiveStream> Incoming<R> {
     /// What is to be decrypted next: what was kept, or else what is received. `None` if the stream below has ended.
     #[expect(clippy::await_holding_refcell_ref, reason = "who receives has reserved this direction")]
     pub(super) async fn next(&self) -> Result<Option<Chunk>> {
-        match self.ciphertext.take() {
-            Some(chunk) => Ok(Some(chunk)),
-            None => self.stream.borrow_mut().receive().await,
+        if let Some(chunk) = self.ciphertext.take() {
+            return Ok(Some(chunk));
         }
+        let chunk = self.stream.borrow_mut().receive().await?;
+        let is_full = |chunk: &Chunk| chunk.spare_capacity() == 0 && chunk.len() > HEADER;
+        self.has_more.set(chunk.as_ref().is_some_and(is_full));
+        Ok(chunk)
+    }
+
+    /// Whether the rest of a large record is likely to be there, so that [`decrypt_nowait`](Self::decrypt_nowait) is worth it.
+    pub(super) fn expects_more(&self) -> bool {
+        self.has_more.get()
+            && !self.has_ciphertext()
+            && self.boundary.get().length().is_some_and(|length| length > SMALL)
+    }
+
+    /// Receives what is missing of a record without waiting, where rustls decrypts it, so that it is copied once less.
+    /// `None` if nothing was there.
+    pub(super) fn decrypt_nowait(&self, connection: &mut Connection) -> Option<Result<(), rustls::Error>> {
+        let mut boundary = self.boundary.get();
+        let mut stream = self.stream.borrow_mut();
+        let mut missing = Missing { stream: &mut *stream, boundary: &mut boundary, has_more: false };
+        let received = connection.read_tls(&mut missing);
+        self.has_more.set(missing.has_more);
+        // What went wrong is found out by who waits.
+        if !matches!(received, Ok(1..)) {
+            return None;
+        }
+        self.boundary.set(boundary);
+        Some(self.process(connection))
+    }
+}
+
+/// What is missing of a record, and the header of the next one.
+struct Missing<'a, R> {
+    stream: &'a mut R,
+    boundary: &'a mut RecordBoundary,
+    /// Whether as much was there as there was room for.
+    has_more: bool,
+}
+
+impl<R: ByteReceiveStream> Read for Missing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len().min(self.boundary.missing() + HEADER);
+        // At the end it is not told so: that may be an error, or not.
+        let count = match self.stream.receive_nowait(&mut buffer[..room]) {
+            Ok(count @ 1..) => count.min(room),
+            Ok(0) | Err(_) => return Err(io::ErrorKind::WouldBlock.into()),
+        };
+        self.has_more = count == room;
+        let of_record = self.boundary.pass(&buffer[..count]);
+        self.boundary.pass_header(&buffer[of_record..count]);
+        Ok(count)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What goes out to the stream below.
 
-use super::spare_memory;
+use super::{record_writer::RecordWriter, spare_memory};
 use crate::{
     error::{Error, Result},
     lowlevel::{checkpoint, is_cancelled},
+    runtime::Core,
     streams::{ByteSendStream, piece_sender::PieceSender},
 };
 use rustls::Connection;
@@ -37,7 +38,7 @@ impl<W: ByteSendStream + 'static> Outgoing<W> {
     }
 }
 
-impl<W> Outgoing<W> {
+impl<W: ByteSendStream> Outgoing<W> {
     pub(super) fn is_flushed(&self, connection: &Connection) -> bool {
         self.sender.borrow().is_idle() && !connection.wants_write()
     }
@@ -49,10 +50,19 @@ impl<W> Outgoing<W> {
                 let what = "an earlier send has failed";
                 return Err(Error::BrokenResource(io::Error::other(what)));
             }
-            if !self.fill_sender(connection) {
+            if !self.write_out(connection)? {
                 return Ok(());
             }
-            let sent = poll_fn(|cx| self.sender.borrow_mut().poll_sent(cx)).await;
+            let sent = poll_fn(|cx| {
+                let mut sender = self.sender.borrow_mut();
+                // Others have their turn also where there is always room.
+                if sender.is_idle() {
+                    Core::with(|core| core.poll_immediate(cx)).map(Ok)
+                } else {
+                    sender.poll_sent(cx)
+                }
+            })
+            .await;
             match sent {
                 Ok(()) => {}
                 // What was left in flight was cancelled for the scope that it was begun in.
@@ -66,9 +76,10 @@ impl<W> Outgoing<W> {
         }
     }
 
-    /// Begins to send what there is to send, without waiting. Not while another task is sending.
+    /// Begins to send what there is to send, without waiting. Not while another task is sending. Who sends next is told of
+    /// a failure.
     pub(super) async fn begin(&self, connection: &RefCell<Connection>) {
-        if !self.torn.get() && self.fill_sender(connection) {
+        if !self.torn.get() && self.write_out(connection).is_ok_and(|has_written| has_written) {
             self.go_on().await;
         }
     }
@@ -89,28 +100,26 @@ impl<W> Outgoing<W> {
         .await;
     }
 
-    /// Gives what rustls has ready to the sender, if that has nothing left. False if there is nothing to send.
-    fn fill_sender(&self, connection: &RefCell<Connection>) -> bool {
+    /// Sends what rustls has ready, or leaves it to the sender, if that has nothing left. False if there is nothing to send.
+    fn write_out(&self, connection: &RefCell<Connection>) -> Result<bool> {
         let mut sender = self.sender.borrow_mut();
         if !sender.is_idle() {
-            return true;
+            return Ok(true);
         }
         let mut connection = connection.borrow_mut();
-        let piece = sender.piece();
         if !connection.wants_write() {
-            spare_memory::give_back(std::mem::take(piece));
-            return false;
+            spare_memory::give_back(std::mem::take(sender.piece()));
+            return Ok(false);
         }
-        if piece.capacity() == 0 {
-            *piece = spare_memory::take();
-        }
-        while connection.wants_write() {
-            // Writing to a vector does not fail.
-            let _ = connection.write_tls(piece);
-        }
-        true
+        let mut writer = RecordWriter::new(&mut sender);
+        // A failure is told at the end.
+        while connection.wants_write() && connection.write_tls(&mut writer).is_ok() {}
+        writer.finish().inspect_err(|_| self.torn.set(true))?;
+        Ok(true)
     }
+}
 
+impl<W> Outgoing<W> {
     pub(super) fn into_inner(self) -> W {
         self.sender.into_inner().into_inner()
     }

@@ -1,7 +1,7 @@
 //! Where records end.
 
 /// A record's type, version and length.
-const HEADER: usize = 5;
+pub(super) const HEADER: usize = 5;
 
 /// Finds the ends of records in what comes from a peer, so that what follows the last one is left to others.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,24 +18,43 @@ pub(super) struct RecordBoundary {
 impl RecordBoundary {
     /// How many of these bytes belong to the record that is coming in.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
-        let mut count = 0;
         self.ended = None;
-        while usize::from(self.known) < HEADER {
-            let Some(&byte) = bytes.get(count) else { return count };
-            self.header[usize::from(self.known)] = byte;
-            self.known += 1;
-            count += 1;
-            if usize::from(self.known) == HEADER {
-                self.missing = u16::from_be_bytes([self.header[3], self.header[4]]);
-            }
-        }
-        let of_body = usize::from(self.missing).min(bytes.len() - count);
+        let of_header = self.pass_header(bytes);
+        let Some(length) = self.length() else { return of_header };
+        let of_body = usize::from(self.missing).min(bytes.len() - of_header);
         self.missing -= of_body as u16;
         if self.missing == 0 {
-            let length = u16::from_be_bytes([self.header[3], self.header[4]]);
-            *self = Self { ended: Some(length), ..Self::default() };
+            *self = Self { ended: Some(length as u16), ..Self::default() };
         }
-        count + of_body
+        of_header + of_body
+    }
+
+    /// How many of these bytes belong to the header of the record that is coming in.
+    pub(super) fn pass_header(&mut self, bytes: &[u8]) -> usize {
+        let known = usize::from(self.known);
+        let count = bytes.len().min(HEADER - known);
+        self.header[known..known + count].copy_from_slice(&bytes[..count]);
+        self.known += count as u8;
+        if count > 0 && usize::from(self.known) == HEADER {
+            self.missing = u16::from_be_bytes([self.header[3], self.header[4]]);
+        }
+        count
+    }
+
+    /// What is known of the header of the record that is coming in.
+    pub(super) fn header(&self) -> &[u8] {
+        &self.header[..usize::from(self.known)]
+    }
+
+    /// How long the body of the record is that is coming in, once that is known.
+    pub(super) fn length(&self) -> Option<usize> {
+        let is_known = usize::from(self.known) == HEADER;
+        is_known.then(|| u16::from_be_bytes([self.header[3], self.header[4]]).into())
+    }
+
+    /// How many bytes are missing of the record that is coming in, once its length is known.
+    pub(super) fn missing(&self) -> usize {
+        self.missing.into()
     }
 
     /// How long the body of the record was that has just ended, if one has.

@@ -3,12 +3,14 @@
 use super::{
     attribute,
     incoming::Incoming,
+    options::TlsOptions,
     outgoing::{Outgoing, slices, within_one_send},
 };
 use crate::{
     error::{Error, Result, TlsError},
     lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
+    runtime::Core,
     scope::{fail_after, move_on_after},
     streams::{AttributeRequest, Attributes, Split},
 };
@@ -16,6 +18,7 @@ use anyio_driver::Chunk;
 use rustls::{Connection, ProtocolVersion};
 use std::{
     cell::RefCell,
+    future::poll_fn,
     io::{self, BufRead, Write},
     time::Duration,
 };
@@ -26,9 +29,6 @@ const ALERT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long closing waits for the link to take the last word.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it then waits for the peer to answer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
-
 const RECEIVING: &str = "receiving from this stream";
 const SENDING: &str = "sending to this stream";
 
@@ -37,6 +37,8 @@ pub(super) struct Session<S: Split> {
     /// Never borrowed across an await.
     connection: RefCell<Connection>,
     standard_compatible: bool,
+    /// How long closing waits for the peer to answer.
+    answer_limit: Duration,
     incoming: Incoming<S::Receive>,
     outgoing: Outgoing<S::Send>,
     /// Why the connection is of no use any more.
@@ -44,17 +46,23 @@ pub(super) struct Session<S: Split> {
 }
 
 impl<S: Split> Session<S> {
-    pub(super) fn new(stream: S, mut connection: Connection, standard_compatible: bool) -> Self {
+    /// A connection that is to be made on a stream.
+    ///
+    /// # Errors
+    /// If the configuration cannot be. The stream is dropped.
+    pub(super) fn new(stream: S, options: &TlsOptions) -> Result<Self> {
+        let mut connection = options.connection()?;
         // No more is given to it than is sent at once.
         connection.set_buffer_limit(None);
         let (receive, send) = stream.split();
-        Self {
+        Ok(Self {
             connection: RefCell::new(connection),
-            standard_compatible,
+            standard_compatible: options.is_standard_compatible(),
+            answer_limit: options.longest_wait_for_answer(),
             incoming: Incoming::new(receive),
             outgoing: Outgoing::new(send),
             failure: RefCell::new(None),
-        }
+        })
     }
 
     /// Lets a function look at the connection.
@@ -165,8 +173,19 @@ impl<S: Split> Session<S> {
 
     /// Decrypts the next record, or a part of it; receives if need be. False if the stream below has ended.
     async fn advance(&self) -> Result<bool> {
-        let Some(chunk) = self.incoming.next().await? else { return Ok(false) };
-        let decrypted = self.incoming.decrypt(&mut self.connection.borrow_mut(), chunk);
+        let mut decrypted = None;
+        if self.incoming.expects_more() && !self.with_connection(|connection| connection.is_handshaking()) {
+            // Others have their turn also where there is always more.
+            poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
+            decrypted = self.incoming.decrypt_nowait(&mut self.connection.borrow_mut());
+        }
+        let decrypted = match decrypted {
+            Some(decrypted) => decrypted,
+            None => {
+                let Some(chunk) = self.incoming.next().await? else { return Ok(false) };
+                self.incoming.decrypt(&mut self.connection.borrow_mut(), chunk)
+            }
+        };
         match decrypted {
             Ok(()) => Ok(true),
             Err(cause) => Err(self.fail(cause).await),
@@ -265,7 +284,7 @@ impl<S: Split> Session<S> {
             while self.receive(drop_all).await?.is_some() {}
             Ok(())
         };
-        match move_on_after(ANSWER_PATIENCE, answer).await {
+        match move_on_after(self.answer_limit, answer).await {
             Err(Error::Cancelled(cancelled)) => Err(cancelled.into()),
             // This side's bytes are with the peer, or on their way; nobody waits for those of the peer.
             Ok(_) | Err(_) => Ok(()),

@@ -13,15 +13,25 @@ pub(super) fn place_of(backtrace: &Backtrace) -> String {
 
 fn place_in(backtrace: &str) -> Option<String> {
     let mut lines = backtrace.lines().map(str::trim_start).peekable();
+    // Functions that were put into their callers may have lost their paths: nobody knows whose they are.
+    let mut of_somebody = None;
     while let Some(line) = lines.next() {
-        let place = lines.peek().and_then(|next| next.strip_prefix("at ")).map(str::to_owned);
-        let Some(function) = function_in(line).filter(|function| is_of_program(function)) else { continue };
-        return Some(match place {
-            Some(place) => format!("{} (in {function})", place.trim_start_matches("./")),
-            None => format!("in {function}; with debug information the line would be known"),
-        });
+        let place = lines.peek().and_then(|next| next.strip_prefix("at "));
+        let Some(function) = function_in(line) else { continue };
+        match owner_of(function) {
+            Owner::Program => return Some(described(function, place)),
+            Owner::Unknown => of_somebody = of_somebody.or_else(|| Some(described(function, place))),
+            Owner::Between => {}
+        }
     }
-    None
+    of_somebody
+}
+
+fn described(function: &str, place: Option<&str>) -> String {
+    match place {
+        Some(place) => format!("{} (in {function})", place.trim_start_matches("./")),
+        None => format!("in {function}; with debug information the line would be known"),
+    }
 }
 
 /// The function of a line such as `12: tests::transfer::{{closure}}`.
@@ -30,16 +40,29 @@ fn function_in(line: &str) -> Option<&str> {
     number.bytes().all(|byte| byte.is_ascii_digit()).then_some(function.trim())
 }
 
-fn is_of_program(function: &str) -> bool {
+/// Whose a function is.
+enum Owner {
+    Program,
+    /// Of what stands between the program and the checkpoint.
+    Between,
+    /// Without a path, but with types of somebody.
+    Unknown,
+}
+
+fn owner_of(function: &str) -> Owner {
     let name = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let name = name.strip_prefix("mut ").or_else(|| name.strip_prefix("dyn ")).unwrap_or(name);
     match name.split_once("::") {
         Some((first, _)) => {
             let first = first.split('[').next().unwrap_or(first);
-            !BETWEEN.contains(&first)
+            match first {
+                _ if first.contains(['<', '{']) => Owner::Unknown,
+                _ if BETWEEN.contains(&first) => Owner::Between,
+                _ => Owner::Program,
+            }
         }
         // What has no path is of C, or of the language itself.
-        None => false,
+        None => Owner::Between,
     }
 }
 
@@ -68,6 +91,20 @@ mod tests {
             place_in(without).unwrap().starts_with("in <&mut transfer::Both as"),
             "{:?}",
             place_in(without)
+        );
+        let inlined = "\
+   0: poll_body<transfer::both_sides::{closure_env#0}>
+             at ./src/scope/in_scope.rs:73:9
+   1: transfer::both_sides::{{closure}}
+             at ./tests/transfer.rs:12:9
+";
+        assert_eq!(
+            place_in(inlined).as_deref(),
+            Some("tests/transfer.rs:12:9 (in transfer::both_sides::{{closure}})"),
+            "what has lost its path is taken only where nothing else is known"
+        );
+        assert!(
+            place_in("0: poll_body<transfer::Both>\n").unwrap().starts_with("in poll_body<transfer::Both>")
         );
         assert_eq!(place_in("   0: main\n   1: __libc_start_main\n"), None);
     }

@@ -3,9 +3,16 @@
 use super::{SHORT, forever};
 use anyio::{
     Error, Result, amap, as_completed, current_time, gather, gather_tuple, gather_until, move_on_after, race,
-    shield, sleep, sleep_forever,
+    race_tuple, shield, sleep, sleep_forever,
 };
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
 
 #[anyio::test]
 async fn gather_keeps_the_order_and_gives_all_errors() -> Result<()> {
@@ -103,6 +110,32 @@ async fn a_race_awaits_the_losers() -> Result<()> {
     Ok(())
 }
 
+#[anyio::test]
+async fn futures_of_different_types_race() -> Result<()> {
+    let cleaned = Cell::new(false);
+    let loser = async {
+        let ended = forever().await;
+        let _ = shield(sleep(SHORT)).await;
+        cleaned.set(true);
+        ended.map(|()| "never")
+    };
+    let winner = async {
+        sleep(SHORT).await?;
+        anyio::Ok("first")
+    };
+    assert_eq!(race_tuple((loser, winner)).await?, "first");
+    assert!(cleaned.get(), "the loser is awaited");
+    let failed: Result<(), _> =
+        race_tuple((async { Err(Error::WouldBlock) }, forever(), async { forever().await })).await;
+    assert_eq!(failed.unwrap_err().len(), 1);
+    let both: Result<u8, anyio::ErrorGroup<Error>> = race_tuple((async { Ok(1) }, async { Ok(2) })).await;
+    assert_eq!(both?, 1);
+    let passed_on =
+        move_on_after(SHORT, async { Ok::<_, Error>(race_tuple((forever(), forever())).await?) }).await?;
+    assert_eq!(passed_on, None);
+    Ok(())
+}
+
 #[anyio::test(clock = "virtual")]
 async fn values_come_as_they_are_completed() -> Result<()> {
     let naps = [2u64, 1, 3].map(|n| async move {
@@ -164,4 +197,42 @@ async fn an_error_among_several_calls_of_one_function_ends_the_others() {
     .await;
     assert!(matches!(failed.unwrap_err().into_single(), Ok(Error::WouldBlock)));
     assert_eq!(ended.get(), 2);
+}
+
+#[anyio::test]
+async fn each_value_goes_although_others_panic_when_another_future_has_failed() -> Result<()> {
+    struct Bomb<'a>(&'a Cell<u32>);
+    impl Drop for Bomb<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            panic!("a value");
+        }
+    }
+    let dropped = Cell::new(0);
+    let value = async |number: u32| {
+        if number < 3 {
+            return Ok(Bomb(&dropped));
+        }
+        sleep(SHORT).await?;
+        Err(Error::WouldBlock)
+    };
+    let mut failing = Box::pin(gather((0..4).map(value)));
+    let panicked =
+        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| failing.as_mut().poll(cx).is_ready())) {
+            Ok(true) => Poll::Ready(false),
+            Ok(false) => Poll::Pending,
+            Err(_) => Poll::Ready(true),
+        });
+    assert!(panicked.await);
+    assert_eq!(dropped.get(), 3);
+    Ok(())
+}
+
+#[anyio::test]
+async fn of_no_futures_nothing_comes() -> Result<()> {
+    let none = std::iter::empty::<std::future::Ready<Result<u8>>>;
+    assert_eq!(gather(none()).await?, []);
+    assert_eq!(gather_until(None, none()).await?, []);
+    assert_eq!(as_completed(none(), async |mut values| Ok(values.next().await?)).await?, Some(None));
+    Ok(())
 }

@@ -61,6 +61,7 @@ pub fn produce_events(
     let sender = EventSender(sender);
     let produced = Produced {
         producer: Some(Box::pin(async move { producer(&sender).await })),
+        failure: None,
         events: ObjectItems::new(events),
     };
     Events { inner: OnThread::new(produced), keep_alive: None }
@@ -86,6 +87,8 @@ impl EventSender {
 struct Produced {
     /// `None` once it has ended.
     producer: Option<Pin<Box<dyn Future<Output = Result<()>>>>>,
+    /// What comes after the last of the events.
+    failure: Option<Error>,
     events: ObjectItems<ReceiveStream<Event>>,
 }
 
@@ -94,17 +97,17 @@ impl Stream for Produced {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
         loop {
-            if let ready @ Poll::Ready(_) = Pin::new(&mut self.events).poll_next(cx) {
-                return ready;
+            match Pin::new(&mut self.events).poll_next(cx) {
+                Poll::Ready(None) => return Poll::Ready(self.failure.take().map(Err)),
+                Poll::Ready(event) => return Poll::Ready(event),
+                Poll::Pending => {}
             }
             let Some(producer) = &mut self.producer else { return Poll::Pending };
             match producer.as_mut().poll(cx) {
                 Poll::Ready(ended) => {
-                    // Its sender goes with it, so the events have an end.
+                    // Its sender goes with it, so the events have an end. The last of them may still lie there.
                     self.producer = None;
-                    if let Err(error) = ended {
-                        return Poll::Ready(Some(Err(error)));
-                    }
+                    self.failure = ended.err();
                 }
                 Poll::Pending => return Pin::new(&mut self.events).poll_next(cx),
             }

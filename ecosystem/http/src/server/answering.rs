@@ -6,7 +6,9 @@ use super::{
     catch_panic::CatchPanic,
     connection::Connection,
     error::ConnectionError,
+    production::take_production,
     statistics::count,
+    upgrade::Upgrades,
 };
 use crate::BoxError;
 use anyio::{
@@ -46,7 +48,7 @@ where
         count(&server.counts.accepted);
         let request = request
             .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
-        let task = self.group.start_soon(connection.answer(busy, handler, request));
+        let task = self.group.start_now(connection.answer(self.group, busy, handler, request));
         Answering { task, connection }
     }
 }
@@ -82,6 +84,7 @@ impl Connection<'_> {
     #[expect(clippy::manual_async_fn)]
     fn answer<'a, B, E>(
         &'a self,
+        group: &'a TaskGroup<'a, '_, Error>,
         busy: Busy,
         handler: &'a impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
         mut request: Request<RequestBody>,
@@ -95,7 +98,9 @@ impl Connection<'_> {
                 return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
             }
             let version = request.version();
-            let agreed = self.upgrades.offer(&mut request);
+            let of_stream = Upgrades::of_stream(&request);
+            let upgrades = of_stream.as_ref().unwrap_or(&self.upgrades);
+            let agreed = upgrades.offer(&mut request);
             let handled = match self.server().options.request_timeout {
                 None => Some(self.handle(handler, request).await?),
                 Some(limit) => {
@@ -107,10 +112,18 @@ impl Connection<'_> {
             if let Some(agreed) = agreed
                 && !matches!(&handled, Some(Ok(Ok(answer))) if answer.status() == agreed)
             {
-                self.upgrades.refuse();
+                upgrades.refuse();
+            }
+            if let Some(task) = of_stream.and_then(|upgrades| upgrades.take()) {
+                group.start_soon(self.run_upgraded(task));
             }
             match handled {
-                Some(Ok(Ok(answer))) => Ok(answer.map(|body| AnswerBody::new(Some(body), busy))),
+                Some(Ok(Ok(mut answer))) => {
+                    if let Some(task) = take_production(answer.extensions_mut()) {
+                        group.start_soon(self.produce(task));
+                    }
+                    Ok(answer.map(|body| AnswerBody::new(Some(body), busy)))
+                }
                 Some(Ok(Err(error))) => self.answer_error(error.into(), busy).await,
                 Some(Err(panic)) => Ok(self.answer_panic(panic, version, busy)),
                 None => {
@@ -135,6 +148,35 @@ impl Connection<'_> {
             };
             Ok(CatchPanic::new(move || handler(request)).await)
         }
+    }
+
+    /// Makes the body of an answer that has been given.
+    async fn produce(&self, task: impl Future<Output = Result<(), BoxError>>) -> Result<()> {
+        let server = self.server();
+        match CatchPanic::new(|| task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_cancelled() => checkpoint_if_cancelled().await?,
+            Ok(Err(error)) => {
+                count(&server.counts.failed);
+                server.tell(&ConnectionError::Handler(error));
+            }
+            Err(panic) => {
+                count(&server.counts.panicked);
+                server.tell(&ConnectionError::of_panic(panic));
+                self.close_soon();
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs what has taken over the connection, or a stream of it.
+    pub(super) async fn run_upgraded(&self, task: impl Future<Output = ()>) -> Result<()> {
+        let _busy = self.requests.begin();
+        self.produce(async {
+            task.await;
+            Ok(())
+        })
+        .await
     }
 
     /// What the client is told of a handler's error.

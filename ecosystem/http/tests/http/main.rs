@@ -12,6 +12,7 @@ mod hostile_clients;
 mod layers;
 mod load;
 mod meeting;
+mod produced_bodies;
 mod server_events;
 mod serving;
 mod time_limits;

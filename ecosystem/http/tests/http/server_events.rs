@@ -14,7 +14,10 @@ use axum::{
 };
 use std::{
     cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
     rc::Rc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -102,4 +105,50 @@ async fn a_silent_stream_is_kept_alive_and_has_an_end() -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn what_was_sent_before_a_producer_fails_comes() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    let fails = local(async || {
+        let produced = produce_events(async |events| {
+            events.send(Event::default().data("the last one")).await?;
+            Err(anyio::Error::EndOfStream)
+        });
+        // Each on its own, as a broken connection loses what is on its way.
+        Sse::new(Slowly { events: produced, sleep: anyio::OnThread::new(Box::pin(sleep(SECOND))) })
+    });
+    task_group(async |tg| -> Result<()> {
+        let router: Router = Router::new().route("/", get(fails));
+        tg.start_soon(async { Server::new().serve(&*meeting, tower(router)).await });
+        for only_http2 in [false, true] {
+            let client = options(&meeting).only_http2(only_http2).in_group(tg);
+            let mut answer = client.get("http://h/").send().await?;
+            assert_eq!(answer.chunk().await?.unwrap(), "data: the last one\n\n");
+            assert!(answer.chunk().await.is_err());
+        }
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// A second between two events.
+struct Slowly<S> {
+    events: S,
+    sleep: anyio::OnThread<std::pin::Pin<Box<anyio::Sleep>>>,
+}
+
+impl<S: futures_core::Stream + Unpin> futures_core::Stream for Slowly<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if ready!(Pin::new(&mut *self.sleep).poll(cx)).is_err() {
+            return Poll::Pending;
+        }
+        let item = ready!(Pin::new(&mut self.events).poll_next(cx));
+        self.sleep.set(sleep(SECOND));
+        Poll::Ready(item)
+    }
 }

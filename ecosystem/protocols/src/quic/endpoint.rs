@@ -1,9 +1,17 @@
-//! An endpoint: one socket, its connections, and three tasks that receive, send and keep time.
+//! An endpoint: one socket, its connections, and tasks that receive, send and keep time.
 
-use super::{Connection, Identity, connection::State, identity::client_config, invalid, signal::Signal};
+use super::{
+    Connection, Identity,
+    connection::State,
+    cores::{Names, PassedOn},
+    identity::client_config,
+    invalid,
+    signal::Signal,
+    socket::{self, Place},
+};
 use anyio::{
     Error, Result, move_on_at,
-    net::{Datagram, Ecn, SendOptions, UdpSocket, UdpSocketOptions},
+    net::{Datagram, Ecn, SendOptions, UdpSocket},
     task_group,
 };
 use bytes::BytesMut;
@@ -11,9 +19,9 @@ use quinn_proto::{
     ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, EndpointConfig, Event, Transmit,
 };
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -38,35 +46,43 @@ pub struct Endpoint {
     changed: Signal,
     accepted: RefCell<VecDeque<Rc<State>>>,
     arrived: Signal,
-}
-
-async fn socket(address: SocketAddr) -> Result<UdpSocket> {
-    UdpSocketOptions::new().ecn(true).coalesce(true).receive_buffer(1 << 21).bind(address).await
+    /// If the server has several.
+    place: Option<Place>,
 }
 
 impl Endpoint {
     /// An endpoint that others connect to.
     pub async fn server(address: SocketAddr, identity: &Identity) -> Result<Self> {
         let server = Some(Arc::new(identity.server_config()?));
-        Ok(Self::new(socket(address).await?, server, None))
+        Ok(Self::new(socket::own(address).await?, EndpointConfig::default(), server, None, None))
     }
 
     /// An endpoint that connects to a server with this certificate.
     pub async fn client(certificate: &[u8]) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Self::new(socket(address).await?, None, Some(client_config(certificate)?)))
+        let config = EndpointConfig::default();
+        Ok(Self::new(socket::own(address).await?, config, None, Some(client_config(certificate)?), None))
+    }
+
+    /// That of one core of a server.
+    pub(super) fn on_core(socket: UdpSocket, server: Arc<quinn_proto::ServerConfig>, place: Place) -> Self {
+        let mut config = EndpointConfig::default();
+        let core = place.index;
+        config.cid_generator(move || Box::new(Names::new(core)));
+        Self::new(socket, config, Some(server), None, Some(place))
     }
 
     fn new(
         socket: UdpSocket,
+        config: EndpointConfig,
         server: Option<Arc<quinn_proto::ServerConfig>>,
         client: Option<ClientConfig>,
+        place: Option<Place>,
     ) -> Self {
-        let config = Arc::new(EndpointConfig::default());
         Self {
             socket: RefCell::new(Rc::new(socket)),
             moved: Signal::default(),
-            protocol: RefCell::new(quinn_proto::Endpoint::new(config, server, true, None)),
+            protocol: RefCell::new(quinn_proto::Endpoint::new(Arc::new(config), server, true, None)),
             connections: RefCell::default(),
             client,
             outgoing: RefCell::default(),
@@ -74,6 +90,7 @@ impl Endpoint {
             changed: Signal::default(),
             accepted: RefCell::default(),
             arrived: Signal::default(),
+            place,
         }
     }
 
@@ -88,6 +105,9 @@ impl Endpoint {
             tg.start_soon(self.receive());
             tg.start_soon(self.send());
             tg.start_soon(self.keep_time());
+            if let Some(place) = &self.place {
+                tg.start_soon(self.receive_from_cores(place));
+            }
             let result = body(self).await?;
             tg.cancel();
             Ok(result)
@@ -118,14 +138,31 @@ impl Endpoint {
         }
     }
 
-    /// Gives a datagram to the protocol.
+    /// Takes what has come to other cores.
+    async fn receive_from_cores(&self, place: &Place) -> Result<()> {
+        while let Some(PassedOn { data, from, to, ecn }) = place.end.receive().await? {
+            self.handle(&data, from, to, ecn);
+        }
+        Ok(())
+    }
+
+    /// Gives a datagram to the protocol, or to the core whose it is.
     fn take(&self, datagram: Datagram) {
+        if let Some(Place { cores, index, .. }) = &self.place
+            && let Some(core) = cores.core_of(&datagram.data)
+            && core != *index
+        {
+            return cores.pass_on(core, &datagram);
+        }
+        self.handle(&datagram.data, datagram.from, datagram.to, datagram.ecn);
+    }
+
+    /// Gives a datagram to the protocol.
+    fn handle(&self, data: &[u8], from: SocketAddr, to: Option<IpAddr>, ecn: Option<Ecn>) {
         let now = Instant::now();
-        let ecn = datagram.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn.bits()));
-        let data = BytesMut::from(&*datagram.data);
+        let ecn = ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn.bits()));
         let mut answer = Vec::new();
-        let event =
-            self.protocol.borrow_mut().handle(now, datagram.from, datagram.to, ecn, data, &mut answer);
+        let event = self.protocol.borrow_mut().handle(now, from, to, ecn, BytesMut::from(data), &mut answer);
         match event {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 let state = self.connections.borrow().get(&handle).cloned();
@@ -267,9 +304,15 @@ impl Endpoint {
 
     /// Answers every stream of every connection with what came.
     pub async fn echo(&self) -> Result<()> {
+        self.echo_counting(&Cell::new(0)).await
+    }
+
+    /// The same, counting connections.
+    pub async fn echo_counting(&self, accepted: &Cell<u32>) -> Result<()> {
         task_group(async |tg| -> Result<()> {
             loop {
                 let connection = self.accept().await?;
+                accepted.set(accepted.get() + 1);
                 tg.start_soon(async move {
                     match connection.echo().await {
                         Err(error @ Error::Cancelled(_)) => Err(error),
@@ -287,7 +330,7 @@ impl Endpoint {
     /// Goes on from another local address, without a word to the other side but what QUIC says.
     pub async fn migrate(&self) -> Result<()> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let socket = Rc::new(socket(address).await?);
+        let socket = Rc::new(socket::own(address).await?);
         self.socket.replace(socket);
         self.moved.notify();
         let states: Vec<_> = self.connections.borrow().values().cloned().collect();

@@ -1,7 +1,10 @@
 //! QUIC by quinn-proto, as the example does it: handshake, streams, migration, loss.
 
-use anyio::{Error, Result, fail_after, gather, net::UdpSocket, task_group};
-use anyio_protocols::quic::{Endpoint, Identity};
+use anyio::{
+    Builder, Core, Error, Result, cross::Event, fail_after, gather, move_on_after, net::UdpSocket,
+    task_group, testing::test_backends,
+};
+use anyio_protocols::quic::{Cores, Endpoint, Identity};
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
@@ -215,6 +218,71 @@ async fn what_is_lost_or_overtaken_on_the_way_comes_whole_all_the_same() -> Resu
             Ok(())
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// Two cores serve, and a third asks.
+#[test]
+fn a_connection_stays_on_its_core_wherever_its_datagrams_arrive() {
+    for backend in test_backends() {
+        let identity = Identity::new().unwrap();
+        let cores = Cores::new(here(), &identity, 2).unwrap();
+        let done = Event::new();
+        let served = Builder::new().backend(backend).run_on_cores(3, async |core: &Core| -> Result<u32> {
+            if core.index() == 2 {
+                let asked = fail_after(LIMIT, ask_from_everywhere(&cores, &identity)).await;
+                done.set();
+                return asked.map(|()| 0);
+            }
+            let endpoint = cores.endpoint(core).await?;
+            let accepted = Cell::new(0);
+            endpoint
+                .run(async |endpoint| {
+                    task_group(async |tg| -> Result<()> {
+                        tg.start_soon(async {
+                            done.wait().await?;
+                            tg.cancel();
+                            Ok(())
+                        });
+                        endpoint.echo_counting(&accepted).await
+                    })
+                    .await
+                    .map(drop)
+                    .map_err(Error::from)
+                })
+                .await?;
+            Ok(accepted.get())
+        });
+        let served = served.unwrap().expect("nothing was cancelled");
+        assert!(served[0] > 0 && served[1] > 0, "{served:?} on {backend}");
+        assert!(cores.passed_on() > 0, "on {backend}");
+    }
+}
+
+/// Asks over connections that move on, until both cores have some and one has moved to the other's socket.
+async fn ask_from_everywhere(cores: &Cores, identity: &Identity) -> Result<()> {
+    let address = cores.address().await?;
+    let mut random = Random(99);
+    for round in 0.. {
+        let client = Endpoint::client(&identity.certificate).await?;
+        client
+            .run(async |client| {
+                let connection = client.connect(address, "localhost").await?;
+                for _ in 0..4 {
+                    let question = random.bytes(20_000);
+                    assert!(connection.ask(&question).await? == question);
+                    client.migrate().await?;
+                }
+                assert_eq!(connection.ask(b"still there?").await?, b"still there?");
+                connection.close();
+                // The goodbye may be lost.
+                move_on_after(Duration::from_secs(5), client.settle()).await.map(drop)
+            })
+            .await?;
+        if round >= 20 && cores.passed_on() > 0 {
+            break;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,205 @@
+//! Messages that a function sends.
+
+use crate::{
+    call::{Call, Task},
+    status::of_error,
+    stream::{LocalStream, MessageStream},
+};
+use anyio::{
+    CancelAware, CancelScope,
+    streams::memory::{self, Items, SendStream},
+};
+use futures_core::Stream;
+use hyper::rt::Executor;
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+use tonic::Status;
+
+/// Makes the answer of a method of a server of what a function sends. It runs in the task of the call, waits while the
+/// client takes nothing more, and its error is the status that the call ends with.
+///
+/// If the client goes away or cancels the call, the deadline passes, or the server has to end, it is cancelled *and awaited*,
+/// so that [`using`](anyio::using) and other cleanup run to their end.
+///
+/// ```
+/// use anyio_tonic::{MessageStream, OrStatus, produce};
+/// use std::time::Duration;
+///
+/// fn countdown(from: u32) -> MessageStream<u32> {
+///     produce(async move |numbers| {
+///         for number in (0..from).rev() {
+///             numbers.send(number).await?;
+///             anyio::sleep(Duration::from_secs(1)).await.or_status()?;
+///         }
+///         Ok(())
+///     })
+/// }
+/// # let _ = countdown;
+/// ```
+pub fn produce<M: 'static>(
+    producer: impl AsyncFnOnce(MessageSender<Result<M, Status>>) -> Result<(), Status> + 'static,
+) -> MessageStream<M> {
+    LocalStream::of_produced(Produced::new(producer, |status| Some(Err(status))))
+}
+
+/// Makes the messages of a client's call of what a function sends. It runs in a child of the [channel](crate::Channel)'s
+/// group, and waits while the server takes nothing more. If it fails, the call is cancelled and ends with that status.
+///
+/// If the call is given up, or the server ends it, it is cancelled and awaited by the group.
+///
+/// ```
+/// use anyio_tonic::{LocalStream, produce_requests};
+///
+/// fn upload(pieces: Vec<Vec<u8>>) -> LocalStream<Vec<u8>> {
+///     produce_requests(async move |requests| {
+///         for piece in pieces {
+///             requests.send_request(piece).await?;
+///         }
+///         Ok(())
+///     })
+/// }
+/// # let _ = upload;
+/// ```
+pub fn produce_requests<M: 'static>(
+    producer: impl AsyncFnOnce(MessageSender<M>) -> Result<(), Status> + 'static,
+) -> LocalStream<M> {
+    LocalStream::of_produced(Produced::new(producer, |_| None))
+}
+
+/// Where the function of [`produce`] or [`produce_requests`] sends its messages.
+#[derive(Debug)]
+pub struct MessageSender<T>(SendStream<T>);
+
+impl<M> MessageSender<Result<M, Status>> {
+    /// Sends a message to the client, once it has taken those before it.
+    ///
+    /// # Errors
+    /// That the call was cancelled, as a status whose source is a [cancellation](anyio::Cancelled).
+    ///
+    /// # Cancel safety
+    /// The message is not sent.
+    pub async fn send(&self, message: M) -> Result<(), Status> {
+        self.0.send(Ok(message)).await.map_err(of_error)
+    }
+}
+
+impl<M> MessageSender<M> {
+    /// Sends a message to the server, once it has taken those before it.
+    ///
+    /// # Errors
+    /// That the call was cancelled or has ended, as a status.
+    ///
+    /// # Cancel safety
+    /// The message is not sent.
+    pub async fn send_request(&self, message: M) -> Result<(), Status> {
+        self.0.send(message).await.map_err(of_error)
+    }
+}
+
+/// What a function sends, as a stream.
+pub(crate) struct Produced<T> {
+    items: Items<T>,
+    state: State,
+    /// What comes after the last of the items.
+    failure: Option<Status>,
+    /// What an error is among the items, if it can be one.
+    error: fn(Status) -> Option<T>,
+}
+
+enum State {
+    /// Not polled yet.
+    New(Task),
+    /// Polled by the stream.
+    Within {
+        task: Task,
+        call: Option<Rc<Call>>,
+    },
+    /// A task by itself.
+    Beside(CancelScope),
+    Ended,
+}
+
+impl<T: 'static> Produced<T> {
+    fn new(
+        producer: impl AsyncFnOnce(MessageSender<T>) -> Result<(), Status> + 'static,
+        error: fn(Status) -> Option<T>,
+    ) -> Self {
+        let (sender, items) = memory::channel(0);
+        let task = Box::pin(producer(MessageSender(sender)));
+        Self { items: items.into_stream(), state: State::New(task), failure: None, error }
+    }
+}
+
+impl<T> Produced<T> {
+    fn begin(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Ended) {
+            State::New(task) => match Call::current() {
+                Some(call) if call.executor().is_some() => State::Beside(start(task, call)),
+                call => State::Within { task, call },
+            },
+            begun => begun,
+        };
+    }
+
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.begin();
+        loop {
+            match Pin::new(&mut self.items).poll_next(cx) {
+                Poll::Ready(Some(Ok(item))) => return Poll::Ready(Some(item)),
+                Poll::Ready(Some(Err(cancelled))) => {
+                    let status = of_error(cancelled);
+                    let item = (self.error)(status.clone());
+                    if let (None, Some(call)) = (&item, Call::current()) {
+                        call.fail(status);
+                    }
+                    return Poll::Ready(item);
+                }
+                Poll::Ready(None) => return Poll::Ready(self.failure.take().and_then(self.error)),
+                Poll::Pending => {}
+            }
+            let State::Within { task, .. } = &mut self.state else { return Poll::Pending };
+            match task.as_mut().poll(cx) {
+                Poll::Ready(ended) => {
+                    // Its sender has gone with it, so the items have an end. The last of them may still lie there.
+                    self.state = State::Ended;
+                    self.failure = ended.err();
+                }
+                Poll::Pending => {
+                    // It may have sent one meanwhile.
+                    if let Poll::Ready(Some(Ok(item))) = Pin::new(&mut self.items).poll_next(cx) {
+                        return Poll::Ready(Some(item));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+/// Starts what sends messages beside the call, and gives the scope that it runs in.
+fn start(task: Task, call: Rc<Call>) -> CancelScope {
+    let scope = CancelScope::new();
+    let within = scope.clone();
+    let executor = call.executor().expect("looked for before").clone();
+    executor.execute(async move {
+        match within.run(async || task.await).await {
+            Ok(_) => {}
+            Err(status) if status.is_cancelled() => call.fail(Status::cancelled("the channel has ended")),
+            Err(status) => call.fail(status),
+        }
+    });
+    scope
+}
+
+impl<T> Drop for Produced<T> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Within { task, call: Some(call) } => call.leave(task),
+            State::Beside(scope) => scope.cancel(),
+            State::New(_) | State::Within { call: None, .. } | State::Ended => {}
+        }
+    }
+}

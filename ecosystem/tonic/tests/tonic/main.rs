@@ -1,0 +1,18 @@
+//! gRPC on anyio, on every back end.
+
+mod back_pressure;
+mod calls;
+mod cancellation;
+mod certificate;
+mod deadlines;
+#[allow(missing_docs, unreachable_pub)]
+#[path = "../../proto/greeter.rs"]
+mod greeter;
+mod health;
+mod hostile;
+mod meeting;
+mod python;
+mod raw;
+mod reflected;
+mod tls;
+mod trial;
