@@ -55,8 +55,8 @@ pub use error::{
     ViaError,
 };
 pub use group::{
-    Completed, FutureTuple, NoValue, Outcome, Started, TaskGroup, TaskHandle, TaskStatus, amap, as_completed,
-    gather, gather_tuple, gather_until, race, task_group,
+    Completed, FutureTuple, NoValue, Outcome, RaceTuple, Started, TaskGroup, TaskHandle, TaskStatus, amap,
+    as_completed, gather, gather_tuple, gather_until, race, race_tuple, task_group,
 };
 pub use on_thread::OnThread;
 pub use path::{

@@ -7,6 +7,7 @@ mod byte_streams;
 mod completeness;
 mod example;
 mod files;
+mod guests;
 mod known_faults;
 mod mechanism;
 mod names;
@@ -17,6 +18,7 @@ mod sync;
 mod temporary;
 mod threads;
 mod tls;
+mod transfers;
 
 // The modules of the example, which name each other from the root. Its `main.rs` is left out, and with it some of their uses.
 #[allow(dead_code)]

@@ -173,6 +173,15 @@ impl<'a> Server<'a> {
         self
     }
 
+    /// Whether clients of HTTP/2 may ask for something else on one stream, such as a WebSocket (RFC 8441); false by default.
+    ///
+    /// Browsers do so then where they have a connection already. The request is a `CONNECT` and no `GET`, so a route for it
+    /// takes `any` method, and what an [`on_upgrade`] is for is told by the extension [`hyper::ext::Protocol`].
+    pub fn extended_connect(mut self, on: bool) -> Self {
+        self.options.extended_connect = on;
+        self
+    }
+
     /// How many bytes the head of a request may have; 64 KiB by default. Longer ones are answered by 431.
     pub fn max_header_bytes(mut self, limit: u32) -> Self {
         self.options.max_header_bytes = limit;

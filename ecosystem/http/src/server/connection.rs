@@ -141,8 +141,13 @@ impl<'a> Connection<'a> {
         })
         .await?;
         if let Some(upgraded) = self.upgrades.take() {
-            let _busy = self.requests.begin();
-            self.drive(upgraded, &NotDriven, |_| ()).await?;
+            task_group(async |group| -> Result<()> {
+                // A task, which is awaited also when it is cancelled.
+                let running = group.start_soon(self.run_upgraded(upgraded));
+                self.drive(running, &NotDriven, |_| ()).await??;
+                Ok(())
+            })
+            .await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ pub(super) struct Options {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) keep_alive: Option<(Duration, Duration)>,
     pub(super) max_streams: u32,
+    pub(super) extended_connect: bool,
     pub(super) max_header_bytes: u32,
     pub(super) max_body_bytes: Option<u64>,
     pub(super) grace: Duration,
@@ -27,6 +28,7 @@ impl Default for Options {
             idle_timeout: Some(Duration::from_secs(120)),
             keep_alive: None,
             max_streams: 200,
+            extended_connect: false,
             max_header_bytes: 64 * 1024,
             max_body_bytes: None,
             grace: Duration::from_secs(10),
@@ -51,6 +53,9 @@ impl Options {
         http.timer(HyperTimer)
             .max_concurrent_streams(self.max_streams)
             .max_header_list_size(self.max_header_bytes);
+        if self.extended_connect {
+            http.enable_connect_protocol();
+        }
         if let Some((interval, limit)) = self.keep_alive {
             http.keep_alive_interval(interval).keep_alive_timeout(limit);
         }
