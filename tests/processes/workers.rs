@@ -520,3 +520,18 @@ async fn calls_that_are_given_up_at_any_moment_give_back_what_they_have_borrowed
     assert!(is_alive(last));
     Ok(())
 }
+
+#[anyio::test]
+async fn a_worker_may_be_idle_for_longer_than_any_clock_tells() -> Result<()> {
+    for limit in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::from_nanos(10_000_000_000_999)] {
+        to_process::set_idle_limit(limit);
+        let program = WorkerProgram::new(env::current_exe()?).arg(format!("{limit:?}"));
+        let mut program = program;
+        for argument in ["--exact", "workers::offers_functions", "--ignored"] {
+            program = program.arg(argument);
+        }
+        assert_eq!(program.run_sync::<_, u32>("swap", &1_u32).await?, 1 << 24);
+        assert_eq!(program.run_sync::<_, u32>("swap", &2_u32).await?, 2 << 24);
+    }
+    Ok(())
+}

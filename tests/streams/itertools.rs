@@ -4,7 +4,7 @@ use anyio::{
     CancelScope, Error, Result, gather, itertools,
     itertools::{collect as all, from_iter},
     lowlevel,
-    streams::{ObjectReceiveStream, memory},
+    streams::{BoxedObjectReceiveStream, ObjectReceiveStream, memory},
     task_group,
 };
 use std::{cell::Cell, rc::Rc};
@@ -352,5 +352,16 @@ async fn a_reader_of_a_tee_that_goes_in_the_midst_of_receiving_holds_nobody_up()
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn streams_of_different_types_are_chained_in_boxes() -> Result<()> {
+    let streams = [
+        BoxedObjectReceiveStream::new(from_iter(0..2)),
+        BoxedObjectReceiveStream::new(itertools::repeat(7, 1)),
+        BoxedObjectReceiveStream::new(channel_of([8]).await?),
+    ];
+    assert_eq!(all(itertools::chain(streams)).await?, [0, 1, 7, 8]);
     Ok(())
 }
