@@ -48,7 +48,7 @@ where
         count(&server.counts.accepted);
         let request = request
             .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
-        let task = self.group.start_soon(connection.answer(self.group, busy, handler, request));
+        let task = self.group.start_now(connection.answer(self.group, busy, handler, request));
         Answering { task, connection }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be chosen about a server.
 
+use super::head_limit::HeadLimit;
 use crate::{GroupExecutor, HyperTimer};
 use anyio::Error;
 use hyper::server::conn::{http1, http2};
@@ -37,9 +38,9 @@ impl Default for Options {
 }
 
 impl Options {
-    pub(super) fn http1(&self) -> http1::Builder {
+    pub(super) fn http1(&self, heads: &HeadLimit) -> http1::Builder {
         let mut http = http1::Builder::new();
-        http.timer(HyperTimer)
+        http.timer(heads.timer())
             .header_read_timeout(self.header_timeout)
             .max_header_size(self.max_header_bytes as usize);
         http

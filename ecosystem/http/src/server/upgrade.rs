@@ -27,6 +27,10 @@ impl Upgrades {
     /// Lets the handler of a request take the connection or the stream over, if that is asked for. Gives the status that
     /// agrees to it.
     pub(super) fn offer(&self, request: &mut Request<RequestBody>) -> Option<StatusCode> {
+        // hyper puts its own offer there, if the client has asked for one.
+        if request.extensions().is_empty() {
+            return None;
+        }
         let agreed = match request.method() {
             &Method::CONNECT => StatusCode::OK,
             _ if request.version() >= Version::HTTP_2 => return None,
