@@ -21,7 +21,6 @@ mod encodings;
 mod encryption;
 mod folder;
 mod input;
-mod listeners;
 mod listing;
 mod options;
 mod origin;
@@ -58,11 +57,11 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
     let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
     let builder = builder.interrupt(Interrupt::Finish(options.grace));
-    let (encryption, listener) = builder.run(async || -> anyhow::Result<_> {
-        Ok((Encryption::load(options).await?, listeners::bind(options).await?))
-    })??;
+    let encryption = builder.run(async || Encryption::load(options).await)??;
     builder.run_on_cores(options.cores.get(), async |core: &Core| {
-        server::run(core, listener.on(core)?, encryption.as_ref(), &root, options).await
+        // It is closed with the last share, so that new clients go elsewhere.
+        let listener = core.listen((&*options.host, options.port)).await?;
+        server::run(core, listener, encryption.as_ref(), &root, options).await
     })?;
     Ok(())
 }

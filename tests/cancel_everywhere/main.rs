@@ -53,9 +53,6 @@ mod folder;
 #[path = "../../examples/file_server/input.rs"]
 mod input;
 #[allow(dead_code)]
-#[path = "../../examples/file_server/listeners.rs"]
-mod listeners;
-#[allow(dead_code)]
 #[path = "../../examples/file_server/listing.rs"]
 mod listing;
 #[allow(dead_code)]
