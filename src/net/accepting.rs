@@ -10,7 +10,7 @@ use crate::{
         Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon,
     },
 };
-use anyio_driver::{Completion, Op};
+use anyio_driver::{Completion, Op, planted};
 use socket2::SockRef;
 use std::{cell::Cell, future::poll_fn, os::fd::OwnedFd, task::Poll};
 
@@ -181,7 +181,7 @@ impl Disposer for LeftAccept {
 }
 
 fn close_connection(result: i32) {
-    if let Ok(number) = u32::try_from(result) {
+    if let (Ok(number), false) = (u32::try_from(result), planted("accepted descriptor leaked")) {
         // SAFETY: the kernel has made this descriptor for us, and nobody else has seen it.
         drop(unsafe { Descriptor::from_answer(number) });
     }

@@ -25,7 +25,7 @@ use crate::{
 };
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Rest, Token, Unparker, Wait,
+    OpKind, Rest, Token, Unparker, Wait, planted,
 };
 use io_uring::{
     opcode,
@@ -281,6 +281,7 @@ impl Driver for UringDriver {
                 }
                 self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
             }
+            Cancel::Ask if planted("cancel dropped") => {}
             Cancel::Ask => self.push_cancel(token),
         }
     }
