@@ -227,3 +227,12 @@ async fn each_value_goes_although_others_panic_when_another_future_has_failed() 
     assert_eq!(dropped.get(), 3);
     Ok(())
 }
+
+#[anyio::test]
+async fn of_no_futures_nothing_comes() -> Result<()> {
+    let none = std::iter::empty::<std::future::Ready<Result<u8>>>;
+    assert_eq!(gather(none()).await?, []);
+    assert_eq!(gather_until(None, none()).await?, []);
+    assert_eq!(as_completed(none(), async |mut values| Ok(values.next().await?)).await?, Some(None));
+    Ok(())
+}
