@@ -10,7 +10,8 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-sets="none tls-core tls-ring tls-core,tls-native-roots tls-ring,tls-native-roots,tls-webpki-roots tokio-io tracing"
+sets="none tls-core tls-ring tls-core,tls-native-roots tls-ring,tls-native-roots,tls-webpki-roots
+    tls-core,tls-platform-verifier tls-ring,tls-platform-verifier,tls-webpki-roots tokio-io tracing"
 case ${1:-} in
     --aws-lc) sets="$sets tls-aws-lc-rs tls-ring,tls-aws-lc-rs tls-aws-lc-rs,tls-native-roots" ;;
     "") ;;

@@ -19,6 +19,7 @@ mod tls;
 
 pub(crate) use cancel_aware::{AsError, stage_of};
 pub use cancel_aware::{CancelAware, ViaDeref, ViaError};
+pub(crate) use cancel_reason::note_that_of_run;
 pub use cancel_reason::{CancelReason, ReasonKind};
 pub(crate) use chain::Chain;
 pub(crate) use connection::concerns_one_connection;
@@ -47,7 +48,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// which absorbs it. Only anyio makes values of this type. It carries nothing, so that it costs nothing on its way: who has
 /// cancelled, why and where is asked for where it is caught, by [`current_cancel_reason`](crate::current_cancel_reason()), or of
 /// the scope ([`Scope::reason`](crate::Scope::reason)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Where a run as a whole was cancelled, and is over, the text says why: `cancelled: interrupted`. (That is so on its thread, until
+/// the next run begins there.)
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled(());
 
 impl Cancelled {
@@ -58,7 +62,21 @@ impl Cancelled {
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cancelled")
+        f.write_str("cancelled")?;
+        cancel_reason::with_that_of_run(|reason| match reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        })
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cancelled")?;
+        cancel_reason::with_that_of_run(|reason| match reason {
+            Some(reason) => write!(f, "({reason})"),
+            None => Ok(()),
+        })
     }
 }
 

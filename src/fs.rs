@@ -79,3 +79,11 @@ pub use write_stream::FileWriteStream;
 pub fn current_thread_limiter() -> Rc<CapacityLimiter> {
     to_thread::limiter_for_files()
 }
+
+/// Gives this run another limiter for files and folders. What has begun, or waits for its turn, keeps that which it has.
+///
+/// # Panics
+/// Outside of a run.
+pub fn set_thread_limiter(limiter: &Rc<CapacityLimiter>) {
+    to_thread::set_limiter_for_files(limiter);
+}

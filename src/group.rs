@@ -11,6 +11,7 @@ mod gather_until;
 mod handle;
 mod outcome;
 mod race;
+mod race_tuple;
 #[cfg(doctest)]
 mod refused;
 mod start;
@@ -23,6 +24,7 @@ pub use gather_until::gather_until;
 pub use handle::TaskHandle;
 pub use outcome::Outcome;
 pub use race::race;
+pub use race_tuple::{RaceTuple, race_tuple};
 pub use start::Started;
 pub use status::{NoValue, TaskStatus};
 pub use task_group::{TaskGroup, task_group};

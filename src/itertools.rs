@@ -4,7 +4,8 @@
 //! gives another. [`from_iter`] makes a stream of any iterator,
 //! [`ItemStream`](crate::streams::objects::ItemStream) one of a `futures` stream, and
 //! [`ObjectItems`](crate::streams::objects::ObjectItems) makes a result one again. What is called for an item is an
-//! asynchronous function that may fail.
+//! asynchronous function that may fail. Streams of different types become one in a
+//! [`BoxedObjectReceiveStream`](crate::streams::BoxedObjectReceiveStream).
 //!
 //! ```
 //! use anyio::{Result, itertools, lowlevel};
@@ -50,14 +51,16 @@ pub use selecting::{
 pub use slice::{Slice, islice};
 pub use tee::{Tee, tee};
 
-/// Says of a stream no more than its name: what it works on need not be `Debug`.
-macro_rules! debug_by_name {
+/// A stream of which no more is to be told than its name: what it works on need not be `Debug`, and it has no attributes.
+macro_rules! only_a_name {
     ($name:ident < $($parameter:ident),* > $(where $bounded:ident: $bound:path)?) => {
         impl<$($parameter),*> std::fmt::Debug for $name<$($parameter),*> $(where $bounded: $bound)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($name)).finish_non_exhaustive()
             }
         }
+
+        impl<$($parameter),*> $crate::streams::Attributes for $name<$($parameter),*> $(where $bounded: $bound)? {}
     };
 }
-use debug_by_name;
+use only_a_name;

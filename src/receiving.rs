@@ -207,18 +207,32 @@ impl<S: Source> Receiving<S> {
     /// Makes the end of the stream or an error of an operation that has brought no bytes. `None` if it only ended.
     #[cold]
     fn accept_nothing(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
-        let answer = match -outcome.result {
-            0 => Ok(0),
-            // Stopped because its reader did not keep up, or interrupted.
-            libc::ECANCELED | libc::EINTR => return None,
-            libc::ENOBUFS if manner == Manner::Repeated => {
+        if has_only_ended(outcome, manner) {
+            if outcome.result == -libc::ENOBUFS {
                 core.note_buffer_shortage();
                 self.starved.set(true);
-                return None;
             }
+            return None;
+        }
+        let answer = match -outcome.result {
+            0 => Ok(0),
             number => Err(Refusal::System(number)),
         };
         Some(self.judge(answer).map(|_| None))
+    }
+
+    /// Takes what the operation in flight has brought.
+    #[inline]
+    fn take_brought(&self, core: &Core, wait: WaitKey, manner: Manner) -> Option<Result<Option<Chunk>>> {
+        let outcome = match core.waits().take_next(wait) {
+            Next::Nothing => return None,
+            Next::Result(outcome) => outcome,
+            Next::Last(outcome) => {
+                self.operation.set(None);
+                outcome
+            }
+        };
+        self.accept(core, outcome, manner)
     }
 
     /// Stops the operation in flight and waits for its end, or until it has brought something, which then is to be taken.
@@ -230,15 +244,14 @@ impl<S: Source> Receiving<S> {
         checkpoint_if_cancelled().await?;
         poll_fn(|cx| {
             Core::with(|core| {
-                let Some((wait, _)) = self.operation.get() else { return Poll::Ready(()) };
+                let Some((wait, manner)) = self.operation.get() else { return Poll::Ready(()) };
                 if core.waits().has_queued(wait) {
                     return Poll::Ready(());
                 }
                 match core.waits().outcome(wait) {
-                    Some(outcome) if outcome.result == -libc::ECANCELED => {
-                        let _last = core.waits().remove(wait);
-                        self.operation.set(None);
-                        self.buffer.take();
+                    Some(outcome) if has_only_ended(outcome, manner) => {
+                        let nothing = self.take_brought(core, wait, manner);
+                        debug_assert!(nothing.is_none());
                         Poll::Ready(())
                     }
                     Some(_) => Poll::Ready(()),
@@ -330,15 +343,7 @@ impl<S: Source> Keeper for Receiving<S> {
             return Some(Ok(Some(rest)));
         }
         if let Some((wait, manner)) = self.operation.get() {
-            let outcome = match core.waits().take_next(wait) {
-                Next::Nothing => return None,
-                Next::Result(outcome) => outcome,
-                Next::Last(outcome) => {
-                    self.operation.set(None);
-                    outcome
-                }
-            };
-            return self.accept(core, outcome, manner);
+            return self.take_brought(core, wait, manner);
         }
         if self.ended.get() {
             return Some(Ok(None));
@@ -356,6 +361,16 @@ impl<S: Source> Drop for Receiving<S> {
             let buffer = self.buffer.take();
             abandon(wait, LeftReceive { _descriptor: self.descriptor.clone(), _buffer: buffer });
         }
+    }
+}
+
+/// Whether an operation has brought neither bytes nor the end of the stream nor an error of it: it was stopped because its
+/// reader did not keep up, or interrupted, or found no buffer.
+fn has_only_ended(outcome: Outcome, manner: Manner) -> bool {
+    match -outcome.result {
+        libc::ECANCELED | libc::EINTR => true,
+        libc::ENOBUFS => manner == Manner::Repeated,
+        _ => false,
     }
 }
 

@@ -50,5 +50,5 @@ pub use crate::system::broken_worker::BrokenWorkerProcess;
 pub use call::{RunSync, run_sync};
 pub(crate) use entry::serve_in_test;
 pub use functions::{Functions, serve};
-pub use pool::{current_default_process_limiter, set_idle_limit};
+pub use pool::{current_default_process_limiter, set_default_process_limiter, set_idle_limit};
 pub use worker_program::WorkerProgram;

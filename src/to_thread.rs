@@ -49,6 +49,25 @@ pub fn current_default_thread_limiter() -> Rc<CapacityLimiter> {
     Purpose::Program.limiter()
 }
 
+/// Gives this run another limiter for calls that have none of their own, for example one that files use as well
+/// ([`fs::current_thread_limiter`](crate::fs::current_thread_limiter)). Calls that have begun, or wait for their turn, keep that which
+/// they have.
+///
+/// ```
+/// use anyio::{Result, fs, to_thread};
+///
+/// # anyio::run(async || -> Result<()> {
+/// // One limit for all that is done on threads, as in AnyIO.
+/// fs::set_thread_limiter(&to_thread::current_default_thread_limiter());
+/// # Ok(()) }).unwrap();
+/// ```
+///
+/// # Panics
+/// Outside of a run.
+pub fn set_default_thread_limiter(limiter: &Rc<CapacityLimiter>) {
+    Purpose::Program.set_limiter(limiter);
+}
+
 /// Calls a blocking function on a worker thread and gives what it gives.
 ///
 /// ```
@@ -82,6 +101,11 @@ where
 /// What limits how many threads this run uses for files and folders.
 pub(crate) fn limiter_for_files() -> Rc<CapacityLimiter> {
     Purpose::Files.limiter()
+}
+
+/// Has another limiter for files and folders.
+pub(crate) fn set_limiter_for_files(limiter: &Rc<CapacityLimiter>) {
+    Purpose::Files.set_limiter(limiter);
 }
 
 /// Has a thread do something with files or folders.

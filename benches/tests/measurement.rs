@@ -44,10 +44,11 @@ fn every_peer_serves_the_load_and_is_compared_with_the_reference() {
 
 /// Runs a workload with short slices and two peers, and gives what it wrote.
 fn measure_requests(workload: &str, arguments: &[&str]) -> serde_json::Value {
-    let name = [&[workload], arguments].concat().concat();
+    let name = [&[workload], arguments].concat().concat().replace(' ', "-");
     let json = std::env::temp_dir().join(format!("anyio-benches-{name}-{}.json", std::process::id()));
     let run = Command::new(COMMAND)
-        .args([workload, "--rounds", "1", "--slice-ms", "10", "--json"])
+        .args(workload.split(' '))
+        .args(["--rounds", "1", "--slice-ms", "10", "--json"])
         .arg(&json)
         .args(arguments)
         .output()
@@ -88,6 +89,37 @@ fn every_peer_serves_connections_that_come_and_go() {
 fn every_peer_sends_and_receives_in_bulk() {
     let results = measure_requests("stream", &["--quick"]);
     assert_that_anyio_answered_in_all_cells(&results, 2);
+}
+
+#[test]
+fn tls_is_spoken_in_all_workloads_that_have_it() {
+    for (workload, cells) in [
+        ("tls echo", "3x64,2x40000"),
+        ("tls handshakes", "2x64"),
+        ("tls resumptions", "2x64"),
+        ("tls stream", "send:1x64K,receive:1x64K"),
+    ] {
+        let results = measure_requests(workload, &["--cells", cells]);
+        assert_that_anyio_answered_in_all_cells(&results, cells.split(',').count());
+        let peers = results["cells"][0]["peers"].as_array().unwrap();
+        for expected in ["anyio-poll", "tokio", "compio"] {
+            assert!(peers.iter().any(|peer| peer["peer"] == expected), "{workload}: {expected}");
+        }
+    }
+}
+
+#[test]
+fn handshakes_in_memory_are_full_or_resumed_by_rustls_alone_and_by_streams() {
+    let run = Command::new(COMMAND).args(["tls", "bare", "--handshakes", "20"]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8(run.stdout).unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    for (line, kind) in lines.iter().zip(["full: rustls alone ", "resumed: rustls alone "]) {
+        assert!(line.starts_with(kind) && line.contains("by streams of anyio"), "{line}");
+        let ratio = line.rsplit(", ").next().and_then(|end| end.strip_suffix(" of it")).unwrap();
+        assert!(ratio.parse::<f64>().unwrap() > 0.5, "{line}");
+    }
 }
 
 #[test]
@@ -236,6 +268,9 @@ fn servers_on_all_cores_are_compared_with_tokio_s_own() {
     let results = measure_requests("echo", &["--all-cores", "--cells", "4x64"]);
     assert_eq!(results["workload"], "echo-all-cores");
     assert_eq!(results["reference"], "tokio-mt");
+    assert_that_anyio_answered_in_all_cells(&results, 1);
+    let results = measure_requests("echo", &["--all-cores", "--skewed", "--cells", "100x64"]);
+    assert_eq!(results["workload"], "echo-skewed");
     assert_that_anyio_answered_in_all_cells(&results, 1);
 }
 

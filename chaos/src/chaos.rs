@@ -61,6 +61,13 @@ pub struct Submission {
 pub enum Action {
     /// It fails with this error of the operating system, and nothing happens.
     Fail(i32),
+    /// The same, and the answer comes some turns later.
+    FailLate {
+        /// The error of the operating system.
+        error: i32,
+        /// How many turns later.
+        turns: u32,
+    },
     /// It transfers less, if it can.
     Shorten,
     /// Its answer comes so many turns later.

@@ -76,6 +76,9 @@ impl Plan {
         let submission = Submission { kind, number, descriptor, length };
         match self.chaos.rules.iter().find_map(|rule| rule(&submission)) {
             Some(Action::Fail(error)) => return Course::refused(error, None),
+            Some(Action::FailLate { error, turns }) => {
+                return Course { late: turns.into(), ..Course::refused(error, None) };
+            }
             Some(Action::Shorten) => return Course { short: true, ..Course::default() },
             Some(Action::Delay(late)) => return Course { late: late.into(), ..Course::default() },
             Some(Action::Spare) => return Course::default(),

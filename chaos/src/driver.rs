@@ -134,7 +134,7 @@ impl<D: Driver> ChaosDriver<D> {
                 }
             }
         }
-        if flight.course.late > 0 {
+        if flight.course.late > 0 && matches!(refusal, Refusal::Error(_, Some(_))) {
             self.note(flight.kind, flight.number, Fault::Late);
         }
         let due = self.turn + flight.course.late;
@@ -152,15 +152,18 @@ impl<D: Driver> ChaosDriver<D> {
         self.flights[index] = Some(flight);
     }
 
-    /// Takes in what has arrived from below.
+    /// Takes in what has arrived from below, in its order, and what arrives because of that.
     fn take_arrived(&mut self) {
-        let mut arrived = mem::take(&mut self.arrived);
-        for completion in arrived.drain(..) {
-            self.take_in(completion);
+        let mut batch = Vec::new();
+        while !self.arrived.is_empty() {
+            mem::swap(&mut batch, &mut self.arrived);
+            for completion in batch.drain(..) {
+                self.take_in(completion);
+            }
         }
-        self.arrived = arrived;
     }
 
+    /// Takes in one answer. What it makes arrive is still to be taken in.
     fn take_in(&mut self, completion: Completion) {
         let Some(flight) = self.flight(completion.token) else {
             return self.held.push(Held::new(completion, self.turn));
@@ -176,9 +179,8 @@ impl<D: Driver> ChaosDriver<D> {
         }
         if !is_final && flight.course.ends_after == Some(flight.answers) && !flight.cancelled {
             flight.stage = Stage::Ending(vec![completion]);
-            let mut rest = Vec::new();
-            self.driver.withdraw(completion.token, &mut rest);
-            return rest.into_iter().for_each(|completion| self.take_in(completion));
+            // What has arrived with this one comes before that.
+            return self.driver.withdraw(completion.token, &mut self.arrived);
         }
         self.hold(completion);
     }
@@ -338,7 +340,8 @@ impl<D: Driver> Driver for ChaosDriver<D> {
 
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
         if let Some(completion) = self.driver.take_answer(token) {
-            self.take_in(completion);
+            self.arrived.push(completion);
+            self.take_arrived();
         }
         let (last, before) = self.held.split_last()?;
         let is_due = last.due <= self.turn && last.completion.is_final();
@@ -384,9 +387,8 @@ impl<D: Driver> Driver for ChaosDriver<D> {
                 }
                 return self.driver.cancel(token);
             }
-            let mut rest = Vec::new();
-            self.driver.withdraw(token, &mut rest);
-            rest.into_iter().for_each(|completion| self.take_in(completion));
+            self.driver.withdraw(token, &mut self.arrived);
+            self.take_arrived();
         }
         self.hand_out(completions, |held| held.completion.token == token);
     }

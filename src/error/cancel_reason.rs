@@ -5,7 +5,7 @@
 //! they are zero it owns a [`Told`] from a `Box`; otherwise they are a [kind](ReasonKind) and one more, and the rest leads to a
 //! [`Location`], which lives for ever.
 
-use std::{fmt, panic::Location, ptr::NonNull};
+use std::{cell::RefCell, fmt, panic::Location, ptr::NonNull};
 
 /// What made a scope be cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +37,23 @@ const KINDS: [ReasonKind; 6] = [
 
 /// Why a scope was cancelled: by what kind of event, with which text, and where in the source.
 pub struct CancelReason(NonNull<()>);
+
+thread_local! {
+    /// Why the last run on this thread was cancelled as a whole, if it was.
+    static OF_RUN: RefCell<Option<CancelReason>> = const { RefCell::new(None) };
+}
+
+/// Notes why a run was cancelled as a whole that has ended, or that another begins.
+pub(crate) fn note_that_of_run(reason: Option<CancelReason>) {
+    // At a thread's very end nobody reads it any more.
+    let _ = OF_RUN.try_with(|place| place.replace(reason));
+}
+
+/// Calls a function with why the last run on this thread was cancelled.
+pub(super) fn with_that_of_run<R>(tell: impl FnOnce(Option<&CancelReason>) -> R) -> R {
+    let reason = OF_RUN.try_with(|place| place.borrow().clone()).ok().flatten();
+    tell(reason.as_ref())
+}
 
 /// What does not fit into a pointer.
 #[repr(align(8))]

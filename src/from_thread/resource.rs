@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     group::Started,
     lowlevel::RunToken,
-    runtime::drop_each,
+    runtime::{drop_each, text_of},
     scope::shield,
     to_thread::{
         reply::reply,
@@ -20,13 +20,15 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    panic::resume_unwind,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 /// Something that lives in a task of a portal. Made by [`BlockingPortal::open_resource`].
 ///
-/// Dropping it closes it and waits for that; an error that the closing gives is logged then.
+/// Dropping it closes it and waits for that; an error that the closing gives is logged then, and so is its panic during another.
 pub struct PortalResource<R, E> {
     calls: Arc<Calls<R>>,
     task: Option<PortalTask<Result<(), E>>>,
@@ -197,8 +199,19 @@ impl<R, E> Drop for PortalResource<R, E> {
         self.calls.close();
         let Some(task) = self.task.take() else { return };
         // Its own thread would wait for itself.
-        if !self.run.is_here() && !matches!(task.wait(), Ok(Ok(()))) {
-            log::warn!("closing a resource in a portal failed; close it by hand to hear why");
+        if self.run.is_here() {
+            return;
+        }
+        match task.wait_for_answer() {
+            Some(Ok(Ok(()))) => {}
+            // One panic at a time is enough.
+            Some(Err(payload)) if !thread::panicking() => resume_unwind(payload),
+            Some(Err(payload)) => {
+                log::error!("closing a resource in a portal panicked: {}", text_of(payload));
+            }
+            Some(Ok(Err(_))) | None => {
+                log::warn!("closing a resource in a portal failed; close it by hand to hear why");
+            }
         }
     }
 }

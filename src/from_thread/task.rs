@@ -6,7 +6,7 @@ use crate::{
     scope::RemoteScope,
     to_thread::{
         reply::{NoAnswer, Reply},
-        request::value_of,
+        request::{Answer, value_of},
     },
 };
 use std::{
@@ -93,6 +93,12 @@ impl<T> PortalTask<T> {
     #[track_caller]
     pub fn wait(self) -> Result<T> {
         self.reply.wait().map(value_of).ok_or_else(given_up)
+    }
+
+    /// The same for a destructor: a panic is a value, too. `None` if the task never ended by itself.
+    #[track_caller]
+    pub(super) fn wait_for_answer(&self) -> Option<Answer<T>> {
+        self.reply.wait()
     }
 
     /// The same, but waits no longer than this; then the task itself comes back.

@@ -22,13 +22,13 @@ use super::{
     status::TaskStatus,
 };
 use crate::runtime::{
-    Bindings, Core, Deadline, FirstPanic, Scope, Stopping, TaskEnd, TaskKind, WaitQueue, Within,
+    Bindings, Core, Deadline, FirstPanic, Scope, Stopping, TaskEnd, TaskKey, TaskKind, WaitQueue, Within,
 };
 use std::{
     alloc::Layout,
     cell::{Cell, UnsafeCell},
     future::Future,
-    mem::needs_drop,
+    mem::{ManuallyDrop, needs_drop},
     panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
     ptr::{self, NonNull},
@@ -56,6 +56,15 @@ pub(super) enum Parent {
     Current,
 }
 
+/// When a child is polled for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// In its turn.
+    Soon,
+    /// By who starts it, at once.
+    Now,
+}
+
 /// Makes a child of the group, ready to be polled; the caller owns it together with the group.
 ///
 /// # Safety
@@ -68,6 +77,7 @@ pub(super) unsafe fn spawn<F, O, E>(
     errors: *const Errors<E>,
     future: F,
     parent: Parent,
+    begins: Begins,
     location: &'static Location<'static>,
 ) -> NonNull<ChildHeader>
 where
@@ -81,7 +91,7 @@ where
     unsafe {
         (&raw mut (*child).stage).write(UnsafeCell::new(Stage::Running(future)));
         (&raw mut (*child).errors).write(errors);
-        begin(core, group, NonNull::new_unchecked(child).cast(), table, parent, location)
+        begin(core, group, NonNull::new_unchecked(child).cast(), table, parent, begins, location)
     }
 }
 
@@ -96,6 +106,7 @@ unsafe fn begin(
     child: NonNull<ChildHeader>,
     table: &'static Table,
     parent: Parent,
+    begins: Begins,
     location: &'static Location<'static>,
 ) -> NonNull<ChildHeader> {
     let next = group.children.get();
@@ -146,7 +157,9 @@ unsafe fn begin(
     let task =
         unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), table.size.bytes()) };
     header.task.set(Some(task));
-    core.tasks().start(core, task, &group.ready);
+    if begins == Begins::Soon {
+        core.tasks().start(core, task, &group.ready);
+    }
     if core.is_instrumented() {
         let host = group.ready.host_task();
         core.tell_of_start(task, TaskKind::Child, host, &header.scope, Some(location));
@@ -162,6 +175,50 @@ unsafe fn begin(
 pub(super) unsafe fn poll(child: NonNull<ChildHeader>, core: &Core, cx: &mut Context<'_>) {
     // SAFETY: the table fits the child, and the caller's promise.
     unsafe { (child.as_ref().table.poll)(child, core, cx) }
+}
+
+/// The same as the current task, of which instruments are told.
+///
+/// # Safety
+/// As for [`poll`].
+#[inline]
+pub(super) unsafe fn poll_task(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
+    if core.is_instrumented() {
+        // SAFETY: the caller's promise.
+        return unsafe { poll_told(core, task, child) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { poll_untold(core, task, child) };
+}
+
+#[cold]
+unsafe fn poll_told(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
+    let _step = core.begin_step(task);
+    // SAFETY: the caller's promise.
+    unsafe { poll_untold(core, task, child) };
+}
+
+#[inline]
+unsafe fn poll_untold(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
+    let waker = ManuallyDrop::new(task.waker());
+    let _current = core.begin_task(task);
+    // SAFETY: the caller's promise.
+    unsafe { poll(child, core, &mut Context::from_waker(&waker)) };
+}
+
+/// Polls a child for the first time that was just made and stands in no ready list: at once, if that can be afforded, and
+/// else in its turn.
+///
+/// # Safety
+/// The child is on the list of this group, and was not polled.
+pub(super) unsafe fn begin_now(core: &Core, group: &GroupCore, child: NonNull<ChildHeader>) {
+    // SAFETY: just made.
+    let Some(task) = (unsafe { child.as_ref().task.get() }) else { return };
+    match core.begin_within().filter(|_| group.ready.is_polling() && !core.is_dispatching()) {
+        // SAFETY: the caller's promise; the group is being polled.
+        Some(_within) => unsafe { poll_task(core, task, child) },
+        None => core.tasks().start(core, task, &group.ready),
+    }
 }
 
 unsafe fn drop_future(child: NonNull<ChildHeader>) {

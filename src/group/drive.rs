@@ -1,7 +1,7 @@
 //! Polling a group: its body, and those of its children that are ready.
 
 use super::{
-    child,
+    child::poll_task,
     core::{ChildHeader, GroupCore},
     errors::Errors,
 };
@@ -57,20 +57,42 @@ where
         let ready = &self.group.ready;
         // One is always affordable: a group may lie deeper in others than the budget reaches.
         let mut affordable = true;
-        loop {
-            let next = core.tasks().pop(&ready.urgent).or_else(|| {
-                if !ready.charged.is_empty() && (core.charge() || affordable) {
-                    affordable = false;
-                    core.tasks().pop(&ready.charged)
-                } else {
-                    None
-                }
-            });
-            let Some((task, child)) = next else { return };
-            match NonNull::new(child.cast_mut()) {
-                Some(child) => poll_child(core, task, child.cast()),
-                None => self.poll_body(core, task),
-            }
+        if !ready.charged.is_empty() && !ready.urgent.is_empty() {
+            self.poll_left_over(core, &mut affordable);
+        }
+        while let Some((task, child)) =
+            core.tasks().pop(&ready.urgent).or_else(|| self.pop_charged(core, &mut affordable))
+        {
+            self.poll_task(core, task, child);
+        }
+    }
+
+    /// Polls what earlier turns had no budget for, up to a half of what there is: the other half is for the urgent ones and
+    /// what they bring about. Without this those would go first for ever.
+    fn poll_left_over(&mut self, core: &Core, affordable: &mut bool) {
+        let kept = core.keep_half_of_budget();
+        while let Some((task, child)) = self.pop_charged(core, affordable) {
+            self.poll_task(core, task, child);
+        }
+        core.add_to_budget(kept);
+    }
+
+    #[inline]
+    fn pop_charged(&self, core: &Core, affordable: &mut bool) -> Option<(TaskKey, *const ())> {
+        let charged = &self.group.ready.charged;
+        if charged.is_empty() || !(core.charge() || *affordable) {
+            return None;
+        }
+        *affordable = false;
+        core.tasks().pop(charged)
+    }
+
+    #[inline]
+    fn poll_task(&mut self, core: &Core, task: TaskKey, child: *const ()) {
+        match NonNull::new(child.cast_mut()) {
+            // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
+            Some(child) => unsafe { poll_task(core, task, child.cast()) },
+            None => self.poll_body(core, task),
         }
     }
 
@@ -160,30 +182,9 @@ pub(super) unsafe fn poll_for_body(core: &Core, child: NonNull<ChildHeader>) {
         && core.charge()
         && core.tasks().pop(&ready.charged).is_some()
     {
-        poll_child(core, task, child);
+        // SAFETY: the child is on the list of its group, whose body is being polled, and not being polled itself.
+        unsafe { poll_task(core, task, child) };
     }
-}
-
-#[inline]
-fn poll_child(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    if core.is_instrumented() {
-        return poll_child_step(core, task, child);
-    }
-    poll_child_alone(core, task, child);
-}
-
-#[cold]
-fn poll_child_step(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    let _step = core.begin_step(task);
-    poll_child_alone(core, task, child);
-}
-
-#[inline]
-fn poll_child_alone(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
-    let waker = ManuallyDrop::new(task.waker());
-    let _current = core.begin_task(task);
-    // SAFETY: a task in a ready list of the group is a living child of it, and this is the group's poll.
-    unsafe { child::poll(child, core, &mut Context::from_waker(&waker)) };
 }
 
 impl<F, T, E> Future for Drive<'_, F, T, E>

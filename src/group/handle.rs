@@ -40,6 +40,10 @@ impl<T> TaskHandle<'_, T> {
         Self { child, waiter: Waiter::new(WaitReason::TaskEnd), _value: PhantomData }
     }
 
+    pub(super) fn child(&self) -> NonNull<ChildHeader> {
+        self.child
+    }
+
     pub(super) fn pointer(&self) -> *const ChildHeader {
         self.child.as_ptr()
     }

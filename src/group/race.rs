@@ -1,13 +1,14 @@
 //! Several futures of which the first decides.
 
-use super::task_group::task_group;
+use super::task_group::{TaskGroup, task_group};
 use crate::error::{CancelAware, ErrorGroup, stage_of};
 use std::{
     cell::{Cell, RefCell},
     future::Future,
 };
 
-/// Runs futures at the same time until the first ends; the others are cancelled *and awaited*. Gives the first's value.
+/// Runs futures at the same time until the first ends; the others are cancelled *and awaited*. Gives the first's value. For
+/// futures of different types there is [`race_tuple`](crate::race_tuple()).
 ///
 /// ```
 /// use anyio::{Result, race, sleep};
@@ -40,32 +41,58 @@ where
 {
     let futures: Vec<F> = futures.into_iter().collect();
     assert!(!futures.is_empty(), "a race needs at least one future");
-    let winner = RefCell::new(None);
-    let cancelled = Cell::new(None);
-    let (winner_in, cancelled_in) = (&winner, &cancelled);
+    let course = Course::new();
+    let course_in = &course;
     task_group(async move |tg| -> Result<(), E> {
         for future in futures {
-            tg.start_soon(async move {
-                match future.await {
-                    Ok(value) => {
-                        let _late = winner_in.borrow_mut().get_or_insert(value);
-                        tg.cancel();
-                        Ok(())
-                    }
-                    Err(error) if stage_of(error.as_error()).is_some() => {
-                        cancelled_in.set(Some(error));
-                        Ok(())
-                    }
-                    Err(error) => Err(error),
-                }
-            });
+            tg.start_soon(async move { course_in.arrive(future.await, tg) });
         }
         Ok(())
     })
     .await?;
-    match (winner.into_inner(), cancelled.take()) {
-        (Some(value), _) => Ok(value),
-        (None, Some(error)) => Err(ErrorGroup::passing_on(error, E::as_error)),
-        (None, None) => unreachable!("each future ended with a value, a cancellation or an error"),
+    course.end()
+}
+
+/// What has come of a race so far.
+pub(super) struct Course<T, E> {
+    winner: RefCell<Option<T>>,
+    cancelled: Cell<Option<E>>,
+}
+
+impl<T, E> Course<T, E> {
+    pub(super) fn new() -> Self {
+        Self { winner: RefCell::new(None), cancelled: Cell::new(None) }
+    }
+
+    /// One has come to its end, and gives what its task is to give.
+    pub(super) fn arrive<Via>(&self, result: Result<T, E>, group: &TaskGroup<'_, '_, E>) -> Result<(), E>
+    where
+        E: CancelAware<Via>,
+    {
+        match result {
+            Ok(value) => {
+                let mut winner = self.winner.borrow_mut();
+                let late = if winner.is_some() { Some(value) } else { winner.replace(value) };
+                drop(winner);
+                group.cancel();
+                // It is of users, and so it goes last.
+                drop(late);
+            }
+            Err(error) if stage_of(error.as_error()).is_some() => self.cancelled.set(Some(error)),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// What is to come out when all have ended, and none with a real error.
+    pub(super) fn end<Via>(self) -> Result<T, ErrorGroup<E>>
+    where
+        E: CancelAware<Via>,
+    {
+        match (self.winner.into_inner(), self.cancelled.take()) {
+            (Some(value), _) => Ok(value),
+            (None, Some(error)) => Err(ErrorGroup::passing_on(error, E::as_error)),
+            (None, None) => unreachable!("each future ended with a value, a cancellation or an error"),
+        }
     }
 }

@@ -5,7 +5,11 @@
 //! which happens before the child's memory is freed. It is used only while it is set.
 
 use super::{
-    child::Parent, core::ChildHeader, handle::TaskHandle, outcome::StartOutcome, status::TaskStatus,
+    child::{Begins, Parent},
+    core::ChildHeader,
+    handle::TaskHandle,
+    outcome::StartOutcome,
+    status::TaskStatus,
     task_group::TaskGroup,
 };
 use crate::{
@@ -226,7 +230,7 @@ where
             result => StartOutcome::Ended(result),
         }
     };
-    let handle = group.spawn_at(future, Parent::Current, location);
+    let handle = group.spawn_at(future, Parent::Current, Begins::Soon, location);
     state.child.set(if handle.is_finished() { ptr::null() } else { handle.pointer() });
     let mut waiting = Waiting { state: &state, child: &handle, waiter: Waiter::new(WaitReason::TaskStart) };
     poll_fn(|cx| {

@@ -1,7 +1,7 @@
 //! What users see of a group.
 
 use super::{
-    child::{self, Parent},
+    child::{self, Begins, Parent},
     core::GroupCore,
     drive::Drive,
     errors::Errors,
@@ -171,7 +171,50 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         &'scope self,
         child: impl Future<Output = O> + 'scope,
     ) -> TaskHandle<'scope, O::Value> {
-        self.spawn_at(child, Parent::Group, Location::caller())
+        self.spawn_at(child, Parent::Group, Begins::Soon, Location::caller())
+    }
+
+    /// Starts a child and polls it at once, within the caller's poll, up to its first wait. If nothing makes it wait it has
+    /// ended when this returns, and the handle has its value; else it goes on like one of [`start_soon`](Self::start_soon).
+    ///
+    /// For much work that mostly waits for nothing, as answers out of a cache: that costs neither the child nor who awaits
+    /// it a turn of its own. What the child does goes before what the caller does next, so nothing may be borrowed
+    /// mutably, from a `RefCell` say, that the child wants, too.
+    ///
+    /// Called from outside of the group's tasks, deep in other children that were started like this, or when the turn
+    /// has polled a lot already, it is `start_soon`.
+    ///
+    /// ```
+    /// use anyio::{Result, lowlevel::checkpoint, task_group};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     let mut known = tg.start_now(async { anyio::Ok(42) });
+    ///     assert_eq!(known.try_take(), Ok(42));
+    ///     let waiting = tg.start_now(async {
+    ///         checkpoint().await?;
+    ///         anyio::Ok(43)
+    ///     });
+    ///     assert!(!waiting.is_finished());
+    ///     assert_eq!(waiting.await?, 43);
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn start_now<O: Outcome<E>>(
+        &'scope self,
+        child: impl Future<Output = O> + 'scope,
+    ) -> TaskHandle<'scope, O::Value> {
+        let handle = self.spawn_at(child, Parent::Group, Begins::Now, Location::caller());
+        // Without an executor, or in a group that is closed, the child has ended.
+        if !handle.is_finished() {
+            // SAFETY: the child was just made and is on the list of this group.
+            Core::with(|core| unsafe { child::begin_now(core, &self.core, handle.child()) });
+        }
+        handle
     }
 
     #[inline]
@@ -179,11 +222,13 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         &'scope self,
         child: impl Future<Output = O> + 'scope,
         parent: Parent,
+        begins: Begins,
         location: &'static Location<'static>,
     ) -> TaskHandle<'scope, O::Value> {
         let spawn = |core: Option<&Core>| {
             // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
-            let child = unsafe { child::spawn(core, &self.core, &self.errors, child, parent, location) };
+            let child =
+                unsafe { child::spawn(core, &self.core, &self.errors, child, parent, begins, location) };
             // SAFETY: one of the child's two shares, and the type of its value.
             unsafe { TaskHandle::new(child) }
         };

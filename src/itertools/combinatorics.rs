@@ -1,6 +1,10 @@
 //! Choices out of all items, in lexicographic order of their places. The choosing itself is done by the crate `itertools`.
 
-use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
+use crate::{
+    error::Result,
+    runtime::nothing_to_do,
+    streams::{Attributes, ObjectReceiveStream},
+};
 use itertools::{Itertools, MultiProduct};
 use std::{fmt, vec};
 
@@ -61,6 +65,8 @@ macro_rules! choices {
                 self.phase.next(|pool| make(pool, size)).await
             }
         }
+
+        impl<S: ObjectReceiveStream<Item: Clone>> Attributes for $name<S> {}
 
         impl<S: ObjectReceiveStream<Item: Clone>> fmt::Debug for $name<S> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,6 +168,8 @@ impl<S: ObjectReceiveStream<Item: Clone>> ObjectReceiveStream for Product<S> {
         }
     }
 }
+
+impl<S: ObjectReceiveStream<Item: Clone>> Attributes for Product<S> {}
 
 impl<S: ObjectReceiveStream<Item: Clone>> fmt::Debug for Product<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,10 @@
 //! Several items as one.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{
     error::{Error, Result},
     runtime::nothing_to_do,
-    streams::ObjectReceiveStream,
+    streams::{Attributes, ObjectReceiveStream},
 };
 
 /// Items in groups of equal size. Made by [`batched`].
@@ -16,7 +16,7 @@ pub struct Batched<S: ObjectReceiveStream> {
     ended: bool,
 }
 
-debug_by_name!(Batched<S> where S: ObjectReceiveStream);
+only_a_name!(Batched<S> where S: ObjectReceiveStream);
 
 /// Items in groups of `size`; the last may be smaller. No item of the next group is taken from the source before it is
 /// asked for.
@@ -70,6 +70,8 @@ pub struct GroupBy<S: ObjectReceiveStream, K, F> {
     group: Option<(K, Vec<S::Item>)>,
 }
 
+impl<S: ObjectReceiveStream, K, F> Attributes for GroupBy<S, K, F> {}
+
 impl<S: ObjectReceiveStream, K, F> std::fmt::Debug for GroupBy<S, K, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GroupBy").finish_non_exhaustive()
@@ -120,7 +122,7 @@ pub struct Pairwise<S: ObjectReceiveStream> {
     before: Option<S::Item>,
 }
 
-debug_by_name!(Pairwise<S> where S: ObjectReceiveStream);
+only_a_name!(Pairwise<S> where S: ObjectReceiveStream);
 
 /// Each item together with the one that follows it.
 pub fn pairwise<S: ObjectReceiveStream<Item: Clone>>(source: S) -> Pairwise<S> {

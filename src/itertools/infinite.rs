@@ -1,6 +1,6 @@
 //! Streams without an end.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
 use std::ops::Add;
 
@@ -10,7 +10,7 @@ pub struct Count<T> {
     step: T,
 }
 
-debug_by_name!(Count<T>);
+only_a_name!(Count<T>);
 
 /// `start`, `start + step`, and so on, without end. Like every addition it panics on an overflow in debug builds.
 pub fn count<T: Clone + Add<Output = T>>(start: T, step: T) -> Count<T> {
@@ -33,7 +33,7 @@ pub struct Repeat<T> {
     left: Option<usize>,
 }
 
-debug_by_name!(Repeat<T>);
+only_a_name!(Repeat<T>);
 
 /// The same item so many times, or without end.
 pub fn repeat<T: Clone>(item: T, times: impl Into<Option<usize>>) -> Repeat<T> {
@@ -61,7 +61,7 @@ pub struct Cycle<S: ObjectReceiveStream> {
     next: usize,
 }
 
-debug_by_name!(Cycle<S> where S: ObjectReceiveStream);
+only_a_name!(Cycle<S> where S: ObjectReceiveStream);
 
 /// The items of a stream, and when it has ended the same again and again. All are kept. Without any it ends.
 pub fn cycle<S: ObjectReceiveStream<Item: Clone>>(source: S) -> Cycle<S> {

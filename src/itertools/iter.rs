@@ -1,12 +1,12 @@
 //! From iterators to streams, and from streams to vectors.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
 
 /// The items of an iterator as a stream. Made by [`from_iter`].
 pub struct FromIter<I>(I);
 
-debug_by_name!(FromIter<I>);
+only_a_name!(FromIter<I>);
 
 /// The items of an iterator as a stream that never waits, but is a checkpoint for each item.
 pub fn from_iter<I: IntoIterator>(items: I) -> FromIter<I::IntoIter> {

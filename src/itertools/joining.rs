@@ -1,6 +1,6 @@
 //! Several streams as one.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
 use std::vec;
 
@@ -10,7 +10,7 @@ pub struct Chain<S> {
     current: Option<S>,
 }
 
-debug_by_name!(Chain<S>);
+only_a_name!(Chain<S>);
 
 /// The items of one stream after the other. Streams of different types go together as
 /// [`BoxedObjectReceiveStream`](crate::streams::BoxedObjectReceiveStream).
@@ -45,7 +45,7 @@ pub struct ChainFromStream<S: ObjectReceiveStream> {
     current: Option<S::Item>,
 }
 
-debug_by_name!(ChainFromStream<S> where S: ObjectReceiveStream);
+only_a_name!(ChainFromStream<S> where S: ObjectReceiveStream);
 
 /// The items of the streams that come out of a stream, one after the other. The next is asked for when the one before
 /// has ended.
@@ -82,7 +82,7 @@ pub struct ZipLongest<S: ObjectReceiveStream> {
     any: bool,
 }
 
-debug_by_name!(ZipLongest<S> where S: ObjectReceiveStream);
+only_a_name!(ZipLongest<S> where S: ObjectReceiveStream);
 
 /// The first items of all streams, the second of all, and so on, until the longest has ended; in place of those that have
 /// ended before there is the `fill` value.

@@ -1,6 +1,6 @@
 //! A function for each item.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
 
 /// What has come so far, put together. Made by [`accumulate`].
@@ -13,7 +13,7 @@ pub struct Accumulate<S: ObjectReceiveStream, F> {
     item: Option<S::Item>,
 }
 
-debug_by_name!(Accumulate<S, F> where S: ObjectReceiveStream);
+only_a_name!(Accumulate<S, F> where S: ObjectReceiveStream);
 
 /// The running totals of a stream: what `function` makes of the total before and the next item. The first is `initial`, or,
 /// without one, the first item.
@@ -59,7 +59,7 @@ pub struct StarMap<S: ObjectReceiveStream, F> {
     item: Option<S::Item>,
 }
 
-debug_by_name!(StarMap<S, F> where S: ObjectReceiveStream);
+only_a_name!(StarMap<S, F> where S: ObjectReceiveStream);
 
 /// What a function makes of each item, which is a tuple of its arguments as a rule.
 ///

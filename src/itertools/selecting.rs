@@ -1,6 +1,6 @@
 //! Some of the items.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
 
 /// The items that another stream selects. Made by [`compress`].
@@ -10,7 +10,7 @@ pub struct Compress<S: ObjectReceiveStream, B> {
     item: Option<S::Item>,
 }
 
-debug_by_name!(Compress<S, B> where S: ObjectReceiveStream);
+only_a_name!(Compress<S, B> where S: ObjectReceiveStream);
 
 /// The items of a stream for which the other says `true`, until one of the two ends.
 pub fn compress<S, B>(source: S, selectors: B) -> Compress<S, B>
@@ -67,7 +67,7 @@ pub struct DropWhile<S: ObjectReceiveStream, P> {
     item: Option<S::Item>,
 }
 
-debug_by_name!(DropWhile<S, P> where S: ObjectReceiveStream);
+only_a_name!(DropWhile<S, P> where S: ObjectReceiveStream);
 
 /// A stream from the first item on for which the predicate is false.
 pub fn dropwhile<S, P>(source: S, predicate: P) -> DropWhile<S, P>
@@ -108,7 +108,7 @@ pub struct TakeWhile<S: ObjectReceiveStream, P> {
     ended: bool,
 }
 
-debug_by_name!(TakeWhile<S, P> where S: ObjectReceiveStream);
+only_a_name!(TakeWhile<S, P> where S: ObjectReceiveStream);
 
 /// A stream up to the first item for which the predicate is false. That item is used up.
 pub fn takewhile<S, P>(source: S, predicate: P) -> TakeWhile<S, P>
@@ -149,7 +149,7 @@ pub struct FilterFalse<S: ObjectReceiveStream, P> {
     item: Option<S::Item>,
 }
 
-debug_by_name!(FilterFalse<S, P> where S: ObjectReceiveStream);
+only_a_name!(FilterFalse<S, P> where S: ObjectReceiveStream);
 
 /// The items for which the predicate is false.
 pub fn filterfalse<S, P>(source: S, predicate: P) -> FilterFalse<S, P>

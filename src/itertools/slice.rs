@@ -1,6 +1,6 @@
 //! A part of a stream, by place.
 
-use super::debug_by_name;
+use super::only_a_name;
 use crate::{error::Result, runtime::nothing_to_do, streams::ObjectReceiveStream};
 use std::ops::{Bound, RangeBounds};
 
@@ -15,7 +15,7 @@ pub struct Slice<S> {
     step: usize,
 }
 
-debug_by_name!(Slice<S>);
+only_a_name!(Slice<S>);
 
 /// The items of a stream at these places. Of the source no more is taken than up to the end of the range.
 ///

@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     runtime::{drop_each, nothing_to_do},
-    streams::ObjectReceiveStream,
+    streams::{Attributes, ObjectReceiveStream},
     sync::{Event, Semaphore},
 };
 use std::{
@@ -192,6 +192,8 @@ impl<S: ObjectReceiveStream> Drop for Tee<S> {
         self.shared.make_room(read);
     }
 }
+
+impl<S: ObjectReceiveStream> Attributes for Tee<S> {}
 
 impl<S: ObjectReceiveStream> fmt::Debug for Tee<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,7 +46,8 @@ pub trait Resolver {
     /// Whatever says that there are no addresses. No addresses are no error, but lead to one.
     ///
     /// # Cancel safety
-    /// It is dropped when the scope is cancelled and it does not end by itself.
+    /// It is polled in the scope of whoever asks: a cancellation ends what it waits for, and then it is to end. When the future
+    /// of whoever asks is dropped, so is this one. What is not of anyio goes into [`foreign`](crate::foreign).
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolved<'a>;
 }
 

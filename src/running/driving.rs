@@ -1,6 +1,7 @@
 //! Driving a program to its end, and taking its run down.
 
 use crate::{
+    error::note_that_of_run,
     net::MakeResolver,
     runtime::{Blocking, Core, Deadline, MakeInstrument, Scope, TaskEnd, TaskKey, TaskKind, Waiting},
     signal::InterruptHandling,
@@ -94,9 +95,11 @@ async fn drive_main<T>(
     let mut main = pin!(main());
     // Gone before the future: what that has left is a matter of the teardown.
     let task = MainTask::new(core);
+    note_that_of_run(None);
     loop {
         while core.take_main_ready() {
             if let Some(ended) = task.poll(main.as_mut()) {
+                note_that_of_run(scope.reason());
                 // The rest of the run is teardown: dropping `main` here, and what it has in flight.
                 return Ok(ended);
             }

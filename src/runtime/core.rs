@@ -54,9 +54,15 @@ pub(crate) use lending::Lending;
 /// How many polls of tasks that were woken by tasks fit into one turn.
 const BUDGET: u32 = 64;
 
+/// How many more of them fit for each completion, timer and message: the task that is started for it, and who waits for that.
+const STARTED: u32 = 2;
+
 /// How many operations may complete without waiting, or be refused with a cancellation, in one poll of a task
 /// before it has to let others run.
 const IMMEDIATE: u32 = 32;
+
+/// How many tasks may begin within each other's polls: each takes room on the stack.
+const DEEPEST: u32 = 8;
 
 /// Whether the main task is to be polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +92,7 @@ pub(crate) struct Core {
     dispatching: Cell<bool>,
     budget: Cell<u32>,
     immediate: Cell<u32>,
+    depth: Cell<u32>,
     streams: Cell<usize>,
     aftermath: Aftermath,
     remotes: RefCell<Remotes>,
@@ -128,6 +135,7 @@ impl Core {
             dispatching: Cell::new(false),
             budget: Cell::new(BUDGET),
             immediate: Cell::new(IMMEDIATE),
+            depth: Cell::new(0),
             streams: Cell::new(0),
             aftermath: Aftermath::new(),
             remotes: RefCell::default(),

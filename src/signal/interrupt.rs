@@ -65,7 +65,7 @@ fn is_main_thread() -> bool {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Builder, Interrupt, ReasonKind, Scope, runtime::Core, sleep_forever, testing::test_backends,
+        Builder, Error, Interrupt, ReasonKind, Scope, runtime::Core, sleep_forever, testing::test_backends,
     };
 
     #[test]
@@ -80,6 +80,25 @@ mod tests {
                 Core::with(|core| core.scope().and_then(Scope::reason))
             });
             assert_eq!(reason.unwrap().map(|reason| reason.kind()), Some(ReasonKind::Interrupt));
+        }
+    }
+
+    #[test]
+    fn at_the_root_a_cancellation_says_what_it_came_from() {
+        for backend in test_backends() {
+            let cancelled = Builder::new().backend(backend).run(async || -> Result<(), Error> {
+                Core::with(|core| core.tell_run(|scope| scope.cancel_because("for a test")));
+                Err(sleep_forever().await.into())
+            });
+            let cancelled = cancelled.unwrap().unwrap_err();
+            for text in [cancelled.to_string(), format!("{cancelled:?}")] {
+                assert!(text.contains("interrupt.rs") && text.contains("for a test"), "{text}");
+            }
+            Builder::new()
+                .backend(backend)
+                .run(async || assert_eq!(cancelled.to_string(), "cancelled"))
+                .unwrap();
+            assert_eq!(cancelled.to_string(), "cancelled", "the last run was not cancelled");
         }
     }
 }

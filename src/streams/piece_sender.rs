@@ -1,7 +1,10 @@
 //! Sending pieces of bytes that are taken over, for what must not lose count of them.
 
 use super::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    runtime::Core,
+};
 use anyio_driver::IoBuf;
 use std::{
     io::IoSlice,
@@ -19,6 +22,36 @@ pub(super) struct PieceSender<W> {
     piece: Vec<u8>,
     /// How much of the piece was sent.
     sent: usize,
+    now: Now,
+}
+
+/// What is known about sending at once.
+#[derive(Default)]
+struct Now {
+    /// Whether there was no room for all of what was last sent in this way.
+    is_full: bool,
+}
+
+impl Now {
+    fn send<W: ByteSendStream>(
+        &mut self,
+        stream: &Shared<W>,
+        buffers: &[IoSlice<'_>],
+    ) -> Option<Result<usize>> {
+        if std::mem::take(&mut self.is_full) || !Core::with(Core::charge_immediate) {
+            return None;
+        }
+        let most = buffers.iter().map(|buffer| buffer.len()).sum();
+        let sent = match stream.with_now(|stream| stream.send_nowait(buffers))? {
+            Err(Error::WouldBlock | Error::Unsupported(_)) | Ok(0) => {
+                self.is_full = true;
+                return None;
+            }
+            sent => sent.map(|count| count.min(most)),
+        };
+        self.is_full = sent.as_ref().is_ok_and(|count| *count < most);
+        Some(sent)
+    }
 }
 
 enum Command {
@@ -40,7 +73,7 @@ impl<W: ByteSendStream + 'static> PieceSender<W> {
                 Command::End => (byte::end(stream).await.map(|()| 0), Vec::new()),
             })
         });
-        Self { operation, stream, is_ending: false, piece: Vec::new(), sent: 0 }
+        Self { operation, stream, is_ending: false, piece: Vec::new(), sent: 0, now: Now::default() }
     }
 }
 
@@ -76,52 +109,66 @@ impl<W> PieceSender<W> {
         self.sent = self.piece.len();
     }
 
-    /// Sends what can be sent of some buffers at once, without copying them. Only while this is idle. `None` if nothing can.
+    /// Sends what can be sent of some buffers at once, without copying them. Only while this is idle. `None` if nothing can:
+    /// also if there was no room for all of what was sent in this way before, as the kernel says when there is some, and if the
+    /// task has done a lot without waiting, and others have to have their turn.
     pub(super) fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Option<Result<usize>>
     where
         W: ByteSendStream,
     {
         debug_assert!(self.is_idle(), "a piece is still being sent");
-        let most = buffers.iter().map(|buffer| buffer.len()).sum();
-        match self.stream.with_now(|stream| stream.send_nowait(buffers))? {
-            Err(Error::WouldBlock | Error::Unsupported(_)) | Ok(0) => None,
-            sent => Some(sent.map(|count| count.min(most))),
-        }
+        self.now.send(&self.stream, buffers)
     }
 
-    /// Sends the piece to its end.
+    /// Sends the piece to its end, at once as far as that can be done.
     ///
     /// # Errors
     /// After a cancellation the rest goes out at the next call; after any other error it is given up.
-    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    where
+        W: ByteSendStream,
+    {
         loop {
             if !self.operation.is_running() {
                 if self.sent == self.piece.len() {
                     return Poll::Ready(Ok(()));
                 }
+                if let Some(sent) = self.now.send(&self.stream, &[IoSlice::new(&self.piece[self.sent..])]) {
+                    self.judge(sent)?;
+                    continue;
+                }
                 self.operation.begin(Command::Send(std::mem::take(&mut self.piece), self.sent));
             }
             let (result, piece) = ready!(self.operation.poll(cx));
             self.piece = piece;
-            match result {
-                // A stream that sends nothing, although it says that it did, would be asked for ever.
-                Ok(0) if self.sent < self.piece.len() => {
-                    self.give_up();
-                    return Poll::Ready(Err(Error::BrokenResource(std::io::ErrorKind::WriteZero.into())));
-                }
-                Ok(count) => self.sent = self.piece.len().min(self.sent + count),
-                Err(error) => {
-                    if !matches!(error, Error::Cancelled(_)) {
-                        self.give_up();
-                    }
-                    return Poll::Ready(Err(error));
-                }
-            }
+            self.judge(result)?;
         }
     }
 
+    /// Takes note of what was sent of the piece.
+    fn judge(&mut self, result: Result<usize>) -> Result<()> {
+        match result {
+            // A stream that sends nothing, although it says that it did, would be asked for ever.
+            Ok(0) if self.sent < self.piece.len() => {
+                self.give_up();
+                return Err(Error::BrokenResource(std::io::ErrorKind::WriteZero.into()));
+            }
+            Ok(count) => self.sent = self.piece.len().min(self.sent + count),
+            Err(error) => {
+                if !matches!(error, Error::Cancelled(_)) {
+                    self.give_up();
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what is left, and then the end.
-    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    where
+        W: ByteSendStream,
+    {
         if !self.is_ending {
             ready!(self.poll_sent(cx))?;
             self.operation.begin(Command::End);

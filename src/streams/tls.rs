@@ -43,10 +43,12 @@
 //! # Ok(()) }).unwrap();
 //! ```
 //!
+//! Early data (0-RTT), which whoever has recorded a connection can send again, is neither sent nor received: a server's
+//! configuration that allows it is an error.
+//!
 //! The feature `tls` brings this with the cryptography of ring. In its place `tls-aws-lc-rs` takes that of AWS-LC, and
 //! `tls-core` none: then the program names a provider in its configurations, or installs one. The features
-//! `tls-native-roots` and `tls-webpki-roots` are for [`client_config`]; a verifier of the platform's own, such as that of
-//! `rustls-platform-verifier`, is set in the configuration like any other.
+//! `tls-platform-verifier`, `tls-native-roots` and `tls-webpki-roots` say whom [`client_config`] trusts.
 
 pub mod attribute;
 mod client_config;

@@ -18,9 +18,10 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 static POOL: LazyLock<RunVar<Pool>> = LazyLock::new(|| RunVar::new().with_default(Pool::new));
 
-static LIMITER: LazyLock<RunVar<CapacityLimiter>> = LazyLock::new(|| {
+static LIMITER: LazyLock<RunVar<Rc<CapacityLimiter>>> = LazyLock::new(|| {
     RunVar::new().with_default(|| {
-        CapacityLimiter::new(thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get))
+        let processors = thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+        Rc::new(CapacityLimiter::new(processors))
     })
 });
 
@@ -30,7 +31,16 @@ static LIMITER: LazyLock<RunVar<CapacityLimiter>> = LazyLock::new(|| {
 /// # Panics
 /// Outside of a run.
 pub fn current_default_process_limiter() -> Rc<CapacityLimiter> {
-    LIMITER.get().expect("the limiter has a default")
+    Rc::clone(&LIMITER.get().expect("the limiter has a default"))
+}
+
+/// Gives this run another limiter for calls that have none of their own. Calls that have begun, or wait for their turn, keep that
+/// which they have.
+///
+/// # Panics
+/// Outside of a run.
+pub fn set_default_process_limiter(limiter: &Rc<CapacityLimiter>) {
+    drop(LIMITER.set(Rc::clone(limiter)));
 }
 
 /// Sets how long workers of this run may be idle: five minutes unless this is called. One that was idle for longer is ended

@@ -37,7 +37,9 @@ pub(super) fn no_function(name: &str, _argument: &[u8]) -> Result<Vec<u8>, Strin
 /// What the variable is to be for a worker that has this socket.
 pub(super) fn variable(socket: impl AsFd, idle: Duration) -> io::Result<String> {
     let socket = File::from(socket.as_fd().try_clone_to_owned()?).metadata()?;
-    Ok(format!("{}:{}:{}", socket.dev(), socket.ino(), idle.as_millis()))
+    // A time that no clock can tell is as good as the longest that one can.
+    let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+    Ok(format!("{}:{}:{idle}", socket.dev(), socket.ino()))
 }
 
 /// Serves for as long as the parent is there, if this process was started as a worker, and then ends it.

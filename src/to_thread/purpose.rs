@@ -24,9 +24,9 @@ pub(super) enum Purpose {
     Waiting,
 }
 
-type Limiter = LazyLock<RunVar<CapacityLimiter>>;
+type Limiter = RunVar<Rc<CapacityLimiter>>;
 
-const fn limiter(new: fn() -> RunVar<CapacityLimiter>) -> Limiter {
+const fn limiter(new: fn() -> Limiter) -> LazyLock<Limiter> {
     LazyLock::new(new)
 }
 
@@ -51,12 +51,21 @@ impl Purpose {
 
     /// What limits how many threads this run uses for this at a time.
     pub(super) fn limiter(self) -> Rc<CapacityLimiter> {
-        static LIMITERS: [Limiter; 4] = [
-            limiter(|| RunVar::new().with_default(|| CapacityLimiter::new(USUAL))),
-            limiter(|| RunVar::new().with_default(|| CapacityLimiter::new(USUAL))),
-            limiter(|| RunVar::new().with_default(|| CapacityLimiter::new(USUAL))),
-            limiter(|| RunVar::new().with_default(|| CapacityLimiter::new(WAITING))),
+        Rc::clone(&self.variable().get().expect("the limiter has a default"))
+    }
+
+    /// Has another limiter from now on, which may be that of something else as well.
+    pub(super) fn set_limiter(self, limiter: &Rc<CapacityLimiter>) {
+        drop(self.variable().set(Rc::clone(limiter)));
+    }
+
+    fn variable(self) -> &'static Limiter {
+        static LIMITERS: [LazyLock<Limiter>; 4] = [
+            limiter(|| RunVar::new().with_default(|| Rc::new(CapacityLimiter::new(USUAL)))),
+            limiter(|| RunVar::new().with_default(|| Rc::new(CapacityLimiter::new(USUAL)))),
+            limiter(|| RunVar::new().with_default(|| Rc::new(CapacityLimiter::new(USUAL)))),
+            limiter(|| RunVar::new().with_default(|| Rc::new(CapacityLimiter::new(WAITING)))),
         ];
-        LIMITERS[self as usize].get().expect("the limiter has a default")
+        &LIMITERS[self as usize]
     }
 }

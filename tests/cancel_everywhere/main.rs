@@ -5,8 +5,10 @@ mod sentences;
 
 mod byte_streams;
 mod completeness;
+mod cores;
 mod example;
 mod files;
+mod guests;
 mod known_faults;
 mod mechanism;
 mod names;
@@ -17,6 +19,7 @@ mod sync;
 mod temporary;
 mod threads;
 mod tls;
+mod transfers;
 
 // The modules of the example, which name each other from the root. Its `main.rs` is left out, and with it some of their uses.
 #[allow(dead_code)]

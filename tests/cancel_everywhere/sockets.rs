@@ -5,23 +5,25 @@ use crate::{
     sentences::{cancelled, cut_short, nothing_is_lost},
 };
 use anyio::{
-    CancelScope, Error, Result,
+    Builder, CancelScope, Error, Result,
     lowlevel::{self, Readiness},
     net::{
-        self, ConnectedUdpSocket, ConnectedUnixDatagram, SendOptions, TcpConnectOptions, TcpListener,
-        TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+        self, ConnectedUdpSocket, ConnectedUnixDatagram, Resolved, Resolver, SendOptions, TcpConnectOptions,
+        TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
     },
     streams::{
         ByteReceiveStream, ByteSendStream, Connectable, Listener, Server, UnreliableObjectReceiveStream,
         UnreliableObjectSendStream,
     },
     task_group,
+    testing::test_backends,
 };
 use std::{
     cell::{Cell, RefCell},
     fs::File,
     io::{Read, Write},
     net::SocketAddr,
+    rc::Rc,
 };
 
 async fn listener() -> TcpListener {
@@ -539,4 +541,50 @@ async fn readiness_is_told_again() {
         },
     )
     .await;
+}
+
+/// Counts its look-ups that have begun and not ended.
+struct Counting(Rc<Cell<u32>>);
+
+impl Resolver for Counting {
+    fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> Resolved<'a> {
+        struct Begun(Rc<Cell<u32>>);
+        impl Drop for Begun {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        Box::pin(async move {
+            self.0.set(self.0.get() + 1);
+            let _begun = Begun(self.0.clone());
+            for _ in 0..3 {
+                lowlevel::checkpoint().await?;
+            }
+            Ok(vec![([127, 0, 0, 1], port).into()])
+        })
+    }
+}
+
+#[test]
+fn a_resolver_of_others_ends_with_whoever_asks_it() {
+    covers!["net/resolver::Resolver::resolve"];
+    thread_local! {
+        static BEGUN: Rc<Cell<u32>> = Rc::default();
+    }
+    let begun = || BEGUN.with(Rc::clone);
+    for backend in test_backends() {
+        let builder = Builder::new().backend(backend).resolver(move || Counting(begun()));
+        let run = builder.run(async || {
+            cut_short(
+                async || (),
+                async |()| net::resolve("somewhere.example", 80).await,
+                async |(), found| {
+                    assert_eq!(begun().get(), 0, "no look-up is left");
+                    assert!(found.is_none_or(|found| found.len() == 1));
+                },
+            )
+            .await;
+        });
+        run.unwrap();
+    }
 }

@@ -5,7 +5,7 @@ use anyio::{
     Error, Result, Started, TaskLocal, amap, as_completed, fail_after, fail_after_because, fail_at,
     fail_at_because, finishing, foreign, gather, gather_tuple, gather_until, idle,
     lowlevel::checkpoint,
-    move_on_after, move_on_at, race, shield, sleep, sleep_forever, sleep_until, task_group,
+    move_on_after, move_on_at, race, race_tuple, shield, sleep, sleep_forever, sleep_until, task_group,
     testing::{Everywhere, Sequencer, cancel_everywhere, wait_all_tasks_blocked},
     using,
 };
@@ -73,6 +73,7 @@ async fn what_runs_together_is_cancelled_and_awaited() {
         "group/gather_tuple::gather_tuple",
         "group/gather_until::gather_until",
         "group/race::race",
+        "group/race_tuple::race_tuple",
         "group/task_group::task_group"
     ];
     awaited! {
@@ -83,6 +84,7 @@ async fn what_runs_together_is_cancelled_and_awaited() {
             gather_until(anyio::current_time() + LONG, (1..4).map(|value| members.member(value))).await.map(drop)
         };
         Members::default() => |members| race((1..4).map(|value| members.member(value))).await.map(drop);
+        Members::default() => |members| race_tuple((members.member(1), members.member(2))).await.map(drop);
         Members::default() => |members| {
             as_completed((1..4).map(|value| members.member(value)), async |mut completed| {
                 while completed.next().await?.is_some() {}

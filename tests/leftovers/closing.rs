@@ -1,6 +1,6 @@
 //! Closed is closed: what a descriptor held is free when its close was awaited, or its owner dropped.
 
-use crate::peers::{alone, open_descriptors, poll_once};
+use crate::peers::{alone, assert_receives, open_descriptors, poll_once};
 use anyio::{
     Builder, Result,
     fs::{File, OpenOptions},
@@ -121,7 +121,7 @@ fn many_streams_that_receive_in_one_operation_each_are_closed_when_they_are_drop
             fars.push(far);
         }
         for stream in &streams {
-            assert_eq!(stream.receive().await?.unwrap(), "first");
+            assert_receives!(stream, "first");
             assert!(poll_once(pin!(stream.receive())).await.is_pending());
         }
         anyio::lowlevel::checkpoint().await?;

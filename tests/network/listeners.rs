@@ -1,6 +1,6 @@
 //! Listeners, and serving.
 
-use crate::peers::{Ticker, poll_once};
+use crate::peers::{Ticker, assert_receives, poll_once};
 use anyio::{
     CancelScope, Error, ErrorGroup, Result,
     net::{TcpListener, TcpListenerOptions, TcpStream},
@@ -196,12 +196,12 @@ async fn serving_runs_a_handler_for_each_connection_at_the_same_time() -> Result
         }
         for (number, client) in clients.iter().enumerate().rev() {
             client.send(format!("hello {number}")).await?;
-            assert_eq!(client.receive().await?.unwrap(), format!("hello {number}"));
+            assert_receives!(client, format!("hello {number}"));
         }
         // An answer after the client's end.
         clients[0].send("last").await?;
         clients[0].send_eof().await?;
-        assert_eq!(clients[0].receive().await?.unwrap(), "last");
+        assert_receives!(clients[0], "last");
         assert!(clients[0].receive().await?.is_none());
         Ok(())
     })
@@ -232,7 +232,7 @@ async fn connections_that_are_gone_before_they_are_accepted_do_not_end_serving()
         });
         let client = TcpStream::connect(address).await?;
         client.send("still there?").await?;
-        assert_eq!(client.receive().await?.unwrap(), "still there?");
+        assert_receives!(client, "still there?");
         tg.cancel();
         Ok(())
     })
@@ -270,7 +270,7 @@ async fn cancelling_serve_cancels_its_handlers_and_awaits_them() -> Result<()> {
                 });
                 for _ in 0..5 {
                     let client = TcpStream::connect(address).await?;
-                    assert_eq!(client.receive().await?.unwrap(), "welcome");
+                    assert_receives!(client, "welcome");
                 }
                 scope.cancel();
                 Err(sleep_forever().await.into())
@@ -321,7 +321,7 @@ async fn serve_when_descriptors_run_out() -> Result<()> {
         // One client for all the time, and a queue of those for whom there is no room.
         let first = TcpStream::connect(address).await?;
         first.send("first").await?;
-        assert_eq!(first.receive().await?.unwrap(), "first");
+        assert_receives!(first, "first");
         let mut waiting = Vec::new();
         while let Ok(stream) = std::net::TcpStream::connect(address) {
             waiting.push(stream);
@@ -330,7 +330,7 @@ async fn serve_when_descriptors_run_out() -> Result<()> {
         for number in 0..10 {
             anyio::sleep(Duration::from_millis(10)).await?;
             first.send(format!("{number}")).await?;
-            assert_eq!(first.receive().await?.unwrap(), format!("{number}"));
+            assert_receives!(first, format!("{number}"));
         }
         // There is room for some of those that wait as soon as others go.
         let mut last = waiting.pop().expect("more than 20");

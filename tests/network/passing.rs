@@ -1,16 +1,20 @@
 //! Descriptors that are passed over UNIX sockets.
 
-use crate::peers::{Ticker, poll_once};
+use crate::peers::{Ticker, assert_receives, poll_once};
 use anyio::{
-    CancelScope, Chunk, Result,
+    Builder, CancelScope, Chunk, Result,
     net::{ConnectedUnixDatagram, ReceivedDescriptors, UnixStream},
     task_group,
+    testing::{
+        chaos::{Action, Chaos, OpKind},
+        test_backends,
+    },
 };
 use std::{
     fs::File,
     io::{self, ErrorKind, Read, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    pin::pin,
+    pin::{Pin, pin},
 };
 
 /// The writing end of a pipe, which is closed when all that have it are.
@@ -24,6 +28,15 @@ fn is_closed_everywhere(mut reader: File) -> bool {
     reader.read(&mut [0]).unwrap() == 0
 }
 
+/// Polls a receive until what was in flight before has ended, however slowly that is cancelled.
+async fn settles(mut receiving: Pin<&mut impl Future>) {
+    for _ in 0..4 {
+        assert!(poll_once(receiving.as_mut()).await.is_pending());
+        Ticker::new().tick().await;
+    }
+    assert!(poll_once(receiving).await.is_pending());
+}
+
 fn is_closed_on_exec(descriptor: &OwnedFd) -> bool {
     // SAFETY: only flags are read.
     let flags = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFD) };
@@ -34,14 +47,26 @@ async fn receive(stream: &UnixStream) -> Result<(Chunk, ReceivedDescriptors)> {
     Ok(stream.receive_fds(100, 10).await?.expect("the stream has not ended"))
 }
 
+/// Receives a text, in however many parts it comes, and what comes with it.
+async fn receive_text(stream: &UnixStream, text: &str) -> Result<ReceivedDescriptors> {
+    let (mut received, mut all) = (Vec::new(), ReceivedDescriptors::default());
+    while received.len() < text.len() {
+        let (data, descriptors) = receive(stream).await?;
+        received.extend_from_slice(&data);
+        all.owned.extend(descriptors.owned);
+        all.truncated |= descriptors.truncated;
+    }
+    assert_eq!(received, text.as_bytes());
+    Ok(all)
+}
+
 #[anyio::test]
 async fn descriptors_go_over_a_stream_and_work_there() -> Result<()> {
     let (one, other) = UnixStream::pair()?;
     let (mut reader, writer) = pipe();
     one.send_fds("two ends", &[writer.as_fd(), reader.as_fd()]).await?;
     drop(writer);
-    let (data, descriptors) = receive(&other).await?;
-    assert_eq!(data, "two ends");
+    let descriptors = receive_text(&other, "two ends").await?;
     assert!(!descriptors.truncated && descriptors.owned.iter().all(is_closed_on_exec));
     let [writer, another] = <[OwnedFd; 2]>::try_from(descriptors.owned).unwrap();
     File::from(writer).write_all(b"through the pipe")?;
@@ -51,8 +76,8 @@ async fn descriptors_go_over_a_stream_and_work_there() -> Result<()> {
     drop(another);
     // Bytes alone come without descriptors, and the end is the end.
     one.send("alone").await?;
-    let (data, descriptors) = receive(&other).await?;
-    assert!(data == "alone" && descriptors.owned.is_empty() && !descriptors.truncated);
+    let descriptors = receive_text(&other, "alone").await?;
+    assert!(descriptors.owned.is_empty() && !descriptors.truncated);
     one.send_eof().await?;
     assert!(other.receive_fds(1, 1).await?.is_none());
     Ok(())
@@ -89,7 +114,7 @@ async fn what_cannot_be_sent_is_refused() -> Result<()> {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
     one.send("still usable").await?;
-    assert_eq!(other.receive().await?.unwrap(), "still usable");
+    assert_receives!(other, "still usable");
     Ok(())
 }
 
@@ -147,17 +172,14 @@ async fn bytes_that_a_receive_in_flight_has_brought_come_first() -> Result<()> {
         if turns == 2 {
             one.send("before").await?;
             Ticker::new().tick().await;
-            let (data, descriptors) = receive(&other).await?;
-            assert!(data == "before" && descriptors.owned.is_empty());
+            assert!(receive_text(&other, "before").await?.owned.is_empty());
         }
         // The receive in flight, which has no room for descriptors, does not get them.
         let mut receiving = pin!(other.receive_fds(100, 1));
-        assert!(poll_once(receiving.as_mut()).await.is_pending());
-        Ticker::new().tick().await;
-        assert!(poll_once(receiving.as_mut()).await.is_pending());
-        one.send_fds("with", &[writer.as_fd()]).await?;
+        settles(receiving.as_mut()).await;
+        one.send_fds("x", &[writer.as_fd()]).await?;
         let (data, descriptors) = receiving.await?.unwrap();
-        assert_eq!((&*data, descriptors.owned.len()), (&b"with"[..], 1));
+        assert_eq!((&*data, descriptors.owned.len()), (&b"x"[..], 1));
     }
     Ok(())
 }
@@ -171,13 +193,57 @@ async fn a_datagram_socket_that_is_asked_for_descriptors_only_later_gets_them_fr
     Ticker::new().tick().await;
     drop(dropped);
     let mut receiving = Box::pin(other.receive_fds());
-    assert!(poll_once(receiving.as_mut()).await.is_pending());
-    Ticker::new().tick().await;
-    assert!(poll_once(receiving.as_mut()).await.is_pending());
+    settles(receiving.as_mut()).await;
     one.send_fds("x", &[writer.as_fd()]).await?;
     let (packet, descriptors) = receiving.await?;
     assert_eq!((&*packet.data, descriptors.owned.len()), (&b"x"[..], 1));
     Ok(())
+}
+
+/// What is dropped before it has noticed that its operation has ended must not be taken for something that has come.
+#[test]
+fn a_receive_that_has_ended_for_nothing_costs_no_descriptors() {
+    let ends = |kinds: &'static [OpKind], error| {
+        Chaos::none().rule(move |submission| {
+            let is_first = kinds.contains(&submission.kind) && submission.number == 1;
+            is_first.then_some(Action::FailLate { error, turns: 1 })
+        })
+    };
+    const STREAMS: &[OpKind] = &[OpKind::Receive, OpKind::ReceivePooled];
+    const DATAGRAMS: &[OpKind] = &[OpKind::ReceiveMessage, OpKind::ReceiveMessages];
+    let stream = async || -> Result<()> {
+        let (one, other) = UnixStream::pair()?;
+        let (_reader, writer) = pipe();
+        {
+            let mut dropped = pin!(other.receive());
+            assert!(poll_once(dropped.as_mut()).await.is_pending());
+            Ticker::new().tick().await;
+        }
+        one.send_fds("x", &[writer.as_fd()]).await?;
+        let (data, descriptors) = receive(&other).await?;
+        assert_eq!((&*data, descriptors.owned.len()), (&b"x"[..], 1));
+        Ok(())
+    };
+    let datagram = async || -> Result<()> {
+        let (one, other) = ConnectedUnixDatagram::pair()?;
+        let (_reader, writer) = pipe();
+        {
+            let mut dropped = pin!(other.receive());
+            assert!(poll_once(dropped.as_mut()).await.is_pending());
+            Ticker::new().tick().await;
+        }
+        one.send_fds("x", &[writer.as_fd()]).await?;
+        let (packet, descriptors) = other.receive_fds().await?;
+        assert_eq!((&*packet.data, descriptors.owned.len()), (&b"x"[..], 1));
+        Ok(())
+    };
+    for backend in test_backends() {
+        let run = |chaos| Builder::new().backend(backend).chaos(chaos);
+        run(ends(STREAMS, libc::EINTR)).run(async || stream().await).unwrap().unwrap();
+        run(ends(DATAGRAMS, libc::EINTR)).run(async || datagram().await).unwrap().unwrap();
+        // Only where the driver chooses buffers it can lack them.
+        run(ends(&[OpKind::ReceiveMessages], libc::ENOBUFS)).run(async || datagram().await).unwrap().unwrap();
+    }
 }
 
 #[anyio::test]

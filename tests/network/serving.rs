@@ -1,5 +1,6 @@
 //! What ends a server, and what does not.
 
+use crate::peers::assert_receives;
 use anyio::{
     CancelScope, Error, ErrorGroup, Result, fail_after,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -55,7 +56,7 @@ async fn reset(address: SocketAddr) -> Result<()> {
 async fn echoes(address: SocketAddr) -> Result<()> {
     let client = TcpStream::connect(address).await?;
     client.send("still there?").await?;
-    assert_eq!(client.receive().await?.unwrap(), "still there?");
+    assert_receives!(client, "still there?");
     client.close().await
 }
 
@@ -191,7 +192,7 @@ async fn what_a_client_says_or_does_not_say_does_not_end_a_server() -> Result<()
         }
         let client = TcpStream::connect(address).await?;
         client.send("fine\n").await?;
-        assert_eq!(client.receive().await?.unwrap(), "good");
+        assert_receives!(client, "good");
         Ok(())
     })
     .await?;
@@ -315,7 +316,10 @@ async fn other_errors_are_for_the_program_to_decide_about() -> Result<()> {
             if error.to_string() == "the last" { Err(error) } else { Ok(()) }
         });
         let handler = async |stream: TcpStream| -> anyhow::Result<()> {
-            let said = stream.receive().await?.map(|chunk| chunk.to_vec()).unwrap_or_default();
+            let mut said = Vec::new();
+            while let Some(chunk) = stream.receive().await? {
+                said.extend_from_slice(&chunk);
+            }
             anyhow::bail!("{}", String::from_utf8_lossy(&said))
         };
         task_group(async |tg| -> Result<()> {
@@ -329,6 +333,7 @@ async fn other_errors_are_for_the_program_to_decide_about() -> Result<()> {
             for said in ["the first", "the second", "the last"] {
                 let client = TcpStream::connect(address).await?;
                 client.send(said).await?;
+                client.send_eof().await?;
                 assert!(client.receive().await?.is_none());
             }
             let errors = serving.await?;
@@ -469,7 +474,7 @@ async fn what_is_beyond_the_limit_waits_in_the_backlog_and_is_not_lost() -> Resu
     .await?;
     assert_eq!(server.statistics().accepted, 1);
     let waiting = listener.accept().await?;
-    assert_eq!(waiting.receive().await?.unwrap(), "I was second");
+    assert_receives!(waiting, "I was second");
     Ok(())
 }
 
@@ -533,9 +538,14 @@ impl<L: Listener<Stream = TcpStream>> Listener for Preparing<L> {
         let prepared = move |stream: TcpStream| {
             let (handler, enough) = (handler.clone(), enough.clone());
             async move {
-                if stream.receive().await?.is_none_or(|said| said != "please") {
-                    return Err(Error::IncompleteRead.into());
+                let mut said = Vec::new();
+                while said.len() < "please".len() {
+                    let Some(chunk) = stream.receive().await? else {
+                        return Err(Error::IncompleteRead.into());
+                    };
+                    said.extend_from_slice(&chunk);
                 }
+                assert_eq!(said, b"please");
                 let handled = handler(stream).await;
                 enough.wait().await.map_err(Error::from)?;
                 handled
@@ -572,12 +582,13 @@ async fn listeners_that_prepare_their_streams_do_so_in_the_task_of_each() -> Res
         let _silent = TcpStream::connect(address).await?;
         let rude = TcpStream::connect(address).await?;
         rude.send("now!").await?;
+        rude.send_eof().await?;
         assert!(rude.receive().await?.is_none());
         let mut clients = Vec::new();
         for _ in 0..3 {
             let client = TcpStream::connect(address).await?;
             client.send("please").await?;
-            assert_eq!(client.receive().await?.unwrap(), "you are welcome");
+            assert_receives!(client, "you are welcome");
             clients.push(client);
         }
         enough.set();

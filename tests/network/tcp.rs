@@ -1,6 +1,6 @@
 //! TCP streams.
 
-use crate::peers::{Blackhole, Ticker, pair, poll_once, refusing, with_std_peer};
+use crate::peers::{Blackhole, Ticker, assert_receives, pair, poll_once, refusing, with_std_peer};
 use anyio::{
     Error, IoBufMut, Result, move_on_after,
     net::{TcpListener, TcpStream},
@@ -28,9 +28,9 @@ fn reset(peer: std::net::TcpStream) {
 async fn bytes_come_through_in_both_directions_and_end() -> Result<()> {
     let (client, server) = pair().await?;
     client.send("ping").await?;
-    assert_eq!(server.receive().await?.unwrap(), "ping");
+    assert_receives!(server, "ping");
     server.send(vec![1, 2, 3]).await?;
-    assert_eq!(client.receive().await?.unwrap(), [1, 2, 3]);
+    assert_receives!(client, [1, 2, 3]);
     client.send_eof().await?;
     assert!(server.receive().await?.is_none());
     assert!(server.receive().await?.is_none());
@@ -38,7 +38,7 @@ async fn bytes_come_through_in_both_directions_and_end() -> Result<()> {
     client.send_eof().await?;
     server.send("last").await?;
     server.close().await?;
-    assert_eq!(client.receive().await?.unwrap(), "last");
+    assert_receives!(client, "last");
     assert!(client.receive().await?.is_none());
     Ok(())
 }
@@ -63,7 +63,7 @@ async fn a_megabyte_goes_through_while_it_is_received() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "it knows how bytes are cut into parts")]
 async fn all_that_was_sent_comes_before_the_end() -> Result<()> {
     let (stream, mut peer) = with_std_peer().await?;
     peer.write_all(b"all of this")?;
@@ -72,7 +72,7 @@ async fn all_that_was_sent_comes_before_the_end() -> Result<()> {
     assert_eq!(stream.receive_at_most(4).await?.unwrap(), "all ");
     let (result, buffer) = stream.receive_into(vec![0; 3]).await;
     assert_eq!((result?, &*buffer), (3, &b"of "[..]));
-    assert_eq!(stream.receive().await?.unwrap(), "this");
+    assert_receives!(stream, "this");
     assert!(stream.receive().await?.is_none());
     assert_eq!(stream.receive_into(vec![0; 3]).await.0?, 0);
     assert!(stream.receive_at_most(1).await?.is_none());
@@ -118,7 +118,7 @@ async fn what_came_before_a_lost_link_can_be_received_although_a_send_found_out(
     reset(peer);
     assert!(matches!(stream.send("anybody there?").await, Err(Error::BrokenResource(_))));
     // Linux keeps what has arrived before a reset.
-    assert_eq!(stream.receive().await?.unwrap(), "last words");
+    assert_receives!(stream, "last words");
     assert!(matches!(stream.receive().await, Err(Error::BrokenResource(_))));
     Ok(())
 }
@@ -181,7 +181,7 @@ async fn a_receive_into_keeps_other_receives_out() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "it knows how bytes are cut into parts")]
 async fn receiving_into_a_part_leaves_the_rest_alone() -> Result<()> {
     let (stream, mut peer) = with_std_peer().await?;
     for own in [true, false] {
@@ -193,7 +193,7 @@ async fn receiving_into_a_part_leaves_the_rest_alone() -> Result<()> {
         let (result, part) = stream.receive_into(b"0123456789".to_vec().room(2, 3)).await;
         assert_eq!(result?, 3);
         assert_eq!(part.into_inner(), b"01abc56789");
-        assert_eq!(stream.receive().await?.unwrap(), "def");
+        assert_receives!(stream, "def");
     }
     Ok(())
 }
@@ -250,7 +250,7 @@ async fn what_has_nothing_to_do_is_a_checkpoint_all_the_same() -> Result<()> {
             Ok::<_, Error>(())
         })
         .await?;
-    assert_eq!(stream.receive().await?.unwrap(), "here already");
+    assert_receives!(stream, "here already");
     stream.send_eof().await?;
     scope
         .run(async || {
@@ -602,7 +602,7 @@ async fn a_stream_with_a_receive_under_way_is_not_given_away() -> Result<()> {
     peer.write_all(b"two parts")?;
     assert_eq!(stream.receive_at_most(4).await?.unwrap(), "two ");
     let stream = stream.into_owned().unwrap_err();
-    assert_eq!(stream.receive().await?.unwrap(), "parts");
+    assert_receives!(stream, "parts");
     drop(peer);
     assert!(stream.receive().await?.is_none());
     assert!(stream.into_owned().is_ok());
@@ -634,7 +634,7 @@ async fn urgent_data_does_not_stop_a_stream() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "it counts on nothing being late")]
 async fn a_receive_is_ready_at_once_when_bytes_are_there() -> Result<()> {
     let (stream, mut peer) = with_std_peer().await?;
     assert!(poll_once(pin!(stream.receive())).await.is_pending());

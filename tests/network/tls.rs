@@ -4,6 +4,8 @@ mod authority;
 mod cancellation;
 mod certificates;
 mod conformance;
+mod floods;
+mod forger;
 mod hostile_peers;
 mod interoperation;
 mod listeners;

@@ -8,9 +8,10 @@ use anyio::{
     CancelScope, Error, Result, current_time, move_on_after, process, sleep,
     sync::CapacityLimiter,
     task_group,
+    testing::{Everywhere, cancel_everywhere},
     to_process::{self, BrokenWorkerProcess, Functions, WorkerProgram},
 };
-use serde::{Serialize, Serializer, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::{
     env, fs,
     io::{self, Read, Write},
@@ -146,6 +147,31 @@ async fn a_worker_that_is_cancelled_is_gone_before_the_cancellation_goes_on() ->
         assert_ne!(to_process::run_sync(self::number, ()).await?, number);
     }
     Ok(())
+}
+
+/// Tells the number of its process in a file, and gives it.
+fn tells(told: PathBuf) -> u32 {
+    fs::write(told, std::process::id().to_string()).unwrap();
+    std::process::id()
+}
+
+#[anyio::test]
+async fn a_worker_is_gone_before_the_cancellation_goes_on_wherever_that_meets_its_call() {
+    cancel_everywhere(
+        Everywhere::cancel().allow_differences(),
+        async || temporary_path(),
+        async |path| to_process::run_sync(tells, path.clone()).await,
+        async |path, value| {
+            let told = fs::read_to_string(&path).ok().and_then(|text| text.parse::<u32>().ok());
+            let _ = fs::remove_file(&path);
+            match (value, told) {
+                (Some(number), told) => assert_eq!(told, Some(number)),
+                (None, Some(number)) => assert_eq!(state(number), None, "killed and reaped"),
+                (None, None) => {}
+            }
+        },
+    )
+    .await;
 }
 
 #[anyio::test]
@@ -413,5 +439,99 @@ async fn the_variable_that_makes_a_worker_means_nothing_to_what_workers_start() 
     .await?;
     assert!(status.contains("1 passed"), "{status}");
     let _ = process::run("true").await?;
+    Ok(())
+}
+
+/// A value that can be sent, and not be received.
+#[derive(Debug)]
+struct OneWay;
+
+impl Serialize for OneWay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_u8(7)
+    }
+}
+
+impl<'de> Deserialize<'de> for OneWay {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        Err(de::Error::custom("it has no way back"))
+    }
+}
+
+#[anyio::test]
+async fn a_value_that_cannot_be_read_here_is_refused_and_an_argument_that_cannot_be_read_there_too()
+-> Result<()> {
+    let before = to_process::run_sync(number, ()).await?;
+    let refused = to_process::run_sync(|()| OneWay, ()).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{refused}");
+    let refused = to_process::run_sync(|_: OneWay| (), OneWay).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{refused}");
+    assert_eq!(to_process::run_sync(number, ()).await?, before, "the worker is none the worse for it");
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_function_that_closes_all_descriptors_or_all_of_its_stack_is_a_broken_worker() -> Result<()> {
+    let closed = broken(
+        to_process::run_sync(
+            |()| {
+                for descriptor in 3..64 {
+                    // SAFETY: whoever uses these ends.
+                    unsafe { libc::close(descriptor) };
+                }
+            },
+            (),
+        )
+        .await,
+    );
+    assert_eq!(state(closed.pid()), None, "{closed}");
+    fn deeper(depth: u64) -> u64 {
+        let here = std::hint::black_box([depth; 512]);
+        if depth == u64::MAX { 0 } else { deeper(depth + 1) + here[7] }
+    }
+    let overflown = broken(to_process::run_sync(deeper, 0).await);
+    assert!(overflown.signal().is_some(), "{overflown}");
+    Ok(())
+}
+
+#[anyio::test]
+async fn calls_that_are_given_up_at_any_moment_give_back_what_they_have_borrowed() -> Result<()> {
+    fn with_much(bytes: Vec<u8>) -> Vec<u8> {
+        thread::sleep(Duration::from_millis(2));
+        bytes
+    }
+    let limiter = Rc::new(CapacityLimiter::new(2));
+    to_process::run_sync(number, ()).await?;
+    let mut gone = 0;
+    for step in 0..20_u64 {
+        // From before the worker is there until after it has answered.
+        let time = Duration::from_micros(step * step * 50);
+        let bytes = vec![step as u8; 300_000];
+        let call = to_process::run_sync(with_much, bytes.clone()).limiter(&limiter);
+        match move_on_after(time, call).await? {
+            Some(given) => assert_eq!(given, bytes),
+            None => gone += 1,
+        }
+        assert_eq!(limiter.borrowed_tokens(), 0);
+    }
+    assert!(gone > 0, "some were given up");
+    // Only who is idle is there, and answers.
+    let last = to_process::run_sync(number, ()).await?;
+    assert!(is_alive(last));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_worker_may_be_idle_for_longer_than_any_clock_tells() -> Result<()> {
+    for limit in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::from_nanos(10_000_000_000_999)] {
+        to_process::set_idle_limit(limit);
+        let program = WorkerProgram::new(env::current_exe()?).arg(format!("{limit:?}"));
+        let mut program = program;
+        for argument in ["--exact", "workers::offers_functions", "--ignored"] {
+            program = program.arg(argument);
+        }
+        assert_eq!(program.run_sync::<_, u32>("swap", &1_u32).await?, 1 << 24);
+        assert_eq!(program.run_sync::<_, u32>("swap", &2_u32).await?, 2 << 24);
+    }
     Ok(())
 }

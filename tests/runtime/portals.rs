@@ -459,3 +459,24 @@ async fn all_that_a_portal_has_not_begun_goes_although_destructors_panic() -> Re
     }
     Ok(())
 }
+
+#[test]
+fn a_resource_stays_although_a_call_panics_and_a_panic_of_its_closing_is_not_the_second() {
+    with_portals(|portal| {
+        let open = || {
+            portal.open_resource(async || anyio::Ok(1), async |_: i32| -> Result<()> { panic!("closing") })
+        };
+        let resource = open().unwrap();
+        let asked =
+            catch_unwind(AssertUnwindSafe(|| resource.call::<()>(async |_: &mut i32| panic!("a call"))));
+        assert_eq!(*asked.unwrap_err().downcast::<&str>().unwrap(), "a call");
+        assert_eq!(resource.call(async |number: &mut i32| *number).unwrap(), 1);
+        let closed = catch_unwind(AssertUnwindSafe(|| drop(resource)));
+        assert_eq!(*closed.unwrap_err().downcast::<&str>().unwrap(), "closing");
+        let left = catch_unwind(AssertUnwindSafe(|| {
+            let _resource = open().unwrap();
+            panic!("outside");
+        }));
+        assert_eq!(*left.unwrap_err().downcast::<&str>().unwrap(), "outside");
+    });
+}

@@ -501,3 +501,33 @@ fn what_waits_and_what_is_asked_for_go_each_although_the_other_panics() {
         wait_until(|| dropped.load(Ordering::SeqCst) == 1 && limiter.borrowed_tokens() == 0).await
     });
 }
+
+#[test]
+fn a_run_may_have_one_limiter_for_functions_files_and_workers() {
+    on_each_backend(async || {
+        let one = Rc::new(CapacityLimiter::new(1));
+        to_thread::set_default_thread_limiter(&one);
+        fs::set_thread_limiter(&one);
+        anyio::to_process::set_default_process_limiter(&one);
+        assert!(Rc::ptr_eq(&one, &to_thread::current_default_thread_limiter()));
+        assert!(Rc::ptr_eq(&one, &fs::current_thread_limiter()));
+        assert!(Rc::ptr_eq(&one, &anyio::to_process::current_default_process_limiter()));
+        let (gate, held) = mpsc::channel::<()>();
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(to_thread::run_sync(move || held.recv().unwrap_err()));
+            wait_until(|| one.borrowed_tokens() == 1).await?;
+            let waiting = move_on_after(Duration::from_millis(5), to_thread::run_sync(|| ())).await?;
+            assert!(waiting.is_none(), "the one thread is lent");
+            // What the system does without a thread goes on; this is done on one everywhere.
+            let waiting = move_on_after(Duration::from_millis(5), fs::canonicalize(".")).await?;
+            assert!(waiting.is_none(), "files use the same");
+            drop(gate);
+            Ok(())
+        })
+        .await?;
+        fs::canonicalize(".").await?;
+        Ok(())
+    });
+    let limiter = anyio::run(async || to_thread::current_default_thread_limiter().total_tokens());
+    assert_eq!(limiter, 40, "the next run has its own");
+}

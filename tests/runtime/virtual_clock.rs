@@ -1,5 +1,6 @@
 //! Runs with a virtual clock: time passes only when nothing else can happen, and then at once.
 
+use crate::peers::assert_receives;
 use anyio::{
     Builder, CancelScope, Clock, Error, Path, Result, cross, current_effective_deadline, current_time,
     fail_after, fs, lowlevel, move_on_after, move_on_at,
@@ -284,7 +285,7 @@ async fn what_goes_through_sockets_within_the_program_takes_no_virtual_time() ->
         for _ in 0..200 {
             fail_after(SECOND, async {
                 client.send("ping").await?;
-                assert_eq!(client.receive().await?.unwrap(), "ping");
+                assert_receives!(client, "ping");
                 anyio::Ok(())
             })
             .await?;
@@ -341,7 +342,7 @@ async fn idle_accepts_and_receives_do_not_hold_time_back() -> Result<()> {
     assert_eq!(current_time() - before, 24 * HOUR);
     assert!(real.elapsed() < 60 * SECOND);
     client.send("still open").await?;
-    assert_eq!(server.receive().await?.unwrap(), "still open");
+    assert_receives!(server, "still open");
     Ok(())
 }
 
@@ -434,7 +435,7 @@ async fn a_process_that_waits_for_a_sleeper_gets_its_answer() -> Result<()> {
             stdin.send("hello").await?;
             stdin.close().await
         });
-        assert_eq!(stdout.receive().await?.unwrap(), "hello");
+        assert_receives!(stdout, "hello");
         Ok(())
     })
     .await?;

@@ -4,7 +4,7 @@ use anyio::{
     CancelScope, Error, Result, gather, itertools,
     itertools::{collect as all, from_iter},
     lowlevel,
-    streams::{ObjectReceiveStream, memory},
+    streams::{BoxedObjectReceiveStream, ObjectReceiveStream, memory},
     task_group,
 };
 use std::{cell::Cell, rc::Rc};
@@ -310,5 +310,58 @@ async fn choices_of_more_than_any_memory_holds_are_none_where_there_are_none() -
     assert_eq!(all(itertools::product([from_iter(0..2), from_iter(0..0)], usize::MAX)).await?, none);
     let of_nothing = itertools::product(Vec::<itertools::FromIter<std::ops::Range<i32>>>::new(), usize::MAX);
     assert_eq!(all(of_nothing).await?, [[0; 0]]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_search_without_end_is_cancelled_and_a_part_of_one_is_taken() -> Result<()> {
+    let searching = async || {
+        let never = itertools::filterfalse(itertools::repeat(1, None), async |_: &i32| Ok(true));
+        all(itertools::compress(never, itertools::repeat(true, None))).await
+    };
+    assert!(anyio::move_on_after(std::time::Duration::from_millis(5), searching()).await?.is_none());
+    let waiting = async || all(itertools::combinations(itertools::cycle(from_iter(0..3)), 2_usize)).await;
+    assert!(anyio::move_on_after(std::time::Duration::from_millis(5), waiting()).await?.is_none());
+    let pairs = itertools::pairwise(itertools::batched(itertools::count(0, 1), 2));
+    assert_eq!(all(itertools::islice(pairs, 1..2)).await?, [(vec![2, 3], vec![4, 5])]);
+    Ok(())
+}
+
+#[test]
+fn groups_of_nothing_are_refused() {
+    assert!(std::panic::catch_unwind(|| drop(itertools::batched(from_iter(0..3), 0))).is_err());
+    assert!(std::panic::catch_unwind(|| drop(itertools::tee::<_, 2>(from_iter(0..3), 0))).is_err());
+    assert!(std::panic::catch_unwind(|| drop(itertools::islice(from_iter(0..3), ..).step_by(0))).is_err());
+}
+
+#[anyio::test]
+async fn a_reader_of_a_tee_that_goes_in_the_midst_of_receiving_holds_nobody_up() -> Result<()> {
+    let (sender, receiver) = memory::channel(0);
+    let [mut first, mut second] = itertools::tee(receiver, 1);
+    task_group(async |tg| -> Result<()> {
+        // It has the source, and the other waits for its turn.
+        let asking = tg.start_soon(async move { first.receive().await });
+        lowlevel::checkpoint().await?;
+        let other =
+            tg.start_soon(async move { anyio::Ok((second.receive().await?, second.receive().await?)) });
+        anyio::testing::wait_all_tasks_blocked().await?;
+        asking.cancel();
+        sender.send(1).await?;
+        sender.send(2).await?;
+        assert_eq!(other.await?, (Some(1), Some(2)));
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn streams_of_different_types_are_chained_in_boxes() -> Result<()> {
+    let streams = [
+        BoxedObjectReceiveStream::new(from_iter(0..2)),
+        BoxedObjectReceiveStream::new(itertools::repeat(7, 1)),
+        BoxedObjectReceiveStream::new(channel_of([8]).await?),
+    ];
+    assert_eq!(all(itertools::chain(streams)).await?, [0, 1, 7, 8]);
     Ok(())
 }

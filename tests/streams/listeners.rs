@@ -1,5 +1,6 @@
 //! Listeners and connectables of any kind.
 
+use crate::assert_receives::assert_receives;
 use anyio::{
     CancelScope, Error, ErrorGroup, Result,
     net::{
@@ -82,7 +83,8 @@ async fn serving_on_several_listeners_ends_when_it_is_cancelled() -> Result<()> 
             Ok::<_, Error>(scope.run(serve).await?)
         });
         for listener in multi.listeners() {
-            assert_eq!(connect(listener).await?.receive().await?.unwrap(), "hello");
+            let stream = connect(listener).await?;
+            assert_receives!(stream, "hello");
         }
         scope.cancel();
         assert!(serving.await?.is_none());

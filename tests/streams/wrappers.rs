@@ -248,3 +248,25 @@ async fn receiving_at_most_nothing_through_a_wrapper_is_refused() {
     let (_peer, mut stream) = buffered();
     let _ = stream.receive_at_most(0).await;
 }
+
+#[anyio::test]
+async fn what_is_stapled_sends_without_waiting_only_if_the_part_does() -> Result<()> {
+    /// Sends to somebody, and only by waiting.
+    struct Waits(memory::SendStream<u8>);
+    impl ObjectSendStream<u8> for Waits {
+        async fn send(&mut self, item: u8) -> Result<()> {
+            self.0.send(item).await
+        }
+
+        async fn send_eof(&mut self) -> Result<()> {
+            self.0.close();
+            Ok(())
+        }
+    }
+    let (sender, receiver) = memory::channel(1);
+    let mut stapled = StapledObjectStream::new(Waits(sender), receiver);
+    assert!(matches!(stapled.send_nowait(1), Err((Error::Unsupported(_), 1))));
+    stapled.send(1).await?;
+    assert_eq!(stapled.receive().await?, Some(1));
+    Ok(())
+}

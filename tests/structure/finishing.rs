@@ -1,5 +1,6 @@
 //! Finishing: nothing new starts, what is busy goes on, and what takes too long is cancelled.
 
+use crate::assert_receives::assert_receives;
 use anyio::{
     Builder, CancelAware, CancelScope, Clock, Error, ErrorGroup, ReasonKind, Result, TaskStatus,
     current_cancel_reason, current_effective_deadline, current_time, finishing, gather, idle, lowlevel,
@@ -380,7 +381,7 @@ async fn a_listener_accepts_no_more_and_keeps_what_it_has() -> Result<()> {
     let refused = scope.run(async || listener.accept().await).await;
     assert!(matches!(refused, Ok(None)));
     listener.accept().await?.send("late").await?;
-    assert_eq!(client.receive().await?.unwrap(), "late");
+    assert_receives!(client, "late");
     Ok(())
 }
 
@@ -389,11 +390,12 @@ async fn serves_to_the_end<L>(listener: L, connect: impl AsyncFn() -> Result<Tcp
 where
     L: Listener<Stream = TcpStream>,
 {
-    let (scope, release) = (CancelScope::new(), Event::new());
+    let (scope, begun, release) = (CancelScope::new(), Event::new(), Event::new());
     let server = Server::new();
     let answer = async |stream: TcpStream| -> Result<()> {
         while let Some(request) = idle(stream.receive()).await? {
-            if request == "wait" {
+            if request.starts_with(b"w") {
+                begun.set();
                 release.wait().await?;
             }
             stream.send(request).await?;
@@ -410,14 +412,14 @@ where
         });
         let (busy, idle) = (connect().await?, connect().await?);
         idle.send("hello").await?;
-        assert_eq!(idle.receive().await?.unwrap(), "hello");
-        busy.send("wait").await?;
-        wait_all_tasks_blocked().await?;
+        assert_receives!(idle, "hello");
+        busy.send("w").await?;
+        begun.wait().await?;
         scope.finish(LONG);
         assert!(idle.receive().await?.is_none());
         assert!(!serving.is_finished());
         release.set();
-        assert_eq!(busy.receive().await?.unwrap(), "wait");
+        assert_receives!(busy, "w");
         assert!(busy.receive().await?.is_none());
         Ok(serving.await?)
     })

@@ -2,6 +2,8 @@
 
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
+#[path = "../peers/assert_receives.rs"]
+mod assert_receives;
 mod cancel_scope;
 mod deadlines;
 mod errors;

@@ -329,3 +329,20 @@ async fn a_child_that_is_started_in_two_steps_has_the_host_of_its_group_as_paren
     .await?;
     Ok(())
 }
+
+#[anyio::test]
+async fn what_says_when_it_is_ready_can_be_run_where_nobody_waits_for_that() -> Result<()> {
+    async fn service(ready: Started<u16>) -> Result<&'static str> {
+        ready.set(8080);
+        lowlevel::checkpoint().await?;
+        Ok("served")
+    }
+    task_group(async |tg| -> Result<()> {
+        let child = tg.start_soon(service(Started::ignored()));
+        assert_eq!(service(Started::ignored()).await?, "served");
+        assert_eq!(child.await?, "served");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

@@ -40,7 +40,7 @@ enum Part {
     Stream(requests::Arguments),
     /// The memory that a server takes for each connection that is open and silent.
     Idle(idle::Arguments),
-    /// What rustls takes for the server's side of the same handshakes and echo, in memory.
+    /// What rustls takes for the same handshakes and echo in memory, alone and by streams of anyio.
     Bare(bare::Arguments),
 }
 

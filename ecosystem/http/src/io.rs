@@ -1,6 +1,5 @@
 //! What hyper reads from and writes to.
 
-use crate::write_behind::WriteBehind;
 use anyio::{
     Chunk, OnThread,
     streams::{
@@ -8,12 +7,11 @@ use anyio::{
         io::{ByteReader, ByteWriter},
     },
 };
-use futures_io::AsyncBufRead;
+use futures_io::{AsyncBufRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -52,7 +50,7 @@ use std::{
 #[derive(Debug)]
 pub struct HyperIo<R, W> {
     reader: OnThread<ByteReader<R>>,
-    writer: OnThread<Rc<WriteBehind<W>>>,
+    writer: OnThread<ByteWriter<W>>,
     /// What was received before.
     beginning: Option<OnThread<Chunk>>,
 }
@@ -68,7 +66,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     pub fn from_halves(receive: R, send: W) -> Self {
         Self {
             reader: OnThread::new(ByteReader::new(receive)),
-            writer: OnThread::new(Rc::new(WriteBehind::new(ByteWriter::new(send)))),
+            writer: OnThread::new(ByteWriter::new(send)),
             beginning: None,
         }
     }
@@ -85,13 +83,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     /// # Panics
     /// On another thread.
     pub fn into_parts(self) -> (Option<Chunk>, ByteReader<R>, ByteWriter<W>) {
-        let writer = Rc::into_inner(self.writer.into_inner()).expect("what shares it gives no parts away");
-        (self.beginning.map(OnThread::into_inner), self.reader.into_inner(), writer.into_inner())
-    }
-
-    /// What is written, for whoever sees to it that it is sent.
-    pub(crate) fn writer(&self) -> Rc<WriteBehind<W>> {
-        self.writer.clone().into_inner()
+        (self.beginning.map(OnThread::into_inner), self.reader.into_inner(), self.writer.into_inner())
     }
 }
 
@@ -124,27 +116,27 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for Hyper
 }
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for HyperIo<R, W> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.writer.poll_write(cx, &[IoSlice::new(bytes)])
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.writer).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.writer.poll_write(cx, slices)
+        Pin::new(&mut *self.writer).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.writer).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_close(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.writer).poll_close(cx)
     }
 }

@@ -36,7 +36,6 @@ pub mod tower;
 mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;
-mod write_behind;
 
 #[cfg(feature = "client")]
 pub use client::{

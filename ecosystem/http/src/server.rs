@@ -9,6 +9,7 @@ mod connection;
 mod connection_info;
 mod driving;
 mod error;
+mod head_limit;
 mod options;
 mod production;
 mod protocol;
@@ -170,6 +171,15 @@ impl<'a> Server<'a> {
     /// How many requests of one HTTP/2 connection are handled at the same time; 200 by default.
     pub fn max_streams(mut self, limit: u32) -> Self {
         self.options.max_streams = limit;
+        self
+    }
+
+    /// Whether clients of HTTP/2 may ask for something else on one stream, such as a WebSocket (RFC 8441); false by default.
+    ///
+    /// Browsers do so then where they have a connection already. The request is a `CONNECT` and no `GET`, so a route for it
+    /// takes `any` method, and what an [`on_upgrade`] is for is told by the extension [`hyper::ext::Protocol`].
+    pub fn extended_connect(mut self, on: bool) -> Self {
+        self.options.extended_connect = on;
         self
     }
 

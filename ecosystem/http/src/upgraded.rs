@@ -1,5 +1,7 @@
 //! A connection that has become something else than HTTP.
 
+use crate::cancellation::CancellationWatch;
+use anyio::lowlevel::is_cancelled;
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::{
     rt::{Read, ReadBuf, Write},
@@ -13,13 +15,36 @@ use std::{
 
 /// A connection that was HTTP before, to read from and write to by the traits of `futures-io`. With
 /// [`ReadStream`](anyio::streams::io::ReadStream) and [`WriteStream`](anyio::streams::io::WriteStream) it becomes streams.
+///
+/// # Cancel safety
+/// In a cancelled scope, reads and writes fail with an error that is a cancellation when it is converted to
+/// [`anyio::Error`]; no byte is lost.
 #[derive(Debug)]
-pub struct UpgradedStream(pub(crate) Upgraded);
+pub struct UpgradedStream {
+    upgraded: Upgraded,
+    // Streams of HTTP/2 know nothing of scopes.
+    reading: CancellationWatch,
+    writing: CancellationWatch,
+}
 
 impl UpgradedStream {
+    pub(crate) fn new(upgraded: Upgraded) -> Self {
+        Self { upgraded, reading: CancellationWatch::default(), writing: CancellationWatch::default() }
+    }
+
     /// The same as hyper has it.
     pub fn into_inner(self) -> Upgraded {
-        self.0
+        self.upgraded
+    }
+
+    /// Writes, or what belongs to that, unless the scope is cancelled meanwhile.
+    fn poll_writing<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut Upgraded>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let polled = poll(Pin::new(&mut self.upgraded), cx);
+        Poll::Ready(ready!(self.writing.check(polled, cx))?)
     }
 }
 
@@ -30,14 +55,19 @@ impl AsyncRead for UpgradedStream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.0).poll_read(cx, buffer.unfilled()))?;
+        let mut polled = Pin::new(&mut self.upgraded).poll_read(cx, buffer.unfilled());
+        // A connection that a cancellation has ended looks like one that the other side has.
+        if polled.is_ready() && buffer.filled().is_empty() && is_cancelled() {
+            polled = Poll::Pending;
+        }
+        ready!(self.reading.check(polled, cx))??;
         Poll::Ready(Ok(buffer.filled().len()))
     }
 }
 
 impl AsyncWrite for UpgradedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        self.poll_writing(cx, |upgraded, cx| upgraded.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -45,14 +75,14 @@ impl AsyncWrite for UpgradedStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        self.poll_writing(cx, |upgraded, cx| upgraded.poll_write_vectored(cx, slices))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        self.poll_writing(cx, |upgraded, cx| upgraded.poll_flush(cx))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        self.poll_writing(cx, |upgraded, cx| upgraded.poll_shutdown(cx))
     }
 }

@@ -160,21 +160,29 @@ impl<I: Interpreter> DatagramReceiving<I> {
     /// What an operation means that has brought no message.
     #[cold]
     fn accept_nothing(&self, core: &Core, outcome: Outcome, single: bool) -> Option<Result<ReceivedMessage>> {
-        if outcome.flags.contains(CompletionFlags::UNSUPPORTED) && !single {
-            self.singly.set(true);
-            return None;
+        if !self.has_only_ended(outcome, single) {
+            return Some(Err(Refusal::System(-outcome.result).on_stream("receive")));
         }
+        if outcome.flags.contains(CompletionFlags::UNSUPPORTED) {
+            self.singly.set(true);
+        } else if outcome.result == -libc::ENOBUFS {
+            core.note_buffer_shortage();
+            self.starved.set(true);
+        }
+        None
+    }
+
+    /// Whether an operation has brought neither a message nor an error that is this socket's.
+    fn has_only_ended(&self, outcome: Outcome, single: bool) -> bool {
         match -outcome.result {
-            // Stopped because its reader did not keep up, or interrupted, or at its end.
-            libc::ECANCELED | libc::EINTR | 0 => None,
-            libc::ENOBUFS if !single => {
-                core.note_buffer_shortage();
-                self.starved.set(true);
-                None
-            }
+            // Stopped because its reader did not keep up, or interrupted.
+            libc::ECANCELED | libc::EINTR => true,
+            // At its end; a single receive gives an empty datagram in this way.
+            0 => !single && !outcome.flags.contains(CompletionFlags::BUFFER),
+            libc::ENOBUFS => !single,
+            _ if !single && outcome.flags.contains(CompletionFlags::UNSUPPORTED) => true,
             // What the network says of a datagram that was sent long ago, to whomever.
-            number if !self.is_connected && is_of_the_network(number) => None,
-            number => Some(Err(Refusal::System(number).on_stream("receive"))),
+            number => !self.is_connected && is_of_the_network(number),
         }
     }
 
@@ -195,11 +203,9 @@ impl<I: Interpreter> DatagramReceiving<I> {
         poll_fn(|cx| {
             Core::with(|core| match self.operation.get() {
                 Some(wait) if !core.waits().has_next(wait) => self.poll_end(core, cx),
-                // It was stopped without having brought anything.
-                Some(wait) if self.was_stopped(core, wait) => {
-                    let _last = core.waits().remove(wait);
-                    self.operation.set(None);
-                    self.forget_single();
+                Some(wait) if self.has_brought_nothing(core, wait) => {
+                    let nothing = self.take_message(core);
+                    debug_assert!(nothing.is_none());
                     Poll::Ready(())
                 }
                 _ => Poll::Ready(()),
@@ -208,18 +214,13 @@ impl<I: Interpreter> DatagramReceiving<I> {
         .await;
     }
 
-    /// Whether an operation has ended because it was asked to, and all that it has brought was taken.
-    fn was_stopped(&self, core: &Core, wait: WaitKey) -> bool {
-        let stopped = |outcome: Outcome| matches!(-outcome.result, libc::ECANCELED | libc::EINTR);
-        !core.waits().has_queued(wait) && core.waits().outcome(wait).is_some_and(stopped)
-    }
-
-    /// Keeps what a single receive was made with that has brought nothing.
-    fn forget_single(&self) {
-        if let Some(mut single) = self.single.take() {
-            single.chunk = None;
-            self.spare.set(Some(single));
-        }
+    /// Whether an operation has ended, and all that it has brought was taken.
+    fn has_brought_nothing(&self, core: &Core, wait: WaitKey) -> bool {
+        let single = self.single.take();
+        let is_single = single.is_some();
+        self.single.set(single);
+        let last = core.waits().outcome(wait).filter(|_| !core.waits().has_queued(wait));
+        last.is_some_and(|outcome| self.has_only_ended(outcome, is_single))
     }
 
     /// Asks for the operation's end.

@@ -1,6 +1,6 @@
 //! What is being polled, and how much of it one turn can afford.
 
-use super::{Core, IMMEDIATE, MainReady};
+use super::{Core, DEEPEST, IMMEDIATE, MainReady};
 use crate::runtime::TaskKey;
 
 impl Core {
@@ -23,6 +23,28 @@ impl Core {
         let budget = self.budget.get();
         self.budget.set(budget.saturating_sub(1));
         budget > 0
+    }
+
+    /// Begins the poll of a task within that of another, as long as the guard lives. None if that is too deep already, or the
+    /// turn's budget is spent.
+    pub(crate) fn begin_within(&self) -> Option<WithinPoll<'_>> {
+        if self.depth.get() == DEEPEST || !self.charge() {
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        Some(WithinPoll { core: self, immediate: self.immediate.get() })
+    }
+
+    /// Takes a half of the turn's budget away, and gives how much that was.
+    pub(crate) fn keep_half_of_budget(&self) -> u32 {
+        let budget = self.budget.get();
+        let kept = budget.div_ceil(2);
+        self.budget.set(budget - kept);
+        kept
+    }
+
+    pub(crate) fn add_to_budget(&self, kept: u32) {
+        self.budget.set(self.budget.get().saturating_add(kept));
     }
 
     /// Counts something that was done without waiting. False if the task has done so much of it that it has to let
@@ -74,5 +96,18 @@ impl Drop for CurrentTask<'_> {
     #[inline]
     fn drop(&mut self) {
         self.core.task.set(self.outer);
+    }
+}
+
+/// A poll of a task within that of another. What that one may do without waiting is afterwards what it was before.
+pub(crate) struct WithinPoll<'a> {
+    core: &'a Core,
+    immediate: u32,
+}
+
+impl Drop for WithinPoll<'_> {
+    fn drop(&mut self) {
+        self.core.depth.set(self.core.depth.get() - 1);
+        self.core.immediate.set(self.immediate);
     }
 }

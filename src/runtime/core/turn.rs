@@ -1,6 +1,6 @@
 //! A turn: everything goes to the driver, and what comes back wakes tasks.
 
-use super::{BUDGET, Core, MainReady};
+use super::{BUDGET, Core, MainReady, STARTED};
 use crate::runtime::{
     WaitKey, Waiting,
     inbox::Message,
@@ -77,7 +77,7 @@ impl Core {
         if wait != Wait::No {
             inbox.wake_up();
         }
-        self.budget.set(BUDGET);
+        let mut wakes = completions.len();
         self.dispatching.set(true);
         let mut undelivered = completions.iter();
         self.finish_despite_panics(|| {
@@ -95,6 +95,7 @@ impl Core {
             }
             self.finish_despite_panics(|| {
                 while let Some((expired, next)) = self.waits.expire(now) {
+                    wakes += 1;
                     if let Some(next) = next {
                         self.tasks.prefetch(next);
                     }
@@ -114,10 +115,11 @@ impl Core {
             news = true;
         }
         if inbox.has_messages() {
-            self.read_messages();
+            wakes += self.read_messages();
             news = true;
         }
         self.dispatching.set(false);
+        self.budget.set(BUDGET.saturating_add(STARTED.saturating_mul(wakes.try_into().unwrap_or(u32::MAX))));
         if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
             self.finish_despite_panics(|| self.idle.notify_all());
         }
@@ -137,9 +139,11 @@ impl Core {
         }
     }
 
-    fn read_messages(&self) {
+    /// Does what other threads have asked for. Gives how much that was.
+    fn read_messages(&self) -> usize {
         let mut messages = self.messages.take();
         self.lease.inbox().take(&mut messages);
+        let count = messages.len();
         let mut unread = messages.drain(..);
         self.finish_despite_panics(|| {
             for message in unread.by_ref() {
@@ -151,6 +155,7 @@ impl Core {
         });
         drop(unread);
         self.messages.replace(messages);
+        count
     }
 
     /// Calls a function until it returns: what it calls may be code of users (wakers, jobs, destructors of payloads)

@@ -14,17 +14,13 @@ use std::{
 
 /// How many bytes are taken over by one write at most.
 const PIECE: usize = 64 * 1024;
-/// From so many bytes on a write is first tried with the caller's own buffers: then copying them costs more than another
-/// call of the system.
-const LARGE: usize = 16 * 1024;
 
 /// Makes a stream of bytes something to write to. Writes allocate nothing once the first ones have.
 ///
-/// A write takes bytes over and begins to send them; the next write, or a flush, waits until they are sent, and gives the
-/// error if they cannot be. So flush before dropping this, or the last piece may be lost. What is written from several
-/// buffers at once is put together into one piece. Of a write of 16 KiB or more as much as possible is sent at once, from
-/// where it lies, if the stream [can do that](ByteSendStream::send_nowait). Closing flushes, [sends the end](ByteSendStream::send_eof) and drops
-/// the stream.
+/// Of a write as much as possible is sent at once, from where it lies, if the stream [can do that](ByteSendStream::send_nowait).
+/// Otherwise bytes are taken over, those of several buffers as one piece, and begin to be sent; the next write, or a flush,
+/// waits until they are, and gives the error if they cannot be. So flush before dropping this, or the last piece may be lost.
+/// Closing flushes, [sends the end](ByteSendStream::send_eof) and drops the stream.
 ///
 /// # Cancel safety
 /// No byte is lost when a write or a flush is cancelled or dropped: what was taken over and not sent goes out with the next
@@ -32,8 +28,6 @@ const LARGE: usize = 16 * 1024;
 pub struct ByteWriter<W> {
     /// `None` when closed.
     open: Option<PieceSender<W>>,
-    /// Whether there was no room for all of the last large write.
-    is_full: bool,
 }
 
 // The stream lies elsewhere.
@@ -54,13 +48,8 @@ impl<W> ByteWriter<W> {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         ready!(sender.poll_sent(cx))?;
-        let length: usize = slices.iter().map(|slice| slice.len()).sum();
-        // Where there was no room the kernel says when there is some.
-        if length >= LARGE && !std::mem::take(&mut self.is_full) {
-            if let Some(sent) = sender.send_nowait(slices) {
-                self.is_full = sent.as_ref().is_ok_and(|count| *count < length);
-                return Poll::Ready(sent.map_err(io::Error::from));
-            }
+        if let Some(sent) = sender.send_nowait(slices) {
+            return Poll::Ready(sent.map_err(io::Error::from));
         }
         let piece = sender.piece();
         for slice in slices {
@@ -86,7 +75,7 @@ impl<W> ByteWriter<W> {
 impl<W: ByteSendStream + 'static> ByteWriter<W> {
     /// Writes to this stream.
     pub fn new(stream: W) -> Self {
-        Self { open: Some(PieceSender::new(stream)), is_full: false }
+        Self { open: Some(PieceSender::new(stream)) }
     }
 }
 

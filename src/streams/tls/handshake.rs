@@ -40,8 +40,7 @@ impl<S: Split> TlsHandshake<S> {
     /// [`Error::Io`](crate::Error::Io) of the kind `InvalidInput` if the configuration of rustls is of no use. The stream is
     /// dropped.
     pub fn new(stream: S, options: &TlsOptions) -> Result<Self> {
-        let session = Session::new(stream, options.connection()?, options.is_standard_compatible());
-        Ok(Self { session, is_done: false })
+        Ok(Self { session: Session::new(stream, options)?, is_done: false })
     }
 
     /// Does the handshake, or goes on with it. Does nothing once it is done.

@@ -74,6 +74,14 @@ impl<L> TlsListener<L> {
         self
     }
 
+    /// See [`TlsOptions::answer_limit`].
+    #[must_use]
+    pub fn answer_limit(mut self, limit: Duration) -> Self {
+        let handshaking = Rc::make_mut(&mut self.handshaking);
+        handshaking.options = handshaking.options.clone().answer_limit(limit);
+        self
+    }
+
     /// What to do about a handshake that fails while this [serves](Listener::serve), by [`Error::TimedOut`] if it took too
     /// long. By default it is logged, at the level debug. The connection is closed afterwards; till then it can be asked for
     /// attributes, such as the address of the client. Cancellations are not shown.

@@ -5,7 +5,10 @@ use crate::error::{Error, Result};
 use rustls::{
     ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, pki_types::ServerName,
 };
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
+
+/// How long closing waits for the peer's answer, unless another time is set.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// Which side of a connection this is, and how it is to be done. Everything else, such as versions, protocols (ALPN),
 /// certificates of clients, the log of keys and the resumption of sessions, is set in the configuration of rustls.
@@ -23,6 +26,7 @@ use std::{fmt, io, sync::Arc};
 pub struct TlsOptions {
     side: Side,
     standard_compatible: bool,
+    answer_limit: Duration,
 }
 
 #[derive(Clone)]
@@ -38,12 +42,16 @@ impl TlsOptions {
     /// # Errors
     /// [`Error::Io`] of the kind `InvalidInput` if it is no such name.
     pub fn client(config: impl Into<Arc<ClientConfig>>, name: &str) -> Result<Self> {
-        Ok(Self { side: Side::Client(config.into(), server_name(name)?), standard_compatible: true })
+        Ok(Self::new(Side::Client(config.into(), server_name(name)?)))
     }
 
     /// The server's side.
     pub fn server(config: impl Into<Arc<ServerConfig>>) -> Self {
-        Self { side: Side::Server(config.into()), standard_compatible: true }
+        Self::new(Side::Server(config.into()))
+    }
+
+    fn new(side: Side) -> Self {
+        Self { side, standard_compatible: true, answer_limit: ANSWER_LIMIT }
     }
 
     /// Whether the end of the stream below, without a word of the peer before, is an error, as it is by default: without
@@ -55,15 +63,32 @@ impl TlsOptions {
         self
     }
 
+    /// How long [closing](super::TlsStream::close) waits at most for the peer to answer, once it was told; one second by
+    /// default. Without any time it is not waited for, and if the peer has sent what nobody has received, the system breaks the
+    /// connection off: what is still on its way to the peer may be lost then.
+    #[must_use]
+    pub fn answer_limit(mut self, limit: Duration) -> Self {
+        self.answer_limit = limit;
+        self
+    }
+
+    pub(super) fn longest_wait_for_answer(&self) -> Duration {
+        self.answer_limit
+    }
+
     pub(super) fn is_standard_compatible(&self) -> bool {
         self.standard_compatible
     }
 
-    /// A new connection. It fails for configurations that cannot be.
+    /// A new connection. It fails for configurations that cannot be, and for such as would lose bytes.
     pub(super) fn connection(&self) -> Result<Connection> {
         let made = match &self.side {
             Side::Client(config, name) => {
                 ClientConnection::new(config.clone(), name.clone()).map(Connection::from)
+            }
+            Side::Server(config) if config.max_early_data_size > 0 => {
+                let what = "early data is not supported: nobody would receive it, and it may be a copy of older data";
+                Err(rustls::Error::General(what.into()))
             }
             Side::Server(config) => ServerConnection::new(config.clone()).map(Connection::from),
         };
@@ -80,6 +105,7 @@ impl fmt::Debug for TlsOptions {
         f.debug_struct("TlsOptions")
             .field("side", &side)
             .field("standard_compatible", &self.standard_compatible)
+            .field("answer_limit", &self.answer_limit)
             .finish_non_exhaustive()
     }
 }

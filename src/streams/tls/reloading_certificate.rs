@@ -68,7 +68,9 @@ impl ReloadingCertificate {
         Ok(Self { files: Arc::new(files), provider, current })
     }
 
-    /// Reads the files again. Handshakes that begin from now on show the new certificate; connections are left alone.
+    /// Reads the files again. Handshakes that begin from now on show the new certificate; connections are left alone. A client
+    /// that resumes a session is shown none and goes by the one that it has seen then; to have no more of them, serve with a new
+    /// [`server_config`](Self::server_config).
     ///
     /// # Errors
     /// As for [`load`](Self::load), and then the certificate stays as it was.

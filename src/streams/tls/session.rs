@@ -3,6 +3,7 @@
 use super::{
     attribute,
     incoming::Incoming,
+    options::TlsOptions,
     outgoing::{Outgoing, slices, within_one_send},
 };
 use crate::{
@@ -28,9 +29,6 @@ const ALERT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long closing waits for the link to take the last word.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it then waits for the peer to answer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
-
 const RECEIVING: &str = "receiving from this stream";
 const SENDING: &str = "sending to this stream";
 
@@ -39,6 +37,8 @@ pub(super) struct Session<S: Split> {
     /// Never borrowed across an await.
     connection: RefCell<Connection>,
     standard_compatible: bool,
+    /// How long closing waits for the peer to answer.
+    answer_limit: Duration,
     incoming: Incoming<S::Receive>,
     outgoing: Outgoing<S::Send>,
     /// Why the connection is of no use any more.
@@ -46,17 +46,23 @@ pub(super) struct Session<S: Split> {
 }
 
 impl<S: Split> Session<S> {
-    pub(super) fn new(stream: S, mut connection: Connection, standard_compatible: bool) -> Self {
+    /// A connection that is to be made on a stream.
+    ///
+    /// # Errors
+    /// If the configuration cannot be. The stream is dropped.
+    pub(super) fn new(stream: S, options: &TlsOptions) -> Result<Self> {
+        let mut connection = options.connection()?;
         // No more is given to it than is sent at once.
         connection.set_buffer_limit(None);
         let (receive, send) = stream.split();
-        Self {
+        Ok(Self {
             connection: RefCell::new(connection),
-            standard_compatible,
+            standard_compatible: options.is_standard_compatible(),
+            answer_limit: options.longest_wait_for_answer(),
             incoming: Incoming::new(receive),
             outgoing: Outgoing::new(send),
             failure: RefCell::new(None),
-        }
+        })
     }
 
     /// Lets a function look at the connection.
@@ -278,7 +284,7 @@ impl<S: Split> Session<S> {
             while self.receive(drop_all).await?.is_some() {}
             Ok(())
         };
-        match move_on_after(ANSWER_PATIENCE, answer).await {
+        match move_on_after(self.answer_limit, answer).await {
             Err(Error::Cancelled(cancelled)) => Err(cancelled.into()),
             // This side's bytes are with the peer, or on their way; nobody waits for those of the peer.
             Ok(_) | Err(_) => Ok(()),

@@ -176,8 +176,9 @@ impl<S: Split> TlsStream<S> {
     /// is on its way to the peer with them. With [`standard_compatible`](super::TlsOptions::standard_compatible) set to
     /// false the stream below is closed at once.
     ///
-    /// It waits for five seconds at most until the link has taken this side's word, and then for one second at most for the
-    /// peer's: a peer that does not receive, or does not answer, could hold it up for ever.
+    /// It waits for five seconds at most until the link has taken this side's word, and then for one second at most, or
+    /// [what was set](super::TlsOptions::answer_limit), for the peer's: a peer that does not receive, or does not answer, could
+    /// hold it up for ever.
     ///
     /// # Errors
     /// Why the peer could not be told, unless it has said before that it sends nothing more, such as [`Error::TimedOut`]; what

@@ -1,6 +1,6 @@
 //! Tests that the environment wants to have disturbed.
 
-use super::{Chaos, Decision};
+use super::{Chaos, Decision, Fault, Report};
 use crate::{
     running::Builder,
     runtime::{PanicPayload, dispose_of, text_of},
@@ -10,7 +10,10 @@ use anyio_chaos::shrink;
 use std::{
     env,
     fmt::Display,
+    fs::OpenOptions,
+    io::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -20,6 +23,9 @@ const CHAOS: &str = "ANYIO_TEST_CHAOS";
 
 /// The seed of the order in which tasks are polled in tests.
 const SHUFFLE: &str = "ANYIO_TEST_SHUFFLE";
+
+/// The file to which each test adds how often each fault has happened in it.
+const TALLY: &str = "ANYIO_TEST_CHAOS_TALLY";
 
 /// How often a test is run again to find out with which decisions it fails, at most, and for how long.
 const ATTEMPTS: usize = 60;
@@ -55,7 +61,11 @@ fn disturb_operations(
 ) {
     let attempt =
         |chaos: &Chaos| catch_unwind(AssertUnwindSafe(|| test(builder.clone().chaos(chaos.clone()))));
-    let Err(payload) = attempt(&chaos) else {
+    let ended = attempt(&chaos);
+    if let Some(path) = env::var_os(TALLY) {
+        add_to_tally(Path::new(&path), &chaos.report());
+    }
+    let Err(payload) = ended else {
         return log::debug!("with {CHAOS}={chaos}: {}", chaos.report());
     };
     if expected {
@@ -79,6 +89,20 @@ fn disturb_operations(
         line(&chaos, shuffle),
         line(&named(&chaos, &fewest, again), shuffle),
     );
+}
+
+/// Adds a line for each fault that there may be, and one for the operations, in one write.
+///
+/// # Panics
+/// If the file cannot be written.
+fn add_to_tally(path: &Path, report: &Report) {
+    let faults = Fault::ALL.iter().filter(|fault| !fault.is_noticed());
+    let mut lines = format!("operations {}\n", report.operations());
+    lines.extend(faults.map(|&fault| format!("{fault} {}\n", report.count(fault))));
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    if let Err(error) = opened.and_then(|mut file| file.write_all(lines.as_bytes())) {
+        panic!("{TALLY} names {}: {error}", path.display());
+    }
 }
 
 fn named(chaos: &Chaos, fewest: &[Decision], again: usize) -> Chaos {
@@ -111,7 +135,6 @@ fn wanted<T: FromStr<Err: Display>>(variable: &str) -> Option<T> {
 mod tests {
     use super::*;
     use crate::{Backend, sleep};
-    use anyio_chaos::Fault;
     use anyio_driver::OpKind;
 
     #[test]

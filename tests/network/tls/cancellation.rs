@@ -4,7 +4,10 @@ use super::{authority, wrapped};
 use anyio::{
     CancelScope, Error, Result,
     net::UnixStream,
-    streams::{Split, tls::TlsHandshake},
+    streams::{
+        Split,
+        tls::{TlsHandshake, TlsStream},
+    },
     task_group,
     testing::{lockstep_stream_pair, wait_all_tasks_blocked},
 };
@@ -44,6 +47,15 @@ async fn cancelled_at_each_wait<T>(mut operation: impl AsyncFnMut() -> Result<T>
             return Ok(result);
         }
     }
+}
+
+/// All that comes until the end.
+async fn all_of<S: Split>(stream: &TlsStream<S>) -> Result<Vec<u8>> {
+    let mut received = Vec::new();
+    while let Some(chunk) = stream.receive().await? {
+        received.extend_from_slice(&chunk);
+    }
+    Ok(received)
 }
 
 /// Has handshakes and bytes in both directions interrupted at each wait.
@@ -124,9 +136,7 @@ async fn sends_that_are_cancelled_at_each_wait_have_sent_what_they_say() -> Resu
     Ok(())
 }
 
-async fn check_cancelled_sends<S: Split>(
-    (from, to): (anyio::streams::tls::TlsStream<S>, anyio::streams::tls::TlsStream<S>),
-) -> Result<()> {
+async fn check_cancelled_sends<S: Split>((from, to): (TlsStream<S>, TlsStream<S>)) -> Result<()> {
     let data: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
     task_group(async |tg| -> Result<()> {
         tg.start_soon(async {
@@ -137,10 +147,7 @@ async fn check_cancelled_sends<S: Split>(
             }
             cancelled_at_each_wait(async || from.send_eof().await).await
         });
-        let mut received = Vec::new();
-        while let Some(chunk) = to.receive().await? {
-            received.extend_from_slice(&chunk);
-        }
+        let received = all_of(&to).await?;
         assert!(received == data, "{} of {} bytes came as they were sent", received.len(), data.len());
         Ok(())
     })
@@ -164,10 +171,7 @@ async fn the_stream_is_whole_after_a_send_that_was_dropped() -> Result<()> {
             from.send("behind it").await?;
             from.close().await
         });
-        let mut received = Vec::new();
-        while let Some(chunk) = to.receive().await? {
-            received.extend_from_slice(&chunk);
-        }
+        let received = all_of(&to).await?;
         let whole = received.strip_suffix(b"behind it").expect("what is sent next comes last");
         assert!(whole.len() < large.len() && whole.iter().all(|&byte| byte == b'x'));
         Ok(())

@@ -8,11 +8,14 @@ use anyio::{
     Error, Result,
     streams::{
         Attributes,
-        tls::{TlsError, TlsOptions, TlsSide, attribute::PeerCertificates},
+        tls::{
+            TlsError, TlsOptions, TlsSide,
+            attribute::{PeerCertificates, ServerName},
+        },
     },
     testing::lockstep_stream_pair,
 };
-use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
+use rcgen::{ExtendedKeyUsagePurpose, SanType, date_time_ymd};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ServerConfig,
     server::WebPkiClientVerifier,
@@ -100,6 +103,41 @@ async fn a_certificate_that_nobody_trusted_has_signed_is_refused() -> Result<()>
         matches!(cause, CertificateError::UnknownIssuer | CertificateError::BadSignature)
     })
     .await
+}
+
+#[anyio::test]
+async fn an_address_is_certified_too_and_not_asked_for_by_name() -> Result<()> {
+    let server = TRUSTED.certify("127.0.0.1", |params| {
+        params.subject_alt_names.push(SanType::IpAddress("::1".parse().unwrap()));
+    });
+    for (name, is_certified) in [("127.0.0.1", true), ("[::1]", true), ("::1", true), ("127.0.0.2", false)] {
+        let client = TlsOptions::client(client_config(), name)?;
+        let server = TlsOptions::server(server.server_config());
+        let (client, server) = shake_hands(connection().await?, &client, &server).await;
+        match is_certified {
+            true => {
+                client?;
+                assert_eq!(server?.extra::<ServerName>(), None, "{name}");
+            }
+            false => assert_eq!(tls_error(client).refused_by(), TlsSide::Here, "{name}"),
+        }
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn whom_only_a_test_trusts_is_refused_by_the_usual_configuration() -> Result<()> {
+    let client = TlsOptions::client(anyio::streams::tls::client_config().await?, "localhost")?;
+    let server = TlsOptions::server(LOCALHOST.server_config());
+    let (client, server) = shake_hands(connection().await?, &client, &server).await;
+    let error = tls_error(client);
+    assert!(matches!(error.cause(), rustls::Error::InvalidCertificate(_)), "{error}");
+    let told = match server {
+        Ok(server) => tls_error(server.receive().await),
+        told => tls_error(told),
+    };
+    assert_eq!(told.refused_by(), TlsSide::Peer);
+    Ok(())
 }
 
 fn asking_for_certificates() -> ServerConfig {

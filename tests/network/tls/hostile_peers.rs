@@ -1,105 +1,19 @@
 //! Peers that did a handshake and mean no good, or err.
 
-use super::{authority, connection, shake_hands};
+use super::{
+    authority, connection,
+    forger::{Forger, Peer, forger_and_server, refusal},
+    shake_hands,
+};
 use anyio::{
     Error, Result, fail_after,
     net::TcpStream,
-    streams::tls::{TlsError, TlsOptions, TlsSide, TlsStream},
+    streams::tls::{TlsOptions, TlsSide, TlsStream},
     task_group,
 };
 use futures_util::join;
-use rustls::{
-    ClientConnection, ConnectionTrafficSecrets, ContentType, ProtocolVersion,
-    crypto::cipher::{MessageEncrypter, OutboundPlainMessage},
-};
-use std::{io::Write, sync::Arc, time::Duration};
-
-/// A client that did its handshake by rustls, on which a test can call what it likes.
-struct Client {
-    stream: TcpStream,
-    connection: ClientConnection,
-}
-
-impl Client {
-    async fn connect(stream: TcpStream) -> Result<Self> {
-        let mut config = authority::client_config();
-        config.enable_secret_extraction = true;
-        let name = "localhost".try_into().unwrap();
-        let mut client = Self { stream, connection: ClientConnection::new(Arc::new(config), name).unwrap() };
-        client.flush().await?;
-        while client.connection.is_handshaking() {
-            let chunk = client.stream.receive().await?.expect("the server goes on");
-            let mut bytes = &chunk[..];
-            while !bytes.is_empty() {
-                client.connection.read_tls(&mut bytes).unwrap();
-            }
-            client.connection.process_new_packets().unwrap();
-            client.flush().await?;
-        }
-        Ok(client)
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        let mut bytes = Vec::new();
-        while self.connection.wants_write() {
-            self.connection.write_tls(&mut bytes).unwrap();
-        }
-        self.stream.send(bytes).await
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.connection.writer().write_all(bytes).unwrap();
-        self.flush().await
-    }
-}
-
-/// A client that encrypts whatever a test wants it to.
-struct Forger {
-    stream: TcpStream,
-    encrypter: Box<dyn MessageEncrypter>,
-    sequence: u64,
-}
-
-impl Forger {
-    async fn connect(stream: TcpStream) -> Result<Self> {
-        let Client { stream, connection } = Client::connect(stream).await?;
-        let suite = connection.negotiated_cipher_suite().unwrap().tls13().unwrap();
-        let (sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
-        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
-        else {
-            panic!("a suite of TLS 1.3 that is not known here");
-        };
-        Ok(Self { stream, encrypter: suite.aead_alg.encrypter(key, iv), sequence })
-    }
-
-    fn record(&mut self, typ: ContentType, payload: &[u8]) -> Vec<u8> {
-        let message =
-            OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_3, payload: payload.into() };
-        self.sequence += 1;
-        self.encrypter.encrypt(message, self.sequence - 1).unwrap().encode()
-    }
-
-    async fn send(&mut self, typ: ContentType, payload: &[u8]) -> Result<()> {
-        let record = self.record(typ, payload);
-        self.stream.send(record).await
-    }
-}
-
-async fn forger_and_server() -> Result<(Forger, TlsStream<TcpStream>)> {
-    let (client, server) = connection().await?;
-    let options = authority::options().1;
-    let (forger, server) = join!(Forger::connect(client), TlsStream::wrap(server, &options));
-    Ok((forger?, server?))
-}
-
-fn refusal<T: std::fmt::Debug>(result: Result<T>, what: &str) -> TlsError {
-    match result {
-        Err(Error::Tls(error)) => *error,
-        other => panic!("{what} gives {other:?}"),
-    }
-}
+use rustls::ContentType;
+use std::time::Duration;
 
 #[anyio::test]
 async fn records_without_bytes_are_no_end_and_many_of_them_are_refused() -> Result<()> {
@@ -214,7 +128,8 @@ async fn a_handshake_within_a_connection_is_refused() -> Result<()> {
 async fn new_keys_are_made_with_each_message_and_a_flood_of_them_is_refused() -> Result<()> {
     let (client, server) = connection().await?;
     let options = authority::options().1;
-    let (client, server) = join!(Client::connect(client), TlsStream::wrap(server, &options));
+    let (client, server) =
+        join!(Peer::connect(client, authority::client_config()), TlsStream::wrap(server, &options));
     let (mut client, server) = (client?, server?);
     for round in 0..100u8 {
         client.connection.refresh_traffic_keys().unwrap();
@@ -338,11 +253,18 @@ async fn closing_waits_for_the_answer_and_lets_nothing_break_what_was_sent() -> 
 
 #[anyio::test(clock = "virtual")]
 async fn a_peer_that_was_told_and_does_not_answer_is_no_error() -> Result<()> {
-    let (client, server) = super::wrapped(anyio::testing::memory_stream_pair()).await?;
-    let began = anyio::current_time();
-    client.close().await?;
-    assert_eq!(anyio::current_time() - began, Duration::from_secs(1));
-    assert!(server.receive().await?.is_none());
+    for limit in [None, Some(Duration::from_secs(20)), Some(Duration::ZERO)] {
+        let (mut client, server) = authority::options();
+        if let Some(limit) = limit {
+            client = client.answer_limit(limit);
+        }
+        let (client, server) = shake_hands(anyio::testing::memory_stream_pair(), &client, &server).await;
+        let (client, server) = (client?, server?);
+        let began = anyio::current_time();
+        client.close().await?;
+        assert_eq!(anyio::current_time() - began, limit.unwrap_or(Duration::from_secs(1)));
+        assert!(server.receive().await?.is_none());
+    }
     // And one whose end comes without a word.
     let (client, server) = super::wrapped(anyio::testing::memory_stream_pair()).await?;
     drop(server);
@@ -355,47 +277,15 @@ async fn a_client_that_asks_for_another_handshake_by_tls_1_2_is_told_that_there_
     use rustls::version::TLS12;
     let (client, server) = connection().await?;
     let options = authority::options_of(&[&TLS12]).1;
-    let mut config = authority::client_config_of(&[&TLS12]);
-    config.enable_secret_extraction = true;
-    let connecting = async {
-        let name = "localhost".try_into().unwrap();
-        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut client = Client { stream: client, connection };
-        client.flush().await?;
-        while client.connection.is_handshaking() {
-            let chunk = client.stream.receive().await?.expect("the server goes on");
-            client.connection.read_tls(&mut &chunk[..]).unwrap();
-            client.connection.process_new_packets().unwrap();
-            client.flush().await?;
-        }
-        anyio::Ok(client)
-    };
-    let (client, server) = join!(connecting, TlsStream::wrap(server, &options));
-    let (client, server) = (client?, server?);
-    let Client { stream, connection } = client;
-    let suite = connection.negotiated_cipher_suite().unwrap();
-    let rustls::SupportedCipherSuite::Tls12(suite) = suite else { panic!("another version") };
-    let (sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
-    let (ConnectionTrafficSecrets::Aes128Gcm { key, iv } | ConnectionTrafficSecrets::Aes256Gcm { key, iv }) =
-        secrets
-    else {
-        panic!("a suite that is not known here");
-    };
-    let (salt, explicit) = iv.as_ref().split_at(4);
-    let encrypter = suite.aead_alg.encrypter(key, salt, explicit);
-    let mut forger = Forger { stream, encrypter, sequence };
+    let config = authority::client_config_of(&[&TLS12]);
+    let (client, server) = join!(Peer::connect(client, config), TlsStream::wrap(server, &options));
+    let (mut forger, server) = (Forger::new(client?), server?);
     let asks = |forger: &mut Forger| {
         // A ClientHello without anything in it but what has to be.
         let mut hello = vec![1, 0, 0, 41, 3, 3];
         hello.extend([7; 32]);
         hello.extend([0, 0, 2, 0xc0, 0x2b, 1, 0]);
-        let message = OutboundPlainMessage {
-            typ: ContentType::Handshake,
-            version: ProtocolVersion::TLSv1_2,
-            payload: hello.as_slice().into(),
-        };
-        forger.sequence += 1;
-        forger.encrypter.encrypt(message, forger.sequence - 1).unwrap().encode()
+        forger.record(ContentType::Handshake, &hello)
     };
     let hello = asks(&mut forger);
     forger.stream.send(hello).await?;

@@ -14,7 +14,8 @@ use anyio::{
     sync::Event,
     task_group,
 };
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use rustls::ClientConfig;
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 async fn listener() -> Result<(TlsListener<TcpListener>, SocketAddr)> {
     let tcp = TcpListener::bind("127.0.0.1:0").await?;
@@ -141,10 +142,15 @@ async fn a_certificate_is_replaced_while_its_server_serves() -> Result<()> {
             listener.serve(greet).await?;
             Ok::<_, Error>(())
         });
-        let shown = async || -> Result<_> {
-            let stream = TcpStream::connect_tls("localhost", port, client_config()).await?;
+        let shown_by = async |config: Arc<ClientConfig>| -> Result<_> {
+            let stream = TcpStream::connect_tls("localhost", port, config).await?;
+            // With the tickets.
+            assert_eq!(stream.receive().await?.unwrap(), "hello");
             Ok(stream.extra::<PeerCertificates>().unwrap())
         };
+        let shown = async || shown_by(client_config().into()).await;
+        let resuming = Arc::new(client_config());
+        assert_eq!(shown_by(resuming.clone()).await?, std::slice::from_ref(&first.certificate));
         assert_eq!(shown().await?, std::slice::from_ref(&first.certificate));
         // A key of another certificate is refused, and so is what is no key; the old one stays.
         anyio::fs::write(&key, second.key_pem.clone()).await?;
@@ -158,6 +164,14 @@ async fn a_certificate_is_replaced_while_its_server_serves() -> Result<()> {
         assert_eq!(shown().await?, std::slice::from_ref(&first.certificate));
         write(&second).await?;
         certificate.clone().reload().await?;
+        assert_eq!(shown().await?, std::slice::from_ref(&second.certificate));
+        // A session that is resumed goes by what was shown when it was made.
+        assert_eq!(shown_by(resuming).await?, std::slice::from_ref(&first.certificate));
+        // Files that are gone, or empty, change nothing.
+        anyio::fs::write(&certificates, "").await?;
+        assert!(certificate.reload().await.unwrap_err().to_string().contains("certificate.pem"));
+        std::fs::remove_file(&certificates)?;
+        assert_eq!(certificate.reload().await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
         assert_eq!(shown().await?, std::slice::from_ref(&second.certificate));
         serving.cancel();
         Ok(())

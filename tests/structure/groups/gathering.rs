@@ -3,7 +3,7 @@
 use super::{SHORT, forever};
 use anyio::{
     Error, Result, amap, as_completed, current_time, gather, gather_tuple, gather_until, move_on_after, race,
-    shield, sleep, sleep_forever,
+    race_tuple, shield, sleep, sleep_forever,
 };
 use std::{
     cell::Cell,
@@ -110,6 +110,32 @@ async fn a_race_awaits_the_losers() -> Result<()> {
     Ok(())
 }
 
+#[anyio::test]
+async fn futures_of_different_types_race() -> Result<()> {
+    let cleaned = Cell::new(false);
+    let loser = async {
+        let ended = forever().await;
+        let _ = shield(sleep(SHORT)).await;
+        cleaned.set(true);
+        ended.map(|()| "never")
+    };
+    let winner = async {
+        sleep(SHORT).await?;
+        anyio::Ok("first")
+    };
+    assert_eq!(race_tuple((loser, winner)).await?, "first");
+    assert!(cleaned.get(), "the loser is awaited");
+    let failed: Result<(), _> =
+        race_tuple((async { Err(Error::WouldBlock) }, forever(), async { forever().await })).await;
+    assert_eq!(failed.unwrap_err().len(), 1);
+    let both: Result<u8, anyio::ErrorGroup<Error>> = race_tuple((async { Ok(1) }, async { Ok(2) })).await;
+    assert_eq!(both?, 1);
+    let passed_on =
+        move_on_after(SHORT, async { Ok::<_, Error>(race_tuple((forever(), forever())).await?) }).await?;
+    assert_eq!(passed_on, None);
+    Ok(())
+}
+
 #[anyio::test(clock = "virtual")]
 async fn values_come_as_they_are_completed() -> Result<()> {
     let naps = [2u64, 1, 3].map(|n| async move {
@@ -199,5 +225,14 @@ async fn each_value_goes_although_others_panic_when_another_future_has_failed() 
         });
     assert!(panicked.await);
     assert_eq!(dropped.get(), 3);
+    Ok(())
+}
+
+#[anyio::test]
+async fn of_no_futures_nothing_comes() -> Result<()> {
+    let none = std::iter::empty::<std::future::Ready<Result<u8>>>;
+    assert_eq!(gather(none()).await?, []);
+    assert_eq!(gather_until(None, none()).await?, []);
+    assert_eq!(as_completed(none(), async |mut values| Ok(values.next().await?)).await?, Some(None));
     Ok(())
 }

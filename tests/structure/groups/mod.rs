@@ -6,6 +6,7 @@ mod dropping;
 mod fairness;
 mod gathering;
 mod panics;
+mod starting_now;
 
 use anyio::{Result, sleep_forever};
 use std::{cell::RefCell, time::Duration};

@@ -1,20 +1,21 @@
-//! The server's side of handshakes in memory: rustls and its provider alone, without sockets and a runtime.
+//! Handshakes in memory: rustls and its provider alone, and the same by anyio's streams.
 
-use std::{
-    io::{Read, Write},
-    time::{Duration, Instant},
-};
+mod alone;
+mod wrapped;
+
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use anyio::streams::tls::TlsOptions;
 use clap::Args;
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::HandshakeKind;
 
 use crate::measuring::{
     limits,
-    load::{pattern, tls::client},
     tls::{client_config, server_config},
 };
 
+/// How much is echoed after each handshake.
 const BYTES: usize = 64;
 
 #[derive(Args)]
@@ -30,68 +31,61 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     limits::pin_to_core(arguments.core)?;
     for (resuming, name) in [(false, "full"), (true, "resumed")] {
-        let server_config = server_config()?;
-        let client_config = client_config(resuming)?;
-        let mut times = Vec::new();
-        for number in 0..=arguments.handshakes {
-            let mut server = ServerSide::default();
-            let mut client = client(&client_config, "localhost")?;
-            let mut connection = server.clock(|| ServerConnection::new(server_config.clone()))?;
-            client.writer().write_all(&pattern(BYTES))?;
-            let (mut piece, mut answer) = ([0; BYTES], Vec::new());
-            while answer.len() < BYTES {
-                let (mut there, mut back) = (Vec::new(), Vec::new());
-                while client.wants_write() {
-                    client.write_tls(&mut there)?;
-                }
-                let mut there = &there[..];
-                server.clock(|| -> anyhow::Result<()> {
-                    while !there.is_empty() {
-                        connection.read_tls(&mut there)?;
-                        connection.process_new_packets()?;
-                    }
-                    if let Ok(length) = connection.reader().read(&mut piece) {
-                        connection.writer().write_all(&piece[..length])?;
-                    }
-                    while connection.wants_write() {
-                        connection.write_tls(&mut back)?;
-                    }
-                    Ok(())
-                })?;
-                let mut back = &back[..];
-                while !back.is_empty() {
-                    client.read_tls(&mut back)?;
-                    client.process_new_packets()?;
-                }
-                while let Ok(length) = client.reader().read(&mut piece) {
-                    ensure!(length > 0, "the answer ended");
-                    answer.extend_from_slice(&piece[..length]);
-                }
-            }
-            server.clock(|| drop(connection));
-            let is_resumed = client.handshake_kind() == Some(HandshakeKind::Resumed);
-            ensure!(is_resumed == (resuming && number > 0), "a session was not resumed, or was");
-            // The first one is full in any case.
-            times.extend((number > 0).then_some(server.time));
-        }
-        times.sort_unstable();
-        let at = |share: usize| times[(times.len() - 1) * share / 4].as_nanos() as f64 / 1000.0;
-        println!("{name}: {:.1} µs (quartiles {:.1} to {:.1})", at(2), at(1), at(3));
+        println!("{}", anyio::run(async || measure(arguments.handshakes, resuming).await)?.line(name));
     }
     Ok(())
 }
 
-/// How long the server's side has taken.
+/// How long handshakes took, each with its echo.
 #[derive(Default)]
-struct ServerSide {
-    time: Duration,
+struct Times {
+    /// The server's side by rustls alone.
+    server: Vec<Duration>,
+    /// Both sides by rustls alone.
+    both: Vec<Duration>,
+    /// Both sides by streams.
+    wrapped: Vec<Duration>,
 }
 
-impl ServerSide {
-    fn clock<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        let result = work();
-        self.time += began.elapsed();
-        result
+impl Times {
+    fn line(mut self, name: &str) -> String {
+        let [server, both, wrapped] = [&mut self.server, &mut self.both, &mut self.wrapped].map(|times| {
+            times.sort_unstable();
+            [1, 2, 3].map(|quarter| times[(times.len() - 1) * quarter / 4].as_nanos() as f64 / 1000.0)
+        });
+        let microseconds =
+            |[low, median, high]: [f64; 3]| format!("{median:.1} µs (quartiles {low:.1} to {high:.1})");
+        format!(
+            "{name}: rustls alone {}, of which the server {}; by streams of anyio {}, {:.3} of it",
+            microseconds(both),
+            microseconds(server),
+            microseconds(wrapped),
+            wrapped[1] / both[1],
+        )
     }
+}
+
+/// Does handshakes by rustls alone and by streams in turn.
+async fn measure(handshakes: usize, resuming: bool) -> anyhow::Result<Times> {
+    let server = server_config()?;
+    // Each remembers the sessions of its own.
+    let client = client_config(resuming)?;
+    let options =
+        (TlsOptions::client(client_config(resuming)?, "localhost")?, TlsOptions::server(server.clone()));
+    let mut times = Times::default();
+    for number in 0..=handshakes {
+        let alone = alone::handshake(&client, &server)?;
+        let began = Instant::now();
+        let kind = wrapped::handshake(&options.0, &options.1).await?;
+        let wrapped = began.elapsed();
+        // The first ones are full in any case.
+        let expected = if resuming && number > 0 { HandshakeKind::Resumed } else { HandshakeKind::Full };
+        ensure!([alone.kind, kind] == [expected; 2], "a session was not resumed, or was");
+        if number > 0 {
+            times.server.push(alone.server);
+            times.both.push(alone.both);
+            times.wrapped.push(wrapped);
+        }
+    }
+    Ok(times)
 }

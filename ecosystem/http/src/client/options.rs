@@ -217,13 +217,14 @@ impl ClientOptions {
         group: &'scope TaskGroup<'scope, '_, E>,
     ) -> Client {
         let proxies = Rc::new(self.proxies.into_choice());
+        let only_http2 = self.trust.versions == Versions::Http2;
         let executor = LocalExecutor::in_group(group);
         let mut pool = legacy::Client::builder(executor.clone());
         pool.timer(HyperTimer)
             .pool_timer(HyperTimer)
             .pool_idle_timeout(self.idle_timeout)
             .pool_max_idle_per_host(self.max_idle_per_host)
-            .http2_only(self.trust.versions == Versions::Http2);
+            .http2_only(only_http2);
         if let Some((interval, limit)) = self.keep_alive {
             pool.http2_keep_alive_interval(interval).http2_keep_alive_timeout(limit);
         }
@@ -239,6 +240,7 @@ impl ClientOptions {
             user_agent: HeaderValue::try_from(self.user_agent).ok(),
             max_body_bytes: self.max_body_bytes,
             decompress: self.decompress,
+            only_http2,
             proxies,
         };
         Client::new(pool, executor, settings)
@@ -274,5 +276,7 @@ pub(super) struct Settings {
         expect(dead_code, reason = "nothing decompresses")
     )]
     pub(super) decompress: bool,
+    #[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "nothing else asks for it"))]
+    pub(super) only_http2: bool,
     pub(super) proxies: Rc<ProxyChoice>,
 }

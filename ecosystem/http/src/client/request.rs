@@ -241,8 +241,9 @@ impl<'a> ClientRequest<'a> {
         }
     }
 
-    /// Asks for a WebSocket, at an URL that begins with `ws:` or `wss:` (or `http:` or `https:`). That is done over HTTP/1.1:
-    /// a client that is to do so over TLS has the option [`only_http1`](crate::ClientOptions::only_http1).
+    /// Asks for a WebSocket, at an URL that begins with `ws:` or `wss:` (or `http:` or `https:`). That is done over HTTP/1.1,
+    /// or over HTTP/2 by a client with the option [`only_http2`](crate::ClientOptions::only_http2). One that is to do so over
+    /// TLS has that or [`only_http1`](crate::ClientOptions::only_http1).
     ///
     /// ```
     /// use anyio::Result;
@@ -283,6 +284,20 @@ impl<'a> ClientRequest<'a> {
             Some(url) => asked.map_err(|error| error.at(&url)),
             None => asked,
         }
+    }
+
+    /// Whether it will be sent by HTTP/2.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn is_http2(&self) -> bool {
+        self.client.settings.only_http2
+    }
+
+    /// Makes it one that asks for another protocol on a stream of HTTP/2.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn connect(mut self, protocol: &'static str) -> Self {
+        self.method = Method::CONNECT;
+        self.version = Version::HTTP_2;
+        self.extension(hyper::ext::Protocol::from_static(protocol))
     }
 
     async fn send_within(self, deadline: Option<Instant>) -> Result<ClientResponse, ClientError> {

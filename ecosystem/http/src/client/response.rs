@@ -137,7 +137,7 @@ impl ClientResponse {
         self.response.into_body()
     }
 
-    /// Goes on with the connection as something else, as the server has agreed to by 101.
+    /// Goes on with the connection as something else, as the server has agreed to by 101, or by 200 over HTTP/2 to a `CONNECT`.
     ///
     /// # Errors
     /// [`ClientErrorKind::NotUpgraded`], if it has not.
@@ -146,11 +146,13 @@ impl ClientResponse {
     /// The connection is closed.
     pub async fn upgrade(self) -> Result<UpgradedStream, ClientError> {
         let url = self.url;
-        if self.response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let is_http2 = self.response.version() == Version::HTTP_2;
+        let agreed = if is_http2 { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+        if self.response.status() != agreed {
             return Err(ClientError::new(ClientErrorKind::NotUpgraded).at(&url));
         }
         match foreign(hyper::upgrade::on(self.response)).await? {
-            Ok(upgraded) => Ok(UpgradedStream(upgraded)),
+            Ok(upgraded) => Ok(UpgradedStream::new(upgraded)),
             Err(error) => Err(ClientError::of_source(ClientErrorKind::NotUpgraded, error).at(&url)),
         }
     }

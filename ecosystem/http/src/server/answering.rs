@@ -8,6 +8,7 @@ use super::{
     error::ConnectionError,
     production::take_production,
     statistics::count,
+    upgrade::Upgrades,
 };
 use crate::BoxError;
 use anyio::{
@@ -47,7 +48,7 @@ where
         count(&server.counts.accepted);
         let request = request
             .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
-        let task = self.group.start_soon(connection.answer(self.group, busy, handler, request));
+        let task = self.group.start_now(connection.answer(self.group, busy, handler, request));
         Answering { task, connection }
     }
 }
@@ -97,7 +98,9 @@ impl Connection<'_> {
                 return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
             }
             let version = request.version();
-            let agreed = self.upgrades.offer(&mut request);
+            let of_stream = Upgrades::of_stream(&request);
+            let upgrades = of_stream.as_ref().unwrap_or(&self.upgrades);
+            let agreed = upgrades.offer(&mut request);
             let handled = match self.server().options.request_timeout {
                 None => Some(self.handle(handler, request).await?),
                 Some(limit) => {
@@ -109,7 +112,10 @@ impl Connection<'_> {
             if let Some(agreed) = agreed
                 && !matches!(&handled, Some(Ok(Ok(answer))) if answer.status() == agreed)
             {
-                self.upgrades.refuse();
+                upgrades.refuse();
+            }
+            if let Some(task) = of_stream.and_then(|upgrades| upgrades.take()) {
+                group.start_soon(self.run_upgraded(task));
             }
             match handled {
                 Some(Ok(Ok(mut answer))) => {
@@ -161,6 +167,16 @@ impl Connection<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Runs what has taken over the connection, or a stream of it.
+    pub(super) async fn run_upgraded(&self, task: impl Future<Output = ()>) -> Result<()> {
+        let _busy = self.requests.begin();
+        self.produce(async {
+            task.await;
+            Ok(())
+        })
+        .await
     }
 
     /// What the client is told of a handler's error.

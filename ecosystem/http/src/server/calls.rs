@@ -8,14 +8,12 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// Wakes a task in the name of one of its parts, so that the task knows whether that part is to be polled.
+/// Wakes a task in the name of a part of it that seldom is, so that the task polls that part only then.
 #[derive(Default)]
 pub(super) struct Calls {
     call: Option<Arc<Call>>,
     /// Of the call.
     waker: Option<Waker>,
-    /// Whether it is to be polled whoever was woken.
-    is_noted: bool,
 }
 
 struct Call {
@@ -35,20 +33,12 @@ impl Wake for Call {
 }
 
 impl Calls {
-    /// Has the part polled.
-    pub(super) fn note(&mut self) {
-        self.is_noted = true;
-    }
-
     /// Whether the part is to be polled, in the task of this context. It is at first, and when that is another task.
     pub(super) fn take(&mut self, cx: &Context<'_>) -> bool {
-        let is_noted = std::mem::take(&mut self.is_noted);
         match &self.call {
             Some(call) if call.task.will_wake(cx.waker()) => {
                 // A store is dear where nothing was stored.
-                let is_made =
-                    call.is_made.load(Ordering::Acquire) && call.is_made.swap(false, Ordering::AcqRel);
-                is_noted || is_made
+                call.is_made.load(Ordering::Acquire) && call.is_made.swap(false, Ordering::AcqRel)
             }
             _ => {
                 let call = Arc::new(Call { is_made: AtomicBool::new(false), task: cx.waker().clone() });

@@ -7,10 +7,11 @@ use super::{
     body::RequestBody,
     connection_info::ConnectionInfo,
     error::ConnectionError,
+    head_limit::HeadLimit,
     protocol::{self, Protocol},
     upgrade::Upgrades,
 };
-use crate::{BoxError, GroupExecutor, HyperIo, write_behind::NotDriven};
+use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
     CancelScope, Cancelled, Chunk, Error, Result, fail_after, idle,
     lowlevel::is_cancelled,
@@ -37,6 +38,7 @@ pub(super) struct Connection<'a> {
     pub(super) requests: Rc<Requests>,
     pub(super) upgrades: Upgrades,
     pub(super) info: ConnectionInfo,
+    pub(super) heads: HeadLimit,
     is_closing: Cell<bool>,
     /// Kept from the cancellation of serving, which only means that the connection is to come to an end.
     scope: CancelScope,
@@ -49,6 +51,7 @@ impl<'a> Connection<'a> {
             requests: Requests::new(serving.server.counts.requests.clone()),
             upgrades: Upgrades::default(),
             info: ConnectionInfo::of(stream),
+            heads: HeadLimit::default(),
             is_closing: Cell::new(false),
             scope: CancelScope::new().shielded(),
         }
@@ -61,6 +64,10 @@ impl<'a> Connection<'a> {
     /// Has the connection end after the answers to what was asked so far.
     pub(super) fn close_soon(&self) {
         self.is_closing.set(true);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.get()
     }
 
     pub(super) fn takes_closing(&self) -> bool {
@@ -121,18 +128,18 @@ impl<'a> Connection<'a> {
         E: Into<BoxError> + 'static,
     {
         let options = &self.server().options;
-        let writer = &*io.writer();
         task_group(async |group| -> Result<()> {
             let answerer = Answerer { connection: self, group, handler };
             let ended = match protocol {
                 Protocol::Http1 => {
-                    let connection = options.http1().serve_connection(io, answerer).with_upgrades();
-                    self.drive(connection, writer, |connection| connection.graceful_shutdown()).await
+                    let connection =
+                        options.http1(&self.heads).serve_connection(io, answerer).with_upgrades();
+                    self.drive(connection, |connection| connection.graceful_shutdown()).await
                 }
                 Protocol::Http2 => {
                     let http = options.http2(GroupExecutor(group));
                     let connection = http.serve_connection(io, answerer);
-                    self.drive(connection, writer, |connection| connection.graceful_shutdown()).await
+                    self.drive(connection, |connection| connection.graceful_shutdown()).await
                 }
             };
             group.cancel();
@@ -141,8 +148,13 @@ impl<'a> Connection<'a> {
         })
         .await?;
         if let Some(upgraded) = self.upgrades.take() {
-            let _busy = self.requests.begin();
-            self.drive(upgraded, &NotDriven, |_| ()).await?;
+            task_group(async |group| -> Result<()> {
+                // A task, which is awaited also when it is cancelled.
+                let running = group.start_soon(self.run_upgraded(upgraded));
+                self.drive(running, |_| ()).await??;
+                Ok(())
+            })
+            .await?;
         }
         Ok(())
     }

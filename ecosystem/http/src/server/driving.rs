@@ -1,7 +1,6 @@
 //! What ends a connection beside its peers.
 
-use super::{calls::Calls, connection::Connection};
-use crate::write_behind::Driven;
+use super::{calls::Calls, connection::Connection, head_limit::HeadClock};
 use anyio::{Cancelled, Sleep, foreign, sleep};
 use std::{
     future::{Future, poll_fn},
@@ -10,51 +9,51 @@ use std::{
 };
 
 impl Connection<'_> {
-    /// Polls what speaks with the client to its end, and sees to it that what that writes is sent. `shut_down` has it come to
-    /// an end, when the server drains, when a handler has panicked, and when the connection was idle for long.
+    /// Polls what speaks with the client to its end. `shut_down` has it come to an end, when the server drains, when a handler
+    /// has panicked, and when the connection was idle for long.
     ///
-    /// The connection is polled only if something has happened that concerns it, which the end of a write mostly does not.
+    /// What it is polled for is mostly the client; what else can end it is polled only when it was woken.
     pub(super) async fn drive<C: Future>(
         &self,
         connection: C,
-        writer: &impl Driven,
         shut_down: impl Fn(Pin<&mut C>),
     ) -> Result<C::Output, Cancelled> {
         let mut connection = pin!(connection);
         let mut draining = pin!(self.serving.draining.wait());
         let mut is_draining = false;
-        let mut idle = Idle::default();
+        let (mut heads, mut idle) = (HeadClock::default(), Idle::default());
         let mut calls = Calls::default();
-        let output = foreign(poll_fn(|cx| {
-            if !is_draining && draining.as_mut().poll(cx).is_ready() {
-                is_draining = true;
+        foreign(poll_fn(|cx| {
+            let is_called = calls.take(cx);
+            if is_called {
+                if !is_draining && draining.as_mut().poll(&mut calls.context()).is_ready() {
+                    is_draining = true;
+                    self.close_soon();
+                }
+                heads.look(&self.heads, &mut calls.context());
+            }
+            loop {
+                if self.takes_closing() {
+                    self.finish();
+                    shut_down(connection.as_mut());
+                }
+                if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(output);
+                }
+                let is_late =
+                    heads.is_to_be_set(&self.heads) && heads.look(&self.heads, &mut calls.context());
+                if !is_late && !self.is_closing() {
+                    break;
+                }
+            }
+            if is_called && !is_draining && idle.poll(self, &mut calls.context()).is_ready() {
                 self.finish();
                 shut_down(connection.as_mut());
-                calls.note();
-            }
-            if self.takes_closing() {
-                self.finish();
-                shut_down(connection.as_mut());
-                calls.note();
-            }
-            if writer.drive(cx) {
-                calls.note();
-            }
-            if calls.take(cx)
-                && let Poll::Ready(output) = connection.as_mut().poll(&mut calls.context())
-            {
-                return Poll::Ready(output);
-            }
-            if !is_draining && idle.poll(self, cx).is_ready() {
-                self.finish();
-                shut_down(connection.as_mut());
-                return connection.as_mut().poll(&mut calls.context());
+                return connection.as_mut().poll(cx);
             }
             Poll::Pending
         }))
-        .await?;
-        foreign(poll_fn(|cx| writer.poll_release(cx))).await?;
-        Ok(output)
+        .await
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be chosen about a server.
 
+use super::head_limit::HeadLimit;
 use crate::{GroupExecutor, HyperTimer};
 use anyio::Error;
 use hyper::server::conn::{http1, http2};
@@ -13,6 +14,7 @@ pub(super) struct Options {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) keep_alive: Option<(Duration, Duration)>,
     pub(super) max_streams: u32,
+    pub(super) extended_connect: bool,
     pub(super) max_header_bytes: u32,
     pub(super) max_body_bytes: Option<u64>,
     pub(super) grace: Duration,
@@ -27,6 +29,7 @@ impl Default for Options {
             idle_timeout: Some(Duration::from_secs(120)),
             keep_alive: None,
             max_streams: 200,
+            extended_connect: false,
             max_header_bytes: 64 * 1024,
             max_body_bytes: None,
             grace: Duration::from_secs(10),
@@ -35,9 +38,9 @@ impl Default for Options {
 }
 
 impl Options {
-    pub(super) fn http1(&self) -> http1::Builder {
+    pub(super) fn http1(&self, heads: &HeadLimit) -> http1::Builder {
         let mut http = http1::Builder::new();
-        http.timer(HyperTimer)
+        http.timer(heads.timer())
             .header_read_timeout(self.header_timeout)
             .max_header_size(self.max_header_bytes as usize);
         http
@@ -51,6 +54,9 @@ impl Options {
         http.timer(HyperTimer)
             .max_concurrent_streams(self.max_streams)
             .max_header_list_size(self.max_header_bytes);
+        if self.extended_connect {
+            http.enable_connect_protocol();
+        }
         if let Some((interval, limit)) = self.keep_alive {
             http.keep_alive_interval(interval).keep_alive_timeout(limit);
         }

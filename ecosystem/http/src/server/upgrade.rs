@@ -18,13 +18,22 @@ pub(super) struct Upgrades(Rc<RefCell<Option<Task>>>);
 struct Offer(OnThread<Upgrades>);
 
 impl Upgrades {
-    /// Lets the handler of a request take the connection over, if that is asked for. Gives the status that agrees to it.
+    /// Those of a request that has a stream of its own to take over, as `CONNECT` has in HTTP/2.
+    pub(super) fn of_stream<B>(request: &Request<B>) -> Option<Self> {
+        let takes_stream = request.version() >= Version::HTTP_2 && request.method() == Method::CONNECT;
+        takes_stream.then(Self::default)
+    }
+
+    /// Lets the handler of a request take the connection or the stream over, if that is asked for. Gives the status that
+    /// agrees to it.
     pub(super) fn offer(&self, request: &mut Request<RequestBody>) -> Option<StatusCode> {
-        if request.version() >= Version::HTTP_2 {
+        // hyper puts its own offer there, if the client has asked for one.
+        if request.extensions().is_empty() {
             return None;
         }
         let agreed = match request.method() {
             &Method::CONNECT => StatusCode::OK,
+            _ if request.version() >= Version::HTTP_2 => return None,
             _ if request.headers().contains_key(UPGRADE) => StatusCode::SWITCHING_PROTOCOLS,
             _ => return None,
         };
@@ -43,8 +52,8 @@ impl Upgrades {
     }
 }
 
-/// Takes the connection of an HTTP/1.1 request over, once it is answered by 101, or by 200 if it was a `CONNECT`. It is
-/// closed when `then` ends. If the answer is another one, `then` is never called.
+/// Takes the connection of an HTTP/1.1 request over, once it is answered by 101, or by 200 if it was a `CONNECT`; in HTTP/2 the
+/// stream of a `CONNECT`, by 200. It is closed when `then` ends. If the answer is another one, `then` is never called.
 ///
 /// It is a part of the connection: it is cancelled and awaited at the end of the server, after its
 /// [grace](crate::Server::grace).
@@ -72,7 +81,7 @@ impl Upgrades {
 /// ```
 ///
 /// # Errors
-/// If the client does not ask for anything else than HTTP/1.1.
+/// If the client does not ask for anything else than HTTP.
 pub fn on_upgrade(
     request: &mut Request<RequestBody>,
     then: impl AsyncFnOnce(UpgradedStream) + 'static,
@@ -81,7 +90,7 @@ pub fn on_upgrade(
     Ok(())
 }
 
-/// The wish of a client for something else than HTTP/1.1.
+/// The wish of a client for something else than HTTP.
 pub(crate) struct Upgrade {
     upgrades: OnThread<Upgrades>,
     connection: OnUpgrade,
@@ -100,7 +109,7 @@ impl Upgrade {
         let connection = self.connection;
         let task = async move {
             match connection.await {
-                Ok(upgraded) => then(UpgradedStream(upgraded)).await,
+                Ok(upgraded) => then(UpgradedStream::new(upgraded)).await,
                 Err(error) => log::debug!("a connection was not upgraded: {error}"),
             }
         };

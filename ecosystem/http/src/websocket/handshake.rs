@@ -1,4 +1,4 @@
-//! How a request becomes a WebSocket (RFC 6455, 4).
+//! How a request becomes a WebSocket (RFC 6455, 4; over HTTP/2 RFC 8441).
 
 use super::{options::WebSocketOptions, socket::WebSocket};
 use crate::{
@@ -15,6 +15,7 @@ use http::{
     },
 };
 use http_body_util::Empty;
+use hyper::ext::Protocol;
 use std::{error::Error as StdError, fmt};
 
 /// Has the connection of a request go on as a WebSocket, in a handler without axum, which answers by what this gives.
@@ -47,7 +48,8 @@ pub fn upgrade(
 
 /// A request for a WebSocket.
 pub(crate) struct Handshake {
-    key: HeaderValue,
+    /// What the answer shows to have been read; over HTTP/2 nothing.
+    key: Option<HeaderValue>,
     /// What the client can speak on it.
     protocols: Vec<String>,
     upgrade: Upgrade,
@@ -60,16 +62,27 @@ impl Handshake {
         headers: &HeaderMap,
         extensions: &mut Extensions,
     ) -> Result<Self, NotWebSocket> {
-        if *method != Method::GET || version != Version::HTTP_11 {
-            return Err(NotWebSocket::Method);
-        }
-        if !lists(headers, &UPGRADE, "websocket") || !lists(headers, &CONNECTION, "upgrade") {
-            return Err(NotWebSocket::NotAsked);
+        let is_http2 = version == Version::HTTP_2;
+        match is_http2 {
+            true if *method != Method::CONNECT => return Err(NotWebSocket::Method),
+            true if extensions.get::<Protocol>().is_none_or(|protocol| protocol.as_str() != "websocket") => {
+                return Err(NotWebSocket::NotAsked);
+            }
+            false if *method != Method::GET || version != Version::HTTP_11 => {
+                return Err(NotWebSocket::Method);
+            }
+            false if !lists(headers, &UPGRADE, "websocket") || !lists(headers, &CONNECTION, "upgrade") => {
+                return Err(NotWebSocket::NotAsked);
+            }
+            _ => {}
         }
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(NotWebSocket::Version);
         }
-        let key = headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(NotWebSocket::NotAsked)?;
+        let key = match is_http2 {
+            true => None,
+            false => Some(headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(NotWebSocket::NotAsked)?),
+        };
         let protocols = items(headers, &SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
         let upgrade = take_upgrade(extensions).ok_or(NotWebSocket::NotAsked)?;
         Ok(Self { key, protocols, upgrade })
@@ -86,14 +99,16 @@ impl Handshake {
             then(WebSocket::new(stream, Role::Server, &options, spoken).await).await;
         });
         let mut answer = Response::new(Empty::new());
-        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = answer.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let accepted = derive_accept_key(self.key.as_bytes());
-        headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::try_from(accepted).expect("Base64 is text"));
+        if let Some(key) = self.key {
+            *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = answer.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            let accepted = derive_accept_key(key.as_bytes());
+            headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::try_from(accepted).expect("Base64 is text"));
+        }
         if let Some(protocol) = protocol.and_then(|protocol| HeaderValue::try_from(protocol).ok()) {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+            answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         }
         answer
     }
@@ -121,7 +136,7 @@ fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 pub enum NotWebSocket {
     /// It does not ask for one.
     NotAsked,
-    /// It is no `GET` over HTTP/1.1.
+    /// It is no `GET` over HTTP/1.1 and no `CONNECT` over HTTP/2.
     Method,
     /// It asks for another version of the protocol than 13.
     Version,
@@ -152,7 +167,7 @@ impl NotWebSocket {
                 headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             Self::Method => {
-                headers.insert(http::header::ALLOW, HeaderValue::from_static("GET"));
+                headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, CONNECT"));
             }
         }
     }
@@ -162,7 +177,7 @@ impl fmt::Display for NotWebSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAsked => "the request does not ask for a WebSocket",
-            Self::Method => "a WebSocket is asked for by GET over HTTP/1.1",
+            Self::Method => "a WebSocket is asked for by GET over HTTP/1.1 or by CONNECT over HTTP/2",
             Self::Version => "the request asks for a WebSocket of another version than 13",
         })
     }
@@ -181,23 +196,26 @@ pub(crate) async fn ask(
 
     let refused = |what: &str| ClientError::of_source(ClientErrorKind::NotUpgraded, what);
     let key = generate_key();
-    let mut request = request
-        .header(CONNECTION, "upgrade")
-        .header(UPGRADE, "websocket")
-        .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &*key);
+    let is_http2 = request.is_http2();
+    let mut request = request.header(SEC_WEBSOCKET_VERSION, "13");
+    request = match is_http2 {
+        true => request.connect("websocket"),
+        false => request
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_KEY, &*key),
+    };
     if !options.protocols.is_empty() {
         request = request.header(SEC_WEBSOCKET_PROTOCOL, options.protocols.join(", "));
     }
     let answer = request.send().await?;
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let agreed = if is_http2 { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+    if answer.status() != agreed {
         return Err(refused(&format!("the server answered {}", answer.status())));
     }
     let headers = answer.headers();
-    if headers
-        .get(SEC_WEBSOCKET_ACCEPT)
-        .is_none_or(|accepted| *accepted != *derive_accept_key(key.as_bytes()))
-    {
+    let accepted = headers.get(SEC_WEBSOCKET_ACCEPT);
+    if !is_http2 && accepted.is_none_or(|accepted| *accepted != *derive_accept_key(key.as_bytes())) {
         return Err(refused("the server's answer is to another request"));
     }
     let protocol = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|protocol| protocol.to_str().ok());

@@ -5,7 +5,9 @@ use crate::{
     client::{exchange, status},
     meeting::Meeting,
 };
-use anyio::{CancelAware, CancelScope, Error, Result, move_on_after, sleep, task_group};
+use anyio::{
+    CancelAware, CancelScope, Error, Result, current_time, move_on_after, shield, sleep, task_group,
+};
 use anyio_http::{
     Client, ClientErrorKind, RequestBody, Server,
     axum::{WebSocketUpgrade, local},
@@ -45,17 +47,21 @@ async fn upgrade(Path(kind): Path<String>, upgrade: WebSocketUpgrade) -> AxumRes
     }
 }
 
-/// Runs a body with a client of a server of axum's.
-async fn with_axum(body: impl AsyncFnOnce(&Client, &Rc<Meeting>) -> Result<()>) -> Result<()> {
-    let meeting = Rc::new(Meeting::new());
-    task_group(async |tg| -> Result<()> {
-        let router: Router = Router::new().route("/{kind}", any(local(upgrade)));
-        tg.start_soon(async { Server::new().serve(&*meeting, tower(router)).await });
-        options(&meeting).run(async |client| body(client, &meeting).await).await?;
-        tg.cancel();
-        Ok(())
-    })
-    .await?;
+/// Runs a body with a client of a server of axum's, in each version of HTTP.
+async fn with_axum(body: impl AsyncFn(&Client, &Rc<Meeting>) -> Result<()>) -> Result<()> {
+    for only_http2 in [false, true] {
+        let meeting = Rc::new(Meeting::new());
+        let server = Server::new().extended_connect(true);
+        task_group(async |tg| -> Result<()> {
+            let router: Router = Router::new().route("/{kind}", any(local(upgrade)));
+            tg.start_soon(async { server.serve(&*meeting, tower(router)).await });
+            let options = options(&meeting).only_http2(only_http2);
+            options.run(async |client| body(client, &meeting).await).await?;
+            tg.cancel();
+            Ok(())
+        })
+        .await?;
+    }
     Ok(())
 }
 
@@ -159,6 +165,11 @@ async fn exchange_bytes(meeting: &Meeting, request: &str) -> Result<String> {
 
 #[anyio::test(clock = "virtual")]
 async fn a_cancelled_receive_loses_no_message() -> Result<()> {
+    receive_and_give_up(false).await?;
+    receive_and_give_up(true).await
+}
+
+async fn receive_and_give_up(only_http2: bool) -> Result<()> {
     let meeting = Rc::new(Meeting::new());
     let slow = async |mut request: Request<RequestBody>| -> Result<Response<Empty<Bytes>>> {
         let count = async |mut socket: WebSocket| {
@@ -172,8 +183,8 @@ async fn a_cancelled_receive_loses_no_message() -> Result<()> {
         Ok(answer.unwrap_or_else(|refused| refused.answer()))
     };
     task_group(async |tg| -> Result<()> {
-        tg.start_soon(async { Server::new().serve(&*meeting, slow).await });
-        let client = options(&meeting).in_group(tg);
+        tg.start_soon(async { Server::new().extended_connect(true).serve(&*meeting, slow).await });
+        let client = options(&meeting).only_http2(only_http2).in_group(tg);
         let mut socket = client.get("ws://h/").websocket(&WebSocketOptions::new()).await?;
         let (mut received, mut given_up) = (0, 0);
         loop {
@@ -201,29 +212,89 @@ async fn a_cancelled_receive_loses_no_message() -> Result<()> {
 }
 
 #[anyio::test(clock = "virtual")]
-async fn a_web_socket_is_cancelled_at_the_end_of_the_server() -> Result<()> {
-    let (meeting, scope, cancelled) =
-        (Rc::new(Meeting::new()), CancelScope::new(), Rc::new(Cell::new(false)));
-    let waits = async |mut request: Request<RequestBody>| -> Result<Response<Empty<Bytes>>> {
-        let cancelled = cancelled.clone();
-        let wait = async move |mut socket: WebSocket| {
-            cancelled.set(socket.receive().await.is_err_and(|error| error.is_cancelled()));
+async fn a_web_socket_is_cancelled_and_awaited_at_the_end_of_the_server() -> Result<()> {
+    for only_http2 in [false, true] {
+        let (meeting, scope, cleaned_up) =
+            (Rc::new(Meeting::new()), CancelScope::new(), Rc::new(Cell::new(false)));
+        let waits = async |mut request: Request<RequestBody>| -> Result<Response<Empty<Bytes>>> {
+            let cleaned_up = cleaned_up.clone();
+            let wait = async move |mut socket: WebSocket| {
+                let is_cancelled = socket.receive().await.is_err_and(|error| error.is_cancelled());
+                shield(sleep(Duration::from_secs(1))).await.unwrap();
+                cleaned_up.set(is_cancelled);
+            };
+            let answer = websocket::upgrade(&mut request, &WebSocketOptions::new(), wait);
+            Ok(answer.unwrap_or_else(|refused| refused.answer()))
         };
-        let answer = websocket::upgrade(&mut request, &WebSocketOptions::new(), wait);
-        Ok(answer.unwrap_or_else(|refused| refused.answer()))
-    };
-    let server = Server::new().grace(Duration::from_secs(2));
+        let server = Server::new().extended_connect(true).grace(Duration::from_secs(2));
+        task_group(async |tg| -> Result<()> {
+            let serving = tg.start_soon(async {
+                scope.run(async || server.serve(&*meeting, waits).await).await.map(drop)
+            });
+            let client = options(&meeting).only_http2(only_http2).in_group(tg);
+            let mut socket = client.get("ws://h/").websocket(&WebSocketOptions::new()).await?;
+            let begun = current_time();
+            scope.cancel();
+            serving.wait().await?;
+            assert_eq!(current_time() - begun, Duration::from_secs(3), "the grace, and cleaning up");
+            assert!(!matches!(socket.receive().await, Ok(Some(_))));
+            Ok(())
+        })
+        .await?;
+        assert!(cleaned_up.get(), "over HTTP/{}", if only_http2 { 2 } else { 1 });
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_server_that_does_not_offer_it_gives_no_web_socket_over_http2() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
     task_group(async |tg| -> Result<()> {
-        let serving =
-            tg.start_soon(async { scope.run(async || server.serve(&*meeting, waits).await).await.map(drop) });
-        let client = options(&meeting).in_group(tg);
-        let mut socket = client.get("ws://h/").websocket(&WebSocketOptions::new()).await?;
-        scope.cancel();
-        serving.wait().await?;
-        assert!(!matches!(socket.receive().await, Ok(Some(_))));
+        let router: Router = Router::new().route("/{kind}", any(local(upgrade)));
+        tg.start_soon(async { Server::new().serve(&*meeting, tower(router)).await });
+        let client = options(&meeting).only_http2(true).in_group(tg);
+        let asked = client.get("ws://h/echo").websocket(&WebSocketOptions::new()).await;
+        let kind = asked.unwrap_err().kind();
+        assert!(matches!(kind, ClientErrorKind::NotUpgraded | ClientErrorKind::Transfer), "{kind:?}");
+        tg.cancel();
         Ok(())
     })
     .await?;
-    assert!(cancelled.get());
+    Ok(())
+}
+
+#[anyio::test]
+async fn many_web_sockets_share_a_connection_of_http2() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    let server = Server::new().extended_connect(true);
+    task_group(async |tg| -> Result<()> {
+        let router: Router = Router::new().route("/{kind}", any(local(upgrade)));
+        tg.start_soon(async { server.serve(&*meeting, tower(router)).await.map(drop) });
+        let client = options(&meeting).only_http2(true).in_group(tg);
+        // A connection that there is, and knows what the server offers.
+        let mut first = client.get("ws://h/echo").websocket(&WebSocketOptions::new()).await?;
+        task_group(async |tg| -> Result<()> {
+            for number in 0..50 {
+                let client = client.clone();
+                tg.start_soon(async move {
+                    let mut socket = client.get("ws://h/echo").websocket(&WebSocketOptions::new()).await?;
+                    for message in 0..20 {
+                        let text = format!("{number}: {message}").repeat(100);
+                        socket.send(text.clone()).await?;
+                        assert_eq!(socket.receive().await?, Some(text.into()));
+                    }
+                    socket.close(None).await
+                });
+            }
+            Ok(())
+        })
+        .await?;
+        first.send("still there").await?;
+        assert_eq!(first.receive().await?, Some("still there".into()));
+        assert_eq!(server.statistics().accepted_connections, 1);
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod greeter;
 mod health;
 mod hostile;
 mod meeting;
+mod python;
 mod raw;
 mod reflected;
 mod tls;

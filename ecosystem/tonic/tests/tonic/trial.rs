@@ -34,9 +34,13 @@ impl Events {
         Ok(())
     }
 
-    /// How many there are now, which are forgotten.
+    /// Those that there are now, which are forgotten.
+    pub(crate) fn all_now(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.0.receive_nowait().ok().flatten()).collect()
+    }
+
     pub(crate) fn count_now(&self) -> usize {
-        std::iter::from_fn(|| self.0.receive_nowait().ok().flatten()).count()
+        self.all_now().len()
     }
 }
 

@@ -1,0 +1,207 @@
+//! Children that begin within the poll of who starts them.
+
+use super::{forever, panics};
+use anyio::{
+    Builder, Error, Result, TaskGroup, TaskStatus,
+    lowlevel::{self, Instrument, TaskEnd, TaskStart},
+    task_group,
+    testing::{TaskId, current_task, test_backends},
+};
+use std::{
+    cell::{Cell, RefCell},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+};
+
+#[anyio::test]
+async fn one_that_waits_for_nothing_has_ended_before_it_is_awaited() -> Result<()> {
+    task_group(async |tg| -> Result<()> {
+        let host = current_task().id;
+        let mut child = tg.start_now(async { anyio::Ok(current_task().id) });
+        assert!(child.is_finished());
+        assert_ne!(child.try_take(), Ok(host), "it is a task of its own");
+        assert_eq!(current_task().id, host);
+        let awaited = tg.start_now(async { anyio::Ok("value") });
+        assert_eq!(awaited.await?, "value");
+        assert_eq!(lowlevel::statistics().tasks, 2, "the program and the body are left");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn one_that_waits_goes_on_in_its_turn_and_can_be_cancelled() -> Result<()> {
+    let steps = RefCell::new(Vec::new());
+    task_group(async |tg| -> Result<()> {
+        let steps = &steps;
+        let child = tg.start_now(async move {
+            steps.borrow_mut().push("begun");
+            lowlevel::checkpoint().await?;
+            steps.borrow_mut().push("gone on");
+            anyio::Ok(1)
+        });
+        steps.borrow_mut().push("started");
+        assert_eq!(child.await?, 1);
+        assert_eq!(*steps.borrow(), ["begun", "started", "gone on"]);
+
+        let mut cancelled = tg.start_now(forever());
+        cancelled.cancel();
+        assert!(cancelled.outcome().await?.is_err());
+        assert_eq!(cancelled.status(), TaskStatus::Cancelled);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn its_scope_is_its_own_and_its_error_is_the_groups() -> Result<()> {
+    let ended = task_group(async |tg| -> Result<()> {
+        let outer = tg.scope();
+        let mut child = tg.start_now(async {
+            assert!(!lowlevel::is_cancelled());
+            Err::<(), _>(Error::EndOfStream)
+        });
+        assert!(child.try_take().is_err());
+        assert!(outer.cancel_called(), "as when any child fails");
+        // In a cancelled group a child runs up to its first checkpoint, and no further.
+        let mut late = tg.start_now(forever());
+        assert!(late.is_finished() && late.try_take().is_err());
+        Err(lowlevel::checkpoint().await.unwrap_err().into())
+    })
+    .await;
+    assert!(matches!(ended.unwrap_err().into_first(), Error::EndOfStream));
+    Ok(())
+}
+
+#[anyio::test]
+async fn its_panic_goes_on_where_the_group_ends() -> Result<()> {
+    let grouped = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
+        tg.start_now(panics("at once"));
+        // The body has not seen anything of it, and is cancelled.
+        assert!(tg.scope().cancel_called());
+        forever().await
+    }));
+    let caught = futures::FutureExt::catch_unwind(grouped).await;
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "at once");
+    Ok(())
+}
+
+#[anyio::test]
+async fn those_that_start_each_other_do_not_fill_the_stack() -> Result<()> {
+    fn descend<'scope>(
+        tg: &'scope TaskGroup<'scope, '_, Error>,
+        left: u32,
+        count: &'scope Cell<u32>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<()>> + 'scope>> {
+        Box::pin(async move {
+            count.set(count.get() + 1);
+            if left > 0 {
+                tg.start_now(descend(tg, left - 1, count));
+            }
+            Ok(())
+        })
+    }
+    let count = Cell::new(0);
+    task_group(async |tg| -> Result<()> {
+        tg.start_now(descend(tg, 100_000, &count));
+        Ok(())
+    })
+    .await?;
+    assert_eq!(count.get(), 100_001);
+    Ok(())
+}
+
+#[anyio::test]
+async fn who_starts_many_leaves_others_their_turn() -> Result<()> {
+    let turns = Cell::new(0);
+    let started = Cell::new(0);
+    task_group(async |tg| -> Result<()> {
+        let turns = &turns;
+        tg.start_soon(async move {
+            while turns.get() < 10 {
+                lowlevel::checkpoint().await?;
+                turns.set(turns.get() + 1);
+            }
+            Ok(())
+        });
+        while turns.get() < 10 {
+            tg.start_now(async { Ok(()) }).await?;
+            started.set(started.get() + 1);
+            assert!(started.get() < 10_000);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Told {
+    Started(TaskId),
+    Before(TaskId),
+    Paused(TaskId),
+    Resumed(TaskId),
+    After(TaskId),
+    Ended(TaskId),
+}
+
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<Told>>>);
+
+impl Records {
+    fn add(&self, told: Told) {
+        self.0.lock().unwrap().push(told);
+    }
+}
+
+impl Instrument for Records {
+    fn task_started(&self, task: &TaskStart) {
+        self.add(Told::Started(task.id));
+    }
+    fn before_poll(&self, task: TaskId) {
+        self.add(Told::Before(task));
+    }
+    fn poll_paused(&self, task: TaskId) {
+        self.add(Told::Paused(task));
+    }
+    fn poll_resumed(&self, task: TaskId) {
+        self.add(Told::Resumed(task));
+    }
+    fn after_poll(&self, task: TaskId) {
+        self.add(Told::After(task));
+    }
+    fn task_ended(&self, task: TaskId, _: TaskEnd) {
+        self.add(Told::Ended(task));
+    }
+}
+
+#[test]
+fn instruments_are_told_of_its_poll_within_that_of_who_starts_it() -> Result<()> {
+    for backend in test_backends() {
+        let records = Records::default();
+        let made = records.clone();
+        let run = Builder::new().backend(backend).instrument(move || made.clone());
+        let (host, child) = run.run(async || -> Result<_> {
+            let ids = task_group(async |tg| -> Result<_> {
+                let host = current_task().id;
+                Ok((host, tg.start_now(async { anyio::Ok(current_task().id) }).await?))
+            })
+            .await?;
+            Ok(ids.expect("not cancelled"))
+        })??;
+        let told = records.0.lock().unwrap();
+        let begun = told.iter().position(|told| *told == Told::Started(child)).unwrap();
+        let expected = [
+            Told::Started(child),
+            Told::Paused(host),
+            Told::Before(child),
+            Told::Ended(child),
+            Told::After(child),
+            Told::Resumed(host),
+        ];
+        assert_eq!(told[begun..begun + expected.len()], expected);
+    }
+    Ok(())
+}
