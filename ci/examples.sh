@@ -173,6 +173,17 @@ try_echo_server() {
     stop INT
 }
 
+try_sharded_store() {
+    local answers
+    start sharded_store --port 0 --backend "$1"
+    exec 3<>"/dev/tcp/${address/://}"
+    printf 'set name Ada\nset other a value of words\nget name\nget other\nremove name\nget name\ncount\n' >&3
+    answers=$(timeout 20 head -n 7 <&3 | tr '\n' '|')
+    exec 3>&-
+    expect "the answers of the store" "ok|ok|Ada|a value of words|Ada||1|" "$answers"
+    stop TERM
+}
+
 try_http_servers() {
     start axum_hello 0
     expect "a handler that waits" "visit 1" "$(content "http://$address/")"
@@ -229,6 +240,7 @@ for backend in "${backends[@]}"; do
     echo "trying the examples on $backend"
     try_file_server "$backend"
     try_echo_server "$backend"
+    try_sharded_store "$backend"
     ANYIO_BACKEND=$backend try_http_servers
     try_build_runner "$backend"
     try_hash_tree "$backend"

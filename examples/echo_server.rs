@@ -5,10 +5,7 @@
 //! Ctrl-C ends it: it accepts no more, and what was received is sent back. What takes longer than the grace period is
 //! cancelled, and all of it by the second Ctrl-C.
 
-use anyio::{
-    Backend, Builder, Core, Interrupt, Result, idle,
-    net::{TcpListenerOptions, TcpStream},
-};
+use anyio::{Backend, Builder, Core, Interrupt, Result, idle, net::TcpStream};
 use clap::Parser;
 use output::say;
 use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
@@ -25,10 +22,10 @@ struct Arguments {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// The port to listen on; 0 lets the system choose one (for each core another).
+    /// The port to listen on; 0 lets the system choose one.
     #[arg(long, default_value_t = 7000)]
     port: u16,
-    /// How many cores to use, each with a listener of its own on the same port.
+    /// How many cores to use. They share the listener.
     #[arg(long, default_value = "1")]
     cores: NonZeroUsize,
     /// auto, uring or poll [default: what ANYIO_BACKEND in the environment names, or auto]
@@ -49,7 +46,7 @@ fn serve_on_cores(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn serve(core: &Core, arguments: &Arguments) -> anyhow::Result<()> {
     let address = (&*arguments.host, arguments.port);
-    let listener = TcpListenerOptions::new().reuse_port(core.count() > 1).bind(address).await?;
+    let listener = core.listen(address).await?;
     say!("core {} echoes on {}", core.index(), listener.local_addr()?)?;
     listener.serve(echo).await?;
     Ok(())

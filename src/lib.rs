@@ -7,6 +7,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ancillary;
+pub mod cores;
 pub mod cross;
 pub mod doctor;
 #[doc(hidden)]
@@ -49,6 +50,7 @@ mod users;
 
 pub use anyio_driver::{Chunk, IoBuf, IoBufMut, Slice};
 pub use anyio_macros::{main, test};
+pub use cores::{Core, run_on_cores};
 pub use error::ok::Ok;
 pub use error::{
     CancelAware, Cancelled, ConnectionFailed, Error, ErrorGroup, Failure, Result, TimedOut, ViaDeref,
@@ -62,7 +64,7 @@ pub use on_thread::OnThread;
 pub use path::{
     Copying, MkdirOptions, Newlines, Path, PathInfo, TextFormat, TouchOptions, WalkFolders, WalkedFolder,
 };
-pub use running::{Builder, CpuCore as Core, current_backend, run, run_on_cores};
+pub use running::{Builder, current_backend, run};
 pub use runtime::{Backend, Clock};
 pub use scope::{
     CancelReason, CancelScope, Foreign, ReasonKind, RemoteScope, Scope, current_cancel_reason,

@@ -40,6 +40,7 @@ use listening::may_listen;
 pub use passing::ReceivedDescriptors;
 pub(crate) use resolver::MakeResolver;
 pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
+pub(crate) use tcp::resolved;
 pub use tcp::{TcpConnectOptions, TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
 pub use udp::{ConnectedUdpSocket, Datagram, Ecn, Interface, SendOptions, UdpSocket, UdpSocketOptions};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};

@@ -9,6 +9,7 @@ mod compio;
 pub(crate) mod connection;
 mod cores;
 mod datagrams;
+mod effort;
 mod file_jobs;
 mod glommio;
 mod monoio;

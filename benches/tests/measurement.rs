@@ -269,6 +269,9 @@ fn servers_on_all_cores_are_compared_with_tokio_s_own() {
     assert_eq!(results["workload"], "echo-all-cores");
     assert_eq!(results["reference"], "tokio-mt");
     assert_that_anyio_answered_in_all_cells(&results, 1);
+    let results = measure_requests("echo", &["--all-cores", "--skewed", "--cells", "100x64"]);
+    assert_eq!(results["workload"], "echo-skewed");
+    assert_that_anyio_answered_in_all_cells(&results, 1);
 }
 
 #[test]

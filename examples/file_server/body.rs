@@ -6,6 +6,11 @@ use anyio::{Error, Result};
 /// The largest body that is skipped, in bytes.
 const LIMIT: u64 = 64 * 1024;
 
+/// Whether a body is skipped, as far as its head says.
+pub(crate) fn is_acceptable(body: Body) -> bool {
+    !matches!(body, Body::Length(LIMIT..))
+}
+
 /// Reads a body and forgets it.
 ///
 /// # Errors
@@ -14,7 +19,7 @@ const LIMIT: u64 = 64 * 1024;
 pub(crate) async fn skip(body: Body, input: &mut Input, stream: &ClientStream) -> Result<Result<(), Status>> {
     match body {
         Body::None => Ok(Ok(())),
-        Body::Length(LIMIT..) => Ok(Err(Status::ContentTooLarge)),
+        Body::Length(_) if !is_acceptable(body) => Ok(Err(Status::ContentTooLarge)),
         Body::Length(length) => {
             skip_bytes(length as usize, input, stream).await?;
             Ok(Ok(()))

@@ -219,11 +219,22 @@ async fn receive(input: &mut Input, stream: &ClientStream) -> Result<Received> {
     let line = input.first_line().to_owned();
     input.consume(length);
     let outcome = match head {
-        Head::Request(request) if request.expects_continue => Outcome::Request(request),
-        Head::Request(request) => match body::skip(request.body, input, stream).await? {
-            Ok(()) => Outcome::Request(request),
-            Err(status) => Outcome::Refused(status),
-        },
+        // It need not send what changes nothing.
+        Head::Request(request) if request.expects_continue && !request.method.is_served() => {
+            Outcome::Request(request)
+        }
+        Head::Request(mut request) => {
+            if std::mem::take(&mut request.expects_continue)
+                && input.is_empty()
+                && body::is_acceptable(request.body)
+            {
+                stream.send("HTTP/1.1 100 Continue\r\n\r\n").await?;
+            }
+            match body::skip(request.body, input, stream).await? {
+                Ok(()) => Outcome::Request(request),
+                Err(status) => Outcome::Refused(status),
+            }
+        }
         Head::Refused(status) => Outcome::Refused(status),
         Head::End => Outcome::End,
     };

@@ -58,12 +58,11 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
     let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
     let builder = builder.interrupt(Interrupt::Finish(options.grace));
-    let (encryption, listeners) = builder.run(async || -> anyhow::Result<_> {
+    let (encryption, listener) = builder.run(async || -> anyhow::Result<_> {
         Ok((Encryption::load(options).await?, listeners::bind(options).await?))
     })??;
-    builder.run_on_cores(listeners.count(), async |core: &Core| {
-        let listener = listeners.take(core.index())?;
-        server::run(core, listener, encryption.as_ref(), &root, options).await
+    builder.run_on_cores(options.cores.get(), async |core: &Core| {
+        server::run(core, listener.on(core)?, encryption.as_ref(), &root, options).await
     })?;
     Ok(())
 }

@@ -18,6 +18,13 @@ pub(crate) enum Method {
     Unknown,
 }
 
+impl Method {
+    /// Whether there is another answer to it than that it is refused.
+    pub(crate) fn is_served(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options)
+    }
+}
+
 /// What follows the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Body {
@@ -36,7 +43,7 @@ pub(crate) struct Request {
     /// Whether the client wants the connection to go on.
     pub(crate) keep_alive: bool,
     pub(crate) body: Body,
-    /// Whether the client sends the body only when asked to.
+    /// Whether the client waits with the body until it is asked for it (RFC 9110, section 10.1.1).
     pub(crate) expects_continue: bool,
     pub(crate) encodings: Encodings,
     pub(crate) range: Option<String>,
@@ -70,13 +77,14 @@ impl Request {
         let headers = Headers(head.headers);
         let is_1_1 = version == 1;
         headers.check_host(is_1_1)?;
+        let body = headers.body(is_1_1)?;
         let request = Self {
             method: method_of(method),
             target: target.to_owned(),
             is_1_1,
             keep_alive: headers.keep_alive(is_1_1),
-            body: headers.body(is_1_1)?,
-            expects_continue: headers.lists("expect", "100-continue"),
+            body,
+            expects_continue: is_1_1 && body != Body::None && headers.expects_continue()?,
             encodings: headers.encodings(),
             range: headers.single("range"),
             if_match: headers.joined("if-match"),
@@ -150,6 +158,18 @@ impl<'h> Headers<'h> {
             0 | 1 => Ok(()),
             _ => Err(Status::BadRequest),
         }
+    }
+
+    /// Whether there is the one expectation that a client may have.
+    fn expects_continue(&self) -> Result<bool, Status> {
+        let mut expected = false;
+        for expectation in self.values("expect") {
+            if !expectation.trim_ascii().eq_ignore_ascii_case(b"100-continue") {
+                return Err(Status::ExpectationFailed);
+            }
+            expected = true;
+        }
+        Ok(expected)
     }
 
     /// What follows. Whatever servers could understand in different ways is refused.

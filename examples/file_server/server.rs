@@ -22,9 +22,10 @@ use crate::{
 };
 use anyio::{
     Core, Error, ErrorGroup, Result,
-    net::TcpListener,
+    cores::CoreListener,
+    net::TcpStream,
     shield,
-    streams::{self, Listener as _, tls::TlsListener},
+    streams::{self, Listener, tls::TlsListener},
     task_group,
 };
 use std::{
@@ -47,7 +48,7 @@ pub(crate) struct Server<'a> {
 /// Serves until the server is told to finish.
 pub(crate) async fn run(
     core: &Core,
-    listener: TcpListener,
+    listener: CoreListener,
     encryption: Option<&Encryption>,
     root: &Path,
     options: &Options,
@@ -94,7 +95,7 @@ impl<'a> Server<'a> {
 
 impl Server<'_> {
     /// Accepts connections and serves them, until the server finishes and all of them have ended or were cancelled.
-    pub(crate) async fn serve(&self, listener: Entrance) -> Result<()> {
+    pub(crate) async fn serve(&self, listener: Entrance<impl Listener<Stream = TcpStream>>) -> Result<()> {
         // A connection that breaks or dawdles, or for which something of this server's goes wrong, ends alone.
         let server = streams::Server::new().catch_panics(true).on_error(|error: Error| {
             let _ = writeln!(io::stderr(), "a connection failed: {error}");

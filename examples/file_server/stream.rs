@@ -3,7 +3,7 @@
 use anyio::{
     Chunk, Error, IoBuf, IoBufMut as _, Result, Slice,
     fs::File,
-    net::{TcpListener, TcpStream, attribute::RemoteAddress},
+    net::{TcpStream, attribute::RemoteAddress},
     streams::{
         Attributes, Connections, Listener,
         tls::{TlsListener, TlsStream},
@@ -125,12 +125,12 @@ async fn send_all(
 }
 
 /// Where connections come from. The handshake of an encrypted one is done in its own task.
-pub(crate) enum Entrance {
-    Plain(TcpListener),
-    Encrypted(TlsListener<TcpListener>),
+pub(crate) enum Entrance<L> {
+    Plain(L),
+    Encrypted(TlsListener<L>),
 }
 
-impl Listener for Entrance {
+impl<L: Listener<Stream = TcpStream>> Listener for Entrance<L> {
     type Stream = ClientStream;
 
     async fn accept(&self) -> Result<ClientStream> {

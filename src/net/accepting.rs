@@ -12,18 +12,27 @@ use crate::{
 };
 use anyio_driver::{Completion, Op};
 use socket2::SockRef;
-use std::{cell::Cell, future::poll_fn, os::fd::OwnedFd, task::Poll};
+use std::{cell::Cell, future::poll_fn, os::fd::OwnedFd, rc::Rc, task::Poll};
+
+/// Who gets a connection that was accepted and that nobody here takes any more.
+pub(crate) type Heir = Rc<dyn Fn(OwnedFd)>;
 
 /// The accepting side of a listening socket.
 pub(super) struct Accepting {
     descriptor: Descriptor,
     operation: Cell<Option<WaitKey>>,
     busy: Cell<bool>,
+    /// Without one such a connection is closed.
+    heir: Option<Heir>,
 }
 
 impl Accepting {
     pub(super) fn new(descriptor: Descriptor) -> Self {
-        Self { descriptor, operation: Cell::new(None), busy: Cell::new(false) }
+        Self::with_heir(descriptor, None)
+    }
+
+    pub(super) fn with_heir(descriptor: Descriptor, heir: Option<Heir>) -> Self {
+        Self { descriptor, operation: Cell::new(None), busy: Cell::new(false), heir }
     }
 
     pub(super) fn descriptor(&self) -> &Descriptor {
@@ -90,7 +99,7 @@ impl Accepting {
     pub(super) async fn close(self) -> Result<()> {
         if self.pause().await {
             if let Some(outcome) = self.take_outcome() {
-                close_connection(outcome.result);
+                leave_connection(outcome.result, self.heir.as_ref());
             }
         }
         let descriptor = self.descriptor.clone();
@@ -104,8 +113,9 @@ impl Accepting {
             return Err(self);
         }
         let descriptor = self.descriptor.clone();
+        let heir = self.heir.clone();
         drop(self);
-        let given = descriptor.into_owned().map_err(Self::new)?;
+        let given = descriptor.into_owned().map_err(|descriptor| Self::with_heir(descriptor, heir))?;
         // It fails only for what is no open descriptor.
         let _ = SockRef::from(&given).set_nonblocking(false);
         Ok(given)
@@ -142,11 +152,24 @@ impl Accepting {
     }
 }
 
+impl Accepting {
+    /// Whether there is an operation, in flight or answered.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.operation.get().is_some()
+    }
+
+    /// Ends the operation in flight, for which nobody waits any more. What it has brought goes to the heir. Tells whether
+    /// there was one.
+    pub(super) fn give_up(&self) -> bool {
+        let Some(wait) = self.operation.take() else { return false };
+        abandon(wait, LeftAccept { _descriptor: self.descriptor.clone(), heir: self.heir.clone() });
+        true
+    }
+}
+
 impl Drop for Accepting {
     fn drop(&mut self) {
-        if let Some(wait) = self.operation.take() {
-            abandon(wait, LeftAccept { _descriptor: self.descriptor.clone() });
-        }
+        self.give_up();
     }
 }
 
@@ -168,21 +191,24 @@ impl Drop for Hook {
 /// What an accept in flight needs when its listener goes.
 struct LeftAccept {
     _descriptor: Descriptor,
+    heir: Option<Heir>,
 }
 
 impl Disposer for LeftAccept {
     fn dispose_one_of_many(&mut self, _core: &Core, completion: &Completion) {
-        close_connection(completion.result);
+        leave_connection(completion.result, self.heir.as_ref());
     }
 
     fn dispose(self: Box<Self>, _core: &Core, completion: &Completion) {
-        close_connection(completion.result);
+        leave_connection(completion.result, self.heir.as_ref());
     }
 }
 
-fn close_connection(result: i32) {
-    if let Ok(number) = u32::try_from(result) {
-        // SAFETY: the kernel has made this descriptor for us, and nobody else has seen it.
-        drop(unsafe { Descriptor::from_answer(number) });
+fn leave_connection(result: i32, heir: Option<&Heir>) {
+    let Ok(number) = u32::try_from(result) else { return };
+    // SAFETY: the kernel has made this descriptor for us, and nobody else has seen it.
+    let connection = unsafe { Descriptor::from_answer(number) };
+    if let (Some(heir), Ok(connection)) = (heir, connection.into_owned()) {
+        heir(connection);
     }
 }

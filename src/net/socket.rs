@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
     reserved::Reserved,
-    runtime::{Answer, Descriptor, Refusal},
+    runtime::{Answer, Counted, Descriptor, Refusal},
 };
 use anyio_driver::{Chunk, IoBufMut};
 use socket2::SockRef;
@@ -25,6 +25,8 @@ pub(super) struct Socket {
     pub(super) eof_sent: Cell<bool>,
     /// How files are sent, once that has been asked for.
     pub(super) file_mode: OnceCell<Option<Mode>>,
+    /// One of those that several cores share among them is counted.
+    _counted: Option<Counted>,
 }
 
 impl Socket {
@@ -35,7 +37,12 @@ impl Socket {
             sending: Cell::new(false),
             eof_sent: Cell::new(false),
             file_mode: OnceCell::new(),
+            _counted: None,
         }
+    }
+
+    pub(super) fn counted(descriptor: Descriptor, counted: Counted) -> Self {
+        Self { _counted: Some(counted), ..Self::new(descriptor) }
     }
 
     /// The socket, to ask and set its options.
@@ -108,7 +115,7 @@ impl Socket {
         if self.receiving.holds_bytes() || !self.descriptor.is_unused(2) {
             return Err(self);
         }
-        let Self { receiving, descriptor, sending, eof_sent, file_mode } = self;
+        let Self { receiving, descriptor, sending, eof_sent, file_mode, _counted } = self;
         drop(receiving);
         let descriptor = descriptor.into_owned().map_err(|descriptor| Self {
             receiving: Receiving::new(descriptor.clone()),
@@ -116,6 +123,7 @@ impl Socket {
             sending,
             eof_sent,
             file_mode,
+            _counted,
         })?;
         // It fails only for what is no open descriptor.
         let _ = SockRef::from(&descriptor).set_nonblocking(false);

@@ -23,26 +23,36 @@ pub(super) fn take_over(
     domains: &[Domain],
     role: Role,
 ) -> Result<Descriptor> {
-    let refuse = |what: &str| {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-        Err(Error::of_operation(error, "take over", "a descriptor"))
-    };
     if Core::try_with(|_| ()).is_none() {
-        return refuse("there is no run on this thread");
+        return Err(refused("there is no run on this thread"));
     }
-    let failed = |error| Error::of_operation(error, "take over", "a descriptor");
-    let socket = SockRef::from(&descriptor);
+    examine(&descriptor, kind, domains, role)?;
+    SockRef::from(&descriptor).set_nonblocking(false).map_err(failed)?;
+    Ok(Descriptor::adopt(descriptor))
+}
+
+/// Whether a descriptor is a socket of this kind, of one of these families and in this role.
+///
+/// # Errors
+/// If it is not, and what the system says.
+pub(super) fn examine(descriptor: &OwnedFd, kind: Type, domains: &[Domain], role: Role) -> Result<()> {
+    let socket = SockRef::from(descriptor);
     let name = socket.local_addr().map_err(failed)?;
     if socket.r#type().map_err(failed)? != kind || !domains.contains(&name.domain()) {
-        return refuse("the socket is of another kind or family");
+        return Err(refused("the socket is of another kind or family"));
     }
     match role {
-        Role::Connected if socket.peer_addr().is_err() => refuse("the socket is not connected"),
-        Role::Listening if !may_listen(&descriptor) => refuse("the socket does not listen"),
-        Role::Unconnected if socket.peer_addr().is_ok() => refuse("the socket is connected"),
-        Role::Connected | Role::Listening | Role::Unconnected => {
-            socket.set_nonblocking(false).map_err(failed)?;
-            Ok(Descriptor::adopt(descriptor))
-        }
+        Role::Connected if socket.peer_addr().is_err() => Err(refused("the socket is not connected")),
+        Role::Listening if !may_listen(descriptor) => Err(refused("the socket does not listen")),
+        Role::Unconnected if socket.peer_addr().is_ok() => Err(refused("the socket is connected")),
+        Role::Connected | Role::Listening | Role::Unconnected => Ok(()),
     }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::of_operation(error, "take over", "a descriptor")
+}
+
+fn refused(why: &'static str) -> Error {
+    failed(io::Error::new(io::ErrorKind::InvalidInput, why))
 }

@@ -9,17 +9,17 @@ mod tls;
 pub use connect_options::TcpConnectOptions;
 
 use super::{
-    accepting::Accepting,
+    accepting::{Accepting, Heir},
     addresses::{Candidates, ToSocketAddrs},
     attribute::{self, RawDescriptor},
     socket::Socket,
     stream_methods::stream,
-    take_over::{Role, take_over},
+    take_over::{Role, examine, take_over},
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     lowlevel::checkpoint_if_cancelled,
-    runtime::Descriptor,
+    runtime::{Counted, Descriptor},
     streams::{
         AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, FileContent, Listener,
         Server, Split,
@@ -36,6 +36,9 @@ use std::{
     rc::Rc,
     time::Duration,
 };
+
+/// The families of TCP.
+const INET: [Domain; 2] = [Domain::IPV4, Domain::IPV6];
 
 /// A TCP connection.
 ///
@@ -75,14 +78,22 @@ impl TcpStream {
     }
 
     fn from_descriptor(descriptor: Descriptor) -> Self {
-        let socket = Socket::new(descriptor);
+        Self::from_socket(Socket::new(descriptor))
+    }
+
+    /// A connection that a listener has accepted, counted as one of a core's.
+    pub(crate) fn counted(descriptor: OwnedFd, counted: Counted) -> Self {
+        Self::from_socket(Socket::counted(Descriptor::adopt(descriptor), counted))
+    }
+
+    fn from_socket(socket: Socket) -> Self {
         // It fails only for a connection that is gone already; the first use of it will tell.
         let _ = socket.options().set_tcp_nodelay(true);
         Self { socket }
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
-        let descriptor = take_over(descriptor, Type::STREAM, &[Domain::IPV4, Domain::IPV6], Role::Connected)?;
+        let descriptor = take_over(descriptor, Type::STREAM, &INET, Role::Connected)?;
         Ok(Self { socket: Socket::new(descriptor) })
     }
 
@@ -213,16 +224,21 @@ impl TcpListenerOptions {
     /// # Errors
     /// What the system says of the address, of several all that it says as [`Error::Group`]; or the resolver of the name.
     pub async fn bind(&self, address: impl ToSocketAddrs) -> Result<TcpListener> {
-        let Candidates::Addresses(addresses) = address.candidates().resolved().await? else {
-            unreachable!("what was resolved is addresses")
-        };
+        let addresses = resolved(address).await?;
         checkpoint_if_cancelled().await?;
+        let socket = self.bind_first(&addresses)?;
+        Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket)) })
+    }
+
+    /// A socket that listens on the first of these addresses that can be had.
+    ///
+    /// # Errors
+    /// As for [`bind`](Self::bind).
+    pub(crate) fn bind_first(&self, addresses: &[SocketAddr]) -> Result<OwnedFd> {
         let mut failures = Vec::new();
-        for address in addresses {
+        for &address in addresses {
             match self.bind_to(address) {
-                Ok(socket) => {
-                    return Ok(TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) });
-                }
+                Ok(socket) => return Ok(socket.into()),
                 Err(error) => failures.push(Error::of_operation(error, "listen on", address)),
             }
         }
@@ -241,6 +257,17 @@ impl TcpListenerOptions {
         socket.bind(&address.into())?;
         socket.listen(self.backlog)?;
         Ok(socket)
+    }
+}
+
+/// The addresses that something leads to.
+///
+/// # Errors
+/// What the resolver says of a name.
+pub(crate) async fn resolved(address: impl ToSocketAddrs) -> Result<Vec<SocketAddr>> {
+    match address.candidates().resolved().await? {
+        Candidates::Addresses(addresses) => Ok(addresses),
+        _ => unreachable!("what was resolved is addresses"),
     }
 }
 
@@ -278,8 +305,41 @@ impl TcpListener {
     /// # Errors
     /// If the descriptor is no TCP socket that listens.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
-        let descriptor = take_over(descriptor, Type::STREAM, &[Domain::IPV4, Domain::IPV6], Role::Listening)?;
+        let descriptor = take_over(descriptor, Type::STREAM, &INET, Role::Listening)?;
         Ok(Self { accepting: Accepting::new(descriptor) })
+    }
+
+    /// Whether this is a TCP socket that listens, to be asked outside of runs, too.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(crate) fn examine(descriptor: &OwnedFd) -> Result<()> {
+        examine(descriptor, Type::STREAM, &INET, Role::Listening)
+    }
+
+    /// A listener on a socket that others use as well, in the mode that it has, and with somebody for connections that were
+    /// accepted and that nobody here takes any more.
+    pub(crate) fn with_heir(descriptor: OwnedFd, heir: Heir) -> Self {
+        Self { accepting: Accepting::with_heir(Descriptor::adopt(descriptor), Some(heir)) }
+    }
+
+    /// Waits for a connection, and gives its bare descriptor.
+    ///
+    /// # Errors
+    /// As for [`accept`](Self::accept).
+    pub(crate) async fn accept_owned(&self) -> Result<OwnedFd> {
+        let accepted = self.accepting.accept().await?.into_owned();
+        Ok(accepted.unwrap_or_else(|_| unreachable!("nobody shares what was accepted just now")))
+    }
+
+    /// Whether an accept is in flight, or has brought a connection that nobody has taken.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.accepting.is_under_way()
+    }
+
+    /// Ends an accept that nobody waits for any more. Tells whether there was one.
+    pub(crate) fn give_up_accepting(&self) -> bool {
+        self.accepting.give_up()
     }
 
     /// Gives the bare socket away, in blocking mode, once no operation of the kernel uses it any more. Connections that were

@@ -371,7 +371,7 @@ impl Builder {
     }
 
     /// The same for runs that the calling thread lets other threads do.
-    pub(super) fn decide_interrupt_here(self) -> Self {
+    pub(crate) fn decide_interrupt_here(self) -> Self {
         Self { interrupt: self.interrupt.decided_here(), ..self }
     }
 

@@ -138,11 +138,16 @@ pub(crate) fn dispose_of(payload: PanicPayload) {
 
 /// What a panic says. What it has brought is dropped.
 pub(crate) fn text_of(payload: PanicPayload) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("(a value that is no text)").to_owned();
+    let text = text_in(&payload).to_owned();
     dispose_of(payload);
     text
+}
+
+/// What a panic says.
+pub(crate) fn text_in(payload: &PanicPayload) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("(a value that is no text)")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod sentences;
 
 mod byte_streams;
 mod completeness;
+mod cores;
 mod example;
 mod files;
 mod guests;

@@ -87,10 +87,42 @@ async fn bodies_are_skipped() {
 }
 
 #[anyio::test]
-async fn a_body_that_waits_to_be_asked_for_is_not_asked_for() {
+async fn a_body_that_waits_to_be_asked_for_is_asked_for() {
+    let server = Server::start(&[]);
+    server.put("file", "contents");
+    let mut client = server.connect().await;
+    for (header, body) in
+        [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")]
+    {
+        let head = format!("GET /file HTTP/1.1\r\nHost: h\r\n{header}\r\nExpect: 100-Continue\r\n\r\n");
+        client.send(&*head).await;
+        assert_eq!(client.head().await.status, 100);
+        client.send(body).await;
+        assert_eq!(client.response().await.text(), "contents");
+        // Who does not wait is not asked, and the connection goes on.
+        client.send([&*head, body].concat()).await;
+        assert_eq!(client.response().await.text(), "contents");
+    }
+    // Without a body there is nothing to wait for, and HTTP/1.0 does not know of it.
+    let response = client.ask("GET", "/file", "Expect: 100-continue\r\n").await;
+    assert_eq!(response.text(), "contents");
+    client
+        .send("GET /file HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nhi")
+        .await;
+    assert_eq!(client.response().await.text(), "contents");
+    let response = client.ask("GET", "/file", "Content-Length: 5\r\nExpect: a miracle\r\n").await;
+    assert_eq!((response.status, response.header("Connection")), (417, "close"));
+}
+
+#[anyio::test]
+async fn a_body_that_waits_to_be_asked_for_in_vain_is_not_asked_for() {
     let server = Server::start(&[]);
     let mut client = server.connect().await;
     let response = client.ask("PUT", "/file", "Content-Length: 5\r\nExpect: 100-continue\r\n").await;
     assert_eq!((response.status, response.header("Connection")), (405, "close"));
+    client.expect_end().await;
+    let mut client = server.connect().await;
+    let response = client.ask("GET", "/file", "Content-Length: 70000\r\nExpect: 100-continue\r\n").await;
+    assert_eq!((response.status, response.header("Connection")), (413, "close"));
     client.expect_end().await;
 }

@@ -13,6 +13,7 @@ mod passing;
 mod peers;
 mod send_file;
 mod serving;
+mod shared_listening;
 mod slow_readers;
 mod tcp;
 mod tls;

@@ -1,5 +1,5 @@
 //! What tests of sockets start from.
-#![allow(dead_code, reason = "no test binary needs all of it")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "no test binary needs all of it")]
 
 mod assert_receives;
 

@@ -503,9 +503,9 @@ async fn calls_that_are_given_up_at_any_moment_give_back_what_they_have_borrowed
     let limiter = Rc::new(CapacityLimiter::new(2));
     to_process::run_sync(number, ()).await?;
     let mut gone = 0;
-    for step in 0..40_u64 {
+    for step in 0..20_u64 {
         // From before the worker is there until after it has answered.
-        let time = Duration::from_micros(step * step * 12);
+        let time = Duration::from_micros(step * step * 50);
         let bytes = vec![step as u8; 300_000];
         let call = to_process::run_sync(with_much, bytes.clone()).limiter(&limiter);
         match move_on_after(time, call).await? {

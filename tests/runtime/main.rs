@@ -5,6 +5,7 @@
 mod attributes;
 #[cfg(feature = "chaos")]
 mod chaos;
+mod core_calls;
 mod cores;
 mod cross;
 mod deadlock;

@@ -410,7 +410,7 @@ async fn a_child_that_waits_for_itself_or_for_who_waits_for_it_is_polled_once_at
         let depth = &depth;
         let child = tg.start_soon(async move {
             let mut me = None;
-            move_on_after(
+            let _ended = move_on_after(
                 SHORT,
                 std::future::poll_fn(|cx| {
                     depth.set(depth.get() + 1);

@@ -37,6 +37,7 @@ pub(crate) static URING: Peer = Peer {
     servers: &[
         ("echo", |ready| serve(builder(Backend::Uring), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Uring), ready)),
+        ("echo-skewed", |ready| all_cores::echo_with_effort(&builder(Backend::Uring), ready)),
         ("http", |ready| serve(builder(Backend::Uring), ready, http::answer)),
         ("hyper", |ready| hyper::serve(builder(Backend::Uring), ready)),
         ("hyper-http2", |ready| hyper::serve(builder(Backend::Uring), ready)),
@@ -79,6 +80,7 @@ pub(crate) static POLL: Peer = Peer {
     servers: &[
         ("echo", |ready| serve(builder(Backend::Poll), ready, echo)),
         ("echo-all-cores", |ready| all_cores::echo(&builder(Backend::Poll), ready)),
+        ("echo-skewed", |ready| all_cores::echo_with_effort(&builder(Backend::Poll), ready)),
         ("http", |ready| serve(builder(Backend::Poll), ready, http::answer)),
         ("hyper", |ready| hyper::serve(builder(Backend::Poll), ready)),
         ("hyper-http2", |ready| hyper::serve(builder(Backend::Poll), ready)),

@@ -24,6 +24,7 @@ pub(crate) use {multi_thread::PEER as MULTI_THREAD, pinned::PEER as PINNED, quin
 use super::{
     Peer,
     connection::{Connection, serve_bulk, serve_echo, serve_http},
+    effort,
 };
 use crate::measuring::{
     job::Order,
@@ -111,6 +112,19 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
         if length == 0 {
             return Ok(());
         }
+        stream.write_all(&buffer[..length]).await?;
+    }
+}
+
+/// Does what work each message asks for before it comes back.
+async fn echo_with_effort(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        effort::take(&buffer[..length]);
         stream.write_all(&buffer[..length]).await?;
     }
 }

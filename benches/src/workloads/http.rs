@@ -41,5 +41,6 @@ fn exchange(cell: Cell) -> Exchange {
         request: REQUEST.repeat(cell.size),
         answer: ANSWER.repeat(cell.size),
         requests: cell.size as u64,
+        rare: None,
     }
 }

@@ -77,13 +77,17 @@ pub(crate) fn run_tls(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn exchange(cell: Cell) -> Exchange {
     match cell.direction {
-        None => {
-            Exchange { request: hyper::get(cell.size), answer: hyper::answer_bytes(cell.size), requests: 1 }
-        }
+        None => Exchange {
+            request: hyper::get(cell.size),
+            answer: hyper::answer_bytes(cell.size),
+            requests: 1,
+            rare: None,
+        },
         Some(_) => Exchange {
             request: hyper::upload(cell.size),
             answer: hyper::answer_bytes(ANSWER_BYTES),
             requests: 1,
+            rare: None,
         },
     }
 }

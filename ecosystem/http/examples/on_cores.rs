@@ -1,6 +1,6 @@
 //! A server on each core, all on one address. Try `curl localhost:8080`; Ctrl-C ends it once requests are answered.
 
-use anyio::{Builder, Core, Error, Interrupt, Result, net::TcpListenerOptions};
+use anyio::{Builder, Core, Error, Interrupt, Result};
 use anyio_http::Server;
 use http::Response;
 use http_body_util::Full;
@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use std::{cell::Cell, env, num::NonZero, thread, time::Duration};
 
 async fn serve(core: &Core, port: &str) -> Result<()> {
-    let listener = TcpListenerOptions::new().reuse_port(true).bind(format!("127.0.0.1:{port}")).await?;
+    let listener = core.listen(format!("127.0.0.1:{port}")).await?;
     println!("core {} listens on http://{}", core.index(), listener.local_addr()?);
     let requests = Cell::new(0);
     let handler = async |_request| -> Result<_> {

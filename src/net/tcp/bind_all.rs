@@ -1,6 +1,6 @@
 //! Listening on all addresses of a name.
 
-use super::{Accepting, Candidates, TcpListener, TcpListenerOptions, ToSocketAddrs, all_of};
+use super::{Accepting, TcpListener, TcpListenerOptions, ToSocketAddrs, all_of, resolved};
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
@@ -21,9 +21,7 @@ impl TcpListenerOptions {
     /// What the system says of the address that cannot be had; after several attempts all that it has said, as
     /// [`Error::Group`]. Or what the resolver says of the name.
     pub async fn bind_all(&self, address: impl ToSocketAddrs) -> Result<MultiListener<TcpListener>> {
-        let Candidates::Addresses(mut addresses) = address.candidates().resolved().await? else {
-            unreachable!("what was resolved is addresses")
-        };
+        let mut addresses = resolved(address).await?;
         checkpoint_if_cancelled().await?;
         let sockets =
             choose_port(&mut addresses, |addresses| self.bind_to_all(addresses)).map_err(|refused| {

@@ -42,6 +42,21 @@ pub(crate) struct Exchange {
     pub(crate) answer: Vec<u8>,
     /// How many requests it counts as.
     pub(crate) requests: u64,
+    /// What one connection in a hundred sends instead, as long as the request, which has to come back as it is.
+    pub(crate) rare: Option<Vec<u8>>,
+}
+
+/// One connection in so many sends rare requests.
+const RARE: usize = 100;
+
+impl Exchange {
+    /// What a connection sends, and what has to come back.
+    fn of_connection(&self, index: usize) -> (&[u8], &[u8]) {
+        match &self.rare {
+            Some(rare) if index % RARE == RARE - 1 => (rare, rare),
+            _ => (&self.request, &self.answer),
+        }
+    }
 }
 
 /// The open connections of one cell to one server.
@@ -103,12 +118,13 @@ impl Load for ClosedLoop {
         let exchange = self.exchange(cell);
         let mut received = vec![0; exchange.answer.len()];
         let mut sockets = Vec::with_capacity(cell.connections);
-        for _ in 0..cell.connections {
+        for index in 0..cell.connections {
             interrupt.check()?;
             let mut socket = connect(server)?;
             received.fill(0);
-            ask(&mut socket, &exchange.request, &mut received)?;
-            ensure!(received == exchange.answer, "the server answered with other bytes than it should");
+            let (request, answer) = exchange.of_connection(index);
+            ask(&mut socket, request, &mut received)?;
+            ensure!(received == answer, "the server answered with other bytes than it should");
             sockets.push(socket);
         }
         Ok(Connections { sockets, exchange, sent_at: vec![0; cell.connections] })
@@ -121,12 +137,14 @@ impl Load for ClosedLoop {
         latencies: &mut Histogram<u64>,
         interrupt: &Interrupt,
     ) -> anyhow::Result<Served> {
-        let Exchange { request, answer, requests: in_each } = connections.exchange;
+        let Exchange { request, answer, requests: in_each, rare } = connections.exchange;
         ensure!(answer.len() <= self.discard_bytes, "an answer longer than the generator was made for");
+        ensure!(rare.as_ref().is_none_or(|rare| rare.len() == request.len()), "a request of another length");
         let (length, answer_length) = (u32::try_from(request.len())?, u32::try_from(answer.len())?);
-        let (payload, discard) = (request.as_ptr(), self.discard);
+        let (exchanges, discard) = (connections.exchange, self.discard);
         let exchange = |index: usize, socket: &TcpStream| -> [Entry; 2] {
             let descriptor = Fd(socket.as_raw_fd());
+            let payload = exchanges.of_connection(index).0.as_ptr();
             [
                 opcode::Send::new(descriptor, payload, length)
                     .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)

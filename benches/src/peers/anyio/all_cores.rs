@@ -1,33 +1,39 @@
-//! anyio on all cores, each with a listener of its own at the same address.
+//! anyio on all cores, which share one listener.
 
 use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Mutex,
+    net::{Ipv4Addr, TcpListener},
     thread::available_parallelism,
 };
 
-use anyio::{Builder, Core, Error, net::TcpListener};
+use anyio::{Builder, Core, Error, cores::SharedListener, net::TcpStream};
 
 use super::serve_all;
-use crate::{measuring::ready::Ready, peers::cores::listener};
+use crate::{measuring::ready::Ready, peers::effort};
 
 pub(super) fn echo(builder: &Builder, ready: Ready) -> anyhow::Result<()> {
-    let cores = available_parallelism()?.get();
-    let first = listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    let address = first.local_addr()?;
-    let mut listeners = vec![Some(first)];
-    for _ in 1..cores {
-        listeners.push(Some(listener(address)?));
-    }
-    ready.listening_on(address)?;
-    let listeners = Mutex::new(listeners);
-    let serve = async |core: &Core| -> anyio::Result<()> {
-        let listener = listeners.lock().ok().and_then(|mut all| all[core.index()].take());
-        let listener = listener.ok_or_else(|| Error::from(io::Error::other("this core has no listener")))?;
-        let served = serve_all(&TcpListener::from_owned(listener.into())?, super::echo).await;
-        served.map_err(|error| io::Error::other(error).into())
-    };
-    builder.run_on_cores(cores, serve)?;
+    serve(builder, ready, super::echo)
+}
+
+/// Does what work each message asks for before it comes back.
+pub(super) fn echo_with_effort(builder: &Builder, ready: Ready) -> anyhow::Result<()> {
+    serve(builder, ready, async |stream: TcpStream| -> anyio::Result<()> {
+        while let Some(chunk) = stream.receive().await? {
+            effort::take(&chunk);
+            stream.send(chunk).await?;
+        }
+        Ok(())
+    })
+}
+
+fn serve(
+    builder: &Builder,
+    ready: Ready,
+    connection: impl AsyncFn(TcpStream) -> anyio::Result<()> + Sync,
+) -> anyhow::Result<()> {
+    let listener = SharedListener::from_owned(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.into())?;
+    ready.listening_on(listener.local_addr()?)?;
+    builder.run_on_cores(available_parallelism()?.get(), async |core: &Core| -> anyio::Result<()> {
+        serve_all(&listener.on(core)?, &connection).await.map_err(Error::from)
+    })?;
     Ok(())
 }

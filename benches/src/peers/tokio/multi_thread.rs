@@ -4,7 +4,7 @@ use std::{future::Future, io, thread::available_parallelism};
 
 use tokio::{net::TcpStream, runtime::Builder};
 
-use super::{echo, hyper, listen};
+use super::{echo, echo_with_effort, hyper, listen};
 use crate::{
     measuring::ready::Ready,
     peers::{
@@ -21,6 +21,7 @@ pub(crate) static PEER: Peer = Peer {
     servers: &[
         ("echo", |ready| serve(WORKERS, ready, echo)),
         ("echo-all-cores", |ready| serve(available_parallelism()?.get(), ready, echo)),
+        ("echo-skewed", |ready| serve(available_parallelism()?.get(), ready, echo_with_effort)),
         ("http", |ready| serve(WORKERS, ready, serve_http)),
         ("hyper", |ready| serve(WORKERS, ready, hyper::connection)),
         ("stream", |ready| serve(WORKERS, ready, serve_bulk)),

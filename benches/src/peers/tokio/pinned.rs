@@ -4,7 +4,7 @@ use std::{future::Future, io, thread::available_parallelism};
 
 use tokio::net::TcpStream;
 
-use super::{echo, runtime, serve_all};
+use super::{echo, echo_with_effort, runtime, serve_all};
 use crate::{
     measuring::ready::Ready,
     peers::{Peer, connection::serve_http, cores::on_each_core},
@@ -18,6 +18,7 @@ pub(crate) static PEER: Peer = Peer {
     servers: &[
         ("echo", |ready| serve(RUNTIMES, false, ready, echo)),
         ("echo-all-cores", |ready| serve(available_parallelism()?.get(), true, ready, echo)),
+        ("echo-skewed", |ready| serve(available_parallelism()?.get(), true, ready, echo_with_effort)),
         ("http", |ready| serve(RUNTIMES, false, ready, serve_http)),
     ],
     jobs: &[],

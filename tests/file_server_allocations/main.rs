@@ -1,0 +1,174 @@
+//! Nothing is allocated for a request to the file server of the examples once everything is warm.
+
+#![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
+
+#[path = "../peers/counting.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod counting;
+
+// The modules of the example, which name each other from the root. Its `main.rs` is left out, and with it some of their uses.
+#[allow(dead_code)]
+#[path = "../../examples/file_server/access_log.rs"]
+mod access_log;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/addresses.rs"]
+mod addresses;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/body.rs"]
+mod body;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/cache.rs"]
+mod cache;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/conditions.rs"]
+mod conditions;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/connection.rs"]
+mod connection;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/encodings.rs"]
+mod encodings;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/encryption.rs"]
+mod encryption;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/folder.rs"]
+mod folder;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/input.rs"]
+mod input;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/listeners.rs"]
+mod listeners;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/listing.rs"]
+mod listing;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/options.rs"]
+mod options;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/origin.rs"]
+mod origin;
+#[allow(dead_code, unused_macros, unused_imports)]
+#[path = "../../examples/shared/output.rs"]
+mod output;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/panics.rs"]
+mod panics;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/quick.rs"]
+mod quick;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/ranges.rs"]
+mod ranges;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/representation.rs"]
+mod representation;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/request.rs"]
+mod request;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/resource.rs"]
+mod resource;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/response.rs"]
+mod response;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/sending.rs"]
+mod sending;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/server.rs"]
+mod server;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/status.rs"]
+mod status;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/stream.rs"]
+mod stream;
+#[allow(dead_code)]
+#[path = "../../examples/file_server/target.rs"]
+mod target;
+
+use anyio::{
+    Result,
+    net::{TcpListener, TcpStream},
+    task_group,
+};
+use clap::Parser;
+use counting::ALLOCATIONS;
+use options::Options;
+use server::Server;
+use std::fs;
+use stream::Entrance;
+
+const BATCH: usize = 50;
+
+/// Asks so many times, and reads each answer to its end.
+async fn ask(client: &TcpStream, request: &'static str, answer: usize) -> Result<()> {
+    for _ in 0..BATCH {
+        client.send(request).await?;
+        let mut left = answer;
+        while left > 0 {
+            left -= client.receive().await?.expect("the answer goes on").len();
+        }
+    }
+    Ok(())
+}
+
+/// How long the answer to a request is, with its head.
+async fn length_of_answer(client: &TcpStream, request: &'static str, content: usize) -> Result<usize> {
+    client.send(request).await?;
+    let mut received = Vec::new();
+    loop {
+        received.extend_from_slice(&client.receive().await?.expect("the answer goes on"));
+        if let Some(head) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            let whole = head + 4 + content;
+            if received.len() >= whole {
+                return Ok(whole);
+            }
+        }
+    }
+}
+
+/// The fewest allocations of several batches of requests: once a second the date is another.
+async fn allocations(request: &'static str, content: usize) -> Result<u64> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("file"), vec![b'x'; content])?;
+    let options = Options::parse_from(["file_server", "--quiet"]);
+    let server = Server::new(&options, folder.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let fewest = task_group(async |tg| -> Result<u64> {
+        tg.start_soon(server.serve(Entrance::Plain(listener)));
+        let client = TcpStream::connect(address).await?;
+        let cold = ALLOCATIONS.get();
+        let answer = length_of_answer(&client, request, content).await?;
+        assert!(ALLOCATIONS.get() > cold, "the first answer is made, and that is seen");
+        ask(&client, request, answer).await?;
+        let mut fewest = u64::MAX;
+        for _ in 0..8 {
+            let before = ALLOCATIONS.get();
+            ask(&client, request, answer).await?;
+            fewest = fewest.min(ALLOCATIONS.get() - before);
+        }
+        tg.cancel();
+        Ok(fewest)
+    })
+    .await?;
+    Ok(fewest.expect("it has ended before it was cancelled"))
+}
+
+const REQUEST: &str =
+    "GET /file HTTP/1.1\r\nHost: example\r\nAccept-Encoding: gzip\r\nUser-Agent: test\r\n\r\n";
+
+#[anyio::test(calm = "what chaos does allocates")]
+async fn nothing_is_allocated_for_a_short_file() -> Result<()> {
+    assert_eq!(allocations(REQUEST, 1024).await?, 0);
+    Ok(())
+}
+
+#[anyio::test(calm = "what chaos does allocates")]
+async fn nothing_is_allocated_for_a_long_file() -> Result<()> {
+    assert_eq!(allocations(REQUEST, 100 * 1024).await?, 0);
+    Ok(())
+}
