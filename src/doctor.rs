@@ -10,9 +10,10 @@
 //! ```
 
 use crate::{
+    lowlevel::RunStatistics,
     running::Builder,
     runtime::{
-        Backend,
+        Backend, Core,
         backend::{Options, choice, poll, uring},
     },
 };
@@ -43,6 +44,9 @@ pub struct HostReport {
     pub poll: BackendReport,
     /// What a run gets that does not name its back end itself, or why it fails.
     pub choice: io::Result<Choice>,
+    /// How the run stands in which this was asked, if it was asked in one. What is counted there tells which of its
+    /// [options](Builder) would help: see [`RunStatistics`].
+    pub run: Option<RunStatistics>,
 }
 
 /// A limit or a setting.
@@ -87,7 +91,8 @@ fn examine_options(options: &Options) -> HostReport {
     let uring = uring::examine(options);
     let poll = poll::examine(options);
     let choice = choice::from_environment().and_then(|named| choose(named, &uring, &poll));
-    HostReport { system: system::name(), settings: host::settings(), uring, poll, choice }
+    let run = Core::try_with(RunStatistics::of);
+    HostReport { system: system::name(), settings: host::settings(), uring, poll, choice, run }
 }
 
 /// What a run would get, by the same rules as [`choice::open`].
@@ -117,9 +122,19 @@ impl fmt::Display for HostReport {
         writeln!(f, "{}: {}", Backend::Uring, self.uring)?;
         writeln!(f, "{}: {}", Backend::Poll, self.poll)?;
         match &self.choice {
-            Ok(choice) => write!(f, "choice: {choice}"),
-            Err(error) => write!(f, "choice: none, because {error}"),
+            Ok(choice) => write!(f, "choice: {choice}")?,
+            Err(error) => write!(f, "choice: none, because {error}")?,
         }
+        let Some(run) = &self.run else { return Ok(()) };
+        let counts = [
+            ("receives that found no buffer", run.buffer_shortages),
+            ("waits that ended late", run.late_waits),
+            ("operations that threads did", run.punted_operations),
+            ("sends without a copy", run.zero_copy_sends),
+            ("of which the kernel copied", run.zero_copy_copied),
+        ];
+        write!(f, "\nthis run:")?;
+        counts.iter().try_for_each(|(what, count)| write!(f, "\n    {what}: {count}"))
     }
 }
 
@@ -157,6 +172,17 @@ mod tests {
         let error = choose(None, &report(Some("too old")), &report(Some("no descriptors"))).unwrap_err();
         assert!(error.to_string().contains("too old"), "{error}");
         assert!(error.to_string().contains("no descriptors"), "{error}");
+    }
+
+    #[test]
+    fn within_a_run_its_counts_are_told() {
+        assert!(examine().run.is_none());
+        let report = crate::run(async || {
+            Core::with(Core::note_buffer_shortage);
+            examine()
+        });
+        assert_eq!(report.run.map(|run| run.buffer_shortages), Some(1));
+        assert!(report.to_string().contains("receives that found no buffer: 1"), "{report}");
     }
 
     #[test]

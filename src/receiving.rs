@@ -24,7 +24,7 @@ use crate::{
         Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
     },
 };
-use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op};
+use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op, planted};
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -166,6 +166,10 @@ impl<S: Source> Receiving<S> {
             Ok(0) => match self.lost.get() {
                 Some(number) => self.judge(Err(Refusal::System(number))),
                 None => {
+                    if planted("half-close taken for the end") {
+                        // SAFETY: no memory is involved.
+                        unsafe { libc::shutdown(self.descriptor.raw(), libc::SHUT_RDWR) };
+                    }
                     self.ended.set(true);
                     Ok(0)
                 }
@@ -173,7 +177,9 @@ impl<S: Source> Receiving<S> {
             Ok(count) => Ok(count as usize),
             Err(refusal) => {
                 let error = refusal.on_stream(S::OPERATION);
-                if let (Refusal::System(number), Error::BrokenResource(_)) = (refusal, &error) {
+                if let (Refusal::System(number), Error::BrokenResource(_), false) =
+                    (refusal, &error, planted("lost link forgotten"))
+                {
                     self.broken.set(Some(number));
                 }
                 Err(error)
@@ -216,6 +222,7 @@ impl<S: Source> Receiving<S> {
         }
         let answer = match -outcome.result {
             0 => Ok(0),
+            libc::ENOBUFS if planted("shortage of buffers taken for the end") => Ok(0),
             number => Err(Refusal::System(number)),
         };
         Some(self.judge(answer).map(|_| None))
@@ -249,7 +256,10 @@ impl<S: Source> Receiving<S> {
                     return Poll::Ready(());
                 }
                 match core.waits().outcome(wait) {
-                    Some(outcome) if has_only_ended(outcome, manner) => {
+                    Some(outcome)
+                        if has_only_ended(outcome, manner)
+                            && (outcome.result == -libc::ECANCELED || !planted("end taken for bytes")) =>
+                    {
                         let nothing = self.take_brought(core, wait, manner);
                         debug_assert!(nothing.is_none());
                         Poll::Ready(())
@@ -368,8 +378,9 @@ impl<S: Source> Drop for Receiving<S> {
 /// reader did not keep up, or interrupted, or found no buffer.
 fn has_only_ended(outcome: Outcome, manner: Manner) -> bool {
     match -outcome.result {
-        libc::ECANCELED | libc::EINTR => true,
-        libc::ENOBUFS => manner == Manner::Repeated,
+        libc::EINTR => !planted("interrupted receive surfaces"),
+        libc::ECANCELED => true,
+        libc::ENOBUFS => manner == Manner::Repeated && !planted("shortage of buffers taken for the end"),
         _ => false,
     }
 }
@@ -382,7 +393,7 @@ struct LeftReceive {
 
 impl Disposer for LeftReceive {
     fn dispose_one_of_many(&mut self, core: &Core, completion: &Completion) {
-        if completion.flags.contains(CompletionFlags::BUFFER) {
+        if completion.flags.contains(CompletionFlags::BUFFER) && !planted("buffer not given back") {
             drop(core.driver_mut().take_buffer(completion.buffer, completion.result.max(0) as usize));
         }
     }

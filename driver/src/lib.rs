@@ -24,6 +24,7 @@ mod completion;
 mod interruption;
 mod message;
 mod operation;
+mod planted;
 mod pool;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
@@ -45,6 +46,8 @@ pub use completion::{BufferId, Completion, CompletionFlags};
 pub use interruption::is_interruption;
 pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
+#[doc(hidden)]
+pub use planted::planted;
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;
 pub use statistics::DriverStatistics;

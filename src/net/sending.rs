@@ -12,7 +12,7 @@ use crate::{
         Answer, Core, Descriptor, Operation, Payload, Refusal, WaitReason, nothing_to_do, poll_nothing_to_do,
     },
 };
-use anyio_driver::{Held, IoBuf, Op};
+use anyio_driver::{Held, IoBuf, Op, planted};
 use std::{
     future::Future,
     io::IoSlice,
@@ -63,7 +63,10 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
     #[inline]
     fn goes_on(&mut self, count: u32) -> bool {
         self.sent += count as usize;
-        self.whole && count > 0 && self.sent < self.data.get().length()
+        self.whole
+            && count > 0
+            && self.sent < self.data.get().length()
+            && !planted("short send taken for whole")
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use crate::{
     reserved::Reserved,
     runtime::{Answer, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
 };
-use anyio_driver::{Held, IoBuf, Op};
+use anyio_driver::{Held, IoBuf, Op, planted};
 use std::{
     cell::Cell,
     fmt, io,
@@ -103,7 +103,10 @@ unsafe impl<B: IoBuf> Payload for Write<B> {
 
     fn goes_on(&mut self, count: u32) -> bool {
         self.written += count as usize;
-        self.whole && count > 0 && self.written < self.data.get().length()
+        self.whole
+            && count > 0
+            && self.written < self.data.get().length()
+            && !planted("short write taken for whole")
     }
 
     fn finish(self, answer: Answer) -> (Answer, B) {

@@ -6,7 +6,7 @@
 
 use super::{Core, RunId, TaskKey};
 use anyio_driver::{
-    Unparker,
+    Unparker, planted,
     synchronization::{AtomicBool, Mutex, MutexGuard},
 };
 use std::{
@@ -115,7 +115,7 @@ impl Inbox {
         // Swapped here and in `push`: of two swaps one is the later and sees what was done before the other. So either the
         // message is seen here, or the sleep there.
         self.asleep.swap(true, Ordering::SeqCst);
-        if self.pending.load(Ordering::SeqCst) {
+        if self.pending.load(Ordering::SeqCst) && !planted("wake lost") {
             self.wake_up();
             return false;
         }

@@ -11,7 +11,7 @@ use super::{
     orphans::{Disposer, was_given_up},
 };
 use crate::error::{Cancelled, Error};
-use anyio_driver::{Completion, CompletionFlags, Op};
+use anyio_driver::{Completion, CompletionFlags, Op, planted};
 use std::{
     future::Future,
     io,
@@ -236,7 +236,7 @@ impl<P: Payload> Operation<P> {
         Verdict::End(Err(match -outcome.result {
             _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Refusal::Unsupported,
             // An interruption that nobody asked for.
-            libc::EINTR if !asked && P::REPEATABLE => {
+            libc::EINTR if !asked && P::REPEATABLE && !planted("interruption surfaces") => {
                 if !self.is_unwanted(core) {
                     return Verdict::Repeat;
                 }
@@ -367,8 +367,10 @@ impl<P: Payload> Disposer for Orphan<P> {
     fn dispose_one_of_many(&mut self, _core: &Core, _completion: &Completion) {}
 
     fn dispose(self: Box<Self>, _core: &Core, completion: &Completion) {
-        if let Ok(result) = u32::try_from(completion.result) {
-            self.0.dispose(result);
+        match u32::try_from(completion.result) {
+            Ok(_) if planted("result of an orphan lost") => std::mem::forget(self.0),
+            Ok(result) => self.0.dispose(result),
+            Err(_) => {}
         }
     }
 }

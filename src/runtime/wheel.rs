@@ -9,6 +9,7 @@
 //! Moments that are centuries away lie in a list beside the wheel. When a virtual clock comes near them, the wheel begins
 //! anew from there, so it is exact for as long as an [`Instant`] is.
 
+use anyio_driver::planted;
 use std::time::{Duration, Instant};
 
 /// No slot.
@@ -77,7 +78,9 @@ impl Wheel {
 
     /// How long after the wheel's start this moment is, or the most there is.
     fn nanoseconds(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+        let early = if planted("timer early") { Duration::from_millis(1) } else { Duration::ZERO };
+        let after = at.saturating_duration_since(self.start).saturating_sub(early);
+        u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// The first tick that begins no earlier than so long after the start.

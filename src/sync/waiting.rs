@@ -8,6 +8,7 @@ use crate::{
     error::Cancelled,
     runtime::{Core, WaitQueue, WaitReason, Waiter, Woken},
 };
+use anyio_driver::planted;
 use std::{
     fmt,
     future::Future,
@@ -89,6 +90,10 @@ impl<G: Grant> Waiting<G> {
                 Poll::Ready(woken) => woken,
             };
             self.queued = false;
+            if planted("permit swallowed by a cancelled waiter") && !self.shielded && core.reach_checkpoint()
+            {
+                return Poll::Ready(Err(Cancelled::new()));
+            }
             if let Ok(Woken::Notified) = woken {
                 return Poll::Ready(Ok(self.grant.granted(self.waiter.answer())));
             }
@@ -128,6 +133,9 @@ impl<G: Grant> Drop for Waiting<G> {
         }
         Core::change_anywhere(|| {
             if self.waiter.withdraw(self.grant.queue()) {
+                if planted("permit swallowed by a dropped waiter") {
+                    return;
+                }
                 self.grant.pass_on(self.waiter.answer());
             } else {
                 self.grant.left();

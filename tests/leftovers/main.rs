@@ -13,4 +13,5 @@ mod outliving;
 mod passed_descriptors;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod soak;
 mod teardown;

@@ -329,9 +329,9 @@ async fn a_search_without_end_is_cancelled_and_a_part_of_one_is_taken() -> Resul
 
 #[test]
 fn groups_of_nothing_are_refused() {
-    assert!(std::panic::catch_unwind(|| drop(itertools::batched(from_iter(0..3), 0))).is_err());
-    assert!(std::panic::catch_unwind(|| drop(itertools::tee::<_, 2>(from_iter(0..3), 0))).is_err());
-    assert!(std::panic::catch_unwind(|| drop(itertools::islice(from_iter(0..3), ..).step_by(0))).is_err());
+    assert!(std::panic::catch_unwind(|| itertools::batched(from_iter(0..3), 0)).is_err());
+    assert!(std::panic::catch_unwind(|| itertools::tee::<_, 2>(from_iter(0..3), 0)).is_err());
+    assert!(std::panic::catch_unwind(|| itertools::islice(from_iter(0..3), ..).step_by(0)).is_err());
 }
 
 #[anyio::test]

@@ -328,9 +328,7 @@ async fn who_polls_others_while_making_a_value_does_not_wait_for_them() -> Resul
     let init = async || {
         // As an executor within a task does that gives all its tasks a turn.
         for _ in 0..3 {
-            let mut others = others.borrow_mut();
-            poll_fn(|cx| Poll::Ready(others.poll_next_unpin(cx).is_ready())).await;
-            drop(others);
+            poll_fn(|cx| Poll::Ready(others.borrow_mut().poll_next_unpin(cx).is_ready())).await;
             checkpoint().await?;
         }
         anyio::Ok(2)

