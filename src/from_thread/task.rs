@@ -5,8 +5,8 @@ use crate::{
     runtime::dispose_of,
     scope::RemoteScope,
     to_thread::{
-        reply::{NoAnswer, Reply},
-        request::{Answer, value_of},
+        reply::{Answer, NoAnswer, Reply},
+        request::value_of,
     },
 };
 use std::{

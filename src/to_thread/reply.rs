@@ -3,15 +3,18 @@
 //! The thread waits until it is answered, until nobody is left who could, or until the run that was to answer is over. So
 //! nothing that becomes of futures in the run, not even that they are forgotten, keeps a thread waiting for ever.
 
-use super::request::Answer;
 use crate::{
     lowlevel::RunToken,
     runtime::{Blocked, dispose_of},
 };
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
     time::{Duration, Instant},
 };
+
+/// What came of what was asked for: a value, or a panic. There is none if the future that was to bring it was dropped before.
+pub(crate) type Answer<T> = thread::Result<T>;
 
 /// Where the answer is to be given. Dropping it says that there will be none.
 pub(crate) struct Replier<T>(Arc<Slot<T>>);

@@ -1,6 +1,6 @@
 //! What a thread asks a run to do, and the answer.
 
-use super::reply::{Replier, Reply, reply};
+use super::reply::{Answer, Replier, Reply, reply};
 use crate::{
     lowlevel::RunToken,
     runtime::{Bindings, InContext, Within},
@@ -11,7 +11,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     task::Poll,
-    thread,
 };
 
 /// A future that stays on the thread on which it was made.
@@ -19,9 +18,6 @@ pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Makes a future on the thread of the run that is asked.
 pub(crate) type Request = Box<dyn FnOnce() -> LocalFuture + Send>;
-
-/// What came of a request: a value, or a panic. There is none if the request's future was dropped before it was ready.
-pub(crate) type Answer<T> = thread::Result<T>;
 
 /// A request to this run to call this function, and where its answer comes.
 pub(crate) fn request<T: Send + 'static>(
