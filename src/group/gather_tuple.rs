@@ -1,11 +1,11 @@
 //! Several futures of different types at once.
 
 use super::task_group::task_group;
-use crate::error::{CancelAware, ErrorGroup, stage_of};
-use std::{
-    cell::{Cell, RefCell},
-    future::Future,
+use crate::{
+    error::{CancelAware, ErrorGroup, stage_of},
+    runtime::FirstPanic,
 };
+use std::{cell::Cell, future::Future};
 
 /// A tuple of up to eight futures that may give values of different types. See [`gather_tuple`].
 #[expect(async_fn_in_trait, reason = "everything stays on its thread, so no `Send` is missing")]
@@ -45,17 +45,39 @@ where
     futures.gather().await
 }
 
+/// Where a value is until all have come.
+struct Place<'a, T> {
+    value: Cell<Option<T>>,
+    panics: &'a Panics,
+}
+
+impl<T> Drop for Place<'_, T> {
+    fn drop(&mut self) {
+        self.panics.0.catch(|| drop(self.value.take()));
+    }
+}
+
+/// What comes of values that panic as they are dropped. It goes on when the last is gone: two that panic one within the other
+/// end the process.
+struct Panics(FirstPanic);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.0.resume();
+    }
+}
+
 /// Keeps a value or a cancellation, and passes other errors on.
 fn keep<T, E, Via>(
     result: Result<T, E>,
-    value: &RefCell<Option<T>>,
+    value: &Cell<Option<T>>,
     cancelled: &Cell<Option<E>>,
 ) -> Result<(), E>
 where
     E: CancelAware<Via>,
 {
     match result {
-        Ok(given) => drop(value.replace(Some(given))),
+        Ok(given) => value.set(Some(given)),
         Err(error) if stage_of(error.as_error()).is_some() => cancelled.set(Some(error)),
         Err(error) => return Err(error),
     }
@@ -72,20 +94,21 @@ macro_rules! tuple {
             type Values = ($($value,)*);
 
             async fn gather(self) -> Result<Self::Values, ErrorGroup<E>> {
-                let values = ($(RefCell::new(None::<$value>),)*);
+                let panics = Panics(FirstPanic::new());
+                let values = ($(Place { value: Cell::new(None::<$value>), panics: &panics },)*);
                 let cancelled = Cell::new(None);
                 let (values_in, cancelled_in) = (&values, &cancelled);
                 task_group(async move |tg| -> Result<(), E> {
                     $(
                         let future = self.$place;
-                        tg.start_soon(async move { keep(future.await, &values_in.$place, cancelled_in) });
+                        tg.start_soon(async move { keep(future.await, &values_in.$place.value, cancelled_in) });
                     )*
                     Ok(())
                 })
                 .await?;
                 match cancelled.take() {
                     Some(error) => Err(ErrorGroup::passing_on(error, E::as_error)),
-                    None => Ok(($(values.$place.into_inner().expect("each has given one"),)*)),
+                    None => Ok(($(values.$place.value.take().expect("each has given one"),)*)),
                 }
             }
         }

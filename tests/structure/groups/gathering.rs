@@ -216,16 +216,30 @@ async fn each_value_goes_although_others_panic_when_another_future_has_failed() 
         sleep(SHORT).await?;
         Err(Error::WouldBlock)
     };
-    let mut failing = Box::pin(gather((0..4).map(value)));
-    let panicked =
-        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| failing.as_mut().poll(cx).is_ready())) {
-            Ok(true) => Poll::Ready(false),
-            Ok(false) => Poll::Pending,
-            Err(_) => Poll::Ready(true),
-        });
-    assert!(panicked.await);
+    assert!(has_panicked(gather((0..4).map(value))).await);
     assert_eq!(dropped.get(), 3);
+    assert!(has_panicked(gather_tuple((value(0), value(1), value(2), value(3)))).await);
+    assert_eq!(dropped.get(), 6);
+    let waiting = async {
+        sleep_forever().await;
+        Ok(())
+    };
+    let mut dropped_early = Box::pin(gather_tuple((value(0), value(1), waiting)));
+    assert!(poll_fn(|cx| Poll::Ready(dropped_early.as_mut().poll(cx).is_pending())).await);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(dropped_early))).is_err());
+    assert_eq!(dropped.get(), 8);
     Ok(())
+}
+
+/// Whether a future panics, rather than to be ready.
+async fn has_panicked(future: impl Future) -> bool {
+    let mut future = Box::pin(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx).is_ready())) {
+        Ok(true) => Poll::Ready(false),
+        Ok(false) => Poll::Pending,
+        Err(_) => Poll::Ready(true),
+    })
+    .await
 }
 
 #[anyio::test]
