@@ -67,12 +67,17 @@ where
         }
     }
 
-    /// Polls what earlier turns had no budget for, up to a half of what there is: the other half is for the urgent ones and
-    /// what they bring about. Without this those would go first for ever.
+    /// Polls what earlier turns had no budget for, each once and up to a half of the budget: the other half is for the urgent
+    /// ones and what they bring about. Without this those would go first for ever.
     fn poll_left_over(&mut self, core: &Core, affordable: &mut bool) {
+        let last = core.tasks().last(&self.group.ready.charged);
         let kept = core.keep_half_of_budget();
         while let Some((task, child)) = self.pop_charged(core, affordable) {
             self.poll_task(core, task, child);
+            // What comes after it is ready again, or anew.
+            if Some(task) == last {
+                break;
+            }
         }
         core.add_to_budget(kept);
     }

@@ -61,6 +61,9 @@ const STARTED: u32 = 2;
 /// before it has to let others run.
 const IMMEDIATE: u32 = 32;
 
+/// How many polls of a turn may end because a task has done so much, whatever the budget is: each of them is long.
+const LONG: u32 = BUDGET - 2;
+
 /// How many tasks may begin within each other's polls: each takes room on the stack.
 const DEEPEST: u32 = 8;
 
@@ -92,6 +95,8 @@ pub(crate) struct Core {
     dispatching: Cell<bool>,
     budget: Cell<u32>,
     immediate: Cell<u32>,
+    /// How many more long polls the turn can afford.
+    long: Cell<u32>,
     depth: Cell<u32>,
     streams: Cell<usize>,
     aftermath: Aftermath,
@@ -135,6 +140,7 @@ impl Core {
             dispatching: Cell::new(false),
             budget: Cell::new(BUDGET),
             immediate: Cell::new(IMMEDIATE),
+            long: Cell::new(LONG),
             depth: Cell::new(0),
             streams: Cell::new(0),
             aftermath: Aftermath::new(),

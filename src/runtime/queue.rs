@@ -358,6 +358,7 @@ impl Core {
         if self.charge_immediate() {
             return Poll::Ready(());
         }
+        self.end_long_poll();
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -236,6 +236,13 @@ impl Tasks {
         list.first.get() == task.index() && !self.shuffle.is_on()
     }
 
+    /// The task that stands last in a ready list.
+    pub(crate) fn last(&self, list: &ReadyList) -> Option<TaskKey> {
+        let index = list.last.get();
+        let slot = self.slots().get(index as usize)?;
+        Some(TaskKey::new(self.executor, slot.generation, index))
+    }
+
     /// Takes the first task off a ready list: its name and what was given for its child.
     #[inline]
     pub(crate) fn pop(&self, list: &ReadyList) -> Option<(TaskKey, *const ())> {

@@ -56,6 +56,16 @@ impl Core {
         immediate > 0
     }
 
+    /// Takes note of a task that has to let others run because it has done much in one poll. After many of those the turn is
+    /// over, so that the kernel is looked at.
+    #[cold]
+    pub(in crate::runtime) fn end_long_poll(&self) {
+        match self.long.get().checked_sub(1) {
+            Some(left) => self.long.set(left),
+            None => self.budget.set(0),
+        }
+    }
+
     /// Whether the main task is to be polled.
     pub(in crate::runtime) fn is_main_ready(&self) -> bool {
         self.main_ready.get() != MainReady::No

@@ -1,6 +1,6 @@
 //! A turn: everything goes to the driver, and what comes back wakes tasks.
 
-use super::{BUDGET, Core, MainReady, STARTED};
+use super::{BUDGET, Core, LONG, MainReady, STARTED};
 use crate::runtime::{
     WaitKey, Waiting,
     inbox::Message,
@@ -119,6 +119,7 @@ impl Core {
             news = true;
         }
         self.dispatching.set(false);
+        self.long.set(LONG);
         self.budget.set(BUDGET.saturating_add(STARTED.saturating_mul(wakes.try_into().unwrap_or(u32::MAX))));
         if watched && completions.is_empty() && self.main_ready.get() == MainReady::No {
             self.finish_despite_panics(|| self.idle.notify_all());
