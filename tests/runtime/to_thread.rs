@@ -483,9 +483,10 @@ fn what_waits_and_what_is_asked_for_go_each_although_the_other_panics() {
     }
     on_each_backend(async || {
         let (dropped, limiter) = (Arc::new(AtomicUsize::new(0)), Rc::new(CapacityLimiter::new(1)));
-        let (asking, is_asking) = mpsc::channel();
+        let ((asking, is_asking), (go, may_ask)) = (mpsc::channel(), mpsc::channel());
         let bomb = Bomb(dropped.clone());
         let call = to_thread::run_sync(move || {
+            may_ask.recv().unwrap();
             asking.send(()).unwrap();
             drop(from_thread::run(async move || drop(bomb)));
         });
@@ -495,6 +496,7 @@ fn what_waits_and_what_is_asked_for_go_each_although_the_other_panics() {
             assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             // The clone that the call has is the last.
         }
+        go.send(()).unwrap();
         is_asking.recv().unwrap();
         thread::sleep(Duration::from_millis(5));
         assert!(catch_unwind(AssertUnwindSafe(|| drop(call))).is_err());
