@@ -18,6 +18,9 @@ const UNITS: [(char, u64); 6] = [
 /// More is not written with eight digits.
 const MOST: u128 = 99_999_999;
 
+/// In a second.
+const NANOSECONDS: u128 = 1_000_000_000;
+
 /// What is said of the time is not understood.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -33,8 +36,10 @@ pub(crate) fn time_limit(headers: &HeaderMap) -> Result<Option<Duration>, Malfor
         return Err(Malformed);
     }
     let count: u64 = digits.parse().map_err(|_| Malformed)?;
-    // Both factors are small enough for their product.
-    Ok(Some(Duration::from_nanos(count.saturating_mul(nanoseconds))))
+    // That many hours are more nanoseconds than fit into 64 bits.
+    let nanoseconds = u128::from(count) * u128::from(nanoseconds);
+    let (seconds, rest) = (nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS);
+    Ok(Some(Duration::new(seconds as u64, rest as u32)))
 }
 
 /// Says it, in the smallest unit that there is room for. What has too many hours is as good as no limit.

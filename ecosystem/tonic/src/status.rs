@@ -71,7 +71,7 @@ pub(crate) fn of_error(error: impl Into<BoxError>) -> Status {
             return status.clone();
         }
         found = code(cause).or(found);
-        next = cause.source();
+        next = cause_of(cause);
     }
     let code = match found {
         _ if error.is_cancelled() => Code::Cancelled,
@@ -82,6 +82,14 @@ pub(crate) fn of_error(error: impl Into<BoxError>) -> Status {
     let mut status = Status::new(code, text(&*error));
     status.set_source(Arc::from(error));
     status
+}
+
+/// What an error comes of. One of the standard library's gives the cause of what it wraps, and so would hide that itself.
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 /// The error and all its causes.
