@@ -1,5 +1,6 @@
 //! What cores do for each other.
 
+use crate::peers::{poll_once, until};
 use anyio::{
     Builder, CancelScope, Core, Error, ErrorGroup, ReasonKind, Result, TaskLocal, cores::PerCore,
     cross::Event, current_cancel_reason, finishing, lowlevel, move_on_after, run_on_cores, shield, sleep,
@@ -8,16 +9,14 @@ use anyio::{
 use futures_util::FutureExt;
 use std::{
     cell::{Cell, RefCell},
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
-    task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
@@ -46,13 +45,6 @@ async fn forever<T>() -> Result<T> {
     Err(sleep_forever().await.into())
 }
 
-/// Waits for something that another thread brings about.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        sleep(Duration::from_millis(1)).await.unwrap();
-    }
-}
-
 fn set(flag: &Arc<AtomicBool>) {
     flag.store(true, Ordering::SeqCst);
 }
@@ -62,6 +54,10 @@ fn is_set(flag: &Arc<AtomicBool>) -> bool {
 }
 
 fn flag() -> Arc<AtomicBool> {
+    Arc::default()
+}
+
+fn event() -> Arc<Event> {
     Arc::default()
 }
 
@@ -134,13 +130,13 @@ fn the_values_of_children_elsewhere_come_by_their_handles() {
             cancelled.cancel();
             assert_eq!(cancelled.outcome().await?, Err(anyio::NoValue::Cancelled));
             // Forgotten or dropped, it goes on.
-            let done = flag();
-            let noted = done.clone();
+            let done = event();
+            let tell = done.clone();
             std::mem::forget(tg.spawn_on(other, async move || {
-                set(&noted);
+                tell.set();
                 Ok(())
             }));
-            until(|| is_set(&done)).await;
+            done.wait().await?;
             Ok(())
         })
         .await?;
@@ -205,16 +201,17 @@ fn what_has_not_begun_is_taken_back_when_it_is_cancelled() {
         }
     }
     with_other(async |_, other| {
-        let (tell, told) = mpsc::channel();
+        let reached = event();
+        let tell = reached.clone();
         let (go_on, wait) = mpsc::channel::<()>();
         let blocked = async move || {
-            tell.send(()).unwrap();
+            tell.set();
             // Its whole thread waits.
             wait.recv_timeout(LONG).unwrap();
         };
         task_group(async |tg| -> Result<()> {
             tg.start_soon(async { other.run(blocked).await });
-            until(|| told.try_recv().is_ok()).await;
+            reached.wait().await?;
             let dropped = flag();
             let noted = Noted(thread::current().id(), dropped.clone());
             let begun = flag();
@@ -238,26 +235,20 @@ fn what_has_not_begun_is_taken_back_when_it_is_cancelled() {
     });
 }
 
-/// Polls a future once.
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
 #[test]
 fn what_was_begun_is_cancelled_when_its_future_is_dropped() {
     with_other(async |_, other| {
-        let (begun, ended) = (flag(), flag());
-        let (tell, noted) = (begun.clone(), ended.clone());
+        let (begun, ended) = (event(), event());
+        let (tell, note) = (begun.clone(), ended.clone());
         let mut call = Box::pin(other.run(async move || {
-            set(&tell);
+            tell.set();
             sleep_forever().await;
-            set(&noted);
+            note.set();
         }));
-        assert!(poll_once(call.as_mut()).is_pending());
-        until(|| is_set(&begun)).await;
+        assert!(poll_once(call.as_mut()).await.is_pending());
+        begun.wait().await?;
         drop(call);
-        until(|| is_set(&ended)).await;
-        Ok(())
+        Ok(ended.wait().await?)
     });
 }
 
@@ -265,20 +256,20 @@ fn what_was_begun_is_cancelled_when_its_future_is_dropped() {
 fn calls_that_are_forgotten_keep_no_core_from_ending() {
     with_other(async |core, other| {
         for target in [core, other] {
-            let begun = flag();
+            let begun = event();
             let tell = begun.clone();
             let mut call = Box::pin(target.run(async move || {
-                set(&tell);
+                tell.set();
                 sleep_forever().await;
             }));
-            assert!(poll_once(call.as_mut()).is_pending());
-            until(|| is_set(&begun)).await;
+            assert!(poll_once(call.as_mut()).await.is_pending());
+            begun.wait().await?;
             std::mem::forget(call);
             // Also by what another core was asked for.
             let inner = other.clone();
             core.run(async move || {
                 let mut call = Box::pin(inner.run(async || sleep_forever().await));
-                assert!(poll_once(call.as_mut()).is_pending());
+                assert!(poll_once(call.as_mut()).await.is_pending());
                 std::mem::forget(call);
             })
             .await?;
@@ -294,7 +285,7 @@ fn a_run_of_another_thread_may_ask_a_core() {
         let asked = anyio::to_thread::run_sync(move || {
             anyio::run(async || -> Result<usize> {
                 let mut forgotten = Box::pin(core.run(async || sleep_forever().await));
-                assert!(poll_once(forgotten.as_mut()).is_pending());
+                assert!(poll_once(forgotten.as_mut()).await.is_pending());
                 std::mem::forget(forgotten);
                 core.run(async || Core::current().unwrap().index()).await
             })
@@ -340,13 +331,13 @@ fn a_core_that_has_ended_says_so() {
 #[test]
 fn a_core_whose_program_has_returned_goes_on_with_what_others_ask() {
     for backend in test_backends() {
-        let returning = AtomicBool::new(false);
+        let returning = Event::new();
         let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<usize> {
             if core.index() == 1 {
-                returning.store(true, Ordering::SeqCst);
+                returning.set();
                 return Ok(0);
             }
-            until(|| returning.load(Ordering::SeqCst)).await;
+            returning.wait().await?;
             let other = core.all().nth(1).unwrap();
             let mut answered = 0;
             for _ in 0..20 {
@@ -361,14 +352,15 @@ fn a_core_whose_program_has_returned_goes_on_with_what_others_ask() {
 #[test]
 fn a_core_ends_when_what_it_was_asked_for_has() {
     for backend in test_backends() {
-        let done = flag();
+        let (begun, done) = (event(), flag());
         let (tell, asked) = mpsc::channel::<Core>();
-        let noted = done.clone();
+        let (has_begun, noted) = (begun.clone(), done.clone());
         // A run that is none of a core's: all programs return while it waits.
         let outside = thread::spawn(move || {
             let core = asked.recv().unwrap();
             anyio::run(async || {
                 core.run(async move || {
+                    has_begun.set();
                     let here = Core::current().unwrap();
                     // Until the cores take nothing more.
                     while here.run(async || ()).await.is_ok() {}
@@ -379,24 +371,15 @@ fn a_core_ends_when_what_it_was_asked_for_has() {
                 .await
             })
         });
-        let begun = flag();
         let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<()> {
             if core.index() == 0 {
                 tell.send(core.all().nth(1).unwrap()).unwrap();
-                until(|| is_set(&begun)).await;
-                return Ok(());
             }
-            // What was asked for before is done before.
-            let marker = begun.clone();
-            core.run(async move || set(&marker)).await?;
-            Ok(())
+            Ok(begun.wait().await?)
         });
         assert!(ended.unwrap().is_some());
-        match outside.join().unwrap() {
-            Ok(value) => assert!(value == 7 && is_set(&done)),
-            // It came too late.
-            Err(error) => assert!(matches!(error, Error::RunFinished) && !is_set(&done), "{error:?}"),
-        }
+        assert_eq!(outside.join().unwrap().unwrap(), 7);
+        assert!(is_set(&done));
     }
 }
 
@@ -436,8 +419,7 @@ fn each_call_on_its_way_to_a_core_that_ends_is_done_or_refused() {
                 if core.index() == 1 {
                     tell.send(core.clone()).unwrap();
                 }
-                until(|| done.load(Ordering::SeqCst) >= after).await;
-                Ok(())
+                until(|| done.load(Ordering::SeqCst) >= after).await
             });
             assert!(ended.unwrap().is_some());
             let (answered, refused) = outside.join().unwrap();
@@ -482,15 +464,15 @@ fn thousands_of_children_go_both_ways() {
 #[test]
 fn a_finishing_scope_finishes_what_it_has_others_do() {
     with_other(async |_, other| {
-        let begun = flag();
+        let begun = event();
         let tell = begun.clone();
         let ended = task_group(async |tg| -> Result<&str> {
             let child = tg.spawn_on(other, async move || {
-                set(&tell);
+                tell.set();
                 finishing().await?;
                 Ok("in good order")
             });
-            until(|| is_set(&begun)).await;
+            begun.wait().await?;
             tg.finish(LONG);
             Ok(child.await?)
         })
@@ -577,16 +559,16 @@ fn a_panic_that_nobody_waits_for_ends_all_cores_with_its_cause() {
                 if core.index() == 1 {
                     return forever().await;
                 }
-                let begun = flag();
+                let begun = event();
                 let tell = begun.clone();
                 let other = core.all().nth(1).unwrap();
                 let mut call = Box::pin(other.run(async move || {
-                    set(&tell);
+                    tell.set();
                     sleep_forever().await;
                     panic!("after all");
                 }));
-                assert!(poll_once(call.as_mut()).is_pending());
-                until(|| is_set(&begun)).await;
+                assert!(poll_once(call.as_mut()).await.is_pending());
+                begun.wait().await?;
                 drop(call);
                 let ended = forever().await;
                 *heard.lock().unwrap() = current_cancel_reason();
@@ -605,7 +587,7 @@ fn a_core_that_fails_tells_the_others_why_and_waits_for_what_it_was_asked_for() 
     for backend in test_backends() {
         let cleaned = flag();
         let heard = Mutex::new(None);
-        let begun = Arc::new(Event::new());
+        let begun = event();
         let ended = Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<()> {
             if core.index() == 1 {
                 begun.wait().await?;
@@ -650,7 +632,7 @@ impl Drop for Bomb {
 fn destructors_that_panic_end_the_program_in_order() {
     for backend in test_backends() {
         for way in 0..4 {
-            let begun = flag();
+            let begun = event();
             let tell = begun.clone();
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 Builder::new().backend(backend).run_on_cores(2, async |core: &Core| -> Result<()> {
@@ -668,12 +650,12 @@ fn destructors_that_panic_end_the_program_in_order() {
                         2 => {
                             let tell = tell.clone();
                             let mut call = Box::pin(other.run(async move || {
-                                set(&tell);
+                                tell.set();
                                 sleep_forever().await;
                                 bomb
                             }));
-                            assert!(poll_once(call.as_mut()).is_pending());
-                            until(|| is_set(&begun)).await;
+                            assert!(poll_once(call.as_mut()).await.is_pending());
+                            begun.wait().await?;
                             drop(call);
                         }
                         // Of what was captured and is refused.
@@ -702,14 +684,13 @@ fn a_request_that_is_left_in_a_run_that_fails_is_dropped_and_answered() {
                 if core.index() == 1 {
                     // Its thread is blocked until a request is there, and panics without having looked at it.
                     told.lock().unwrap().recv_timeout(LONG).unwrap();
-                    let _second = Bomb("a second one");
                     panic!("a first one");
                 }
                 let other = core.all().nth(1).unwrap();
                 let mut calls: Vec<_> =
                     (0..10).map(|number| Box::pin(other.run(async move || number))).collect();
                 for call in &mut calls {
-                    assert!(poll_once(call.as_mut()).is_pending());
+                    assert!(poll_once(call.as_mut()).await.is_pending());
                 }
                 tell.send(()).unwrap();
                 for call in calls {
@@ -749,13 +730,12 @@ fn a_core_says_how_busy_it_is() {
                 Ok(())
             });
             // However little of a processor it gets.
-            until(|| other.utilisation() > 2.0 * core.utilisation()).await;
+            until(|| other.utilisation() > 2.0 * core.utilisation()).await?;
             assert!((0.0..=1.0).contains(&other.utilisation()));
             set(&enough);
             Ok(())
         })
         .await?;
-        until(|| other.utilisation() < 0.2).await;
-        Ok(())
+        until(|| other.utilisation() < 0.2).await
     });
 }
