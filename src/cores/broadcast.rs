@@ -44,7 +44,7 @@ impl Core {
             let body = body.clone();
             async move {
                 let there = core.clone();
-                conclude(core.call(async move || body(&there).await).await?).await
+                conclude(&core, core.call(async move || body(&there).await).await?).await
             }
         };
         gather(self.all().map(on)).await

@@ -46,10 +46,12 @@ impl Core {
     ///
     /// # Cancel safety
     /// A function that has not begun never will. One that has is cancelled and awaited, and what it gives comes out. When the
-    /// future is dropped, it is cancelled and nobody waits for it.
+    /// future is dropped, it is cancelled and nobody waits for it. What a body on a core has called, its program or something that it
+    /// was asked for, is given up when the body ends; who polls such a call elsewhere afterwards is told [`Error::RunFinished`].
     ///
     /// # Panics
-    /// If the function does, with its panic. If it does when nobody waits for it any more, its core ends with the panic.
+    /// If the function does, with its panic. If it does when nobody waits for it any more, its core ends with the panic; one that
+    /// has come before the future was dropped is logged.
     pub async fn run<T: Send + 'static>(&self, body: impl AsyncFnOnce() -> T + Send + 'static) -> Result<T> {
         Ok(self.call(body).await?.value)
     }

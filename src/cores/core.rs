@@ -77,6 +77,11 @@ impl Core {
         self.load().connections() as usize
     }
 
+    /// Whether it runs together with this one.
+    pub(super) fn is_of_set_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.set, &other.set)
+    }
+
     pub(super) fn set(&self) -> &Arc<Set> {
         &self.set
     }
@@ -93,7 +98,7 @@ impl Core {
 /// Two handles are equal if they are of the same core in the same run.
 impl PartialEq for Core {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.set, &other.set) && self.index == other.index
+        self.is_of_set_of(other) && self.index == other.index
     }
 }
 

@@ -4,7 +4,7 @@ use super::extent::{Abandon, Extent};
 use crate::{
     error::Stopping,
     lowlevel,
-    runtime::{PanicPayload, ReasonKind, RemoteScope},
+    runtime::{PanicPayload, ReasonKind, RemoteScope, text_of},
     to_thread::request::catch_panic,
 };
 use std::{
@@ -32,7 +32,7 @@ enum Phase<B, T> {
     /// In this scope.
     Begun(RemoteScope),
     Ended(End<T>),
-    /// Nobody waits any more, or the end was told.
+    /// Given up, or the end was told.
     Over,
 }
 
@@ -40,7 +40,7 @@ enum Phase<B, T> {
 pub(super) enum End<T> {
     Value(Value<T>),
     Panic(PanicPayload),
-    /// The other core ended first.
+    /// The other core ended first, or the call was given up with the body that made it.
     Lost,
 }
 
@@ -70,6 +70,7 @@ impl<B, T> Exchange<B, T> {
             let mut contents = self.contents();
             match std::mem::replace(&mut contents.phase, Phase::Over) {
                 Phase::Ended(end) => return Poll::Ready(end),
+                Phase::Over => return Poll::Ready(End::Lost),
                 phase => contents.phase = phase,
             }
             contents.waker.replace(waker)
@@ -127,14 +128,26 @@ impl<B, T> Exchange<B, T> {
 }
 
 impl<B, T> Abandon for Arc<Exchange<B, T>> {
-    /// A body that has begun is cancelled.
+    /// A body that has begun is cancelled. Who waits all the same learns that there will be nothing.
     fn abandon(&self) {
-        let (phase, _waker) = {
+        let (phase, waker) = {
             let mut contents = self.contents();
             (std::mem::replace(&mut contents.phase, Phase::Over), contents.waker.take())
         };
-        if let Phase::Begun(scope) = phase {
-            scope.cancel_because("nobody waits for it any more");
+        match phase {
+            Phase::Begun(scope) => {
+                scope.cancel_because("nobody waits for it any more");
+            }
+            Phase::Ended(End::Panic(payload)) => {
+                let text = text_of(payload);
+                log::error!(
+                    "what was called on another core has panicked, and nobody has waited for it: {text}"
+                );
+            }
+            _ => {}
+        }
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }

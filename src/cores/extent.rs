@@ -30,11 +30,17 @@ struct Calls {
 }
 
 impl Calls {
+    fn first(&self) -> Option<u64> {
+        self.under_way.borrow().keys().next().copied()
+    }
+
     fn abandon_all(&self) {
         // What was asked for and not begun is dropped, which is code of users.
         let panics = FirstPanic::new();
-        for call in self.under_way.take().into_values() {
-            panics.catch(|| call.abandon());
+        // One at a time: that code may itself end another of them.
+        while let Some(number) = self.first() {
+            let call = self.under_way.borrow_mut().remove(&number);
+            panics.catch(|| call.iter().for_each(|call| call.abandon()));
         }
         panics.resume();
     }

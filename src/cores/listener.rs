@@ -164,6 +164,8 @@ struct Part {
     // Dropped first: what it has accepted goes to others.
     listener: TcpListener,
     share: Share,
+    /// Whether it will be looked whether something is left here that nobody waits for.
+    checking: Cell<bool>,
 }
 
 /// Given back when it is dropped.
@@ -190,7 +192,7 @@ static PARTS: PerCore<RefCell<Vec<Weak<Part>>>> = PerCore::new(RefCell::default)
 
 impl Part {
     fn new(listener: TcpListener, share: Share) -> Rc<Self> {
-        let part = Rc::new(Self { listener, share });
+        let part = Rc::new(Self { listener, share, checking: Cell::new(false) });
         let parts = PARTS.here();
         let mut parts = parts.borrow_mut();
         parts.retain(|part| part.strong_count() > 0);
@@ -209,15 +211,18 @@ impl Part {
 
     /// Has it looked soon whether somebody waits here again, and given up what there is if nobody does.
     fn check_soon(&self) {
-        if self.share.slot().begin_checking() {
+        if !self.checking.replace(true) {
             let sharing = self.share.sharing.clone();
             let check = move || {
                 let parts = PARTS.here();
                 let part = parts.borrow().iter().find_map(|part| {
                     part.upgrade().filter(|part| Arc::ptr_eq(&part.share.sharing, &sharing))
                 });
-                if let Some(part) = part.filter(|part| part.share.slot().end_checking()) {
-                    part.give_up();
+                if let Some(part) = part {
+                    part.checking.set(false);
+                    if !part.share.slot().is_accepting() {
+                        part.give_up();
+                    }
                 }
             };
             if let Some(run) = current_token() {
@@ -377,9 +382,8 @@ impl CoreListener {
     pub async fn close(self) -> Result<()> {
         let Self { _listed, part, .. } = self;
         drop(_listed);
-        let Ok(Part { listener, share }) = Rc::try_unwrap(part) else {
-            unreachable!("only the list has it as well");
-        };
+        // Who has it for the moment, as one that gives it up does, closes it.
+        let Ok(Part { listener, share, .. }) = Rc::try_unwrap(part) else { return Ok(()) };
         let closed = listener.close().await;
         drop(share);
         closed

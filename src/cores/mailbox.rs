@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     group::task_group,
-    runtime::PanicPayload,
+    runtime::{Core as Executor, PanicPayload},
     to_thread::request::{Request, catch_panic},
 };
 use std::{
@@ -119,6 +119,8 @@ impl Mailbox {
             let mut next = Some(first);
             while let Some(request) = next {
                 tg.start_soon(serve(request));
+                // Others have their turn also where requests come without end.
+                poll_fn(|cx| Executor::with(|core| core.poll_immediate(cx))).await;
                 next = self.next().await;
             }
             Ok(())

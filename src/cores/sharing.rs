@@ -47,8 +47,6 @@ pub(super) struct Slot {
     accepting: AtomicBool,
     /// Whether the core is to look again whether there is something to accept.
     look: AtomicBool,
-    /// Whether somebody will look whether something is left here that nobody waits for.
-    checking: AtomicBool,
     /// Tells the core that something was put here.
     pub(super) news: Notifier,
 }
@@ -89,15 +87,9 @@ impl Slot {
         self.share().handed.is_empty()
     }
 
-    /// Whether nobody has said before that he sees to it that what nobody waits for is given up.
-    pub(super) fn begin_checking(&self) -> bool {
-        !self.checking.swap(true, Ordering::Relaxed)
-    }
-
-    /// Whether nobody waits here.
-    pub(super) fn end_checking(&self) -> bool {
-        self.checking.store(false, Ordering::Relaxed);
-        !self.share().accepting
+    /// Whether somebody waits here.
+    pub(super) fn is_accepting(&self) -> bool {
+        self.share().accepting
     }
 
     /// Puts a connection here, if somebody waits for one.
@@ -200,7 +192,23 @@ impl Sharing {
             unclaimed.push_back(connection);
             joined.has_unclaimed.store(true, Ordering::SeqCst);
         }
+        self.close_if_all_left();
         self.tell_all(|_| {});
+    }
+
+    /// Closes the connections that nobody can take any more.
+    fn close_if_all_left(&self) {
+        let joined = self.joined();
+        let is_any_left = joined.slots.iter().any(|slot| slot.share().is_open);
+        if is_any_left || !joined.has_unclaimed.load(Ordering::SeqCst) {
+            return;
+        }
+        let unclaimed = {
+            let mut unclaimed = joined.unclaimed.lock().unwrap_or_else(PoisonError::into_inner);
+            joined.has_unclaimed.store(false, Ordering::SeqCst);
+            std::mem::take(&mut *unclaimed)
+        };
+        drop(unclaimed);
     }
 
     /// What is to be served by a core: handed over to it, or unclaimed.
@@ -224,9 +232,9 @@ impl Sharing {
         self.joined().has_unclaimed.load(Ordering::SeqCst) || !self.slot(index).is_empty()
     }
 
-    /// Tells all cores that accept that there is news.
+    /// Tells all cores that there is news. Those between two accepts find it as they begin the next.
     fn tell_all(&self, note: impl Fn(&Slot)) {
-        for slot in self.joined().slots.iter().filter(|slot| slot.accepting.load(Ordering::SeqCst)) {
+        for slot in &self.joined().slots {
             note(slot);
             slot.news.notify();
         }
@@ -268,6 +276,7 @@ impl Sharing {
             std::mem::take(&mut share.handed)
         };
         self.pass_all_on(index, handed);
+        self.close_if_all_left();
     }
 
     fn pass_all_on(&self, from: usize, handed: VecDeque<Handed>) {

@@ -38,7 +38,8 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     ///
     /// The child fails with [`Error::RunFinished`] if that core has ended, or its run breaks off before the body ends. If the body ends
     /// with a cancellation because its core is cancelled, the child waits for the cancellation of its own scope, which then comes, too:
-    /// cores are cancelled together.
+    /// cores are cancelled together. A run that is none of theirs is not cancelled with them: there the child fails with
+    /// [`Error::RunFinished`].
     pub fn spawn_on<T, Via>(
         &'scope self,
         core: &Core,
@@ -49,14 +50,14 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         E: CancelAware<Via> + From<Error> + Send + 'static,
     {
         let core = core.clone();
-        self.start_soon(async move { conclude(core.call(body).await?).await })
+        self.start_soon(async move { conclude(&core, core.call(body).await?).await })
     }
 }
 
-/// What a body on another core has come to, in the scope of who waits for it.
-pub(super) async fn conclude<T, E, Via>(ended: Value<Result<T, E>>) -> Result<T, E>
+/// What a body on that core has come to, in the scope of who waits for it.
+pub(super) async fn conclude<T, E, Via>(core: &Core, ended: Value<Result<T, E>>) -> Result<T, E>
 where
-    E: CancelAware<Via>,
+    E: CancelAware<Via> + From<Error>,
 {
     let Value { value, stopped } = ended;
     let stage = value.as_ref().err().and_then(|error| stage_of(error.as_error()));
@@ -68,6 +69,9 @@ where
         })
     };
     if let Some(stage) = stage.filter(|&stage| stopped.contains(&Some(stage)) && will_come(stage)) {
+        if !Core::current().is_some_and(|own| own.is_of_set_of(core)) {
+            return Err(Error::RunFinished.into());
+        }
         match stage {
             Stopping::Cancel => drop(sleep_forever().await),
             Stopping::Finish => drop(finishing().await),

@@ -21,7 +21,7 @@ use std::{
 /// A portal with a run on a thread of its own, for programs that are not asynchronous. Made by [`start_blocking_portal`].
 ///
 /// It is used as the [`BlockingPortal`] that it holds. Dropping it stops the portal and waits for its tasks; during a panic
-/// they are cancelled first. One of its tasks, or a thread that such a task waits for, would wait for itself: where they drop it,
+/// they are cancelled first. One of its tasks, or a thread on which such a task has called a function and waits for it, would wait for itself: where they drop it,
 /// or close it, the portal is only stopped, and ends by itself.
 #[derive(Debug)]
 #[must_use = "the portal ends when this is dropped"]

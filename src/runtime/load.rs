@@ -6,7 +6,7 @@
 use crate::system::thread_clock::ThreadClock;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -75,12 +75,8 @@ impl Load {
         }
     }
 
-    fn set_clock(&self, clock: Option<ThreadClock>) {
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
-    }
-
-    fn clock(&self) -> Option<ThreadClock> {
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    fn clock(&self) -> MutexGuard<'_, Option<ThreadClock>> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that the core has begun, on this thread.
@@ -89,12 +85,13 @@ impl Load {
         let time = clock.and_then(ThreadClock::time).unwrap_or_default();
         self.processor.store(nanoseconds(time), Ordering::Relaxed);
         self.looked.store(nanoseconds(self.made.elapsed()), Ordering::Relaxed);
-        self.set_clock(clock);
+        *self.clock() = clock;
     }
 
     /// Says that the core has ended.
     pub(crate) fn end(&self) {
-        self.set_clock(None);
+        let mut clock = self.clock();
+        *clock = None;
         self.lately.store(Lately::default().to_bits(), Ordering::Relaxed);
     }
 
@@ -112,8 +109,12 @@ impl Load {
             // One of those who look does it.
             let is_mine =
                 self.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-            if let Some(time) = self.clock().filter(|_| is_mine).and_then(ThreadClock::time) {
-                self.note(passed, nanoseconds(time));
+            if is_mine {
+                // Held so that the core does not end, and then seem to be busy for ever.
+                let clock = self.clock();
+                if let Some(time) = clock.and_then(ThreadClock::time) {
+                    self.note(passed, nanoseconds(time));
+                }
             }
         }
         Lately::from_bits(self.lately.load(Ordering::Relaxed))

@@ -8,7 +8,10 @@ use crate::{
     runtime::{Blocked, dispose_of},
 };
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -24,6 +27,8 @@ pub(crate) struct Reply<T> {
     slot: Arc<Slot<T>>,
     /// The slot once more, for the run to tell of its end.
     blocked: Weak<dyn Blocked>,
+    /// Whether the run knows of it: who waits again and again is told once.
+    known: AtomicBool,
     run: RunToken,
 }
 
@@ -52,7 +57,10 @@ enum State<T> {
 pub(crate) fn reply<T: Send + 'static>(run: RunToken) -> (Replier<T>, Reply<T>) {
     let slot = Arc::new(Slot { state: Mutex::new(State::Open), news: Condvar::new() });
     let blocked: Arc<dyn Blocked> = slot.clone();
-    (Replier(slot.clone()), Reply { slot, blocked: Arc::downgrade(&blocked), run })
+    (
+        Replier(slot.clone()),
+        Reply { slot, blocked: Arc::downgrade(&blocked), known: AtomicBool::new(false), run },
+    )
 }
 
 impl<T> Slot<T> {
@@ -138,7 +146,7 @@ impl<T> Reply<T> {
         }
         if left() != Some(Duration::ZERO) {
             self.run.assert_elsewhere();
-            if !self.run.tell_at_end(self.blocked.clone()) {
+            if !self.known.swap(true, Ordering::Relaxed) && !self.run.tell_at_end(self.blocked.clone()) {
                 self.slot.give_up();
             }
         }

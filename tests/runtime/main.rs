@@ -10,6 +10,7 @@ mod cores;
 mod cross;
 mod deadlock;
 mod from_thread;
+mod given_up_calls;
 mod hostile_wakers;
 mod lowlevel;
 #[path = "../peers/mod.rs"]
