@@ -459,6 +459,7 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         capabilities.prefers_pooled_receive &= capabilities.pooled_receive;
         // What the caller attempted itself would not be seen here.
         capabilities.attempts_sends = true;
+        capabilities.sees_all = true;
         capabilities
     }
 

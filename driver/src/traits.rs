@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub prefers_pooled_receive: bool,
     /// Sends are attempted as they are submitted, so that the caller need not do that itself.
     pub attempts_sends: bool,
+    /// The driver is to see all that is done to streams, so that nothing is attempted beside it.
+    pub sees_all: bool,
 }
 
 /// Does operations. See the crate's documentation for the rules that each driver keeps.

@@ -239,9 +239,7 @@ impl<S: ByteReceiveStream> ByteReceiveStream for BufferedByteStream<S> {
             return self.stream.receive_nowait(buffer);
         }
         Core::with(|core| core.check_cancelled())?;
-        let chunk = self.buffer.take_chunk(buffer.len());
-        buffer[..chunk.len()].copy_from_slice(&chunk);
-        Ok(chunk.len())
+        Ok(self.buffer.take_to(buffer))
     }
 
     async fn close_receiving(self) -> Result<()> {

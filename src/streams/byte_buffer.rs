@@ -47,4 +47,12 @@ impl ByteBuffer {
         self.bytes.advance(count);
         (Ok(count), buffer)
     }
+
+    /// The same for a slice. Tells how many.
+    pub(crate) fn take_to(&mut self, slice: &mut [u8]) -> usize {
+        let count = self.bytes.len().min(slice.len());
+        slice[..count].copy_from_slice(&self.bytes[..count]);
+        self.bytes.advance(count);
+        count
+    }
 }

@@ -28,7 +28,7 @@ pub(super) struct PieceSender<W> {
 /// What is known about sending at once.
 #[derive(Default)]
 struct Now {
-    /// Whether there was no room for all of what was last sent in this way.
+    /// Whether there was no room for all of what was last sent in this way. It is the operation that hears when there is some.
     is_full: bool,
 }
 
@@ -38,10 +38,10 @@ impl Now {
         stream: &Shared<W>,
         buffers: &[IoSlice<'_>],
     ) -> Option<Result<usize>> {
-        if std::mem::take(&mut self.is_full) || !Core::with(Core::charge_immediate) {
+        let most = buffers.iter().map(|buffer| buffer.len()).sum();
+        if most == 0 || self.is_full || !Core::with(may_call) {
             return None;
         }
-        let most = buffers.iter().map(|buffer| buffer.len()).sum();
         let sent = match stream.with_now(|stream| stream.send_nowait(buffers))? {
             Err(Error::WouldBlock | Error::Unsupported(_)) | Ok(0) => {
                 self.is_full = true;
@@ -52,6 +52,12 @@ impl Now {
         self.is_full = sent.as_ref().is_ok_and(|count| *count < most);
         Some(sent)
     }
+}
+
+/// Whether the system may be called beside the driver: not where the driver is to see all that is done, nor by a task that has done
+/// a lot without waiting, as others have to have their turn.
+fn may_call(core: &Core) -> bool {
+    !core.capabilities().sees_all && core.charge_immediate()
 }
 
 enum Command {
@@ -110,7 +116,7 @@ impl<W> PieceSender<W> {
     }
 
     /// Sends what can be sent of some buffers at once, without copying them. Only while this is idle. `None` if nothing can:
-    /// also if there was no room for all of what was sent in this way before, as the kernel says when there is some, and if the
+    /// also if there was no room for all of what was sent in this way before, until the operation has found some, and if the
     /// task has done a lot without waiting, and others have to have their turn.
     pub(super) fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Option<Result<usize>>
     where
@@ -133,14 +139,19 @@ impl<W> PieceSender<W> {
                 if self.sent == self.piece.len() {
                     return Poll::Ready(Ok(()));
                 }
-                if let Some(sent) = self.now.send(&self.stream, &[IoSlice::new(&self.piece[self.sent..])]) {
-                    self.judge(sent)?;
-                    continue;
+                // Not where the driver does the same.
+                if !Core::with(|core| core.capabilities().attempts_sends) {
+                    let rest = [IoSlice::new(&self.piece[self.sent..])];
+                    if let Some(sent) = self.now.send(&self.stream, &rest) {
+                        self.judge(sent)?;
+                        continue;
+                    }
                 }
                 self.operation.begin(Command::Send(std::mem::take(&mut self.piece), self.sent));
             }
             let (result, piece) = ready!(self.operation.poll(cx));
             self.piece = piece;
+            self.now.is_full = false;
             self.judge(result)?;
         }
     }

@@ -4,6 +4,7 @@ mod authority;
 mod cancellation;
 mod certificates;
 mod conformance;
+mod failing_stream;
 mod floods;
 mod forger;
 mod hostile_peers;

@@ -1,7 +1,12 @@
 //! What comes in from below, and its decryption.
 
 use super::record_boundary::{HEADER, RecordBoundary};
-use crate::{error::Result, lowlevel::take_chunk, streams::ByteReceiveStream};
+use crate::{
+    error::{Error, Result},
+    lowlevel::take_chunk,
+    runtime::Core,
+    streams::ByteReceiveStream,
+};
 use anyio_driver::Chunk;
 use rustls::{Connection, InvalidMessage};
 use std::{
@@ -127,24 +132,35 @@ impl<R: ByteReceiveStream> Incoming<R> {
     /// Whether the rest of a large record is likely to be there, so that [`decrypt_nowait`](Self::decrypt_nowait) is worth it.
     pub(super) fn expects_more(&self) -> bool {
         self.has_more.get()
+            && !Core::with(|core| core.capabilities().sees_all)
             && !self.has_ciphertext()
             && self.boundary.get().length().is_some_and(|length| length > SMALL)
     }
 
     /// Receives what is missing of a record without waiting, where rustls decrypts it, so that it is copied once less.
     /// `None` if nothing was there.
-    pub(super) fn decrypt_nowait(&self, connection: &mut Connection) -> Option<Result<(), rustls::Error>> {
+    ///
+    /// # Errors
+    /// Those of the stream below.
+    pub(super) fn decrypt_nowait(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<Result<(), rustls::Error>>> {
         let mut boundary = self.boundary.get();
         let mut stream = self.stream.borrow_mut();
-        let mut missing = Missing { stream: &mut *stream, boundary: &mut boundary, has_more: false };
+        let mut missing =
+            Missing { stream: &mut *stream, boundary: &mut boundary, has_more: false, failure: None };
         let received = connection.read_tls(&mut missing);
         self.has_more.set(missing.has_more);
-        // What went wrong is found out by who waits.
+        if let Some(failure) = missing.failure {
+            return Err(failure);
+        }
+        // What else went wrong is found out by who waits.
         if !matches!(received, Ok(1..)) {
-            return None;
+            return Ok(None);
         }
         self.boundary.set(boundary);
-        Some(self.process(connection))
+        Ok(Some(self.process(connection)))
     }
 }
 
@@ -154,6 +170,8 @@ struct Missing<'a, R> {
     boundary: &'a mut RecordBoundary,
     /// Whether as much was there as there was room for.
     has_more: bool,
+    /// What the stream has said, maybe for the only time.
+    failure: Option<Error>,
 }
 
 impl<R: ByteReceiveStream> Read for Missing<'_, R> {
@@ -162,7 +180,13 @@ impl<R: ByteReceiveStream> Read for Missing<'_, R> {
         // At the end it is not told so: that may be an error, or not.
         let count = match self.stream.receive_nowait(&mut buffer[..room]) {
             Ok(count @ 1..) => count.min(room),
-            Ok(0) | Err(_) => return Err(io::ErrorKind::WouldBlock.into()),
+            Ok(0) | Err(Error::WouldBlock | Error::Unsupported(_) | Error::Cancelled(_)) => {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Err(error) => {
+                self.failure = Some(error);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
         };
         self.has_more = count == room;
         let of_record = self.boundary.pass(&buffer[..count]);

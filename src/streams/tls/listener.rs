@@ -137,6 +137,7 @@ impl<L: Listener<Stream: Split + 'static>> Listener for TlsListener<L> {
     /// # Cancel safety
     /// A connection whose handshake has begun is closed if that is cancelled or dropped. No other is lost.
     async fn accept(&self) -> Result<Self::Stream> {
+        self.handshaking.options.check()?;
         let stream = self.listener.accept().await?;
         let mut handshake = TlsHandshake::new(stream, &self.handshaking.options)?;
         self.handshaking.run(&mut handshake).await?;
@@ -152,6 +153,8 @@ impl<L: Listener<Stream: Split + 'static>> Listener for TlsListener<L> {
         E: From<Error> + 'scope,
         F: Future<Output = Result<(), E>> + 'scope,
     {
+        // In place of with each connection.
+        self.handshaking.options.check()?;
         let handshaking = self.handshaking.clone();
         let handle = move |stream| {
             let (handshaking, handler) = (handshaking.clone(), handler.clone());

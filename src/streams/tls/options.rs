@@ -80,15 +80,26 @@ impl TlsOptions {
         self.standard_compatible
     }
 
+    /// Whether connections can be made with these: not if bytes would be lost.
+    pub(super) fn check(&self) -> Result<()> {
+        match &self.side {
+            Side::Server(config) if config.max_early_data_size > 0 => {
+                let what = "early data is not supported: nobody would receive it, and it may be a copy of older data";
+                Err(Error::Io(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    rustls::Error::General(what.into()),
+                )))
+            }
+            Side::Client(..) | Side::Server(_) => Ok(()),
+        }
+    }
+
     /// A new connection. It fails for configurations that cannot be, and for such as would lose bytes.
     pub(super) fn connection(&self) -> Result<Connection> {
+        self.check()?;
         let made = match &self.side {
             Side::Client(config, name) => {
                 ClientConnection::new(config.clone(), name.clone()).map(Connection::from)
-            }
-            Side::Server(config) if config.max_early_data_size > 0 => {
-                let what = "early data is not supported: nobody would receive it, and it may be a copy of older data";
-                Err(rustls::Error::General(what.into()))
             }
             Side::Server(config) => ServerConnection::new(config.clone()).map(Connection::from),
         };

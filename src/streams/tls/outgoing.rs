@@ -23,8 +23,8 @@ pub(super) struct Outgoing<W> {
     pub(super) busy: Cell<bool>,
     pub(super) sender: RefCell<PieceSender<W>>,
     pub(super) eof_sent: Cell<bool>,
-    /// Whether records were lost, so that none can follow.
-    torn: Cell<bool>,
+    /// What kind of failure has lost records, so that none can follow.
+    torn: Cell<Option<io::ErrorKind>>,
 }
 
 impl<W: ByteSendStream + 'static> Outgoing<W> {
@@ -33,7 +33,7 @@ impl<W: ByteSendStream + 'static> Outgoing<W> {
             busy: Cell::new(false),
             sender: RefCell::new(PieceSender::new(stream)),
             eof_sent: Cell::new(false),
-            torn: Cell::new(false),
+            torn: Cell::new(None),
         }
     }
 }
@@ -46,9 +46,9 @@ impl<W: ByteSendStream> Outgoing<W> {
     /// Sends what there is to send. Only for who has reserved sending.
     pub(super) async fn flush(&self, connection: &RefCell<Connection>) -> Result<()> {
         loop {
-            if self.torn.get() {
-                let what = "an earlier send has failed";
-                return Err(Error::BrokenResource(io::Error::other(what)));
+            if let Some(kind) = self.torn.get() {
+                let what = format!("an earlier send has failed ({kind})");
+                return Err(Error::BrokenResource(io::Error::new(kind, what)));
             }
             if !self.write_out(connection)? {
                 return Ok(());
@@ -69,7 +69,7 @@ impl<W: ByteSendStream> Outgoing<W> {
                 Err(Error::Cancelled(_)) if !is_cancelled() => checkpoint().await?,
                 Err(Error::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(error) => {
-                    self.torn.set(true);
+                    self.tear(&error);
                     return Err(error);
                 }
             }
@@ -79,9 +79,13 @@ impl<W: ByteSendStream> Outgoing<W> {
     /// Begins to send what there is to send, without waiting. Not while another task is sending. Who sends next is told of
     /// a failure.
     pub(super) async fn begin(&self, connection: &RefCell<Connection>) {
-        if !self.torn.get() && self.write_out(connection).is_ok_and(|has_written| has_written) {
+        if self.torn.get().is_none() && self.write_out(connection).is_ok_and(|has_written| has_written) {
             self.go_on().await;
         }
+    }
+
+    fn tear(&self, error: &Error) {
+        self.torn.set(Some(error.kind()));
     }
 
     /// Goes on with what an earlier call has left, without waiting. Not while another task is sending.
@@ -92,7 +96,7 @@ impl<W: ByteSendStream> Outgoing<W> {
                 // Who sends next is told; who receives gets what has come before.
                 match sender.poll_sent(cx) {
                     Poll::Pending | Poll::Ready(Ok(_) | Err(Error::Cancelled(_))) => {}
-                    Poll::Ready(Err(_)) => self.torn.set(true),
+                    Poll::Ready(Err(error)) => self.tear(&error),
                 }
             }
             Poll::Ready(())
@@ -114,7 +118,7 @@ impl<W: ByteSendStream> Outgoing<W> {
         let mut writer = RecordWriter::new(&mut sender);
         // A failure is told at the end.
         while connection.wants_write() && connection.write_tls(&mut writer).is_ok() {}
-        writer.finish().inspect_err(|_| self.torn.set(true))?;
+        writer.finish().inspect_err(|error| self.tear(error))?;
         Ok(true)
     }
 }

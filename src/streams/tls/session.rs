@@ -177,7 +177,7 @@ impl<S: Split> Session<S> {
         if self.incoming.expects_more() && !self.with_connection(|connection| connection.is_handshaking()) {
             // Others have their turn also where there is always more.
             poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
-            decrypted = self.incoming.decrypt_nowait(&mut self.connection.borrow_mut());
+            decrypted = self.incoming.decrypt_nowait(&mut self.connection.borrow_mut())?;
         }
         let decrypted = match decrypted {
             Some(decrypted) => decrypted,

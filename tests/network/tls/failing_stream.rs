@@ -1,0 +1,88 @@
+//! What the stream below says of a failure, if it says it once.
+
+use super::{authority, connection};
+use anyio::{
+    Chunk, Error, IoBufMut, Result,
+    net::{TcpReceiveHalf, TcpStream},
+    streams::{AttributeRequest, Attributes, ByteReceiveStream, StapledByteStream, tls::TlsStream},
+    task_group,
+};
+use futures_util::join;
+use std::{cell::Cell, io, rc::Rc};
+
+/// Receives like the stream that it has until it is to fail. Then it says so once, to who does not wait, and afterwards it is at
+/// its end.
+struct FailingOnce {
+    stream: TcpReceiveHalf,
+    fails: Rc<Cell<bool>>,
+    has_failed: bool,
+}
+
+impl ByteReceiveStream for FailingOnce {
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        if self.has_failed { Ok(None) } else { self.stream.receive().await }
+    }
+
+    async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+        if self.has_failed { Ok(None) } else { self.stream.receive_at_most(max_bytes).await }
+    }
+
+    async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+        if self.has_failed { (Ok(0), buffer) } else { self.stream.receive_into(buffer).await }
+    }
+
+    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if self.has_failed {
+            return Ok(0);
+        }
+        if self.fails.get() {
+            self.has_failed = true;
+            return Err(Error::BrokenResource(io::ErrorKind::ConnectionReset.into()));
+        }
+        self.stream.receive_nowait(buffer)
+    }
+
+    async fn close_receiving(self) -> Result<()> {
+        self.stream.close_receiving().await
+    }
+}
+
+impl Attributes for FailingOnce {
+    fn provide(&self, _: &mut AttributeRequest<'_>) {}
+}
+
+// Under chaos nothing is received beside the operations, and so nothing fails here.
+#[anyio::test(calm = "it is about what is received at once")]
+async fn a_failure_that_is_told_once_is_no_end() -> Result<()> {
+    let (client, server) = connection().await?;
+    let fails = Rc::new(Cell::new(false));
+    let (receive, send) = client.split();
+    let receive = FailingOnce { stream: receive, fails: fails.clone(), has_failed: false };
+    let (client_options, server_options) = authority::options();
+    // As the end without a word would be taken for one.
+    let client_options = client_options.standard_compatible(false);
+    let (client, server) = join!(
+        TlsStream::wrap(StapledByteStream::new(send, receive), &client_options),
+        TlsStream::<TcpStream>::wrap(server, &server_options)
+    );
+    let (client, server) = (client?, server?);
+    fails.set(true);
+    task_group(async |tg| -> Result<()> {
+        let sending = tg.start_soon(async {
+            let _ = server.send(vec![7; 1 << 20]).await;
+            anyio::Ok(())
+        });
+        let failed = loop {
+            match client.receive().await {
+                Ok(Some(_)) => {}
+                ended => break ended,
+            }
+        };
+        sending.cancel();
+        let kind = failed.expect_err("it was cut").kind();
+        assert_eq!(kind, io::ErrorKind::ConnectionReset);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
