@@ -62,7 +62,8 @@ pub struct InheritedListener {
 ///
 /// # Errors
 /// [`Error::Io`] of the kind `InvalidInput` if the variables make no sense, or name descriptors that are not open or are the
-/// program's own; then none is taken.
+/// program's own; then none is taken. Or what the system says of one of them: then those before it are closed, and none is given
+/// again.
 ///
 /// # Panics
 /// Outside of a run.

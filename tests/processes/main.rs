@@ -5,8 +5,6 @@
 mod leaving;
 mod observing;
 mod options;
-#[path = "../peers/mod.rs"]
-mod peers;
 mod run;
 mod starting;
 mod streams;

@@ -11,7 +11,6 @@ mod finishing;
 mod groups;
 mod instruments;
 mod pending_cancellations;
-mod records;
 mod shields;
 #[cfg(feature = "tracing")]
 mod spans;
