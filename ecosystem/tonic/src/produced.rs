@@ -76,7 +76,12 @@ impl<T: 'static> Produced<T> {
         error: fn(Status) -> Option<T>,
     ) -> Self {
         let (sender, items) = memory::channel(0);
-        let task = Box::pin(producer(MessageSender(sender)));
+        let task = Box::pin(async move {
+            // Kept: the messages end with the function, also if it lets go of its sender before.
+            let ended = producer(MessageSender(sender.clone())).await;
+            drop(sender);
+            ended
+        });
         Self { items: items.into_stream(), state: State::New(task), failure: None, error }
     }
 }
