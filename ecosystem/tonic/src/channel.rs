@@ -37,6 +37,9 @@ use tower_service::Service;
 /// when it has passed, the call ends by [`Code::DeadlineExceeded`](tonic::Code::DeadlineExceeded). (The one of a scope is a
 /// cancellation as well, which the scope absorbs.) Streams of messages end in the same way.
 ///
+/// If a call is given up when its answer has begun, while its own messages wait for a server that reads none, that server
+/// may learn of it only by the deadline, or when it reads on.
+///
 /// ```
 /// use anyio::Result;
 /// use anyio_tonic::{Channel, OrError};

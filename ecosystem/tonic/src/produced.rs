@@ -136,6 +136,7 @@ impl<T> Produced<T> {
 fn start(task: Task, call: Rc<Call>) -> CancelScope {
     let scope = CancelScope::new();
     let within = scope.clone();
+    call.register(&scope);
     let executor = call.executor().expect("looked for before").clone();
     executor.execute(async move {
         match within.run(async || task.await).await {
