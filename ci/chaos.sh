@@ -13,18 +13,30 @@ cd "$(dirname "$0")/.."
 ulimit -n "$(ulimit -Hn)" || echo "the limit of descriptors stays at $(ulimit -n)"
 read -ra areas <<<"${CHAOS_AREAS:-structure sync streams network files processes signals runtime leftovers}"
 read -ra seeds <<<"${*:-1 2 3}"
-cargo test --no-run "${areas[@]/#/--test=}"
+declare -A programs
+while read -r area program; do
+    programs[$area]=$program
+done < <(cargo test --no-run "${areas[@]/#/--test=}" 2>&1 |
+    tee /dev/stderr | sed -n 's|.*Executable tests/\([a-z_]*\)/main.rs (\(.*\))|\1 \2|p')
+for area in "${areas[@]}"; do
+    [ -n "${programs[$area]:-}" ] || {
+        echo "FAILED: the tests of $area are not built"
+        exit 1
+    }
+done
 tally=$(mktemp)
 trap 'rm -f "$tally"' EXIT
 failed=()
 for seed in "${seeds[@]}"; do
     for area in "${areas[@]}"; do
         echo "=== $area with seed $seed"
-        ANYIO_TEST_CHAOS=$seed ANYIO_TEST_CHAOS_TALLY=$tally \
-            timeout "${CHAOS_LIMIT:-300}" cargo test --quiet --test "$area" || failed+=("$area with seed $seed")
+        # Without cargo in between, which would leave it behind.
+        CARGO_MANIFEST_DIR=$PWD ANYIO_TEST_CHAOS=$seed ANYIO_TEST_CHAOS_TALLY=$tally \
+            timeout --kill-after 5 "${CHAOS_LIMIT:-300}" "${programs[$area]}" --quiet || failed+=("$area with seed $seed")
     done
 done
 echo "=== what has happened"
+[ -s "$tally" ] || failed+=("nothing is known of any fault")
 awk '{ counts[$1] += $2 } END { for (name in counts) print name, counts[name] }' "$tally" | sort
 while read -r fault; do
     failed+=("no test has met the fault: $fault")

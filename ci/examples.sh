@@ -10,25 +10,7 @@ cargo build --locked --examples --profile test
 cargo build --locked --example spans --features tracing --profile test
 programs=${CARGO_TARGET_DIR:-target}/debug/examples
 
-work=$(mktemp -d)
-server=
-end() {
-    if [ -n "$server" ]; then
-        kill -KILL "$server" 2>/dev/null || true
-    fi
-    rm -rf "$work"
-}
-trap end EXIT
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-# expect WHAT EXPECTED ACTUAL
-expect() {
-    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
+. ci/serving.sh
 
 # Starts an example as $server, and sets $address to what its first line says it listens on.
 start() {
@@ -50,21 +32,6 @@ start() {
         sleep 0.1
     done
     fail "$program does not say where it listens"
-}
-
-# Stops $server by a signal, and expects it to end well.
-stop() {
-    local status=0
-    kill "-$1" "$server"
-    for _ in $(seq 200); do
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.1
-    done
-    # One that goes on all the same is killed, which is not the status expected.
-    kill -KILL "$server" 2>/dev/null || true
-    wait "$server" || status=$?
-    server=
-    expect "the exit status after SIG$1" 0 "$status"
 }
 
 # The status, and headers if asked for, of a request.

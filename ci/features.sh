@@ -1,6 +1,6 @@
 #!/bin/sh
-# Type-checks the library alone with each set of features that a user may choose, and without any; warnings are errors. Tests
-# what only a build with the feature `tracing` has.
+# Type-checks the library alone with each set of features that a user may choose, and without any, and so anyio-tonic; warnings
+# are errors. Tests what only a build with the feature `tracing` has.
 #
 #     ci/features.sh [--aws-lc]
 #
@@ -27,6 +27,11 @@ for features in $sets; do
     echo "checking anyio with $features"
     [ "$features" != none ] || features=
     cargo check --quiet --locked -p anyio --lib --no-default-features --features "$features"
+done
+for features in none tls reflection; do
+    echo "checking anyio-tonic with $features"
+    [ "$features" != none ] || features=
+    cargo check --quiet --locked -p anyio-tonic --lib --no-default-features --features "$features"
 done
 echo "testing spans"
 cargo test --quiet --locked -p anyio --features tracing --test structure spans

@@ -9,20 +9,7 @@ cd "$(dirname "$0")/.."
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 CARGO_TARGET_DIR=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 export CARGO_TARGET_DIR
-work=$(mktemp -d)
-server=
-end() {
-    if [ -n "$server" ]; then
-        kill -KILL "$server" 2>/dev/null || true
-    fi
-    rm -rf "$work"
-}
-trap end EXIT
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
+. ci/serving.sh
 
 # block LANGUAGE: the first block of code in that language in the README's section about a web service.
 block() {
@@ -46,18 +33,17 @@ sed -i "s/127\.0\.0\.1:8080/127.0.0.1:$port/" src/main.rs
 grep -q "$port" src/main.rs || fail "the service of the README does not listen on port 8080"
 cargo build --quiet --profile test
 
-for backend in ${ANYIO_TEST_BACKENDS:-uring poll}; do
+IFS=, read -r -a backends <<<"${ANYIO_TEST_BACKENDS:-uring,poll}"
+for backend in "${backends[@]}"; do
     # With job control, since without it the shell makes what runs in the background ignore signals of the keyboard.
     set -m
     ANYIO_BACKEND=$backend "$CARGO_TARGET_DIR/debug/newcomer-service" &
     server=$!
     set +m
     answer=$(curl --silent --show-error --retry 50 --retry-delay 1 --retry-connrefused --max-time 60 "http://127.0.0.1:$port/")
-    [ "$answer" = hello ] || fail "on $backend it answers '$answer'"
-    kill -TERM "$server"
-    status=0
-    wait "$server" || status=$?
-    server=
-    [ "$status" -eq 0 ] || fail "on $backend it ends with $status"
+    # Else another program has the port.
+    kill -0 "$server" 2>/dev/null || fail "on $backend it ended at once"
+    expect "the answer on $backend" hello "$answer"
+    stop TERM
     echo "the service of the README works on $backend"
 done

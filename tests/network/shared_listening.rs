@@ -1,5 +1,6 @@
 //! Listeners that cores share.
 
+use crate::peers::{poll_once, until};
 use anyio::{
     Builder, CancelScope, Core, Error, ErrorGroup, Result,
     cores::SharedListener,
@@ -12,15 +13,13 @@ use anyio::{
     testing::test_backends,
 };
 use std::{
-    future::Future,
     io::ErrorKind,
     net::SocketAddr,
-    pin::Pin,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -30,10 +29,19 @@ fn each_backend(test: impl Fn(Builder)) {
     }
 }
 
-/// Waits for something that another thread brings about.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        sleep(Duration::from_millis(1)).await.unwrap();
+/// Where both cores wait for each other, once.
+#[derive(Default)]
+struct Meeting {
+    come: AtomicUsize,
+    both: Event,
+}
+
+impl Meeting {
+    async fn meet(&self) -> Result<()> {
+        if self.come.fetch_add(1, Ordering::SeqCst) == 1 {
+            self.both.set();
+        }
+        Ok(self.both.wait().await?)
     }
 }
 
@@ -60,12 +68,11 @@ fn serve_for(
     server: impl Fn(&Core) -> Server<'static, Error> + Sync,
     client: impl AsyncFn(&Core, SocketAddr) -> Result<()> + Sync,
 ) {
-    let (listening, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (listening, over) = (Meeting::default(), Event::new());
     ended(builder.run_on_cores(2, async |core: &Core| -> Result<()> {
         let listener = core.listen("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        listening.fetch_add(1, Ordering::SeqCst);
-        until(|| listening.load(Ordering::SeqCst) == 2).await;
+        listening.meet().await?;
         let server = server(core);
         task_group(async |tg| -> Result<()> {
             tg.start_soon(async {
@@ -74,10 +81,10 @@ fn serve_for(
             });
             if core.index() == 0 {
                 let ended = client(core, address).await;
-                over.store(true, Ordering::SeqCst);
+                over.set();
                 ended?;
             }
-            until(|| over.load(Ordering::SeqCst)).await;
+            over.wait().await?;
             tg.cancel();
             Ok(())
         })
@@ -105,8 +112,7 @@ fn both_cores_listen_on_one_port_and_serve() {
                 assert_eq!(counted, counts);
                 assert!(counts.iter().all(|&count| count >= 10), "{counts:?}");
                 drop(clients);
-                until(|| core.all().all(|core| core.connections() == 0)).await;
-                Ok(())
+                until(|| core.all().all(|core| core.connections() == 0)).await
             },
         );
     });
@@ -139,7 +145,7 @@ fn a_core_that_is_busy_with_one_connection_gets_hardly_any_more() {
                     let mut clients = Vec::new();
                     for _ in 0..6 {
                         // Whatever else this host does: as long as there is no difference, none can be told.
-                        until(|| other.utilisation() > 2.0 * core.utilisation() + 0.1).await;
+                        until(|| other.utilisation() > 2.0 * core.utilisation() + 0.1).await?;
                         // What has just come is not taken for a heavy one any more.
                         sleep(Duration::from_millis(300)).await?;
                         let client = TcpStream::connect(address).await?;
@@ -191,7 +197,7 @@ enum Stop {
 /// Clients that connect and want an echo, while the second core stops after it has begun to serve some.
 fn stops_in_the_midst(builder: &Builder, after: usize, stop: Stop) {
     const CLIENTS: usize = 100;
-    let listening = AtomicUsize::new(0);
+    let (listening, over) = (Meeting::default(), Event::new());
     let served = [AtomicUsize::new(0), AtomicUsize::new(0)];
     ended(builder.run_on_cores(2, async |core: &Core| -> Result<()> {
         let listener = core.listen("127.0.0.1:0").await?;
@@ -210,8 +216,7 @@ fn stops_in_the_midst(builder: &Builder, after: usize, stop: Stop) {
             }
             Ok(())
         };
-        listening.fetch_add(1, Ordering::SeqCst);
-        until(|| listening.load(Ordering::SeqCst) == 2).await;
+        listening.meet().await?;
         let server = Server::new();
         // What was begun is ended, whatever becomes of accepting.
         task_group(async |connections| -> Result<()> {
@@ -219,11 +224,18 @@ fn stops_in_the_midst(builder: &Builder, after: usize, stop: Stop) {
                 if core.index() == 0 {
                     tg.start_soon(async {
                         echoes(address, CLIENTS).await?;
-                        accepting.cancel();
+                        over.set();
                         anyio::Ok(())
                     });
                 }
+                // The second as well: it may have got too few to stop before.
+                tg.start_soon(async {
+                    over.wait().await?;
+                    accepting.cancel();
+                    anyio::Ok(())
+                });
                 accepting.run(async || server.serve_in(connections, &listener, &handler).await).await?;
+                tg.cancel();
                 Ok(())
             })
             .await?;
@@ -268,22 +280,16 @@ fn a_core_that_stops_loses_no_connection() {
     });
 }
 
-/// Polls a future once.
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
 #[test]
 fn an_accept_that_is_forgotten_keeps_connections_until_its_core_ends() {
     each_backend(|builder| {
-        let (listening, connected, over) = (AtomicUsize::new(0), Event::new(), Event::new());
+        let (listening, connected) = (Meeting::default(), Event::new());
         ended(builder.run_on_cores(2, async |core: &Core| -> Result<()> {
             let listener = core.listen("127.0.0.1:0").await?;
             let address = listener.local_addr()?;
             let mut accept = Box::pin(listener.accept());
-            assert!(poll_once(accept.as_mut()).is_pending());
-            listening.fetch_add(1, Ordering::SeqCst);
-            until(|| listening.load(Ordering::SeqCst) == 2).await;
+            assert!(poll_once(accept.as_mut()).await.is_pending());
+            listening.meet().await?;
             if core.index() == 1 {
                 std::mem::forget(accept);
                 std::mem::forget(listener);
@@ -299,10 +305,8 @@ fn an_accept_that_is_forgotten_keeps_connections_until_its_core_ends() {
             for _ in &clients {
                 listener.accept().await?;
             }
-            over.set();
             Ok(())
         }));
-        assert!(over.is_set());
     });
 }
 
@@ -314,7 +318,7 @@ fn connections_that_are_left_when_the_last_share_goes_are_closed() {
             let client = TcpStream::connect(listener.local_addr()?).await?;
             let mut accept = Box::pin(listener.accept());
             // It is accepted by the system, and the future goes without having seen that; or it has.
-            let accepted = poll_once(accept.as_mut());
+            let accepted = poll_once(accept.as_mut()).await;
             drop(accept);
             drop(accepted);
             listener.close().await?;
@@ -331,7 +335,7 @@ fn an_accept_that_is_given_up_leaves_its_connection_to_the_next() {
             let listener = core.listen("127.0.0.1:0").await?;
             for _ in 0..20 {
                 let mut accept = Box::pin(listener.accept());
-                assert!(poll_once(accept.as_mut()).is_pending());
+                assert!(poll_once(accept.as_mut()).await.is_pending());
                 let client = TcpStream::connect(listener.local_addr()?).await?;
                 drop(accept);
                 client.send("here").await?;
@@ -416,15 +420,10 @@ fn connections_come_whatever_the_mode_of_the_socket() {
         ended(builder.run_on_cores(1, async |core: &Core| -> Result<()> {
             let listener = core.listen("127.0.0.1:0").await?;
             socket2::SockRef::from(&listener).set_nonblocking(true)?;
-            task_group(async |tg| -> Result<()> {
-                tg.start_soon(async {
-                    sleep(Duration::from_millis(5)).await?;
-                    TcpStream::connect(listener.local_addr()?).await.map(drop)
-                });
-                listener.accept().await?;
-                Ok(())
-            })
-            .await?;
+            let mut accept = pin!(listener.accept());
+            assert!(poll_once(accept.as_mut()).await.is_pending());
+            let _client = TcpStream::connect(listener.local_addr()?).await?;
+            accept.await?;
             Ok(())
         }));
     });
@@ -436,7 +435,7 @@ fn a_share_accepts_for_one_task_at_a_time_and_tells_what_it_knows() {
         ended(builder.run_on_cores(1, async |core: &Core| -> Result<()> {
             let listener = core.listen(("localhost", 0)).await?;
             let mut first = Box::pin(listener.accept());
-            assert!(poll_once(first.as_mut()).is_pending());
+            assert!(poll_once(first.as_mut()).await.is_pending());
             assert!(matches!(listener.accept().await, Err(Error::BusyResource(_))));
             drop(first);
             let known = anyio::streams::extra::<attribute::LocalAddress>(&listener);

@@ -8,6 +8,7 @@ pub(crate) use assert_receives::assert_receives;
 use anyio::{
     Builder, Result, lowlevel,
     net::{TcpListener, TcpStream, UnixStream},
+    sleep,
     testing::test_backends,
 };
 use socket2::{Domain, Socket, Type};
@@ -88,6 +89,21 @@ impl Ticker {
 /// Polls a future once.
 pub(crate) async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// Waits until something is so which others bring about, and which cannot be awaited in another way.
+pub(crate) async fn until(condition: impl Fn() -> bool) -> Result<()> {
+    until_within(Duration::from_secs(60), condition).await
+}
+
+/// The same, for so long at most.
+pub(crate) async fn until_within(limit: Duration, condition: impl Fn() -> bool) -> Result<()> {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < limit, "it did not come about");
+        sleep(Duration::from_millis(1)).await?;
+    }
+    Ok(())
 }
 
 /// How many descriptors this process has open.

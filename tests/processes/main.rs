@@ -5,6 +5,8 @@
 mod leaving;
 mod observing;
 mod options;
+#[path = "../peers/mod.rs"]
+mod peers;
 mod run;
 mod starting;
 mod streams;

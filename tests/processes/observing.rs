@@ -1,10 +1,8 @@
 //! What the system says about processes.
 
-use anyio::{Result, sleep};
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use crate::peers::until_within;
+use anyio::Result;
+use std::{fs, time::Duration};
 
 /// Whether a process is there and not a zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
@@ -19,10 +17,5 @@ pub(crate) fn state(pid: u32) -> Option<char> {
 
 /// Waits until something is so. What other processes do cannot be awaited in another way.
 pub(crate) async fn until(condition: impl Fn() -> bool) -> Result<()> {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < Duration::from_secs(10), "it did not come about");
-        sleep(Duration::from_millis(1)).await?;
-    }
-    Ok(())
+    until_within(Duration::from_secs(10), condition).await
 }

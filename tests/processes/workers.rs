@@ -404,7 +404,7 @@ async fn a_program_that_is_no_worker_is_told_of() -> Result<()> {
 #[test]
 #[ignore = "a program for other tests"]
 fn offers_functions() {
-    Functions::new().add("swap", u32::swap_bytes).serve();
+    Functions::new().add("swap", u32::swap_bytes).add("number", number).serve();
 }
 
 #[anyio::test]
@@ -525,12 +525,16 @@ async fn calls_that_are_given_up_at_any_moment_give_back_what_they_have_borrowed
 async fn a_worker_may_be_idle_for_longer_than_any_clock_tells() -> Result<()> {
     for limit in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::from_nanos(10_000_000_000_999)] {
         to_process::set_idle_limit(limit);
-        let program = WorkerProgram::new(env::current_exe()?).arg(format!("{limit:?}"));
-        let mut program = program;
+        // A program of its own, so that its worker is a new one, which is told this limit.
+        let mut program = WorkerProgram::new(env::current_exe()?).arg(format!("{limit:?}"));
         for argument in ["--exact", "workers::offers_functions", "--ignored"] {
             program = program.arg(argument);
         }
         assert_eq!(program.run_sync::<_, u32>("swap", &1_u32).await?, 1 << 24);
+        let worker: u32 = program.run_sync("number", &()).await?;
+        // Time enough for one that ends at once.
+        sleep(Duration::from_millis(50)).await?;
+        assert_eq!(program.run_sync::<_, u32>("number", &()).await?, worker);
         assert_eq!(program.run_sync::<_, u32>("swap", &2_u32).await?, 2 << 24);
     }
     Ok(())

@@ -456,12 +456,11 @@ fn a_function_that_is_taken_back_and_panics_as_it_is_dropped_leaves_nothing_behi
                     Ok(Some(polled.await))
                 }
             };
-            let mut over = poll(false).await?.is_none_or(|polled| polled.unwrap_or(true));
+            let over = poll(false).await?.is_none_or(|polled| polled.unwrap_or(true));
             if number % 2 == 0 && !over {
                 scope.cancel();
-                over = poll(true).await?.is_none_or(|polled| polled.unwrap_or(true));
+                poll(true).await?;
             }
-            let _ = over;
             drop(catch_unwind(AssertUnwindSafe(|| drop(call))));
         }
         wait_until(|| dropped.load(Ordering::SeqCst) == 60 && limiter.borrowed_tokens() == 0).await?;

@@ -11,6 +11,7 @@ mod finishing;
 mod groups;
 mod instruments;
 mod pending_cancellations;
+mod records;
 mod shields;
 #[cfg(feature = "tracing")]
 mod spans;

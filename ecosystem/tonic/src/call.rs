@@ -1,5 +1,6 @@
 //! What belongs to a call, beside its messages.
 
+use anyio::CancelScope;
 use anyio_http::LocalExecutor;
 use std::{
     cell::{Cell, RefCell},
@@ -25,6 +26,8 @@ pub(crate) struct Call {
     is_probed: Cell<bool>,
     /// What had begun when its stream was dropped.
     left: RefCell<Vec<Task>>,
+    /// Those of the tasks that send the messages of a client.
+    scopes: RefCell<Vec<CancelScope>>,
     /// Why the messages of a client have ended early.
     failure: RefCell<Option<Status>>,
     /// Who polls them, as long as they have not.
@@ -83,11 +86,20 @@ impl Call {
         self.left.take()
     }
 
+    /// Has what runs in this scope cancelled when the messages of the client have ended early.
+    pub(crate) fn register(&self, scope: &CancelScope) {
+        self.scopes.borrow_mut().push(scope.clone());
+    }
+
     /// Ends the messages of a client, for this reason, unless there was another one before.
     pub(crate) fn fail(&self, status: Status) {
         self.failure.borrow_mut().get_or_insert(status);
         if let Some(waker) = self.sending.take() {
             waker.wake();
+        }
+        // Whoever polls the messages may not do so as long as the server reads none.
+        for scope in self.scopes.take() {
+            scope.cancel();
         }
     }
 

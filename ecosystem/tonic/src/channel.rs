@@ -9,8 +9,8 @@ use crate::{
     status::{cancelled, deadline_exceeded, of_error},
 };
 use anyio::{
-    CancelAware, CancelScope, Error, OnThread, Result, TaskGroup, current_effective_deadline, current_time,
-    lowlevel::checkpoint_if_cancelled,
+    CancelAware, CancelScope, Error, OnThread, ReasonKind, Result, TaskGroup, current_cancel_reason,
+    current_effective_deadline, current_time, lowlevel::checkpoint_if_cancelled,
 };
 use anyio_http::{Client, ClientBody, ClientOptions};
 use http::{HeaderValue, Request, Response, Uri, header::USER_AGENT, uri::PathAndQuery};
@@ -36,6 +36,9 @@ use tower_service::Service;
 /// it, and that of [`Request::set_timeout`](tonic::Request::set_timeout), whichever is earlier, is told to the server, and
 /// when it has passed, the call ends by [`Code::DeadlineExceeded`](tonic::Code::DeadlineExceeded). (The one of a scope is a
 /// cancellation as well, which the scope absorbs.) Streams of messages end in the same way.
+///
+/// If a call is given up when its answer has begun, while its own messages wait for a server that reads none, that server
+/// may learn of it only by the deadline, or when it reads on.
 ///
 /// ```
 /// use anyio::Result;
@@ -209,6 +212,11 @@ impl Limits {
         Ok(Self { of_call, of_scope })
     }
 
+    /// Whether the call has to be over now, as the request says.
+    fn call_has_ended(&self) -> bool {
+        self.of_call.is_some_and(|at| at <= current_time())
+    }
+
     /// Whether the deadline of a scope is why that is cancelled.
     fn scope_has_ended(&self) -> bool {
         self.of_scope.is_some_and(|at| at <= current_time())
@@ -227,7 +235,10 @@ impl Service<Request<tonic::body::Body>> for Channel {
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
         let inner = Rc::clone(&self.0);
         OnThread::new(Box::pin(async move {
-            checkpoint_if_cancelled().await.map_err(of_error)?;
+            if let Err(error) = checkpoint_if_cancelled().await {
+                let reason = current_cancel_reason().map(|reason| reason.kind());
+                return Err(cancelled(error, reason == Some(ReasonKind::Deadline)));
+            }
             inner.call(request).await
         }))
     }

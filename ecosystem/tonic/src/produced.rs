@@ -76,7 +76,12 @@ impl<T: 'static> Produced<T> {
         error: fn(Status) -> Option<T>,
     ) -> Self {
         let (sender, items) = memory::channel(0);
-        let task = Box::pin(producer(MessageSender(sender)));
+        let task = Box::pin(async move {
+            // Kept: the messages end with the function, also if it lets go of its sender before.
+            let ended = producer(MessageSender(sender.clone())).await;
+            drop(sender);
+            ended
+        });
         Self { items: items.into_stream(), state: State::New(task), failure: None, error }
     }
 }
@@ -131,6 +136,7 @@ impl<T> Produced<T> {
 fn start(task: Task, call: Rc<Call>) -> CancelScope {
     let scope = CancelScope::new();
     let within = scope.clone();
+    call.register(&scope);
     let executor = call.executor().expect("looked for before").clone();
     executor.execute(async move {
         match within.run(async || task.await).await {

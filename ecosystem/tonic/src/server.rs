@@ -37,6 +37,10 @@ use tower_service::Service;
 /// that await anyio are [`LocalStream`](crate::LocalStream)s: of them the task awaits what [`produce`](crate::produce) has
 /// begun.
 ///
+/// A call whose client takes nothing more ends at the deadline, and a second later if the client does not take even that.
+/// One without a deadline waits as long as there is the connection: [`keep_alive`](anyio_http::Server::keep_alive) ends
+/// those whose client is gone.
+///
 /// ```
 /// use anyio::{Result, net::TcpListener};
 /// use anyio_http::Server;

@@ -66,7 +66,8 @@ impl<T> Stream for LocalStream<T> {
         let inner = &mut *self.0;
         if !inner.has_begun {
             if Call::current().is_some_and(|call| call.is_probed()) {
-                // Polled in earnest soon, by another task.
+                // Polled in earnest soon, by another task. What composes streams polls again only those that were woken.
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             inner.has_begun = true;

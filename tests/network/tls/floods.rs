@@ -174,14 +174,3 @@ async fn many_half_open_handshakes_keep_nobody_else_waiting_and_end_with_their_t
     .await?;
     Ok(())
 }
-
-#[anyio::test]
-async fn a_server_that_would_take_early_data_which_nobody_receives_is_refused() -> Result<()> {
-    let mut config = LOCALHOST.server_config();
-    config.max_early_data_size = 1000;
-    let (_client, server) = connection().await?;
-    let error = TlsStream::wrap(server, &TlsOptions::server(config)).await.unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("early data"), "{error}");
-    Ok(())
-}

@@ -1,16 +1,16 @@
 //! Children that begin within the poll of who starts them.
 
 use super::{forever, panics};
+use crate::records::{Records, Told};
 use anyio::{
     Builder, Error, Result, TaskGroup, TaskStatus,
-    lowlevel::{self, Instrument, TaskEnd, TaskStart},
+    lowlevel::{self, TaskEnd},
     task_group,
-    testing::{TaskId, current_task, test_backends},
+    testing::{current_task, test_backends},
 };
 use std::{
     cell::{Cell, RefCell},
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
 };
 
 #[anyio::test]
@@ -137,46 +137,6 @@ async fn who_starts_many_leaves_others_their_turn() -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Told {
-    Started(TaskId),
-    Before(TaskId),
-    Paused(TaskId),
-    Resumed(TaskId),
-    After(TaskId),
-    Ended(TaskId),
-}
-
-#[derive(Clone, Default)]
-struct Records(Arc<Mutex<Vec<Told>>>);
-
-impl Records {
-    fn add(&self, told: Told) {
-        self.0.lock().unwrap().push(told);
-    }
-}
-
-impl Instrument for Records {
-    fn task_started(&self, task: &TaskStart) {
-        self.add(Told::Started(task.id));
-    }
-    fn before_poll(&self, task: TaskId) {
-        self.add(Told::Before(task));
-    }
-    fn poll_paused(&self, task: TaskId) {
-        self.add(Told::Paused(task));
-    }
-    fn poll_resumed(&self, task: TaskId) {
-        self.add(Told::Resumed(task));
-    }
-    fn after_poll(&self, task: TaskId) {
-        self.add(Told::After(task));
-    }
-    fn task_ended(&self, task: TaskId, _: TaskEnd) {
-        self.add(Told::Ended(task));
-    }
-}
-
 #[test]
 fn instruments_are_told_of_its_poll_within_that_of_who_starts_it() -> Result<()> {
     for backend in test_backends() {
@@ -191,13 +151,13 @@ fn instruments_are_told_of_its_poll_within_that_of_who_starts_it() -> Result<()>
             .await?;
             Ok(ids.expect("not cancelled"))
         })??;
-        let told = records.0.lock().unwrap();
-        let begun = told.iter().position(|told| *told == Told::Started(child)).unwrap();
+        let told = records.take();
+        let is_its_start = |told: &Told| matches!(told, Told::Started(task) if task.id == child);
+        let begun = told.iter().position(is_its_start).unwrap() + 1;
         let expected = [
-            Told::Started(child),
             Told::Paused(host),
             Told::Before(child),
-            Told::Ended(child),
+            Told::Ended(child, TaskEnd::Finished),
             Told::After(child),
             Told::Resumed(host),
         ];

@@ -2,7 +2,7 @@
 
 use super::error::{ClientError, ClientErrorKind};
 use crate::cancellation::CancellationWatch;
-use anyio::{OnThread, Sleep, streams::ObjectReceiveStream};
+use anyio::{OnThread, Sleep, current_time, streams::ObjectReceiveStream};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -30,6 +30,8 @@ pub(super) type Decoded = Incoming;
 pub struct ResponseBody {
     decoded: Pin<Box<Decoded>>,
     cancellation: CancellationWatch,
+    /// `None` once it is over in time.
+    deadline: Option<Instant>,
     time_out: Option<OnThread<Sleep>>,
     limit: Option<u64>,
     received: u64,
@@ -41,6 +43,7 @@ impl ResponseBody {
         Self {
             decoded: Box::pin(decoded),
             cancellation: CancellationWatch::default(),
+            deadline,
             time_out: deadline.map(|deadline| OnThread::new(anyio::sleep_until(deadline))),
             limit,
             received: 0,
@@ -64,7 +67,12 @@ impl ResponseBody {
         ClientError::of_source(kind, error).at(&self.url)
     }
 
-    /// Whether the time for it is over.
+    /// Whether the time for it is over, though more may be there: what never waits would never end.
+    fn has_timed_out(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= current_time()) && !self.decoded.is_end_stream()
+    }
+
+    /// Waits until the time for it is over.
     fn poll_time_out(&mut self, cx: &mut Context<'_>) -> Poll<ClientError> {
         let Some(sleep) = &mut self.time_out else { return Poll::Pending };
         match ready!(Pin::new(sleep).poll(cx)) {
@@ -93,6 +101,9 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
+        if self.has_timed_out() {
+            return Poll::Ready(Some(Err(ClientError::new(ClientErrorKind::TimedOut).at(&self.url))));
+        }
         let polled = self.decoded.as_mut().poll_frame(cx);
         if polled.is_pending()
             && let Poll::Ready(error) = self.poll_time_out(cx)
@@ -101,7 +112,10 @@ impl Body for ResponseBody {
         }
         match ready!(self.cancellation.check(polled, cx)) {
             Err(cancelled) => Poll::Ready(Some(Err(self.failed(ClientErrorKind::Cancelled, cancelled)))),
-            Ok(None) => Poll::Ready(None),
+            Ok(None) => {
+                self.deadline = None;
+                Poll::Ready(None)
+            }
             Ok(Some(Err(error))) => Poll::Ready(Some(Err(self.failed(kind(&error), error)))),
             Ok(Some(Ok(frame))) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http::{Extensions, HeaderMap, Response};
 use http_body::{Body, Frame};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     error::Error as StdError,
     fmt,
     future::Future,
@@ -69,8 +69,10 @@ pub fn produce_body<E: Into<BoxError>>(
         has_ended: false,
     }));
     let task: Task = Box::pin(async move {
-        let pieces = BodySender(sender.clone());
-        if scope.run(async || make(pieces).await.map_err(Into::into)).await?.is_some() {
+        let has_ended = Rc::new(Cell::new(false));
+        let pieces = BodySender { parts: sender.clone(), has_ended: has_ended.clone() };
+        let made = scope.run(async || make(pieces).await.map_err(Into::into)).await?;
+        if made.is_some() && !has_ended.get() {
             // Nobody may be there to be told.
             drop(sender.send(None).await);
         }
@@ -83,7 +85,11 @@ pub fn produce_body<E: Into<BoxError>>(
 
 /// Where the function of [`produce_body`] sends the body.
 #[derive(Debug)]
-pub struct BodySender(SendStream<Part>);
+pub struct BodySender {
+    parts: SendStream<Part>,
+    /// Whether the trailers were sent, after which nothing comes.
+    has_ended: Rc<Cell<bool>>,
+}
 
 impl BodySender {
     /// Sends some bytes, once there is room.
@@ -116,7 +122,12 @@ impl BodySender {
     /// # Cancel safety
     /// It is not sent.
     pub async fn send_frame(&self, frame: Frame<Bytes>) -> Result<()> {
-        self.0.send(Some(frame)).await
+        let is_end = frame.is_trailers();
+        self.parts.send(Some(frame)).await?;
+        if is_end {
+            self.has_ended.set(true);
+        }
+        Ok(())
     }
 }
 
@@ -151,7 +162,10 @@ impl Body for ProducedBody {
             return Poll::Ready(None);
         }
         Poll::Ready(match ready!(Pin::new(&mut self.0.parts).poll_next(cx)) {
-            Some(Ok(Some(frame))) => Some(Ok(frame)),
+            Some(Ok(Some(frame))) => {
+                self.0.has_ended = frame.is_trailers();
+                Some(Ok(frame))
+            }
             Some(Ok(None)) => {
                 self.0.has_ended = true;
                 None
@@ -186,3 +200,23 @@ impl fmt::Display for NotMade {
 }
 
 impl StdError for NotMade {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use std::{io, time::Duration};
+
+    #[test]
+    fn a_task_that_has_sent_the_trailers_waits_for_nobody() {
+        anyio::run(async || {
+            let make = async |body: BodySender| body.send_trailers(HeaderMap::new()).await;
+            let mut answer = produce_body(Response::new(()), make);
+            let task = take_production(answer.extensions_mut()).unwrap();
+            let ended = async { task.await.map_err(|error| anyio::Error::from(io::Error::other(error))) };
+            anyio::fail_after(Duration::from_secs(1), ended).await.unwrap();
+            let body = answer.into_body().collect().await.unwrap();
+            assert!(body.trailers().is_some());
+        });
+    }
+}

@@ -126,6 +126,10 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        // Also if more is there: what never waits would never end.
+        if self.limits.call_has_ended() && !self.is_end_stream() {
+            return self.end(deadline_exceeded());
+        }
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(Some(Err(error))) if error.is_cancelled() => {
@@ -135,6 +139,10 @@ impl Body for Answer {
             Poll::Ready(Some(Err(error))) => {
                 let status = self.asking.0.failure().unwrap_or_else(|| of_error(error));
                 self.end(status)
+            }
+            Poll::Ready(None) => {
+                self.body = None;
+                Poll::Ready(None)
             }
             Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(of_error))),
             Poll::Pending => match self.time.as_mut().map(|time| Pin::new(time).poll(cx)) {

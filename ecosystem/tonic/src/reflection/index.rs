@@ -99,9 +99,10 @@ impl Index {
     }
 
     fn add_enum(&mut self, within: &str, of: &EnumDescriptorProto, file: &File) {
-        let name = self.add(within, of.name(), file);
+        self.add(within, of.name(), file);
         for value in &of.value {
-            self.add(&name, value.name(), file);
+            // Beside it, as in C++.
+            self.add(within, value.name(), file);
         }
     }
 
@@ -151,5 +152,36 @@ fn found(file: Option<&File>, missing: impl FnOnce() -> String) -> Result<Vec<Ve
     match file {
         Some(file) => Ok(vec![file.to_vec()]),
         None => Err(Status::not_found(missing())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost_types::{EnumValueDescriptorProto, FileDescriptorSet};
+
+    fn colours() -> EnumDescriptorProto {
+        let value = EnumValueDescriptorProto { name: Some("RED".into()), ..Default::default() };
+        EnumDescriptorProto { name: Some("Colour".into()), value: vec![value], ..Default::default() }
+    }
+
+    #[test]
+    fn the_values_of_an_enumeration_stand_beside_it() {
+        let message =
+            DescriptorProto { name: Some("Paint".into()), enum_type: vec![colours()], ..Default::default() };
+        let file = FileDescriptorProto {
+            name: Some("paint.proto".into()),
+            package: Some("paint".into()),
+            message_type: vec![message],
+            enum_type: vec![colours()],
+            ..Default::default()
+        };
+        let set = FileDescriptorSet { file: vec![file] }.encode_to_vec();
+        let index = Index::of([&*set].into_iter()).unwrap();
+        for name in ["paint.Colour", "paint.RED", "paint.Paint.Colour", "paint.Paint.RED"] {
+            assert!(index.symbol(name).is_ok(), "{name}");
+        }
+        assert!(index.symbol("paint.Colour.RED").is_err());
+        assert!(index.symbol("paint.Paint.Colour.RED").is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! What is sent as the answer to a call.
 
 use crate::{BoxError, call::Call, status::deadline_exceeded};
-use anyio::{CancelScope, current_time, foreign};
+use anyio::{CancelScope, current_time, foreign, move_on_after};
 use anyio_http::{BodySender, ProducedBody, produce_body};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -12,8 +12,11 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// How long a client is given to take what it is told at the deadline.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The body of an answer to a call. See [`grpc`](crate::grpc).
 #[derive(Default)]
@@ -85,6 +88,8 @@ pub(super) struct Begun<B> {
     call: Rc<Call>,
     deadline: Option<Instant>,
     beginning: Beginning,
+    /// Why there is no more after the beginning.
+    failure: Option<BoxError>,
     body: Pin<Box<B>>,
 }
 
@@ -96,7 +101,8 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + 'static> Begun<B> {
         answer: Response<B>,
     ) -> Response<AnswerBody> {
         let (head, body) = answer.into_parts();
-        let mut begun = Self { call, deadline, beginning: Beginning::default(), body: Box::pin(body) };
+        let beginning = Beginning::default();
+        let mut begun = Self { call, deadline, beginning, failure: None, body: Box::pin(body) };
         let is_whole = poll_fn(|cx| Poll::Ready(begun.poll_beginning(cx))).await;
         if is_whole {
             return Response::from_parts(head, AnswerBody(Kind::Whole(begun.beginning)));
@@ -107,12 +113,15 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + 'static> Begun<B> {
 
     /// Takes the frames that are there. Tells whether these are all.
     fn poll_beginning(&mut self, cx: &mut Context<'_>) -> bool {
-        let Self { call, body, beginning, .. } = self;
+        let Self { call, body, beginning, failure, .. } = self;
         let mut next = || match call.probe(|| body.as_mut().poll_frame(cx)) {
             Poll::Ready(None) => Next::End,
             Poll::Ready(Some(Ok(frame))) => Next::Frame(frame),
-            // Of an error the same is said again, by tonic's own.
-            Poll::Ready(Some(Err(_))) | Poll::Pending => Next::Later,
+            Poll::Ready(Some(Err(error))) => {
+                *failure = Some(error.into());
+                Next::Later
+            }
+            Poll::Pending => Next::Later,
         };
         for place in [&mut beginning.first, &mut beginning.second] {
             match next() {
@@ -131,16 +140,22 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + 'static> Begun<B> {
     }
 
     /// Sends what is to come, in the task of the call.
-    async fn send(mut self, sender: BodySender) -> Result<(), BoxError> {
-        while let Some(frame) = self.beginning.take() {
-            sender.send_frame(frame).await?;
-        }
+    async fn send(self, sender: BodySender) -> Result<(), BoxError> {
+        let Self { call, deadline, mut beginning, failure, mut body } = self;
         let scope = CancelScope::new();
-        scope.set_deadline(self.deadline);
-        let Self { call, mut body, .. } = self;
+        scope.set_deadline(deadline);
         let sent = scope
             .run(async || {
-                let sent = send_frames(&call, body.as_mut(), &sender).await;
+                let sent = async {
+                    while let Some(frame) = beginning.take() {
+                        sender.send_frame(frame).await?;
+                    }
+                    match failure {
+                        Some(error) => Err(error),
+                        None => send_frames(&call, body.as_mut(), &sender).await,
+                    }
+                };
+                let sent = sent.await;
                 call.enter(|| drop(body));
                 // What has begun in it sees that nobody takes its messages, and is awaited.
                 let left = call.take_left();
@@ -153,10 +168,13 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + 'static> Begun<B> {
                 sent
             })
             .await;
-        let has_passed = self.deadline.is_some_and(|deadline| current_time() >= deadline);
+        let has_passed = deadline.is_some_and(|deadline| current_time() >= deadline);
         match sent {
             Ok(Some(())) => Ok(()),
-            Ok(None) if has_passed => Ok(sender.send_trailers(trailers_of_deadline()).await?),
+            Ok(None) if has_passed => {
+                let told = move_on_after(LAST_WORDS, sender.send_trailers(trailers_of_deadline())).await?;
+                told.ok_or_else(|| "the client does not take what it is told at the deadline".into())
+            }
             Ok(None) => Err("what sends the messages was cancelled".into()),
             Err(error) => Err(error),
         }

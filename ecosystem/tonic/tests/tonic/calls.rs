@@ -5,7 +5,7 @@ use crate::{
     meeting::{Meeting, beside_server, channel, with_channel},
     trial::{in_mode, request},
 };
-use anyio::{Error, Result, net::TcpListener, sleep, streams::memory, task_group};
+use anyio::{Error, Result, fail_after, net::TcpListener, sleep, streams::memory, task_group};
 use anyio_http::Server;
 use anyio_tonic::{Channel, LocalStream, OrError, OrStatus, grpc, produce_requests};
 use std::time::Duration;
@@ -186,6 +186,46 @@ async fn what_makes_the_requests_can_fail_the_call() -> Result<()> {
         assert_eq!((status.code(), status.message()), (Code::Aborted, "there is no more"));
         // The server has not taken that for the end.
         events.expect("Aborted after 1").await
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_stream_ends_with_the_function_that_sends_it() -> Result<()> {
+    with_channel(async |channel, events| {
+        let mut client = GreeterClient::new(channel.clone());
+        let mut replies = client.say_many_times(request("commits")).await.or_error()?.into_inner();
+        assert_eq!(replies.message().await.or_error()?.unwrap().number, 1);
+        assert_eq!(replies.message().await.unwrap_err().code(), Code::DataLoss);
+        events.expect("has committed").await?;
+        // And the messages of a client.
+        let requests = produce_requests(async |requests| {
+            requests.send_request(request("the only one")).await?;
+            drop(requests);
+            sleep(Duration::from_secs(1)).await.or_status()?;
+            Err(Status::aborted("there is no more"))
+        });
+        assert_eq!(client.greet_all(requests).await.unwrap_err().code(), Code::Aborted);
+        events.expect("Aborted after 1").await
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn several_streams_are_sent_as_one() -> Result<()> {
+    with_channel(async |channel, _| {
+        let mut client = GreeterClient::new(channel.clone());
+        let asked = HelloRequest { times: 10, ..request("merges") };
+        let mut replies = client.say_many_times(asked).await.or_error()?.into_inner();
+        let mut numbers = Vec::new();
+        while let Some(reply) =
+            fail_after(Duration::from_secs(60), async { replies.message().await.or_error() }).await?
+        {
+            numbers.push(reply.number);
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, Vec::from_iter((0..10).chain(100..110)));
+        Ok(())
     })
     .await
 }

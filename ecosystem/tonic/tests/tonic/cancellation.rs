@@ -4,14 +4,13 @@ use crate::{
     greeter::{HelloRequest, greeter_client::GreeterClient},
     meeting::{Meeting, beside_server, channel, with_channel},
     raw,
-    trial::{Trial, in_mode, request},
+    trial::{Events, Trial, in_mode, request},
 };
 use anyio::{
-    CancelAware, CancelScope, Error, Result, current_time, move_on_after, shield, sleep, sleep_forever,
-    task_group,
+    CancelAware, CancelScope, Result, current_time, move_on_after, shield, sleep, sleep_forever, task_group,
 };
 use anyio_http::Server;
-use anyio_tonic::{LocalStream, OrError, OrStatus, grpc, produce_requests};
+use anyio_tonic::{Channel, LocalStream, OrError, OrStatus, grpc, produce_requests};
 use std::{cell::Cell, rc::Rc, time::Duration};
 use tonic::Code;
 
@@ -138,19 +137,29 @@ async fn a_server_that_ends_awaits_its_calls() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test(clock = "virtual")]
-async fn what_makes_requests_cleans_up_when_the_server_ends_the_call() -> Result<()> {
-    beside_server(async |meeting, _| {
+/// Runs a body with a client and requests that never end. What makes these has cleaned up when the group of the client's
+/// channel has ended.
+async fn with_endless_requests(
+    body: impl AsyncFnOnce(&mut GreeterClient<Channel>, LocalStream<HelloRequest>, &Events) -> Result<()>,
+) -> Result<()> {
+    beside_server(async |meeting, events| {
         let has_cleaned_up = Rc::new(Cell::new(false));
         task_group(async |tg| -> Result<()> {
             let mut client = GreeterClient::new(channel(tg, meeting)?);
-            let status = client.greet_all(in_mode("refuses", endless(&has_cleaned_up))).await.unwrap_err();
-            assert_eq!(status.code(), Code::ResourceExhausted);
-            // The group awaits it.
-            Ok(())
+            body(&mut client, endless(&has_cleaned_up), events).await
         })
         .await?;
         assert!(has_cleaned_up.get());
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn what_makes_requests_cleans_up_when_the_server_ends_the_call() -> Result<()> {
+    with_endless_requests(async |client, requests, _| {
+        let status = client.greet_all(in_mode("refuses", requests)).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
         Ok(())
     })
     .await
@@ -158,35 +167,48 @@ async fn what_makes_requests_cleans_up_when_the_server_ends_the_call() -> Result
 
 #[anyio::test(clock = "virtual")]
 async fn what_makes_requests_cleans_up_when_the_call_is_given_up() -> Result<()> {
-    beside_server(async |meeting, events| {
-        let has_cleaned_up = Rc::new(Cell::new(false));
-        task_group(async |tg| -> Result<()> {
-            let mut client = GreeterClient::new(channel(tg, meeting)?);
-            let asked =
-                move_on_after(SECOND, async { client.greet_all(endless(&has_cleaned_up)).await.or_error() });
-            assert!(asked.await?.is_none());
-            events.expect("Aborted after 1").await?;
-            Ok::<_, Error>(())
-        })
-        .await?;
-        assert!(has_cleaned_up.get());
-        Ok(())
+    with_endless_requests(async |client, requests, events| {
+        let asked = move_on_after(SECOND, async { client.greet_all(requests).await.or_error() });
+        assert!(asked.await?.is_none());
+        events.expect("Aborted after 1").await
     })
     .await
 }
 
 #[anyio::test(clock = "virtual")]
 async fn both_sides_of_a_conversation_clean_up() -> Result<()> {
-    beside_server(async |meeting, _| {
+    with_endless_requests(async |client, requests, _| {
+        let mut replies = client.converse(requests).await.or_error()?.into_inner();
+        assert_eq!(replies.message().await.or_error()?.unwrap().message, "Hello, the only one!");
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn what_makes_requests_cleans_up_though_the_server_reads_none_of_them() -> Result<()> {
+    with_channel(async |channel, events| {
+        let mut client = GreeterClient::new(channel.clone());
         let has_cleaned_up = Rc::new(Cell::new(false));
-        task_group(async |tg| -> Result<()> {
-            let mut client = GreeterClient::new(channel(tg, meeting)?);
-            let mut replies = client.converse(endless(&has_cleaned_up)).await.or_error()?.into_inner();
-            assert_eq!(replies.message().await.or_error()?.unwrap().message, "Hello, the only one!");
-            drop(replies);
-            Ok(())
-        })
-        .await?;
+        let flag = has_cleaned_up.clone();
+        let requests = produce_requests(async move |requests| {
+            let large = HelloRequest { padding: vec![7; 16 * 1024], ..request("more") };
+            let ended = loop {
+                if let Err(status) = requests.send_request(large.clone()).await {
+                    break status;
+                }
+            };
+            shield(sleep(Duration::from_millis(50))).await.or_status()?;
+            flag.set(true);
+            Err(ended)
+        });
+        let mut replies = client.converse(in_mode("waits", requests)).await.or_error()?.into_inner();
+        assert_eq!(replies.message().await.or_error()?.unwrap().number, 1);
+        events.expect("waits").await?;
+        // Until nothing more is taken.
+        sleep(SECOND).await?;
+        drop(replies);
+        sleep(SECOND).await?;
         assert!(has_cleaned_up.get());
         Ok(())
     })

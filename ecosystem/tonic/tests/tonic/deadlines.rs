@@ -6,9 +6,9 @@ use crate::{
     raw::{self, frame},
     trial::{Trial, request},
 };
-use anyio::{CancelAware, Result, current_time, fail_after, move_on_after, task_group};
+use anyio::{CancelAware, Result, current_time, fail_after, move_on_after, shield, sleep, task_group};
 use anyio_http::Server;
-use anyio_tonic::{OrError, grpc};
+use anyio_tonic::{OrError, OrStatus, grpc};
 use std::time::Duration;
 use tonic::{Code, Request};
 
@@ -178,6 +178,65 @@ async fn messages_in_time_come_whole() -> Result<()> {
             count += 1;
         }
         assert_eq!(count, 10);
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn messages_that_are_there_do_not_put_off_the_deadline_of_a_client() -> Result<()> {
+    with_channel(async |channel, _| {
+        let mut client = GreeterClient::new(channel.clone());
+        let asked = client.say_many_times(within(SECOND, request("floods"))).await;
+        let mut replies = asked.or_error()?.into_inner();
+        assert_eq!(replies.message().await.or_error()?.unwrap().number, 0);
+        sleep(2 * SECOND).await?;
+        // tonic has taken some of them already.
+        for _ in 0..4 {
+            if let Err(status) = replies.message().await {
+                assert_eq!(status.code(), Code::DeadlineExceeded);
+                return Ok(());
+            }
+        }
+        panic!("the messages go on");
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_client_that_reads_nothing_does_not_keep_a_call_beyond_its_deadline() -> Result<()> {
+    beside_server(async |meeting, events| {
+        task_group(async |tg| -> Result<()> {
+            let mut client = raw::client(tg, meeting.connect()).await;
+            let asked = raw::request("SayManyTimes", [("grpc-timeout", "1S")], frame(&request("floods")));
+            let answer = client.send_request(asked).await.unwrap();
+            sleep(10 * SECOND).await?;
+            assert_eq!(events.all_now().last().map(String::as_str), Some("error: a handler failed"));
+            drop(answer);
+            tg.cancel();
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_deadline_that_has_passed_before_the_call_is_told_as_one() -> Result<()> {
+    with_channel(async |channel, events| {
+        let mut client = GreeterClient::new(channel.clone());
+        for wait in [Duration::ZERO, 2 * SECOND] {
+            let moved_on = move_on_after(wait / 2, async {
+                shield(sleep(wait)).await.or_status()?;
+                let status = client.say_hello(request("waits")).await.unwrap_err();
+                assert_eq!(status.code(), Code::DeadlineExceeded);
+                assert!(status.is_cancelled());
+                Err::<(), _>(status)
+            });
+            assert!(matches!(moved_on.await, Ok(None)));
+        }
+        assert_eq!(events.count_now(), 0);
         Ok(())
     })
     .await

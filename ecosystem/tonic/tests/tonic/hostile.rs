@@ -2,18 +2,28 @@
 
 use crate::{
     greeter::{HelloRequest, greeter_client::GreeterClient},
-    meeting::{beside_server, with_channel},
+    meeting::{Meeting, beside_server, with_channel},
     raw::{self, frame, frame_of},
     trial::{in_mode, request},
 };
 use anyio::{
     Result,
-    streams::{ByteReceiveStream, ByteSendStream, Split},
+    streams::{ByteReceiveStream, ByteSendStream, Split, memory},
     task_group,
 };
-use anyio_tonic::{OrError, produce_requests};
+use anyio_http::Server;
+use anyio_tonic::{OrError, grpc, produce_requests};
 use bytes::Bytes;
-use tonic::Code;
+use futures_util::stream;
+use http::{Request, Response};
+use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
+use hyper::body::Frame;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+use tonic::{Code, codegen::Service};
 
 #[anyio::test]
 async fn frames_that_are_broken_are_refused() -> Result<()> {
@@ -169,4 +179,46 @@ async fn a_flood_of_calls_that_are_given_up_leaves_nothing() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Answers with a body that breaks off.
+#[derive(Clone)]
+struct BreaksOff;
+
+impl Service<Request<tonic::body::Body>> for BreaksOff {
+    type Response = Response<BoxBody<Bytes, &'static str>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<tonic::body::Body>) -> Self::Future {
+        let frames = [Ok(Frame::data(Bytes::from("begun"))), Err("it breaks off")];
+        ready(Ok(Response::new(BodyExt::boxed(StreamBody::new(stream::iter(frames))))))
+    }
+}
+
+#[anyio::test]
+async fn an_answer_that_breaks_off_at_once_is_told_as_an_error() -> Result<()> {
+    let meeting = Meeting::new();
+    let (sender, errors) = memory::unbounded();
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            let server = Server::new().on_error(|error| sender.send_nowait(error.to_string()).unwrap());
+            server.serve(&*meeting, grpc(BreaksOff)).await
+        });
+        let mut client = raw::client(tg, meeting.connect()).await;
+        let asked = client.send_request(raw::request("SayHello", [], frame(&request("Ada")))).await;
+        // A reset may overtake the head.
+        if let Ok(answer) = asked {
+            assert!(answer.into_body().collect().await.is_err());
+        }
+        assert_eq!(errors.receive().await?.as_deref(), Some("a handler failed"));
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
 }

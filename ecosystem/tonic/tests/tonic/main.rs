@@ -3,6 +3,7 @@
 mod back_pressure;
 mod calls;
 mod cancellation;
+#[path = "../../../http/tests/http/certificate.rs"]
 mod certificate;
 mod deadlines;
 #[allow(missing_docs, unreachable_pub)]

@@ -10,7 +10,9 @@ use anyio::{
     streams::memory::{self, ReceiveStream, SendStream},
 };
 use anyio_tonic::{Channel, LocalStream, MessageStream, OrStatus, local, produce};
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use futures_core::Stream;
+use futures_util::stream::select_all;
+use std::{cell::RefCell, pin::Pin, rc::Rc, time::Duration};
 use tonic::{
     Code, Request, Response, Status, Streaming,
     metadata::{MetadataMap, MetadataValue},
@@ -135,7 +137,8 @@ impl Greeter for Trial {
         }
     }
 
-    type SayManyTimesStream = MessageStream<HelloReply>;
+    // One may answer with any stream that is `Send`.
+    type SayManyTimesStream = Pin<Box<dyn Stream<Item = Result<HelloReply, Status>> + Send>>;
 
     async fn say_many_times(
         &self,
@@ -143,7 +146,19 @@ impl Greeter for Trial {
     ) -> Result<Response<Self::SayManyTimesStream>, Status> {
         let HelloRequest { name, times, .. } = request.into_inner();
         let this = self.clone();
-        Ok(Response::new(match name.as_str() {
+        if name == "merges" {
+            let counting = |numbers: std::ops::Range<u32>| {
+                produce(async move |replies| {
+                    for number in numbers {
+                        replies.send(reply("one of two", number)).await?;
+                        sleep(Duration::from_millis(1)).await.or_status()?;
+                    }
+                    Ok(())
+                })
+            };
+            return Ok(Response::new(Box::pin(select_all([counting(0..times), counting(100..100 + times)]))));
+        }
+        let replies = match name.as_str() {
             "floods" => produce(async move |replies| {
                 for number in 0.. {
                     replies
@@ -166,6 +181,14 @@ impl Greeter for Trial {
                 replies.send(reply("the last one", 1)).await?;
                 Err(Status::data_loss("and no more"))
             }),
+            // Its sender goes before it ends.
+            "commits" => produce(async move |replies| {
+                replies.send(reply("the last one", 1)).await?;
+                drop(replies);
+                sleep(Duration::from_millis(1)).await.or_status()?;
+                this.note("has committed");
+                Err(Status::data_loss("and no more"))
+            }),
             // A stream of somebody else's that never ends.
             "stalls" => LocalStream::new(futures_pending()),
             _ => produce(async move |replies| {
@@ -175,7 +198,8 @@ impl Greeter for Trial {
                 }
                 Ok(())
             }),
-        }))
+        };
+        Ok(Response::new(Box::pin(replies)))
     }
 
     async fn greet_all(
@@ -213,8 +237,15 @@ impl Greeter for Trial {
         &self,
         request: Request<Streaming<HelloRequest>>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
+        let this = self.clone();
+        let mode = mode(request.metadata()).to_owned();
         let mut requests = request.into_inner();
         Ok(Response::new(produce(async move |replies| {
+            if mode == "waits" {
+                // Without reading.
+                replies.send(reply("the only one", 1)).await?;
+                return Err(this.wait().await);
+            }
             let mut number = 0;
             while let Some(request) = requests.message().await? {
                 number += 1;

@@ -68,6 +68,35 @@ async fn a_request_is_limited_in_all_its_parts_together() -> Result<()> {
 }
 
 #[anyio::test(clock = "virtual")]
+async fn a_body_that_is_there_does_not_put_off_the_limit() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            let answer = async |_| Ok::<_, Error>(Response::new("hello".to_owned()));
+            Server::new().serve(&*meeting, answer).await
+        });
+        let client = options(&meeting).in_group(tg);
+        for is_read in [true, false] {
+            let mut answer = client.get("http://h/").timeout(3 * SECOND).send().await?;
+            if is_read {
+                // What has ended in time stays so.
+                assert_eq!(answer.chunk().await?.unwrap(), "hello");
+                assert!(answer.chunk().await?.is_none());
+                sleep(5 * SECOND).await?;
+                assert!(answer.chunk().await?.is_none());
+            } else {
+                sleep(5 * SECOND).await?;
+                assert_eq!(answer.chunk().await.unwrap_err().kind(), ClientErrorKind::TimedOut);
+            }
+        }
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
 async fn a_request_body_that_does_not_come_is_given_up_in_time() -> Result<()> {
     let meeting = Rc::new(Meeting::new());
     let server = Server::new().request_timeout(3 * SECOND);
