@@ -20,6 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Wake},
     time::Duration,
 };
 
@@ -454,7 +455,7 @@ fn a_share_accepts_for_one_task_at_a_time_and_tells_what_it_knows() {
 #[test]
 fn what_nobody_has_served_when_all_shares_are_back_is_closed_although_the_listener_lives() {
     struct Woken(AtomicBool);
-    impl std::task::Wake for Woken {
+    impl Wake for Woken {
         fn wake(self: Arc<Self>) {
             self.0.store(true, Ordering::SeqCst);
         }
