@@ -197,7 +197,7 @@ enum Stop {
 /// Clients that connect and want an echo, while the second core stops after it has begun to serve some.
 fn stops_in_the_midst(builder: &Builder, after: usize, stop: Stop) {
     const CLIENTS: usize = 100;
-    let listening = Meeting::default();
+    let (listening, over) = (Meeting::default(), Event::new());
     let served = [AtomicUsize::new(0), AtomicUsize::new(0)];
     ended(builder.run_on_cores(2, async |core: &Core| -> Result<()> {
         let listener = core.listen("127.0.0.1:0").await?;
@@ -224,11 +224,18 @@ fn stops_in_the_midst(builder: &Builder, after: usize, stop: Stop) {
                 if core.index() == 0 {
                     tg.start_soon(async {
                         echoes(address, CLIENTS).await?;
-                        accepting.cancel();
+                        over.set();
                         anyio::Ok(())
                     });
                 }
+                // The second as well: it may have got too few to stop before.
+                tg.start_soon(async {
+                    over.wait().await?;
+                    accepting.cancel();
+                    anyio::Ok(())
+                });
                 accepting.run(async || server.serve_in(connections, &listener, &handler).await).await?;
+                tg.cancel();
                 Ok(())
             })
             .await?;

@@ -1,7 +1,7 @@
 //! Spans of tasks and named scopes, on each back end: `cargo test --features tracing --test structure spans`.
 
 use anyio::{
-    Builder, CancelScope, Error, Result, lowlevel, net::UnixStream, sleep, sleep_forever, task_group,
+    Builder, CancelScope, Error, Result, lowlevel, net::UnixStream, sleep, sleep_forever, sync, task_group,
     testing::test_backends, to_thread,
 };
 use std::{
@@ -158,23 +158,27 @@ fn a_task_is_within_the_span_in_which_it_was_started() {
 #[test]
 fn a_span_is_entered_again_after_each_wait_for_the_system() {
     for recorded in record(async || {
+        let read_so_far = [(); 3].map(|()| sync::Event::new());
         task_group(async |tg| -> Result<()> {
             let (ours, theirs) = UnixStream::pair()?;
+            let read_so_far = &read_so_far;
             let read = async move {
-                while let Some(chunk) = theirs.receive().await? {
-                    tracing::info!("received {}", chunk.len());
+                let mut next = read_so_far.iter();
+                while theirs.receive().await?.is_some() {
+                    tracing::info!("received");
+                    next.next().expect("no more was sent").set();
                     sleep(Duration::from_millis(1)).await?;
-                    tracing::info!("slept after {}", chunk.len());
+                    tracing::info!("slept after it");
                 }
                 anyio::Ok(())
             };
             tracing::info_span!("connection").in_scope(|| tg.start_soon(read).set_name("reader"));
             let write = async move {
-                for length in 1..=3 {
-                    ours.send(vec![0; length]).await?;
-                    // Until it was read: what is sent together may come together.
-                    sleep(Duration::from_millis(20)).await?;
-                    tracing::info!("sent {length}");
+                for it_was_read in read_so_far {
+                    ours.send("x").await?;
+                    // What is sent together may come together.
+                    it_was_read.wait().await?;
+                    tracing::info!("sent");
                 }
                 anyio::Ok(())
             };
@@ -191,7 +195,7 @@ fn a_span_is_entered_again_after_each_wait_for_the_system() {
             };
             assert_eq!(spans, expected, "{}", fields["message"]);
         }
-        assert!(recorded.events.len() >= 5, "{:?}", recorded.events);
+        assert_eq!(recorded.events.len(), 9, "{:?}", recorded.events);
         assert_eq!(recorded.most_tasks_entered, 1);
     }
 }
