@@ -7,7 +7,8 @@ use crate::{
 use tonic::Status;
 
 /// Makes the answer of a method of a server of what a function sends. It runs in the task of the call, waits while the
-/// client takes nothing more, and its error is the status that the call ends with.
+/// client takes nothing more, and its error is the status that the call ends with. The messages end with the function, also
+/// if it drops its sender before.
 ///
 /// If the client goes away or cancels the call, the deadline passes, or the server has to end, it is cancelled *and awaited*,
 /// so that [`using`](anyio::using) and other cleanup run to their end.
@@ -34,7 +35,8 @@ pub fn produce<M: 'static>(
 }
 
 /// Makes the messages of a client's call of what a function sends. It runs in a child of the [channel](crate::Channel)'s
-/// group, and waits while the server takes nothing more. If it fails, the call is cancelled and ends with that status.
+/// group, and waits while the server takes nothing more. If it fails, the call is cancelled and ends with that status. The
+/// messages end with the function, also if it drops its sender before.
 ///
 /// If the call is given up, or the server ends it, it is cancelled and awaited by the group.
 ///

@@ -204,6 +204,7 @@ impl StdError for NotMade {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyio::{Error, current_time};
     use http_body_util::BodyExt;
     use std::{io, time::Duration};
 
@@ -213,8 +214,12 @@ mod tests {
             let make = async |body: BodySender| body.send_trailers(HeaderMap::new()).await;
             let mut answer = produce_body(Response::new(()), make);
             let task = take_production(answer.extensions_mut()).unwrap();
-            let ended = async { task.await.map_err(|error| anyio::Error::from(io::Error::other(error))) };
-            anyio::fail_after(Duration::from_secs(1), ended).await.unwrap();
+            let limit = CancelScope::new().with_deadline(current_time() + Duration::from_secs(1));
+            limit
+                .run(async || task.await.map_err(|error| Error::from(io::Error::other(error))))
+                .await
+                .unwrap();
+            assert!(!limit.cancel_called(), "it waits");
             let body = answer.into_body().collect().await.unwrap();
             assert!(body.trailers().is_some());
         });
