@@ -411,6 +411,6 @@ fn decisions_are_noted_when_they_have_an_effect() {
     assert_eq!(driver.check().unwrap_err().0, ["late-cancel", "reset"]);
     submit(&mut driver, FIRST, Op::Accept { fd: -1 });
     driver.cancel(FIRST);
-    let expected = Decision { kind: OpKind::Accept, number: 2, fault: Fault::LateCancel };
+    let expected = Decision { kind: OpKind::Accept.into(), number: 2, fault: Fault::LateCancel };
     assert_eq!(driver.report().decisions(), [expected]);
 }

@@ -39,7 +39,8 @@ impl Now {
         buffers: &[IoSlice<'_>],
     ) -> Option<Result<usize>> {
         let most = buffers.iter().map(|buffer| buffer.len()).sum();
-        if most == 0 || self.is_full || !Core::with(may_call) {
+        // A task that has done a lot without waiting lets others have their turn.
+        if most == 0 || self.is_full || !Core::with(Core::charge_immediate) {
             return None;
         }
         let sent = match stream.with_now(|stream| stream.send_nowait(buffers))? {
@@ -52,12 +53,6 @@ impl Now {
         self.is_full = sent.as_ref().is_ok_and(|count| *count < most);
         Some(sent)
     }
-}
-
-/// Whether the system may be called beside the driver: not where the driver is to see all that is done, nor by a task that has done
-/// a lot without waiting, as others have to have their turn.
-fn may_call(core: &Core) -> bool {
-    !core.capabilities().sees_all && core.charge_immediate()
 }
 
 enum Command {

@@ -15,7 +15,7 @@
 use super::{Header, network_error::is_of_the_network, room};
 use crate::{
     error::Result,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason, calls},
 };
 use anyio_driver::{Held, IoBuf, Op};
 use libc::msghdr;
@@ -23,9 +23,8 @@ use socket2::SockAddr;
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    io,
     ops::Range,
-    os::fd::{OwnedFd, RawFd},
+    os::fd::OwnedFd,
     task::Poll,
 };
 
@@ -141,7 +140,7 @@ impl Sender {
                 if !is_alone || core.capabilities().attempts_sends || core.scope_is_effective() {
                     return Poll::Ready(None);
                 }
-                core.poll_immediate(cx).map(|()| self.send_at_once(header, bytes))
+                core.poll_immediate(cx).map(|()| self.send_at_once(core, header, bytes))
             })
         })
         .await
@@ -149,10 +148,10 @@ impl Sender {
 
     /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
     #[inline]
-    fn send_at_once(&self, header: &mut Header, bytes: &[u8]) -> Option<Answer> {
+    fn send_at_once(&self, core: &Core, header: &mut Header, bytes: &[u8]) -> Option<Answer> {
         let message = header.message(bytes);
         // SAFETY: the message and all it points to are borrowed, and are not changed during the call.
-        match unsafe { send_without_waiting(self.descriptor.raw(), message) } {
+        match unsafe { calls::send_message(core, self.descriptor.raw(), message, NO_SIGNAL) } {
             Ok(count) => Some(Ok(count)),
             // The numbers are the same on Linux only.
             #[allow(unreachable_patterns)]
@@ -250,16 +249,6 @@ impl<B: IoBuf> SendMessage<B> {
     fn message(&mut self) -> *const msghdr {
         self.header.message(&self.data.get().bytes()[self.part.clone()])
     }
-}
-
-/// Calls the system. An error is the system's number.
-///
-/// # Safety
-/// The message and all it points to may be read.
-unsafe fn send_without_waiting(fd: RawFd, message: *const msghdr) -> Result<u32, i32> {
-    // SAFETY: the caller's promise.
-    let sent = unsafe { libc::sendmsg(fd, message, libc::MSG_DONTWAIT | NO_SIGNAL) };
-    u32::try_from(sent).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(not(target_vendor = "apple"))]

@@ -8,7 +8,10 @@ use crate::{
     error::{Error, Result},
     net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, judge},
     receiving::Receive,
-    runtime::{Descriptor, Refusal},
+    runtime::{
+        Descriptor, Refusal,
+        calls::{self, Options},
+    },
 };
 use anyio_driver::{Held, IoBuf};
 use socket2::SockRef;
@@ -34,8 +37,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let is_v6 = SockRef::from(&descriptor).local_addr().is_ok_and(|address| address.is_ipv6());
+    pub(super) fn new(descriptor: Descriptor, is_connected: bool, is_v6: bool) -> Self {
         let interpreter = UdpInterpreter::default();
         let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, LAYOUT, is_connected);
         Self {
@@ -151,7 +153,9 @@ impl Socket {
     }
 
     fn is_v4_way(&self, to: Option<SocketAddr>) -> bool {
-        let to = to.map(|to| to.ip()).or_else(|| Some(self.options().peer_addr().ok()?.as_socket()?.ip()));
+        let to = to
+            .map(|to| to.ip())
+            .or_else(|| Some(calls::peer_address(self.descriptor()).ok()?.as_socket()?.ip()));
         !self.is_v6 || to.is_some_and(|to| to.to_canonical().is_ipv4())
     }
 
@@ -181,7 +185,7 @@ impl Socket {
 
     /// Sets how many routers a datagram may pass.
     pub(super) fn set_hops(&self, hops: u32) -> io::Result<()> {
-        set_hops(&self.options(), self.is_v6, hops)
+        set_hops(Options::of(self.descriptor()), self.is_v6, hops)
     }
 
     pub(super) async fn close(self) -> Result<()> {
@@ -196,6 +200,6 @@ impl Socket {
 }
 
 /// Sets how many routers a datagram may pass.
-pub(super) fn set_hops(options: &SockRef<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
-    if is_v6 { options.set_unicast_hops_v6(hops) } else { options.set_ttl_v4(hops) }
+pub(super) fn set_hops(options: Options<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
+    options.set(|socket| if is_v6 { socket.set_unicast_hops_v6(hops) } else { socket.set_ttl_v4(hops) })
 }
