@@ -11,6 +11,9 @@ use anyio_driver::{Call, CallKind, Ruling};
 /// Of so many calls of a kind one is neither interrupted nor would wait, so that who tries again comes through.
 const SPARED: u64 = 4;
 
+/// The smallest blocks of files that are in memory, in bytes.
+const BLOCK: u64 = 512;
+
 /// What becomes of a call, and by which decision, if it was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -70,11 +73,21 @@ impl Plan {
         Verdict::MADE
     }
 
+    /// A length with which a read ends where a block does, if it can: in memory are whole ones.
+    fn up_to_a_block(offset: u64, length: usize) -> Option<usize> {
+        let end = (offset + length as u64) / BLOCK * BLOCK;
+        end.checked_sub(offset).filter(|&length| length > 0).map(|length| length as usize)
+    }
+
     fn shortened(&self, call: &Call, number: u64, fault: Option<Fault>) -> Verdict {
         match call.length {
             Some(length @ 2..) if can_be_short(call) => {
-                let length = self.length(call.kind.into(), number, length as u64);
-                Verdict { ruling: Ruling::MakeShorter(length as usize), fault }
+                let shorter = self.length(call.kind.into(), number, length as u64) as usize;
+                match call.offset {
+                    Some(offset) => Self::up_to_a_block(offset, shorter),
+                    None => Some(shorter),
+                }
+                .map_or(Verdict::MADE, |length| Verdict { ruling: Ruling::MakeShorter(length), fault })
             }
             _ => Verdict::MADE,
         }

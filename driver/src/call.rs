@@ -93,19 +93,21 @@ pub struct Call {
     pub fd: Option<RawFd>,
     /// How many bytes it is to transfer at most, where that may be fewer.
     pub length: Option<usize>,
+    /// Where in the file that is, if it says so.
+    pub offset: Option<u64>,
 }
 
 impl Call {
     /// One that is done on no descriptor yet.
     #[inline]
     pub const fn new(kind: CallKind) -> Self {
-        Self { kind, fd: None, length: None }
+        Self { kind, fd: None, length: None, offset: None }
     }
 
     /// One on a descriptor.
     #[inline]
     pub const fn on(kind: CallKind, fd: RawFd) -> Self {
-        Self { kind, fd: Some(fd), length: None }
+        Self { kind, fd: Some(fd), length: None, offset: None }
     }
 
     /// The same, of so many bytes or fewer.
@@ -113,6 +115,13 @@ impl Call {
     #[must_use]
     pub const fn of_length(self, length: usize) -> Self {
         Self { length: Some(length), ..self }
+    }
+
+    /// The same, from there on in the file.
+    #[inline]
+    #[must_use]
+    pub const fn at(self, offset: u64) -> Self {
+        Self { offset: Some(offset), ..self }
     }
 }
 

@@ -126,7 +126,7 @@ impl Socket {
             _counted,
         })?;
         // It fails only for what is no open descriptor.
-        let _ = SockRef::from(&descriptor).set_nonblocking(false);
+        let _ = calls::set_blocking(&descriptor, true);
         Ok(descriptor)
     }
 }

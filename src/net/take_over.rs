@@ -46,14 +46,19 @@ pub(super) fn examine(descriptor: &OwnedFd, kind: Type, domains: &[Domain], role
         return Err(refused("the socket is of another kind or family"));
     }
     match role {
-        Role::Connected if calls::peer_address(descriptor).is_err() => {
-            Err(refused("the socket is not connected"))
-        }
+        Role::Connected if !is_connected(descriptor)? => Err(refused("the socket is not connected")),
         Role::Listening if !may_listen(descriptor) => Err(refused("the socket does not listen")),
-        Role::Unconnected if calls::peer_address(descriptor).is_ok() => {
-            Err(refused("the socket is connected"))
-        }
+        Role::Unconnected if is_connected(descriptor)? => Err(refused("the socket is connected")),
         Role::Connected | Role::Listening | Role::Unconnected => Ok(()),
+    }
+}
+
+fn is_connected(descriptor: &OwnedFd) -> Result<bool> {
+    match calls::peer_address(descriptor) {
+        Ok(_) => Ok(true),
+        // The latter where a system says so of one that is shut down.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(failed(error)),
     }
 }
 

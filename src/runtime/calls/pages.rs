@@ -21,7 +21,7 @@ pub(crate) unsafe fn read_cached(
     room: usize,
     position: u64,
 ) -> Result<usize, i32> {
-    transfer(core, Call::on(CallKind::ReadCached, file), room, |length| {
+    transfer(core, Call::on(CallKind::ReadCached, file).at(position), room, |length| {
         let piece = libc::iovec { iov_base: pointer.cast(), iov_len: length };
         let (low, high) = (position as libc::c_ulong, (position >> 32) as libc::c_ulong);
         // SAFETY: the piece is a live value; the room behind the pointer is the caller's promise.
