@@ -95,7 +95,12 @@ impl Cached {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Backend, Builder};
     use std::{io::Write, os::fd::AsRawFd};
+
+    fn in_run<T>(read: impl FnOnce(&Core) -> T) -> T {
+        Builder::new().backend(Backend::Poll).run(async || Core::with(read)).unwrap()
+    }
 
     #[test]
     fn what_was_just_written_is_read_at_once_up_to_the_end_of_the_file() {
@@ -107,7 +112,7 @@ mod tests {
         let cached = Cached::default();
         assert!(cached.is_likely(64));
         let mut buffer = Vec::with_capacity(64);
-        let read = cached.read(file.as_raw_fd(), &mut buffer, 0, 1);
+        let read = in_run(|core| cached.read(core, file.as_raw_fd(), &mut buffer, 0, 1));
         // Some file systems do not know this kind of reading; then they must say so.
         if cached.never.get() {
             assert_eq!(read, (0, false));
@@ -134,7 +139,8 @@ mod tests {
     fn a_pipe_is_left_alone_once_it_has_refused() {
         let (reader, _writer) = std::io::pipe().unwrap();
         let cached = Cached::default();
-        let (count, complete) = cached.read(reader.as_raw_fd(), &mut Vec::with_capacity(8), 0, 0);
+        let mut buffer = Vec::with_capacity(8);
+        let (count, complete) = in_run(|core| cached.read(core, reader.as_raw_fd(), &mut buffer, 0, 0));
         assert_eq!((count, complete), (0, false));
     }
 }

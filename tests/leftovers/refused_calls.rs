@@ -35,7 +35,7 @@ async fn send_now(stream: &mut TcpStream) -> Result<()> {
 async fn receive_now(stream: &mut TcpStream) -> Result<()> {
     let (mut received, mut buffer) = (Vec::new(), [0; 64]);
     while received.len() < TEXT.len() {
-        match stream.receive_nowait(&mut buffer) {
+        match stream.receive_nowait(&mut &mut buffer[..]) {
             Err(Error::WouldBlock) => {
                 lowlevel::wait_readable(&*stream).await?;
             }

@@ -3,6 +3,7 @@
 use super::{last_error, transfer};
 use crate::runtime::Core;
 use anyio_driver::{Call, CallKind, Ruling};
+use bytes::buf::UninitSlice;
 use libc::{c_int, msghdr};
 use socket2::SockRef;
 use std::{
@@ -10,12 +11,12 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, RawFd},
 };
 
-/// Receives into a buffer, unless that would wait. 0 is the end.
+/// Receives into what room a buffer has, unless that would wait, and gives how much of that is filled. 0 is the end.
 #[inline]
-pub(crate) fn receive(core: &Core, socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, i32> {
+pub(crate) fn receive(core: &Core, socket: BorrowedFd<'_>, buffer: &mut UninitSlice) -> Result<usize, i32> {
     let (fd, pointer) = (socket.as_raw_fd(), buffer.as_mut_ptr());
     transfer(core, Call::on(CallKind::ReceiveNow, fd), buffer.len(), |length| {
-        // SAFETY: the buffer has room for so many bytes or more.
+        // SAFETY: there is room for so many bytes or more.
         unsafe { libc::recv(fd, pointer.cast(), length, libc::MSG_DONTWAIT) }
     })
 }
