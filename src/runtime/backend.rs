@@ -102,6 +102,11 @@ impl AnyDriver {
             Self::Chaos(driver) => Self::backend_below(driver),
         }
     }
+
+    /// Whether two runs of the same may be answered in different ways.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        matches!(self, Self::Chaos(_))
+    }
 }
 
 impl Driver for AnyDriver {
