@@ -1,5 +1,6 @@
 //! Streams: what bytes and objects flow through.
 
+mod at_once;
 mod attributes;
 mod boxed;
 pub mod broadcast;

@@ -31,6 +31,8 @@ pub(crate) struct Course {
     pub(crate) scribbled: bool,
     pub(crate) late_cancel: Option<u64>,
     pub(crate) slow_cancel: Option<u64>,
+    pub(crate) unfound_cancel: bool,
+    pub(crate) interrupted_by_cancel: bool,
     /// After how many answers it ends.
     pub(crate) ends_after: Option<u64>,
     pub(crate) reset: bool,
@@ -97,6 +99,9 @@ impl Plan {
             scribbled: self.wants(kind, number, Fault::Scribbled),
             late_cancel: amount(Fault::LateCancel, LATEST),
             slow_cancel: amount(Fault::SlowCancel, LATEST),
+            unfound_cancel: self.wants(kind, number, Fault::UnfoundCancel),
+            interrupted_by_cancel: errors::can_be_interrupted(kind)
+                && self.wants(kind, number, Fault::InterruptedByCancel),
             ends_after: amount(Fault::Ended, LONGEST).filter(|_| goes_on(kind)),
             reset: kind == OpKind::Accept && self.wants(kind, number, Fault::Reset),
         }

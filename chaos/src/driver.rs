@@ -186,14 +186,18 @@ impl<D: Driver> ChaosDriver<D> {
     }
 
     /// Holds an answer until it is to be handed out.
-    fn hold(&mut self, completion: Completion) {
+    fn hold(&mut self, mut completion: Completion) {
         let turn = self.turn;
         let Some(flight) = self.flight(completion.token) else { return };
         let (kind, number, course) = (flight.kind, flight.number, flight.course);
-        let (fills, is_first) = (flight.fills, flight.answers <= 1);
+        let (fills, is_first, cancelled) = (flight.fills, flight.answers <= 1, flight.cancelled);
         if completion.is_final() {
             flight.stage = Stage::Answered;
             self.answered += 1;
+        }
+        if course.interrupted_by_cancel && cancelled && completion.result == -libc::ECANCELED {
+            completion.result = -libc::EINTR;
+            self.note(kind, number, Fault::InterruptedByCancel);
         }
         let mut held = Held::new(completion, turn + course.late);
         if course.late > 0 && is_first {
@@ -244,10 +248,20 @@ impl<D: Driver> ChaosDriver<D> {
             }
             waits
         });
-        for token in due {
-            if self.flight(token).is_some_and(|flight| !matches!(flight.stage, Stage::Answered)) {
-                self.driver.cancel(token);
-            }
+        due.into_iter().for_each(|token| self.cancel_below(token));
+    }
+
+    /// Has the driver below cancel an operation, unless it has ended there.
+    fn cancel_below(&mut self, token: Token) {
+        let Some(flight) = self.flight(token).filter(|flight| !matches!(flight.stage, Stage::Answered))
+        else {
+            return;
+        };
+        let (kind, number) = (flight.kind, flight.number);
+        if !flight.course.unfound_cancel {
+            self.driver.cancel(token);
+        } else if self.driver.cancel_in_vain(token) {
+            self.note(kind, number, Fault::UnfoundCancel);
         }
     }
 
@@ -371,7 +385,7 @@ impl<D: Driver> Driver for ChaosDriver<D> {
             flight.course.late += turns;
             self.note(kind, number, Fault::SlowCancel);
         }
-        self.driver.cancel(token);
+        self.cancel_below(token);
     }
 
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {

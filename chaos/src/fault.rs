@@ -29,6 +29,10 @@ pub enum Fault {
     Reset,
     /// The operation fails, with an error that is usual for its kind.
     Error,
+    /// A cancellation does not find the operation that it is for when the kernel is asked for the first time.
+    UnfoundCancel,
+    /// A cancelled operation says that it was interrupted, as one does that a worker thread was at work on.
+    InterruptedByCancel,
 }
 
 impl Fault {
@@ -45,6 +49,8 @@ impl Fault {
         Self::Ended,
         Self::Reset,
         Self::Error,
+        Self::UnfoundCancel,
+        Self::InterruptedByCancel,
     ];
 
     /// Its name in texts.
@@ -61,6 +67,8 @@ impl Fault {
             Self::Ended => "ended",
             Self::Reset => "reset",
             Self::Error => "error",
+            Self::UnfoundCancel => "unfound-cancel",
+            Self::InterruptedByCancel => "interrupted-by-cancel",
         }
     }
 
@@ -74,7 +82,7 @@ impl Fault {
         match self {
             Self::Short | Self::Late => 0.25,
             Self::Scribbled => 0.5,
-            Self::LateCancel | Self::SlowCancel => 0.3,
+            Self::LateCancel | Self::SlowCancel | Self::UnfoundCancel | Self::InterruptedByCancel => 0.3,
             Self::Interrupted | Self::WouldBlock | Self::NoBuffers | Self::Ended => 0.1,
             Self::Reset => 0.02,
             Self::Error => 0.01,

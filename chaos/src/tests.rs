@@ -18,6 +18,8 @@ use std::{
 struct Told {
     operations: Vec<(Token, Op)>,
     cancelled: Vec<Token>,
+    /// Those that were to be cancelled and were not found.
+    unfound: Vec<Token>,
     answers: Vec<Completion>,
     at_once: Option<Completion>,
     waits: Vec<Wait>,
@@ -35,6 +37,7 @@ impl Told {
         Self {
             operations: Vec::new(),
             cancelled: Vec::new(),
+            unfound: Vec::new(),
             answers: Vec::new(),
             at_once: None,
             waits: Vec::new(),
@@ -67,6 +70,11 @@ impl Driver for Told {
         if is_alive && !has_ended {
             self.answers.push(Completion::new(token, -libc::ECANCELED));
         }
+    }
+
+    fn cancel_in_vain(&mut self, token: Token) -> bool {
+        self.unfound.push(token);
+        true
     }
 
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
@@ -257,6 +265,37 @@ fn what_is_withdrawn_is_known_at_once_unless_a_thread_has_it() {
     let mut answers = turn(&mut driver, Wait::Forever);
     answers.extend(turn(&mut driver, Wait::Forever));
     assert_eq!(answers, [Completion::new(SECOND, -libc::ECANCELED)]);
+}
+
+#[test]
+fn a_cancellation_does_not_find_what_it_is_for() {
+    let mut driver = driver(&Chaos::none().rate(Fault::UnfoundCancel, 1.0));
+    submit(&mut driver, FIRST, Op::Accept { fd: -1 });
+    driver.cancel(FIRST);
+    driver.cancel(FIRST);
+    let Told { cancelled, unfound, .. } = driver.get_ref();
+    assert_eq!((&**cancelled, &**unfound), (&[][..], &[FIRST][..]));
+    driver.check().unwrap();
+    driver.driver.answers.push(Completion::new(FIRST, 3));
+    assert_eq!(turn(&mut driver, Wait::No), [Completion::new(FIRST, 3)]);
+}
+
+#[test]
+fn what_is_cancelled_says_that_it_was_interrupted_unless_it_succeeds() {
+    let mut driver = driver(&Chaos::none().rate(Fault::InterruptedByCancel, 1.0));
+    for token in [FIRST, SECOND] {
+        submit(&mut driver, token, Op::Accept { fd: -1 });
+    }
+    driver.driver.answers.push(Completion::new(SECOND, 3));
+    driver.cancel(FIRST);
+    driver.cancel(SECOND);
+    let expected = [Completion::new(SECOND, 3), Completion::new(FIRST, -libc::EINTR)];
+    assert_eq!(turn(&mut driver, Wait::No), expected);
+    assert_eq!(driver.report().count(Fault::InterruptedByCancel), 1);
+    // What nobody has cancelled is left as it is.
+    submit(&mut driver, FIRST, Op::Accept { fd: -1 });
+    driver.driver.answers.push(Completion::new(FIRST, -libc::ECANCELED));
+    assert_eq!(turn(&mut driver, Wait::No), [Completion::new(FIRST, -libc::ECANCELED)]);
 }
 
 #[test]

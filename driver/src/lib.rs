@@ -13,7 +13,7 @@
 //!    one again before its final completion.
 //! 3. A cancel is never lost. It is a request and never the last word.
 //! 4. What succeeded is reported as a success even when a cancel was on its way. `ECANCELED` means that the
-//!    operation did not happen.
+//!    operation did not happen, and so does `EINTR`.
 //! 5. Completions are only handed out when the caller asks: by [`Driver::turn`], or by [`Driver::take_answer`] for
 //!    an operation that was done as it was submitted.
 //!

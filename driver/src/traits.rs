@@ -67,10 +67,18 @@ pub trait Driver {
         None
     }
 
-    /// Asks for an operation to be cancelled. It still completes, with `ECANCELED` if it had no effect.
+    /// Asks for an operation to be cancelled. It still completes, with `ECANCELED` or `EINTR` if it had no effect.
     ///
     /// Asking again, or for an operation that has completed meanwhile, does nothing.
     fn cancel(&mut self, token: Token);
+
+    /// Cancels an operation as [`cancel`](Driver::cancel) does, but as if the system did not find it when it is asked for the
+    /// first time. Tells whether the system had to be asked; it need not be for what it has not got yet, and drivers that find
+    /// what they look for never ask. For those who try what happens then.
+    fn cancel_in_vain(&mut self, token: Token) -> bool {
+        self.cancel(token);
+        false
+    }
 
     /// Cancels an operation as [`cancel`](Driver::cancel) does, and at once: appends the operation's completions to
     /// `completions` that are known now, the final one among them unless it is in the hands of a thread that has to finish

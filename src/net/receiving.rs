@@ -1,7 +1,8 @@
 //! Receiving what is there, at once.
 //!
 //! # Contract
-//! The one call of the system here writes into memory that it is given as a slice, and no further.
+//! The one call of the system here writes into the room that a buffer has left, and no further, and the buffer is told how
+//! much that was.
 
 use super::socket::Socket;
 use crate::{
@@ -9,14 +10,15 @@ use crate::{
     receiving::MOST,
     runtime::{Answer, Core, Refusal},
 };
+use bytes::{BufMut, buf::UninitSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 impl Socket {
     /// Receives what is there, without waiting. 0 is the end, or a buffer without room.
-    pub(super) fn receive_nowait(&self, buffer: &mut [u8]) -> Result<usize> {
+    pub(super) fn receive_nowait(&self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         let _reserved = self.receiving().reserve()?;
         Core::with(|core| core.check_cancelled())?;
-        if buffer.is_empty() {
+        if !buffer.has_remaining_mut() {
             return Ok(0);
         }
         if let Some(taken) = self.receiving().take_nowait(buffer) {
@@ -26,17 +28,22 @@ impl Socket {
         if self.receiving().holds_bytes() {
             return Err(Error::WouldBlock);
         }
-        match receive_nowait(self.descriptor().as_fd(), buffer) {
+        match receive_nowait(self.descriptor().as_fd(), buffer.chunk_mut()) {
             // On some systems these differ.
             #[allow(unreachable_patterns, reason = "on Linux they do not")]
             Err(Refusal::System(libc::EAGAIN | libc::EWOULDBLOCK)) => Err(Error::WouldBlock),
-            answer => self.receiving().judge(answer),
+            answer => {
+                let count = self.receiving().judge(answer)?;
+                // SAFETY: so many bytes of its room were just filled.
+                unsafe { buffer.advance_mut(count) };
+                Ok(count)
+            }
         }
     }
 }
 
 /// Receives into a buffer, unless that would wait.
-fn receive_nowait(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Answer {
+fn receive_nowait(socket: BorrowedFd<'_>, buffer: &mut UninitSlice) -> Answer {
     let length = buffer.len().min(MOST);
     loop {
         // SAFETY: the buffer has room for so many bytes.

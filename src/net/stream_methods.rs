@@ -199,7 +199,7 @@ macro_rules! stream {
                 self.socket.receive_into(buffer).await
             }
 
-            fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            fn receive_nowait(&mut self, buffer: &mut (impl bytes::BufMut + ?Sized)) -> Result<usize> {
                 self.socket.receive_nowait(buffer)
             }
 
@@ -290,7 +290,7 @@ macro_rules! stream {
                 self.0.receive_into(buffer).await
             }
 
-            fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            fn receive_nowait(&mut self, buffer: &mut (impl bytes::BufMut + ?Sized)) -> Result<usize> {
                 self.0.socket.receive_nowait(buffer)
             }
         }

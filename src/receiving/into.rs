@@ -9,6 +9,7 @@ use crate::{
     runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason, nothing_to_do},
 };
 use anyio_driver::{Chunk, Driver, Held, IoBufMut, Op};
+use bytes::BufMut;
 use std::marker::PhantomData;
 
 /// The most that one operation sends or receives: what Linux limits system calls to.
@@ -32,14 +33,14 @@ impl<S: Source> Receiving<S> {
     }
 
     /// Takes what has come already and was not given out: bytes, the end, or an error. `None` if that is nothing.
-    pub(crate) fn take_nowait(&self, buffer: &mut [u8]) -> Option<Result<usize>> {
+    pub(crate) fn take_nowait(&self, buffer: &mut (impl BufMut + ?Sized)) -> Option<Result<usize>> {
         let mut chunk = match Core::with(|core| self.take_ready(core))? {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return Some(Ok(0)),
             Err(error) => return Some(Err(error)),
         };
-        let count = chunk.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&chunk[..count]);
+        let count = chunk.len().min(buffer.remaining_mut());
+        buffer.put_slice(&chunk[..count]);
         if count < chunk.len() {
             chunk.advance(count);
             self.rest.set(Some(chunk));

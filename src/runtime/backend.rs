@@ -121,6 +121,10 @@ impl Driver for AnyDriver {
         each!(self, driver => driver.cancel(token));
     }
 
+    fn cancel_in_vain(&mut self, token: Token) -> bool {
+        each!(self, driver => driver.cancel_in_vain(token))
+    }
+
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
         each!(self, driver => driver.withdraw(token, completions));
     }

@@ -227,7 +227,9 @@ impl<P: Payload> Operation<P> {
     /// Whether the scope keeps it from happening.
     #[inline]
     fn is_unwanted(&self, core: &Core) -> bool {
-        self.scoping != Scoping::Shielded && core.reach_checkpoint()
+        self.scoping != Scoping::Shielded
+            && !planted("cancellation before an operation overlooked")
+            && core.reach_checkpoint()
     }
 
     /// Goes on waiting, in the scope in which it is polled now.
@@ -243,6 +245,9 @@ impl<P: Payload> Operation<P> {
     #[inline]
     fn judge(&mut self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
         match u32::try_from(outcome.result) {
+            Ok(_) if planted("raced success discarded") && core.waits().cancel_asked(wait) => {
+                Verdict::End(Err(Refusal::Cancelled))
+            }
             Ok(count) if self.payload.as_mut().is_some_and(|payload| payload.goes_on(count)) => {
                 if self.is_unwanted(core) { Verdict::End(Err(Refusal::Cancelled)) } else { Verdict::Repeat }
             }
@@ -263,11 +268,14 @@ impl<P: Payload> Operation<P> {
                 }
                 Refusal::Cancelled
             }
+            libc::EINTR if asked && planted("interruption by a cancel surfaces") => {
+                Refusal::System(libc::EINTR)
+            }
             libc::EINTR | libc::ECANCELED if asked => {
                 // SAFETY: used only here, while the wait is linked.
                 let scope = unsafe { core.waits().scope(wait) };
                 let wanted = scope.is_none_or(|scope| scope.is_effective());
-                if !wanted && P::REPEATABLE {
+                if !wanted && !planted("shield during an operation overlooked") && P::REPEATABLE {
                     // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet, so
                     // it can begin again.
                     return Verdict::Repeat;
@@ -362,6 +370,10 @@ pub(crate) fn abandon(wait: WaitKey, orphan: impl Disposer + 'static) {
             return;
         }
         let mut orphan = Box::new(orphan.take().expect("taken once"));
+        if planted("slot given back in flight") {
+            std::mem::forget(orphan);
+            return drop(waits.remove(wait));
+        }
         loop {
             match waits.take_next(wait) {
                 Next::Result(outcome) => orphan.dispose_one_of_many(core, &outcome.completion(wait)),

@@ -5,6 +5,7 @@ use super::{
     scope::DELIVERIES_BEFORE_WARNING,
 };
 use crate::error::{Cancelled, Error};
+use anyio_driver::planted;
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -291,7 +292,11 @@ impl Waiter {
                 // SAFETY: used only here, while the wait is linked.
                 let wanted = unsafe { waits.scope(wait) }.is_none_or(|scope| scope.is_effective());
                 self.end(core, queue);
-                Poll::Ready(if wanted { Err(Cancelled::new()) } else { Ok(Woken::Again) })
+                Poll::Ready(if wanted || planted("shield during a wait overlooked") {
+                    Err(Cancelled::new())
+                } else {
+                    Ok(Woken::Again)
+                })
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     runtime::Core,
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use std::io;
 
 /// A stream of bytes with a buffer, from which one can receive a number of bytes, or up to a delimiter. Sending, if the
@@ -234,7 +234,7 @@ impl<S: ByteReceiveStream> ByteReceiveStream for BufferedByteStream<S> {
         }
     }
 
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         if self.buffer.is_empty() {
             return self.stream.receive_nowait(buffer);
         }

@@ -3,6 +3,7 @@
 use super::file_content::{FileContent, read_part};
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use bytes::BufMut;
 use std::{
     io::{self, IoSlice},
     ops::Range,
@@ -47,13 +48,13 @@ pub trait ByteReceiveStream {
     /// dropped, the buffer is lost, and bytes that arrive at the same moment may be.
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B);
 
-    /// Receives what is there into the caller's own buffer, from its beginning, and gives the number of bytes. 0 is the end of
-    /// the stream (or a buffer without room).
+    /// Receives what is there into the room that the caller's buffer has left, and gives the number of bytes, by which that has
+    /// advanced. 0 is the end of the stream (or a buffer without room). A slice is a buffer, too: `&mut &mut bytes[..]`.
     ///
     /// # Errors
     /// [`Error::WouldBlock`] where [`receive`](Self::receive) would wait, [`Error::Unsupported`] if this kind of stream
     /// cannot tell, as by default, and those of [`receive`](Self::receive); no byte was received then.
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         let _ = buffer;
         Err(Error::Unsupported("receiving without waiting"))
     }
@@ -240,7 +241,7 @@ impl<S: ByteReceiveStream + ?Sized> ByteReceiveStream for &mut S {
         (**self).receive_into(buffer).await
     }
 
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         (**self).receive_nowait(buffer)
     }
 }

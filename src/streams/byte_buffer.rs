@@ -2,7 +2,7 @@
 
 use crate::lowlevel::take_chunk;
 use anyio_driver::{Chunk, IoBufMut};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Bytes that were received and not yet asked for.
 #[derive(Debug, Default)]
@@ -48,10 +48,10 @@ impl ByteBuffer {
         (Ok(count), buffer)
     }
 
-    /// The same for a slice. Tells how many.
-    pub(crate) fn take_to(&mut self, slice: &mut [u8]) -> usize {
-        let count = self.bytes.len().min(slice.len());
-        slice[..count].copy_from_slice(&self.bytes[..count]);
+    /// Moves as many as there is room for to the end of a buffer, and tells how many.
+    pub(crate) fn take_to(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> usize {
+        let count = self.bytes.len().min(buffer.remaining_mut());
+        buffer.put_slice(&self.bytes[..count]);
         self.bytes.advance(count);
         count
     }

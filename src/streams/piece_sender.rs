@@ -1,6 +1,8 @@
 //! Sending pieces of bytes that are taken over, for what must not lose count of them.
 
-use super::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared};
+use super::{
+    AttributeRequest, Attributes, ByteSendStream, at_once::may_call, byte, repeated::Repeated, shared::Shared,
+};
 use crate::{
     error::{Error, Result},
     runtime::Core,
@@ -52,12 +54,6 @@ impl Now {
         self.is_full = sent.as_ref().is_ok_and(|count| *count < most);
         Some(sent)
     }
-}
-
-/// Whether the system may be called beside the driver: not where the driver is to see all that is done, nor by a task that has done
-/// a lot without waiting, as others have to have their turn.
-fn may_call(core: &Core) -> bool {
-    !core.capabilities().sees_all && core.charge_immediate()
 }
 
 enum Command {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use bytes::BufMut;
 use std::io::IoSlice;
 
 /// A stream of bytes that sends into one stream and receives from another, such as the standard input and output of a
@@ -59,7 +60,7 @@ impl<S, R: ByteReceiveStream> ByteReceiveStream for StapledByteStream<S, R> {
         self.receive_stream.receive_into(buffer).await
     }
 
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         self.receive_stream.receive_nowait(buffer)
     }
 }

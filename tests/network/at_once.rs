@@ -21,7 +21,7 @@ async fn connection() -> Result<(TcpStream, TcpStream)> {
 /// Receives at once, as soon as there is something.
 async fn soon(stream: &mut impl ByteReceiveStream, buffer: &mut [u8]) -> Result<usize> {
     loop {
-        match stream.receive_nowait(buffer) {
+        match stream.receive_nowait(&mut &mut buffer[..]) {
             Err(Error::WouldBlock) => anyio::lowlevel::checkpoint().await?,
             received => return received,
         }
@@ -30,9 +30,9 @@ async fn soon(stream: &mut impl ByteReceiveStream, buffer: &mut [u8]) -> Result<
 
 async fn check(mut stream: impl ByteReceiveStream, mut peer: impl ByteSendStream) -> Result<()> {
     let mut buffer = [0; 4];
-    assert!(matches!(stream.receive_nowait(&mut buffer), Err(Error::WouldBlock)));
+    assert!(matches!(stream.receive_nowait(&mut &mut buffer[..]), Err(Error::WouldBlock)));
     peer.send("hello, all").await?;
-    assert_eq!(stream.receive_nowait(&mut [])?, 0);
+    assert_eq!(stream.receive_nowait(&mut [0; 0].as_mut_slice())?, 0);
     assert_eq!((soon(&mut stream, &mut buffer).await?, &buffer), (4, b"hell"));
     // What is kept comes first.
     assert_eq!(stream.receive_at_most(1).await?.unwrap(), "o");
@@ -40,12 +40,12 @@ async fn check(mut stream: impl ByteReceiveStream, mut peer: impl ByteSendStream
     assert_eq!(stream.receive().await?.unwrap(), "l");
     let scope = CancelScope::new();
     scope.cancel();
-    let cancelled = scope.run(async || stream.receive_nowait(&mut buffer));
+    let cancelled = scope.run(async || stream.receive_nowait(&mut &mut buffer[..]));
     assert!(cancelled.await?.is_none());
     peer.send_eof().await?;
     assert_eq!(soon(&mut stream, &mut buffer).await?, 0);
     assert!(stream.receive().await?.is_none());
-    assert_eq!(stream.receive_nowait(&mut buffer)?, 0);
+    assert_eq!(stream.receive_nowait(&mut &mut buffer[..])?, 0);
     Ok(())
 }
 
@@ -72,7 +72,7 @@ async fn what_is_there_is_received_at_once_and_nothing_is_waited_for() -> Result
     check(client, server).await?;
     // What cannot tell says so.
     let (mut client, _server) = memory_stream_pair();
-    assert!(matches!(client.receive_nowait(&mut buffer), Err(Error::Unsupported(_))));
+    assert!(matches!(client.receive_nowait(&mut &mut buffer[..]), Err(Error::Unsupported(_))));
     Ok(())
 }
 
@@ -89,7 +89,7 @@ async fn what_is_in_flight_is_not_overtaken_and_comes_in_its_order() -> Result<(
     })
     .await?;
     let mut buffer = [0; 100];
-    assert!(matches!(client.receive_nowait(&mut buffer), Err(Error::WouldBlock)));
+    assert!(matches!(client.receive_nowait(&mut &mut buffer[..]), Err(Error::WouldBlock)));
     server.send("one").await?;
     let mut received = Vec::new();
     while received.len() < 3 {

@@ -257,3 +257,97 @@ async fn a_stream_sends_at_once_what_there_is_room_for() -> Result<()> {
     assert!(matches!(memory.send_nowait(&[IoSlice::new(&head)]), Err(Error::Unsupported(_))));
     Ok(())
 }
+
+#[anyio::test]
+async fn where_a_lot_comes_it_is_received_into_the_reader_s_own_buffer() -> Result<()> {
+    let (one, mut other) = UnixStream::pair()?;
+    let data: Vec<u8> = (0..150_000u32).map(|n| (n >> 4) as u8).collect();
+    let mut reader = ByteReader::new(one);
+    let mut read = Vec::new();
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            ByteSendStream::send(&mut other, data.clone()).await?;
+            ByteSendStream::send_eof(&mut other).await
+        });
+        wait_all_tasks_blocked().await?;
+        let mut most = 0;
+        let mut buffer = vec![0; data.len()];
+        loop {
+            // Of a full one and of one that is almost empty.
+            for room in [data.len(), 1] {
+                let count = reader.read(&mut buffer[..room]).await?;
+                read.extend_from_slice(&buffer[..count]);
+                most = most.max(count);
+            }
+            if reader.read(&mut buffer[..0]).await? == 0 && read.len() == data.len() {
+                break;
+            }
+        }
+        assert!(read == data);
+        assert_eq!(reader.read(&mut buffer).await?, 0);
+        // More than one of the runtime's own buffers.
+        assert!(most > anyio::lowlevel::take_chunk().spare_capacity(), "{most}");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Gives full buffers, and when it is asked for what is there, some bytes or an error that it tells once.
+struct Unsteady {
+    answers: Vec<Result<usize>>,
+}
+
+impl ByteReceiveStream for Unsteady {
+    async fn receive(&mut self) -> Result<Option<anyio::Chunk>> {
+        let mut chunk = anyio::lowlevel::take_chunk();
+        let bytes = vec![b'c'; chunk.spare_capacity()];
+        chunk.extend_from_slice(&bytes).unwrap();
+        Ok(Some(chunk))
+    }
+
+    async fn receive_at_most(&mut self, _: usize) -> Result<Option<anyio::Chunk>> {
+        unreachable!("a reader takes what comes")
+    }
+
+    async fn receive_into<B: anyio::IoBufMut>(&mut self, _: B) -> (Result<usize>, B) {
+        unreachable!("a reader takes what comes")
+    }
+
+    fn receive_nowait(&mut self, buffer: &mut (impl bytes::BufMut + ?Sized)) -> Result<usize> {
+        let answer = self.answers.pop().unwrap_or(Err(Error::WouldBlock));
+        if let Ok(count) = answer {
+            buffer.put_bytes(b'n', count.min(buffer.remaining_mut()));
+        }
+        answer
+    }
+}
+
+#[anyio::test]
+async fn what_is_received_at_once_is_believed_to_its_number_and_its_errors() -> Result<()> {
+    let broken = || Error::BrokenResource(io::ErrorKind::ConnectionReset.into());
+    // From the last to the first; more than there is room for is not true.
+    let answers = vec![Ok(0), Err(Error::Unsupported("it")), Err(broken()), Ok(usize::MAX), Ok(3)];
+    let mut reader = ByteReader::new(Unsteady { answers });
+    let full = anyio::lowlevel::take_chunk().spare_capacity();
+    let mut buffer = vec![0; full];
+    let mut next = async |bytes: u8, count: usize| {
+        assert_eq!(reader.read(&mut buffer).await.unwrap(), count);
+        assert!(buffer[..count].iter().all(|&byte| byte == bytes));
+    };
+    next(b'c', full).await;
+    next(b'n', 3).await;
+    // Three were not all that there was room for.
+    next(b'c', full).await;
+    next(b'n', full).await;
+    let error = reader.read(&mut buffer).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    let mut next = async |bytes: u8, count: usize| {
+        assert_eq!(reader.read(&mut buffer).await.unwrap(), count);
+        assert!(buffer[..count].iter().all(|&byte| byte == bytes));
+    };
+    next(b'c', full).await;
+    next(b'c', full).await;
+    next(b'n', 0).await;
+    Ok(())
+}

@@ -183,6 +183,27 @@ impl UringDriver {
         self.push_quiet(entry, token.with_kind(kind::CANCEL));
     }
 
+    /// Notes that an operation is to be cancelled, and does so if the kernel has not got it yet. Tells whether the kernel has
+    /// to be asked.
+    fn begin_cancel(&mut self, token: Token) -> bool {
+        if self.outgoing.take_back(token) {
+            self.early.push(Completion::new(token, -libc::ECANCELED));
+            return false;
+        }
+        match self.tracker.operations.cancel(token, self.queue.first_number()) {
+            Cancel::Nothing => false,
+            Cancel::TakeBack(number, count) => {
+                (number..number + count).for_each(|number| self.queue.take_back(number));
+                if let Some(zero_copy) = &mut self.tracker.zero_copy {
+                    zero_copy.take_back(token);
+                }
+                self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
+                false
+            }
+            Cancel::Ask => true,
+        }
+    }
+
     /// Has the kernel tell of completions from now on, and says whether there may be some already.
     fn listen(&mut self) -> bool {
         let Some(source) = &self.source else { return true };
@@ -279,21 +300,17 @@ impl Driver for UringDriver {
     }
 
     fn cancel(&mut self, token: Token) {
-        if self.outgoing.take_back(token) {
-            return self.early.push(Completion::new(token, -libc::ECANCELED));
+        if self.begin_cancel(token) && !planted("cancel dropped") {
+            self.push_cancel(token);
         }
-        match self.tracker.operations.cancel(token, self.queue.first_number()) {
-            Cancel::Nothing => {}
-            Cancel::TakeBack(number, count) => {
-                (number..number + count).for_each(|number| self.queue.take_back(number));
-                if let Some(zero_copy) = &mut self.tracker.zero_copy {
-                    zero_copy.take_back(token);
-                }
-                self.answer(token, -libc::ECANCELED, CompletionFlags::empty());
-            }
-            Cancel::Ask if planted("cancel dropped") => {}
-            Cancel::Ask => self.push_cancel(token),
+    }
+
+    fn cancel_in_vain(&mut self, token: Token) -> bool {
+        let is_asked = self.begin_cancel(token);
+        if is_asked {
+            self.tracker.take_cancel(token, -libc::ENOENT);
         }
+        is_asked
     }
 
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {

@@ -80,6 +80,24 @@ fn a_cancel_that_was_not_found_is_repeated_even_by_a_turn_that_would_wait_for_ev
 }
 
 #[test]
+fn a_cancel_that_is_made_to_miss_is_repeated_and_one_that_needs_nobody_is_not() {
+    skip_unless_selected!();
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let (_left, right) = UnixStream::pair().unwrap();
+    let (mut buffer, token) = ([0; 8], Token::new(5, 9));
+    for (is_submitted, retries) in [(false, 0), (true, 1)] {
+        // SAFETY: the buffer lives until the completion.
+        unsafe { driver.submit(token, receive(&right, &mut buffer)) };
+        if is_submitted {
+            assert!(turn(&mut driver, Wait::No).is_empty());
+        }
+        assert_eq!((driver.cancel_in_vain(token), driver.cancel_in_vain(token)), (is_submitted, false));
+        assert_eq!(next(&mut driver).result, -libc::ECANCELED);
+        assert_eq!(driver.statistics().cancel_retries, retries);
+    }
+}
+
+#[test]
 fn a_cancel_that_was_not_found_is_not_repeated_after_the_operation_has_ended() {
     skip_unless_selected!();
     let (mut driver, token, mut left, _buffer) = cancel_that_missed(1);

@@ -1,4 +1,7 @@
 //! What hyper reads from and writes to.
+//!
+//! # Contract
+//! The room of one of hyper's buffers is what it says that it is, and is filled from its beginning.
 
 use anyio::{
     Chunk, OnThread,
@@ -7,18 +10,19 @@ use anyio::{
         io::{ByteReader, ByteWriter},
     },
 };
-use futures_io::{AsyncBufRead, AsyncWrite};
+use bytes::{BufMut, buf::UninitSlice};
+use futures_io::AsyncWrite;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 /// A stream of anyio's as what hyper reads from and writes to.
 ///
-/// What was received is copied once, from the runtime's buffer into hyper's, without clearing that before; what is written
-/// in several pieces leaves as one. hyper demands `Send` of what it upgrades, so this is: on another thread it panics.
+/// What was received is copied once, from the runtime's buffer into hyper's, without clearing that before, or received there
+/// right away where a lot comes; what is written in several pieces leaves as one. hyper demands `Send` of what it upgrades, so this is: on another thread it panics.
 ///
 /// ```
 /// use anyio::{Result, net::UnixStream, task_group};
@@ -87,11 +91,27 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     }
 }
 
-/// Copies as much as there is room for, and tells how much that was.
-fn copy(bytes: &[u8], buffer: &mut ReadBufCursor<'_>) -> usize {
-    let count = bytes.len().min(buffer.remaining());
-    buffer.put_slice(&bytes[..count]);
-    count
+/// The room that a buffer of hyper's has left.
+struct Room<'a>(ReadBufCursor<'a>);
+
+// SAFETY: the room is what the cursor has left, which stays that until it is advanced.
+unsafe impl BufMut for Room<'_> {
+    #[inline]
+    fn remaining_mut(&self) -> usize {
+        self.0.remaining()
+    }
+
+    #[inline]
+    unsafe fn advance_mut(&mut self, count: usize) {
+        // SAFETY: the caller has initialised so many bytes.
+        unsafe { self.0.advance(count) };
+    }
+
+    #[inline]
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        // SAFETY: nothing that is initialised is made uninitialised, as that cannot be done to such a slice.
+        UninitSlice::uninit(unsafe { self.0.as_mut() })
+    }
 }
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for HyperIo<R, W> {
@@ -101,17 +121,15 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for Hyper
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         if let Some(beginning) = &mut self.beginning {
-            let count = copy(beginning, &mut buffer);
+            let count = beginning.len().min(buffer.remaining());
+            buffer.put_slice(&beginning[..count]);
             beginning.advance(count);
             if beginning.is_empty() {
                 self.beginning = None;
             }
             return Poll::Ready(Ok(()));
         }
-        let reader = &mut *self.reader;
-        let count = copy(ready!(Pin::new(&mut *reader).poll_fill_buf(cx))?, &mut buffer);
-        Pin::new(reader).consume(count);
-        Poll::Ready(Ok(()))
+        self.reader.poll_read_buf(cx, &mut Room(buffer)).map_ok(drop)
     }
 }
 

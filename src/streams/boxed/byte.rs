@@ -9,6 +9,7 @@ use crate::{
     streams::{Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use bytes::BufMut;
 use std::{any::Any, io::IoSlice};
 
 trait AnyReceiveStream: Attributes {
@@ -16,7 +17,7 @@ trait AnyReceiveStream: Attributes {
     fn receive(&mut self) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize>;
+    fn receive_nowait(&mut self, buffer: &mut dyn BufMut) -> Result<usize>;
     fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
@@ -37,7 +38,7 @@ impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
         Box::pin(ByteReceiveStream::receive_into(self, buffer))
     }
 
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn receive_nowait(&mut self, buffer: &mut dyn BufMut) -> Result<usize> {
         ByteReceiveStream::receive_nowait(self, buffer)
     }
 
@@ -199,8 +200,8 @@ macro_rules! receiving {
                 (result, buffer.into_inner())
             }
 
-            fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
-                self.0.receive_nowait(buffer)
+            fn receive_nowait(&mut self, mut buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
+                self.0.receive_nowait(&mut buffer)
             }
 
             async fn close_receiving(self) -> Result<()> {

@@ -1,10 +1,15 @@
 //! Reading from a stream of bytes.
 
 use crate::{
-    error::Result,
-    streams::{AttributeRequest, Attributes, ByteReceiveStream, repeated::Repeated, shared::Shared},
+    error::{Error, Result},
+    runtime::Core,
+    streams::{
+        AttributeRequest, Attributes, ByteReceiveStream, at_once::may_call, repeated::Repeated,
+        shared::Shared,
+    },
 };
 use anyio_driver::Chunk;
+use bytes::BufMut;
 use futures_io::{AsyncBufRead, AsyncRead};
 use std::{
     fmt, io,
@@ -13,6 +18,9 @@ use std::{
 };
 
 /// Makes a stream of bytes something to read from. Reads allocate nothing.
+///
+/// Where a lot comes, what is read is received right into the reader's buffer, if the stream
+/// [can do that](ByteReceiveStream::receive_nowait), and as much of it as has room there.
 ///
 /// # Cancel safety
 /// No byte is lost when a read is cancelled or dropped: what had begun goes on at the next read. If the scope in which it
@@ -23,6 +31,8 @@ pub struct ByteReader<R> {
     stream: Shared<R>,
     /// What was received and not yet read.
     chunk: Option<Chunk>,
+    /// Whether there was as much as there was room for, so that more is likely to be there.
+    has_more: bool,
 }
 
 // The stream lies elsewhere.
@@ -44,18 +54,72 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         let share = stream.share();
         let receiving =
             Repeated::new(move |()| share.share().with(async |stream: &mut R| stream.receive().await));
-        Self { receiving, stream, chunk: None }
+        Self { receiving, stream, chunk: None, has_more: false }
+    }
+
+    /// Reads into the room that a buffer has left, and tells how many bytes. 0 is the end, or a buffer without room. The buffer
+    /// need not be initialised, as one of `&mut [MaybeUninit<u8>]`.
+    ///
+    /// # Errors
+    /// Those of the stream, and the cancellation.
+    ///
+    /// # Cancel safety
+    /// As for the other ways to read.
+    pub fn poll_read_buf(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut (impl BufMut + ?Sized),
+    ) -> Poll<io::Result<usize>> {
+        if !buffer.has_remaining_mut() {
+            return Poll::Ready(Ok(0));
+        }
+        if !self.has_bytes() && self.has_more && !self.receiving.is_running() {
+            if let Some(received) = self.receive_nowait(buffer) {
+                return Poll::Ready(received);
+            }
+        }
+        let bytes = ready!(self.poll_fill(cx))?;
+        let count = bytes.len().min(buffer.remaining_mut());
+        buffer.put_slice(&bytes[..count]);
+        self.consumed(count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Receives into a buffer, unless that would wait or is not allowed now.
+    #[cold]
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Option<io::Result<usize>> {
+        if !Core::with(may_call) {
+            return None;
+        }
+        let room = buffer.remaining_mut();
+        let received = self.stream.with_now(|stream| stream.receive_nowait(buffer))?;
+        let count = room - buffer.remaining_mut().min(room);
+        self.has_more = count == room;
+        match received {
+            // What has come is what the buffer says.
+            Ok(_) | Err(_) if count > 0 => Some(Ok(count)),
+            Ok(_) => Some(Ok(0)),
+            Err(Error::WouldBlock | Error::Unsupported(_)) => None,
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    fn has_bytes(&self) -> bool {
+        self.chunk.as_ref().is_some_and(|chunk| !chunk.is_empty())
     }
 
     /// What there is to read; nothing at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        while self.chunk.as_ref().is_none_or(|chunk| chunk.is_empty()) {
+        while !self.has_bytes() {
             self.chunk = None;
             if !self.receiving.is_running() {
                 self.receiving.begin(());
             }
             match ready!(self.receiving.poll(cx))? {
-                Some(chunk) => self.chunk = Some(chunk),
+                Some(chunk) => {
+                    self.has_more = chunk.spare_capacity() == 0;
+                    self.chunk = Some(chunk);
+                }
                 None => return Poll::Ready(Ok(&[])),
             }
         }
@@ -73,13 +137,9 @@ impl<R: ByteReceiveStream + 'static> AsyncRead for ByteReader<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
+        mut buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let bytes = ready!(self.poll_fill(cx))?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.consumed(count);
-        Poll::Ready(Ok(count))
+        self.poll_read_buf(cx, &mut buffer)
     }
 }
 

@@ -1,14 +1,39 @@
 //! Tokio's traits.
+//!
+//! # Contract
+//! The room of one of tokio's buffers is what it says that it is, and counts as filled and initialised by what was filled.
 
 use super::{ByteIo, ByteReader, ByteWriter};
 use crate::streams::{ByteReceiveStream, ByteSendStream};
+use bytes::{BufMut, buf::UninitSlice};
 use futures_io::AsyncWrite as _;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+/// The room that a buffer has left.
+struct Room<'a, 'b>(&'a mut ReadBuf<'b>);
+
+// SAFETY: the room is what the buffer has left, which stays that until it is advanced.
+unsafe impl BufMut for Room<'_, '_> {
+    fn remaining_mut(&self) -> usize {
+        self.0.remaining()
+    }
+
+    unsafe fn advance_mut(&mut self, count: usize) {
+        // SAFETY: the caller has initialised so many bytes.
+        unsafe { self.0.assume_init(count) };
+        self.0.advance(count);
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        // SAFETY: nothing that is initialised is made uninitialised, as that cannot be done to such a slice.
+        UninitSlice::uninit(unsafe { self.0.unfilled_mut() })
+    }
+}
 
 impl<R: ByteReceiveStream + 'static> AsyncRead for ByteReader<R> {
     fn poll_read(
@@ -16,11 +41,7 @@ impl<R: ByteReceiveStream + 'static> AsyncRead for ByteReader<R> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let bytes = ready!(self.poll_fill(cx))?;
-        let count = bytes.len().min(buffer.remaining());
-        buffer.put_slice(&bytes[..count]);
-        self.consumed(count);
-        Poll::Ready(Ok(()))
+        self.poll_read_buf(cx, &mut Room(buffer)).map_ok(drop)
     }
 }
 

@@ -178,7 +178,7 @@ impl<R: ByteReceiveStream> Read for Missing<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len().min(self.boundary.missing() + HEADER);
         // At the end it is not told so: that may be an error, or not.
-        let count = match self.stream.receive_nowait(&mut buffer[..room]) {
+        let count = match self.stream.receive_nowait(&mut &mut buffer[..room]) {
             Ok(count @ 1..) => count.min(room),
             Ok(0) | Err(Error::WouldBlock | Error::Unsupported(_) | Error::Cancelled(_)) => {
                 return Err(io::ErrorKind::WouldBlock.into());

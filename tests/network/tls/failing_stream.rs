@@ -7,6 +7,7 @@ use anyio::{
     streams::{AttributeRequest, Attributes, ByteReceiveStream, StapledByteStream, tls::TlsStream},
     task_group,
 };
+use bytes::BufMut;
 use futures_util::join;
 use std::{cell::Cell, io, rc::Rc};
 
@@ -31,7 +32,7 @@ impl ByteReceiveStream for FailingOnce {
         if self.has_failed { (Ok(0), buffer) } else { self.stream.receive_into(buffer).await }
     }
 
-    fn receive_nowait(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         if self.has_failed {
             return Ok(0);
         }
