@@ -200,9 +200,7 @@ impl<B: IoBuf> Sending<'_, B> {
         while self.is_to_be_repeated(answer) {
             if has_found_no_room(answer) {
                 let SendMessage { descriptor, header, .. } = self.operation.payload();
-                if let Err(refusal) = room::wait(descriptor, &header.to).await {
-                    return Err(refusal);
-                }
+                room::wait(descriptor, &header.to).await?;
             } else if repeats == 0 {
                 break;
             } else {
