@@ -22,6 +22,7 @@ use crate::{
     reserved::Reserved,
     runtime::{
         Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
+        calls,
     },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op, planted};
@@ -167,8 +168,7 @@ impl<S: Source> Receiving<S> {
                 Some(number) => self.judge(Err(Refusal::System(number))),
                 None => {
                     if planted("half-close taken for the end") {
-                        // SAFETY: no memory is involved.
-                        unsafe { libc::shutdown(self.descriptor.raw(), libc::SHUT_RDWR) };
+                        let _ = calls::shut_down(&self.descriptor, std::net::Shutdown::Both);
                     }
                     self.ended.set(true);
                     Ok(0)

@@ -1,16 +1,16 @@
 //! What is to happen.
 
-use crate::{Decision, Fault, Missed, Report, UnknownDecision};
+use crate::{Decision, Fault, Kind, Missed, Report, UnknownDecision};
 use anyio_driver::OpKind;
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fmt, io,
     os::fd::RawFd,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What is to happen to the operations of a run, by a seed.
+/// What is to happen to the operations of a run, and to the calls that it makes beside them, by a seed.
 ///
 /// What [`Chaos::seed`] gives is ugly: everything happens, and often. It can be tamed by [`rate`](Self::rate) and
 /// [`unnoticed`](Self::unnoticed); [`Chaos::none`] begins with nothing.
@@ -21,6 +21,8 @@ use std::{
 pub struct Chaos {
     pub(crate) seed: u64,
     pub(crate) rates: [f64; Fault::ALL.len()],
+    /// Those for operations or calls of a kind.
+    rates_of: BTreeMap<(Kind, Fault), f64>,
     /// Those whose rates were set, and that therefore have to happen.
     asked: Vec<Fault>,
     pub(crate) only: Option<Arc<HashSet<Decision>>>,
@@ -35,18 +37,18 @@ pub(crate) type Rule = Arc<dyn Fn(&Submission) -> Option<Action> + Send + Sync>;
 /// That one operation is to fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failure {
-    pub(crate) kind: OpKind,
+    pub(crate) kind: Kind,
     pub(crate) number: u64,
     pub(crate) error: i32,
     required: bool,
 }
 
-/// An operation as rules see it.
+/// An operation, or a call that the runtime is about to make, as rules see it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Submission {
-    /// Its kind.
-    pub kind: OpKind,
+    /// Its kind. It can be compared with an [`OpKind`] and with a [`CallKind`](anyio_driver::CallKind).
+    pub kind: Kind,
     /// Its number among those of its kind, from 1 on.
     pub number: u64,
     /// The descriptor on which it is done, if it is one.
@@ -55,7 +57,7 @@ pub struct Submission {
     pub length: Option<u64>,
 }
 
-/// What a rule has done to an operation.
+/// What a rule has done to an operation, or to a call. What a call has to say it says at once: it is not delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
@@ -91,6 +93,7 @@ impl Chaos {
         Self {
             seed: 0,
             rates: [0.0; Fault::ALL.len()],
+            rates_of: BTreeMap::new(),
             asked: Vec::new(),
             only: None,
             failures: Vec::new(),
@@ -115,6 +118,7 @@ impl Chaos {
             }
         }
         self.asked.retain(|fault| !fault.is_noticed());
+        self.rates_of.retain(|(_, fault), _| !fault.is_noticed());
         self
     }
 
@@ -129,20 +133,33 @@ impl Chaos {
         self
     }
 
-    /// Has the `number`-th operation of a kind (from 1 on) fail with this error of the operating system, once. If the run
+    /// The same for operations of a kind alone, or for calls: `rate_of(CallKind::Bind, Fault::Error, 0.5)`. What is said of a
+    /// kind goes before what is said of all.
+    pub fn rate_of(mut self, kind: impl Into<Kind>, fault: Fault, share: f64) -> Self {
+        self.rates_of.insert((kind.into(), fault), share);
+        self
+    }
+
+    pub(crate) fn rate_for(&self, kind: Kind, fault: Fault) -> f64 {
+        self.rates_of.get(&(kind, fault)).copied().unwrap_or(self.rates[fault as usize])
+    }
+
+    /// Has the `number`-th operation, or call, of a kind (from 1 on) fail with this error of the operating system, once. If the run
     /// does not come so far it says so by a [`Missed`].
-    pub fn fail(mut self, kind: OpKind, number: u64, error: i32) -> Self {
+    pub fn fail(mut self, kind: impl Into<Kind>, number: u64, error: i32) -> Self {
+        let kind = kind.into();
         self.failures.push(Failure { kind, number, error, required: true });
         self
     }
 
     /// As [`fail`](Self::fail), for a run that need not come so far.
-    pub fn fail_if_reached(mut self, kind: OpKind, number: u64, error: i32) -> Self {
+    pub fn fail_if_reached(mut self, kind: impl Into<Kind>, number: u64, error: i32) -> Self {
+        let kind = kind.into();
         self.failures.push(Failure { kind, number, error, required: false });
         self
     }
 
-    /// Asks `rule` of each operation what is to be done to it. The first rule that says something is followed; if none
+    /// Asks `rule` of each operation and call what is to be done to it. The first rule that says something is followed; if none
     /// does, the rates are.
     pub fn rule(mut self, rule: impl Fn(&Submission) -> Option<Action> + Send + Sync + 'static) -> Self {
         self.rules.push(Arc::new(rule));
@@ -170,12 +187,16 @@ impl Chaos {
     /// Whether all that was asked for is in the report of a run.
     pub(crate) fn check(&self, report: &Report) -> Result<(), Missed> {
         let rates = self.asked.iter().filter(|fault| self.only.is_none() && report.count(**fault) == 0);
+        let of_kinds = self.rates_of.iter().filter(|((kind, fault), share)| {
+            **share > 0.0 && self.only.is_none() && report.count_of(*kind, *fault) == 0
+        });
         let failures = self
             .failures
             .iter()
             .filter(|failure| failure.required && report.failures(failure.kind, failure.error) == 0);
         let missed: Vec<String> = rates
             .map(|fault| fault.to_string())
+            .chain(of_kinds.map(|((kind, fault), _)| format!("{fault} of {}", kind.name())))
             .chain(failures.map(|Failure { kind, number, error, .. }| {
                 let error = io::Error::from_raw_os_error(*error);
                 format!("{} number {number} ({error})", kind.name())
@@ -195,6 +216,7 @@ impl fmt::Debug for Chaos {
         f.debug_struct("Chaos")
             .field("seed", &self.seed)
             .field("rates", &rates)
+            .field("rates_of", &self.rates_of)
             .field("failures", &self.failures)
             .field("rules", &self.rules.len())
             .finish_non_exhaustive()

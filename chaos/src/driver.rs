@@ -7,7 +7,8 @@
 //! completion is handed out.
 
 use crate::{
-    Chaos, Decision, Fault, Missed, Report,
+    Chaos, Decision, Fault, Kind, Missed, Report,
+    calls::Verdict,
     course::{Course, Plan, Refusal},
     errors,
     held::Held,
@@ -15,8 +16,8 @@ use crate::{
     shortening::{Memory, shorten},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Rest, Token, Unparker, Wait,
+    BufferId, BufferPool, Call, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics,
+    Op, OpKind, Rest, Ruling, Token, Unparker, Wait,
 };
 use std::{
     fmt, io, mem,
@@ -42,6 +43,8 @@ pub struct ChaosDriver<D: Driver> {
     arrived: Vec<Completion>,
     report: Report,
     time: Duration,
+    /// Whether the driver below wants to hear of calls, too.
+    rules_below: bool,
 }
 
 /// An operation that has no final answer yet.
@@ -71,6 +74,7 @@ enum Stage {
 impl<D: Driver> ChaosDriver<D> {
     /// Puts this in front of a driver.
     pub fn new(driver: D, chaos: &Chaos) -> Self {
+        let rules_below = driver.capabilities().rules_calls;
         Self {
             driver,
             plan: Plan::new(chaos.clone()),
@@ -82,6 +86,7 @@ impl<D: Driver> ChaosDriver<D> {
             arrived: Vec::new(),
             report: Report { runs: 1, ..Report::default() },
             time: Duration::ZERO,
+            rules_below,
         }
     }
 
@@ -112,8 +117,8 @@ impl<D: Driver> ChaosDriver<D> {
         self.flights.get_mut(token.index() as usize)?.as_mut().filter(|flight| flight.token == token)
     }
 
-    fn note(&mut self, kind: OpKind, number: u64, fault: Fault) {
-        self.report.note(Decision { kind, number, fault });
+    fn note(&mut self, kind: impl Into<Kind>, number: u64, fault: Fault) {
+        self.report.note(Decision { kind: kind.into(), number, fault });
     }
 
     /// Takes an operation in that is not submitted.
@@ -127,7 +132,7 @@ impl<D: Driver> ChaosDriver<D> {
                     self.note(flight.kind, flight.number, fault);
                 }
                 if matches!(fault, None | Some(Fault::Error)) {
-                    self.report.note_failure(flight.kind, error);
+                    self.report.note_failure(flight.kind.into(), error);
                     if let (true, Some(fd)) = (errors::loses_connection(error), flight.descriptor) {
                         reset::lose(fd, error);
                     }
@@ -225,7 +230,7 @@ impl<D: Driver> ChaosDriver<D> {
         let was_stopped = answers.last().is_some_and(|last| last.result == -libc::ECANCELED);
         if was_stopped && !cancelled {
             self.note(kind, number, Fault::Ended);
-            if self.plan.amount(kind, number, Fault::Ended, 2) == 0 {
+            if self.plan.amount(kind.into(), number, Fault::Ended, 2) == 0 {
                 answers.pop();
                 if let Some(last) = answers.last_mut() {
                     last.flags.remove(CompletionFlags::MORE);
@@ -340,7 +345,7 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         let mut below = op;
         if course.short {
             // SAFETY: the caller's promise; the memory is kept with the flight.
-            let shortened = unsafe { shorten(op, |length| self.plan.length(kind, number, length)) };
+            let shortened = unsafe { shorten(op, |length| self.plan.length(kind.into(), number, length)) };
             if let Some(shortened) = shortened {
                 below = shortened.op;
                 flight._memory = shortened.memory;
@@ -411,6 +416,27 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         self.driver.forget(fd);
     }
 
+    fn before_call(&mut self, call: &Call) -> Ruling {
+        let (number, Verdict { ruling, fault }) = self.plan.rule(call);
+        self.report.note_call(call.kind, self.time, number, ruling);
+        if let Some(fault) = fault {
+            self.note(call.kind, number, fault);
+        }
+        match ruling {
+            Ruling::Refuse(error) | Ruling::MakeAndFail(error) => {
+                if matches!(fault, None | Some(Fault::Error)) {
+                    self.report.note_failure(call.kind.into(), error);
+                    if let (true, Some(fd)) = (errors::loses_connection(error), call.fd) {
+                        reset::lose(fd, error);
+                    }
+                }
+                ruling
+            }
+            Ruling::Make if self.rules_below => self.driver.before_call(call),
+            Ruling::Make | Ruling::MakeShorter(_) => ruling,
+        }
+    }
+
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
         self.turn += 1;
         self.send_cancels();
@@ -471,9 +497,7 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         capabilities.multishot_receive &= self.supports(OpKind::ReceiveMultishot);
         capabilities.pooled_receive &= self.supports(OpKind::ReceivePooled);
         capabilities.prefers_pooled_receive &= capabilities.pooled_receive;
-        // What the caller attempted itself would not be seen here.
-        capabilities.attempts_sends = true;
-        capabilities.sees_all = true;
+        capabilities.rules_calls = true;
         capabilities
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Something that an operating system may do to an operation.
+/// Something that an operating system may do to an operation, or to a call that does not wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fault {

@@ -17,9 +17,13 @@
 //! 5. Completions are only handed out when the caller asks: by [`Driver::turn`], or by [`Driver::take_answer`] for
 //!    an operation that was done as it was submitted.
 //!
+//! What does not wait the runtime asks the system itself. Each such [`Call`] is told to a driver that wants to hear of it
+//! ([`Driver::before_call`]), which may rule that it fails, or transfers less.
+//!
 //! Users of anyio do not need this crate; the buffer traits and [`Chunk`] are exported by `anyio` itself.
 
 mod buffer;
+mod call;
 mod completion;
 mod interruption;
 mod message;
@@ -44,6 +48,7 @@ mod unpark;
 pub mod workers;
 
 pub use buffer::{Held, IoBuf, IoBufMut, Slice};
+pub use call::{Call, CallKind, Ruling};
 pub use completion::{BufferId, Completion, CompletionFlags};
 pub use interruption::is_interruption;
 pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};

@@ -228,7 +228,7 @@ impl Driver for PollDriver {
             pooled_receive: true,
             prefers_pooled_receive: true,
             attempts_sends: true,
-            sees_all: false,
+            rules_calls: false,
         }
     }
 

@@ -8,10 +8,10 @@ use crate::{
     error::Result,
     runtime::{
         Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon,
+        calls,
     },
 };
 use anyio_driver::{Completion, Op, planted};
-use socket2::SockRef;
 use std::{cell::Cell, future::poll_fn, os::fd::OwnedFd, rc::Rc, task::Poll};
 
 /// Who gets a connection that was accepted and that nobody here takes any more.
@@ -118,7 +118,7 @@ impl Accepting {
         drop(self);
         let given = descriptor.into_owned().map_err(|descriptor| Self::with_heir(descriptor, heir))?;
         // It fails only for what is no open descriptor.
-        let _ = SockRef::from(&given).set_nonblocking(false);
+        let _ = calls::set_blocking(&given, true);
         Ok(given)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     message::MOST_DESCRIPTORS,
     receiving::MOST,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason, calls},
 };
 use anyio_driver::{Chunk, Driver, Held, IoBuf, IoBufMut, Op};
 use libc::{iovec, msghdr};
@@ -51,7 +51,7 @@ pub(super) fn copies(descriptors: &[impl AsFd]) -> Result<Vec<OwnedFd>> {
         count if count > MOST_DESCRIPTORS => refuse("a message carries at most 253 descriptors"),
         _ => descriptors
             .iter()
-            .map(|descriptor| descriptor.as_fd().try_clone_to_owned())
+            .map(calls::duplicate)
             .collect::<io::Result<_>>()
             .map_err(|error| Error::of_operation(error, "copy", "a descriptor to be sent")),
     }

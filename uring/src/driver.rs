@@ -406,7 +406,7 @@ impl Driver for UringDriver {
             // A single receive mostly finds its data at once, and then a warm buffer of the caller's is faster.
             prefers_pooled_receive: false,
             attempts_sends: false,
-            sees_all: false,
+            rules_calls: false,
         }
     }
 

@@ -15,9 +15,9 @@
 use super::{Header, network_error::is_of_the_network, room};
 use crate::{
     error::Result,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason, calls},
 };
-use anyio_driver::{Held, IoBuf, Op, send_now};
+use anyio_driver::{Held, IoBuf, Op};
 use socket2::SockAddr;
 use std::{
     cell::{Cell, RefCell},
@@ -164,10 +164,10 @@ impl<B: IoBuf> Sending<'_, B> {
         if !self.is_with_driver {
             let at_once = Core::with(|core| {
                 let is_alone = self.sender.is_alone(core);
-                if !is_alone || core.capabilities().sees_all || core.scope_is_effective() {
+                if !is_alone || core.scope_is_effective() {
                     return Poll::Ready(None);
                 }
-                core.poll_immediate(cx).map(|()| self.operation.payload_mut().send_at_once())
+                core.poll_immediate(cx).map(|()| self.operation.payload_mut().send_at_once(core))
             });
             match at_once {
                 Poll::Ready(None) => self.count(),
@@ -253,17 +253,15 @@ struct SendMessage<B> {
 impl<B: IoBuf> SendMessage<B> {
     /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
     #[inline]
-    fn send_at_once(&mut self) -> Option<Answer> {
+    fn send_at_once(&mut self, core: &Core) -> Option<Answer> {
         let message = self.header.message();
         // SAFETY: the message and all it points to are here, and are not changed during the call.
-        match unsafe { send_now(self.descriptor.raw(), message) } {
-            count @ 0.. => Some(Ok(count as u32)),
-            failed => match -failed {
-                // The numbers are the same on Linux only.
-                #[allow(unreachable_patterns)]
-                libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR => None,
-                number => Some(Err(Refusal::System(number))),
-            },
+        match unsafe { calls::send_message(core, self.descriptor.raw(), message) } {
+            Ok(count) => Some(Ok(count)),
+            // The numbers are the same on Linux only.
+            #[allow(unreachable_patterns)]
+            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
+            Err(number) => Some(Err(Refusal::System(number))),
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::{
         take_over::{Role, take_over},
         tcp::{inet, option},
     },
-    runtime::Descriptor,
+    runtime::{
+        Descriptor,
+        calls::{self, Options},
+    },
     streams::{AttributeRequest, Attributes, UnreliableObjectReceiveStream, UnreliableObjectSendStream},
 };
 use anyio_driver::{Chunk, IoBuf};
@@ -40,8 +43,8 @@ pub struct ConnectedUdpSocket {
 methods!(ConnectedUdpSocket, true);
 
 impl ConnectedUdpSocket {
-    pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
-        Self { socket: Socket::new(descriptor, true) }
+    pub(super) fn from_descriptor(descriptor: Descriptor, is_v6: bool) -> Self {
+        Self { socket: Socket::new(descriptor, true, is_v6) }
     }
 
     /// Takes over a socket.
@@ -50,7 +53,9 @@ impl ConnectedUdpSocket {
     /// If the descriptor is no UDP socket, or is not connected.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
         let families = &[Domain::IPV4, Domain::IPV6];
-        Ok(Self::from_descriptor(take_over(descriptor, Type::DGRAM, families, Role::Connected)?))
+        let descriptor = take_over(descriptor, Type::DGRAM, families, Role::Connected)?;
+        let is_v6 = inet(calls::local_address(&descriptor), "getsockname")?.is_ipv6();
+        Ok(Self::from_descriptor(descriptor, is_v6))
     }
 
     /// The peer's address.
@@ -58,7 +63,7 @@ impl ConnectedUdpSocket {
     /// # Errors
     /// What the system says.
     pub fn peer_addr(&self) -> Result<SocketAddr> {
-        inet(self.socket.options().peer_addr(), "getpeername")
+        inet(calls::peer_address(self.socket.descriptor()), "getpeername")
     }
 
     /// Sends a datagram. It waits only while the system has no room for it.
@@ -161,7 +166,7 @@ impl Attributes for ConnectedUdpSocket {
         request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
         request.provide_if_known::<attribute::RemoteAddress>(|| self.peer_addr().ok());
         request.provide_if_known::<attribute::RemotePort>(|| Some(self.peer_addr().ok()?.port()));
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }

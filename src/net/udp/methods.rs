@@ -57,7 +57,7 @@ macro_rules! methods {
             /// # Errors
             /// What the system says.
             pub fn local_addr(&self) -> Result<SocketAddr> {
-                inet(self.socket.options().local_addr(), "getsockname")
+                inet(calls::local_address(self.socket.descriptor()), "getsockname")
             }
 
             /// Whether the kernel takes several datagrams at once ([`SendOptions::segment_size`]). Where it does not,
@@ -79,7 +79,8 @@ macro_rules! methods {
             /// # Errors
             /// What the system says.
             pub fn set_traffic_class(&self, class: u8) -> Result<()> {
-                let set = host::set_traffic_class(&self.socket.options(), self.socket.is_v6(), class);
+                let socket = self.socket.descriptor();
+                let set = host::set_traffic_class(Options::of(socket), self.socket.is_v6(), class);
                 option(set, "IP_TOS")
             }
 

@@ -9,7 +9,10 @@ use crate::{
     error::{Error, Result},
     net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, Sending, judge},
     receiving::Receive,
-    runtime::{Descriptor, Refusal},
+    runtime::{
+        Descriptor, Refusal,
+        calls::{self, Options},
+    },
 };
 use anyio_driver::{Held, IoBuf};
 use socket2::SockRef;
@@ -35,8 +38,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let is_v6 = SockRef::from(&descriptor).local_addr().is_ok_and(|address| address.is_ipv6());
+    pub(super) fn new(descriptor: Descriptor, is_connected: bool, is_v6: bool) -> Self {
         let interpreter = UdpInterpreter::default();
         let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, &FORM, is_connected);
         Self {
@@ -90,15 +92,16 @@ impl Socket {
         to: Option<SocketAddr>,
         options: SendOptions,
     ) -> (Result<()>, B) {
-        if let Err(error) = self.check(to, &options) {
-            return (Err(Error::of_stream(error, "send")), data);
-        }
+        let is_v4 = match self.check(to, &options) {
+            Ok(is_v4) => is_v4,
+            Err(error) => return (Err(Error::of_stream(error, "send")), data),
+        };
         let data = Held::new(data);
         let length = data.get().length();
         match options.segment_size {
-            Some(size) if size < length => self.send_segments(data, size, to, &options).await,
+            Some(size) if size < length => self.send_segments(data, size, (to, is_v4), &options).await,
             _ => {
-                let fill = |header: &mut Header| self.fill(header, to, &options);
+                let fill = |header: &mut Header| fill(header, (to, is_v4), &options);
                 let mut sending = self.both.sender.begin(data, 0..length, fill);
                 let answer = sending.answer().await;
                 sending.end(answer)
@@ -111,7 +114,7 @@ impl Socket {
         &self,
         mut data: Held<B>,
         size: usize,
-        to: Option<SocketAddr>,
+        way: (Option<SocketAddr>, bool),
         options: &SendOptions,
     ) -> (Result<()>, B) {
         let length = data.get().length();
@@ -128,7 +131,7 @@ impl Socket {
             // A single one needs no such thing.
             let segment = segment.filter(|_| end - sent > size);
             let mut sending = self.both.sender.begin(data, sent..end, |header| {
-                self.fill(header, to, options);
+                fill(header, way, options);
                 if let Some(size) = segment {
                     host::push_segment_size(&mut header.control, size);
                 }
@@ -151,38 +154,37 @@ impl Socket {
         (Ok(()), data.into_inner())
     }
 
-    fn is_v4_way(&self, to: Option<SocketAddr>) -> bool {
-        let to = to.map(|to| to.ip()).or_else(|| Some(self.options().peer_addr().ok()?.as_socket()?.ip()));
-        !self.is_v6 || to.is_some_and(|to| to.to_canonical().is_ipv4())
+    /// Whether a datagram goes there, or to the peer, by IPv4.
+    ///
+    /// # Errors
+    /// If the system cannot say who the peer is.
+    fn is_v4_way(&self, to: Option<SocketAddr>) -> io::Result<bool> {
+        let to = match to {
+            _ if !self.is_v6 => return Ok(true),
+            Some(to) => Some(to),
+            None => calls::peer_address(self.descriptor())?.as_socket(),
+        };
+        Ok(to.is_some_and(|to| to.ip().to_canonical().is_ipv4()))
     }
 
-    /// Whether these options can be carried out. What they become is made of them again by `fill`.
-    fn check(&self, to: Option<SocketAddr>, options: &SendOptions) -> io::Result<()> {
-        if options.from.is_none() && options.interface.is_none() {
-            return Ok(());
+    /// Whether these options can be carried out, and whether that is by IPv4. What they become is made of them again by
+    /// `fill`.
+    fn check(&self, to: Option<SocketAddr>, options: &SendOptions) -> io::Result<bool> {
+        let names_source = options.from.is_some() || options.interface.is_some();
+        if options.ecn.is_none() && !names_source {
+            return Ok(false);
         }
-        let mut control = crate::ancillary::Control::default();
-        host::push_source(&mut control, self.is_v4_way(to), options.from, options.interface)
-    }
-
-    fn fill(&self, header: &mut Header, to: Option<SocketAddr>, options: &SendOptions) {
-        header.to.set_internet(to);
-        if options.ecn.is_none() && options.from.is_none() && options.interface.is_none() {
-            return;
+        let is_v4 = self.is_v4_way(to)?;
+        if names_source {
+            let mut control = crate::ancillary::Control::default();
+            host::push_source(&mut control, is_v4, options.from, options.interface)?;
         }
-        let is_v4 = self.is_v4_way(to);
-        if let Some(ecn) = options.ecn {
-            host::push_ecn(&mut header.control, is_v4, ecn);
-        }
-        if options.from.is_some() || options.interface.is_some() {
-            // It was checked that this works.
-            let _ = host::push_source(&mut header.control, is_v4, options.from, options.interface);
-        }
+        Ok(is_v4)
     }
 
     /// Sets how many routers a datagram may pass.
     pub(super) fn set_hops(&self, hops: u32) -> io::Result<()> {
-        set_hops(&self.options(), self.is_v6, hops)
+        set_hops(Options::of(self.descriptor()), self.is_v6, hops)
     }
 
     pub(super) async fn close(self) -> Result<()> {
@@ -196,7 +198,18 @@ impl Socket {
     }
 }
 
+/// Fills in where a datagram goes and by what, and its options, of which it was checked that they work.
+fn fill(header: &mut Header, (to, is_v4): (Option<SocketAddr>, bool), options: &SendOptions) {
+    header.to.set_internet(to);
+    if let Some(ecn) = options.ecn {
+        host::push_ecn(&mut header.control, is_v4, ecn);
+    }
+    if options.from.is_some() || options.interface.is_some() {
+        let _ = host::push_source(&mut header.control, is_v4, options.from, options.interface);
+    }
+}
+
 /// Sets how many routers a datagram may pass.
-pub(super) fn set_hops(options: &SockRef<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
-    if is_v6 { options.set_unicast_hops_v6(hops) } else { options.set_ttl_v4(hops) }
+pub(super) fn set_hops(options: Options<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
+    options.set(|socket| if is_v6 { socket.set_unicast_hops_v6(hops) } else { socket.set_ttl_v4(hops) })
 }

@@ -9,7 +9,10 @@ use crate::{
         take_over::{Role, take_over},
         tcp::{inet, option},
     },
-    runtime::Descriptor,
+    runtime::{
+        Descriptor,
+        calls::{self, Options},
+    },
     streams::{AttributeRequest, Attributes, UnreliableObjectReceiveStream, UnreliableObjectSendStream},
 };
 use anyio_driver::{Chunk, IoBuf};
@@ -43,8 +46,8 @@ pub struct UdpSocket {
 methods!(UdpSocket, false);
 
 impl UdpSocket {
-    pub(super) fn from_descriptor(descriptor: Descriptor) -> Self {
-        Self { socket: Socket::new(descriptor, false) }
+    pub(super) fn from_descriptor(descriptor: Descriptor, is_v6: bool) -> Self {
+        Self { socket: Socket::new(descriptor, false, is_v6) }
     }
 
     /// Takes over a socket.
@@ -53,7 +56,9 @@ impl UdpSocket {
     /// If the descriptor is no UDP socket, or is connected.
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
         let families = &[Domain::IPV4, Domain::IPV6];
-        Ok(Self::from_descriptor(take_over(descriptor, Type::DGRAM, families, Role::Unconnected)?))
+        let descriptor = take_over(descriptor, Type::DGRAM, families, Role::Unconnected)?;
+        let is_v6 = inet(calls::local_address(&descriptor), "getsockname")?.is_ipv6();
+        Ok(Self::from_descriptor(descriptor, is_v6))
     }
 
     /// Sends a datagram. It waits only while the system has no room for it.
@@ -151,7 +156,7 @@ impl Attributes for UdpSocket {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         request.provide_if_known::<attribute::LocalAddress>(|| self.local_addr().ok());
         request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         take_over::{Role, take_over},
         unix_address,
     },
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
     streams::{AttributeRequest, Attributes, UnreliableObjectReceiveStream, UnreliableObjectSendStream},
 };
 use anyio_driver::{Chunk, Held, IoBuf};
@@ -107,7 +107,7 @@ macro_rules! methods {
             /// # Errors
             /// What the system says.
             pub fn local_path(&self) -> Result<Option<PathBuf>> {
-                unix_address::path_of(self.options().local_addr(), "getsockname")
+                unix_address::path_of(calls::local_address(self.0.0.descriptor()), "getsockname")
             }
 
             /// Any option of the socket.
@@ -245,11 +245,9 @@ impl ConnectedUnixDatagram {
     /// # Errors
     /// What the system says.
     pub fn pair() -> Result<(Self, Self)> {
-        let (one, other) = std::os::unix::net::UnixDatagram::pair()
+        let (one, other) = calls::pair(Type::DGRAM)
             .map_err(|error| Error::of_operation(error, "make", "a pair of sockets"))?;
-        let adopt = |socket: std::os::unix::net::UnixDatagram| {
-            Self::from_descriptor(Descriptor::adopt(socket.into()))
-        };
+        let adopt = |socket: OwnedFd| Self::from_descriptor(Descriptor::adopt(socket));
         Ok((adopt(one), adopt(other)))
     }
 
@@ -303,7 +301,7 @@ impl ConnectedUnixDatagram {
     /// # Errors
     /// What the system says.
     pub fn peer_path(&self) -> Result<Option<PathBuf>> {
-        unix_address::path_of(self.options().peer_addr(), "getpeername")
+        unix_address::path_of(calls::peer_address(self.0.0.descriptor()), "getpeername")
     }
 
     /// Who has made the pair that this socket is of. Of other datagram sockets the system does not know.
@@ -355,7 +353,7 @@ impl<B: IoBuf> UnreliableObjectSendStream<B> for ConnectedUnixDatagram {
 impl Attributes for UnixDatagram {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
@@ -365,7 +363,7 @@ impl Attributes for ConnectedUnixDatagram {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
         request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
         request.provide_if_known::<attribute::Peer>(|| self.peer_credentials().ok().flatten());
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
