@@ -130,7 +130,7 @@ impl<S: Source> Receiving<S> {
 
     /// Receives some bytes, as many as come at once.
     #[inline]
-    pub(crate) fn receive(&self) -> Receive<'_, Self> {
+    pub(crate) fn receive(&self) -> Receive<&Self> {
         Receive::new(self)
     }
 
@@ -300,6 +300,7 @@ impl<S: Source> Receiving<S> {
 
 impl<S: Source> Keeper for Receiving<S> {
     type Item = Option<Chunk>;
+    type Ready = Option<Chunk>;
 
     const DOING: &'static str = RECEIVING;
 
@@ -341,10 +342,16 @@ impl<S: Source> Keeper for Receiving<S> {
         };
         let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
         self.operation.set(Some((wait, manner)));
+        core.waits().set_descriptor(wait, Some(fd));
         // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
         // that goes before hands both over to an orphan. Neither is touched meanwhile.
         let answered = unsafe { core.submit(wait, op) };
         (wait, answered)
+    }
+
+    #[inline]
+    fn give(&self, ready: Option<Chunk>) -> Option<Chunk> {
+        ready
     }
 
     #[inline]

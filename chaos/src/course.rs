@@ -200,37 +200,16 @@ impl Course {
 
     /// On which descriptor an operation is done, and how many bytes it is to transfer.
     pub(crate) fn subject(op: &Op) -> (Option<RawFd>, Option<u64>) {
-        match *op {
-            Op::Receive { fd, length, .. }
-            | Op::Send { fd, length, .. }
-            | Op::Read { fd, length, .. }
-            | Op::Write { fd, length, .. } => (Some(fd), Some(length.into())),
-            Op::Splice { from, length, .. } => (Some(from), Some(length.into())),
-            Op::ReceivePooled { fd }
-            | Op::ReceiveMultishot { fd }
-            | Op::ReceiveMessage { fd, .. }
-            | Op::ReceiveMessages { fd, .. }
-            | Op::SendMessage { fd, .. }
-            | Op::Accept { fd }
-            | Op::Connect { fd, .. }
-            | Op::Shutdown { fd, .. }
-            | Op::Poll { fd, .. }
-            | Op::ReadVectored { fd, .. }
-            | Op::WriteVectored { fd, .. }
-            | Op::Synchronize { fd, .. }
-            | Op::Truncate { fd, .. }
-            | Op::Allocate { fd, .. }
-            | Op::Advise { fd, .. } => (Some(fd), None),
-            Op::Nop {}
-            | Op::Open { .. }
-            | Op::Status { .. }
-            | Op::Unlink { .. }
-            | Op::Rename { .. }
-            | Op::MakeDirectory { .. }
-            | Op::Link { .. }
-            | Op::SymbolicLink { .. }
-            | Op::WaitProcess { .. } => (None, None),
-        }
+        let length = match *op {
+            Op::Receive { length, .. }
+            | Op::Send { length, .. }
+            | Op::Read { length, .. }
+            | Op::Write { length, .. }
+            | Op::Splice { length, .. } => Some(length.into()),
+            _ => None,
+        };
+        let descriptor = op.descriptor().filter(|_| op.kind() != OpKind::Status);
+        (descriptor, length)
     }
 }
 

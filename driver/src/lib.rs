@@ -28,6 +28,7 @@ mod completion;
 mod interruption;
 mod message;
 mod operation;
+mod outgoing;
 mod planted;
 mod pool;
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +36,7 @@ mod prefetch;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_prefetch.rs"]
 mod prefetch;
+mod send_now;
 mod statistics;
 #[doc(hidden)]
 pub mod synchronization;
@@ -51,10 +53,12 @@ pub use completion::{BufferId, Completion, CompletionFlags};
 pub use interruption::is_interruption;
 pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
+pub use outgoing::Outgoing;
 #[doc(hidden)]
 pub use planted::planted;
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;
+pub use send_now::send_now;
 pub use statistics::DriverStatistics;
 pub use token::Token;
 pub use traits::{Capabilities, Driver, Rest, Wait};

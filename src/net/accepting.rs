@@ -90,6 +90,7 @@ impl Accepting {
         let wait = core.waits().insert(WaitKind::Kept, WaitReason::Accept);
         core.waits().set_idle(wait);
         self.operation.set(Some(wait));
+        core.waits().set_descriptor(wait, Some(self.descriptor.raw()));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };
         wait
@@ -104,7 +105,7 @@ impl Accepting {
         }
         let descriptor = self.descriptor.clone();
         drop(self);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare descriptor away, in blocking mode, unless a connection has come that nobody has taken.

@@ -13,5 +13,5 @@ mod socket;
 pub(super) use buffer_sizes::BufferSizes;
 pub(super) use header::Header;
 pub(super) use receiving::{DatagramReceiving, Interpreter};
-pub(super) use sending::{Sender, judge};
+pub(super) use sending::{Sender, Sending, judge};
 pub(super) use socket::{DatagramSocket, check_whole};

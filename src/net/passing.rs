@@ -69,7 +69,9 @@ impl Socket {
         let sender = Sender::new(self.descriptor().clone(), true);
         let data = Held::new(data);
         let part = 0..data.get().length().min(MOST);
-        let (answer, data) = sender.send_owning(data, part, copies).await;
+        let mut sending = sender.begin_owning(data, part, copies, None);
+        let answer = sending.answer().await;
+        let data = sending.into_data();
         drop(reserved);
         let sent = self.judge_sent(answer)?;
         // The descriptors have gone with the first bytes.

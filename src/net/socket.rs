@@ -105,7 +105,7 @@ impl Socket {
         let Self { receiving, descriptor, .. } = self;
         receiving.stop().await;
         drop(receiving);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare descriptor away, if nothing was received that its owner has not seen.

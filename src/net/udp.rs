@@ -7,6 +7,7 @@ mod interpreter;
 mod methods;
 mod multicast;
 mod options;
+mod segments;
 mod socket;
 mod unconnected;
 
@@ -14,4 +15,5 @@ pub use connected::ConnectedUdpSocket;
 pub use datagram::{Datagram, Ecn, SendOptions};
 pub use multicast::Interface;
 pub use options::UdpSocketOptions;
+pub use segments::Segments;
 pub use unconnected::UdpSocket;

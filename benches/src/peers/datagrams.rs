@@ -82,13 +82,15 @@ pub(super) trait Socket: Sized {
     async fn receive(&self, buffer: Vec<u8>) -> (io::Result<SocketAddr>, Vec<u8>);
 
     /// Receives datagrams until there were enough, as they are told one by one.
-    async fn receive_all(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    async fn receive_all(
+        &self,
+        mut each: impl FnMut(&[u8], SocketAddr) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         let mut buffer = Vec::with_capacity(1 << 16);
         loop {
             let received;
             (received, buffer) = self.receive(buffer).await;
-            received?;
-            if !each(&buffer)? {
+            if !each(&buffer, received?)? {
                 return Ok(());
             }
             buffer.clear();
@@ -122,11 +124,12 @@ impl<S: Socket> Datagrams for OneByOne<S> {
     }
 
     fn receive(order: &Order) -> anyhow::Result<Measured> {
-        datagrams::receive(order, |socket, progress| {
+        datagrams::receive(order, |socket, from, progress| {
             S::block_on(async {
                 let socket = S::adopt(socket)?;
-                let each = |data: &[u8]| {
+                let each = |data: &[u8], sender: SocketAddr| {
                     anyhow::ensure!(data.len() == STREAM_BYTES, "of another size");
+                    anyhow::ensure!(sender == from, "of another sender");
                     Ok(progress.add(1))
                 };
                 socket.receive_all(each).await

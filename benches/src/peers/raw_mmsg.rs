@@ -137,15 +137,16 @@ impl Offloading for Calls {
 }
 
 fn receive(order: &Order, room: usize) -> anyhow::Result<Measured> {
-    datagrams::receive(order, |socket, progress| {
+    datagrams::receive(order, |socket, from, progress| {
         datagrams::set_coalescing(&socket, room == ROOM_TOGETHER)?;
         let mut messages = Messages::new(room);
         loop {
             let count = messages.receive(&socket)?;
             let mut datagrams = 0;
-            for message in &messages.messages[..count] {
+            for (message, name) in messages.messages[..count].iter().zip(&messages.names) {
                 let length = message.msg_len as usize;
                 anyhow::ensure!(length > 0 && length % STREAM_BYTES == 0, "of another size");
+                anyhow::ensure!(datagrams::is_sender(name, from), "of another sender");
                 datagrams += length / STREAM_BYTES;
             }
             if !progress.add(datagrams as u64) {

@@ -34,7 +34,7 @@ impl<I: Interpreter> DatagramSocket<I> {
         drop(receiving);
         let descriptor = sender.descriptor().clone();
         drop(sender);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare descriptor away, in blocking mode, if nothing was received that its owner has not seen and no send

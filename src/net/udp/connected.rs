@@ -1,11 +1,11 @@
 //! Sockets for one peer.
 
-use super::{Datagram, SendOptions, host, methods::methods, socket::Socket};
+use super::{Datagram, Segments, SendOptions, host, methods::methods, socket::Socket};
 use crate::{
     error::Result,
     net::{
         attribute::{self, RawDescriptor},
-        datagrams::check_whole,
+        datagrams::{check_whole, judge},
         take_over::{Role, take_over},
         tcp::{inet, option},
     },
@@ -80,7 +80,7 @@ impl ConnectedUdpSocket {
     /// have been sent.
     #[inline]
     pub async fn send(&self, data: impl IoBuf) -> Result<()> {
-        self.socket.send(data, None).await.0
+        judge(self.socket.sending(data, None).answer().await)
     }
 
     /// Sends a datagram and gives the buffer back.
@@ -92,7 +92,9 @@ impl ConnectedUdpSocket {
     /// As for [`send`](Self::send). When the future is dropped the buffer is lost.
     #[inline]
     pub async fn send_buf<B: IoBuf>(&self, data: B) -> (Result<()>, B) {
-        self.socket.send(data, None).await
+        let mut sending = self.socket.sending(data, None);
+        let answer = sending.answer().await;
+        sending.end(answer)
     }
 
     /// Sends several datagrams: the data in pieces of `segment_size` bytes. See
@@ -154,7 +156,7 @@ impl UnreliableObjectReceiveStream for ConnectedUdpSocket {
 
 impl<B: IoBuf> UnreliableObjectSendStream<B> for ConnectedUdpSocket {
     async fn send(&mut self, data: B) -> Result<()> {
-        self.socket.send(data, None).await.0
+        judge(self.socket.sending(data, None).answer().await)
     }
 }
 

@@ -22,6 +22,36 @@ macro_rules! methods {
                 self.socket.receive()
             }
 
+            /// Receives the next datagram with those that the kernel has put together with it, where it was asked to
+            /// ([`coalesce`](crate::net::UdpSocketOptions::coalesce)). Who looks at each of many datagrams only for a
+            /// moment has less to do for them in this way than one by one.
+            ///
+            /// ```
+            /// use anyio::net::{UdpSocket, UdpSocketOptions};
+            ///
+            /// # anyio::run(async || -> anyio::Result<()> {
+            /// let server = UdpSocketOptions::new().coalesce(true).bind("127.0.0.1:0").await?;
+            /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+            /// client.send_segments("onetwoend!", 3, server.local_addr()?).await?;
+            /// let mut received = Vec::new();
+            /// while received.len() < 4 {
+            ///     let segments = server.receive_segments().await?;
+            ///     received.extend(segments.iter().map(<[u8]>::to_vec));
+            /// }
+            /// assert_eq!(received, [&b"one"[..], b"two", b"end", b"!"]);
+            /// # Ok(()) }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Cancel safety
+            /// As for [`receive`](Self::receive). The two may be mixed: what the one has not given out comes by the next.
+            #[inline]
+            pub fn receive_segments(&self) -> impl Future<Output = Result<Segments>> {
+                self.socket.receive_segments()
+            }
+
             /// The address of this side.
             ///
             /// # Errors

@@ -2,11 +2,12 @@
 
 use super::{
     SendOptions, host,
-    interpreter::{LAYOUT, UdpInterpreter},
+    interpreter::{FORM, UdpInterpreter},
+    segments::ReceivingSegments,
 };
 use crate::{
     error::{Error, Result},
-    net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, judge},
+    net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, Sending, judge},
     receiving::Receive,
     runtime::{
         Descriptor, Refusal,
@@ -39,7 +40,7 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(descriptor: Descriptor, is_connected: bool, is_v6: bool) -> Self {
         let interpreter = UdpInterpreter::default();
-        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, LAYOUT, is_connected);
+        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, &FORM, is_connected);
         Self {
             both: DatagramSocket::new(receiving, Sender::new(descriptor, is_connected)),
             is_v6,
@@ -60,8 +61,13 @@ impl Socket {
     }
 
     #[inline]
-    pub(super) fn receive(&self) -> Receive<'_, DatagramReceiving<UdpInterpreter>> {
+    pub(super) fn receive(&self) -> Receive<&DatagramReceiving<UdpInterpreter>> {
         self.both.receiving.receive()
+    }
+
+    #[inline]
+    pub(super) fn receive_segments(&self) -> Receive<ReceivingSegments<'_>> {
+        Receive::new(ReceivingSegments(&self.both.receiving))
     }
 
     /// Whether the kernel takes several datagrams at once.
@@ -73,10 +79,10 @@ impl Socket {
         })
     }
 
-    /// Sends one datagram.
+    /// One datagram, to be sent.
     #[inline]
-    pub(super) async fn send<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> (Result<()>, B) {
-        self.both.sender.send(data, |header| header.to.set_internet(to)).await
+    pub(super) fn sending<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> Sending<'_, B> {
+        self.both.sender.begin_whole(data, |header| header.to.set_internet(to))
     }
 
     /// Sends one datagram, or several if the options say so.
@@ -95,12 +101,10 @@ impl Socket {
         match options.segment_size {
             Some(size) if size < length => self.send_segments(data, size, (to, is_v4), &options).await,
             _ => {
-                let (answer, data) = self
-                    .both
-                    .sender
-                    .send_part(data, 0..length, |header| fill(header, (to, is_v4), &options))
-                    .await;
-                (judge(answer), data.into_inner())
+                let fill = |header: &mut Header| fill(header, (to, is_v4), &options);
+                let mut sending = self.both.sender.begin(data, 0..length, fill);
+                let answer = sending.answer().await;
+                sending.end(answer)
             }
         }
     }
@@ -126,17 +130,14 @@ impl Socket {
             };
             // A single one needs no such thing.
             let segment = segment.filter(|_| end - sent > size);
-            let answer;
-            (answer, data) = self
-                .both
-                .sender
-                .send_part(data, sent..end, |header| {
-                    fill(header, way, options);
-                    if let Some(size) = segment {
-                        host::push_segment_size(&mut header.control, size);
-                    }
-                })
-                .await;
+            let mut sending = self.both.sender.begin(data, sent..end, |header| {
+                fill(header, way, options);
+                if let Some(size) = segment {
+                    host::push_segment_size(&mut header.control, size);
+                }
+            });
+            let answer = sending.answer().await;
+            data = sending.into_data();
             match answer {
                 // The device cannot do it, and will not be able to.
                 Err(Refusal::System(libc::EIO)) if segment.is_some() => self.segments.set(Some(false)),

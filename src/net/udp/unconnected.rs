@@ -1,11 +1,11 @@
 //! Sockets for everybody.
 
-use super::{Datagram, SendOptions, host, methods::methods, socket::Socket};
+use super::{Datagram, Segments, SendOptions, host, methods::methods, socket::Socket};
 use crate::{
     error::Result,
     net::{
         attribute::{self, RawDescriptor},
-        datagrams::check_whole,
+        datagrams::{check_whole, judge},
         take_over::{Role, take_over},
         tcp::{inet, option},
     },
@@ -73,7 +73,7 @@ impl UdpSocket {
     /// have been sent.
     #[inline]
     pub async fn send_to(&self, data: impl IoBuf, to: SocketAddr) -> Result<()> {
-        self.socket.send(data, Some(to)).await.0
+        judge(self.socket.sending(data, Some(to)).answer().await)
     }
 
     /// Sends a datagram and gives the buffer back.
@@ -85,7 +85,9 @@ impl UdpSocket {
     /// As for [`send_to`](Self::send_to). When the future is dropped the buffer is lost.
     #[inline]
     pub async fn send_buf_to<B: IoBuf>(&self, data: B, to: SocketAddr) -> (Result<()>, B) {
-        self.socket.send(data, Some(to)).await
+        let mut sending = self.socket.sending(data, Some(to));
+        let answer = sending.answer().await;
+        sending.end(answer)
     }
 
     /// Sends several datagrams to one address: the data in pieces of `segment_size` bytes, of which the last may be

@@ -2,10 +2,11 @@
 
 use super::{
     UnixPacket,
-    packet::{self, LAYOUT, UnixInterpreter},
+    packet::{self, UnixInterpreter},
 };
 use crate::{
     error::{Error, Result},
+    message::WITHOUT_RIGHTS,
     net::{
         PeerCredentials, ReceivedDescriptors,
         attribute::{self, RawDescriptor},
@@ -34,7 +35,8 @@ struct Socket(DatagramSocket<UnixInterpreter>);
 
 impl Socket {
     fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let receiving = DatagramReceiving::new(descriptor.clone(), UnixInterpreter, LAYOUT, is_connected);
+        let receiving =
+            DatagramReceiving::new(descriptor.clone(), UnixInterpreter, &WITHOUT_RIGHTS, is_connected);
         // The network says nothing of what is sent here.
         Self(DatagramSocket::new(receiving, Sender::new(descriptor, true)))
     }
@@ -45,7 +47,11 @@ impl Socket {
 
     async fn send<B: IoBuf>(&self, data: B, to: Option<io::Result<SockAddr>>) -> (Result<()>, B) {
         match to.transpose() {
-            Ok(to) => self.0.sender.send(data, |header| header.to.set(to)).await,
+            Ok(to) => {
+                let mut sending = self.0.sender.begin_whole(data, |header| header.to.set(to));
+                let answer = sending.answer().await;
+                sending.end(answer)
+            }
             Err(error) => (Err(Error::of_stream(error, "send")), data),
         }
     }
@@ -60,8 +66,7 @@ impl Socket {
         let copies = passing::copies(descriptors)?;
         let data = Held::new(data);
         let part = 0..data.get().length();
-        let (answer, _data) = self.0.sender.send_owning_to(data, part, copies, to).await;
-        judge(answer)
+        judge(self.0.sender.begin_owning(data, part, copies, to).answer().await)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Receiving what is there, and sending what there is room for.
 
-use super::{last_error, transfer};
+use super::transfer;
 use crate::runtime::Core;
-use anyio_driver::{Call, CallKind, Ruling};
+use anyio_driver::{Call, CallKind, Ruling, send_now};
 use bytes::buf::UninitSlice;
 use libc::{c_int, msghdr};
 use socket2::SockRef;
@@ -76,19 +76,14 @@ fn first_bytes<'a>(buffers: &'a [IoSlice<'_>], length: usize) -> Vec<IoSlice<'a>
 /// # Safety
 /// The message and all it points to may be read.
 #[inline]
-pub(crate) unsafe fn send_message(
-    core: &Core,
-    socket: RawFd,
-    message: *const msghdr,
-    flags: c_int,
-) -> Result<u32, i32> {
+pub(crate) unsafe fn send_message(core: &Core, socket: RawFd, message: *const msghdr) -> Result<u32, i32> {
     match core.ruling(Call::on(CallKind::SendMessageNow, socket)) {
         Ruling::Make | Ruling::MakeShorter(_) => {}
         Ruling::Refuse(error) | Ruling::MakeAndFail(error) => return Err(error),
     }
     // SAFETY: the caller's promise.
-    let sent = unsafe { libc::sendmsg(socket, message, flags | libc::MSG_DONTWAIT) };
-    u32::try_from(sent).map_err(|_| last_error())
+    let sent = unsafe { send_now(socket, message) };
+    u32::try_from(sent).map_err(|_| -sent)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl<B: On> Datagrams for Anyio<B> {
     }
 
     fn receive(order: &Order) -> anyhow::Result<Measured> {
-        receive_all(B::BACKEND, order, false)
+        receive_all(B::BACKEND, order)
     }
 
     fn send(order: &Order) -> anyhow::Result<Measured> {
@@ -95,7 +95,7 @@ impl<B: On> Datagrams for Anyio<B> {
 
 impl<B: On> Offloading for Anyio<B> {
     fn receive_offload(order: &Order) -> anyhow::Result<Measured> {
-        receive_all(B::BACKEND, order, true)
+        receive_together(B::BACKEND, order)
     }
 
     fn send_offload(order: &Order) -> anyhow::Result<Measured> {
@@ -117,15 +117,33 @@ impl<B: On> Offloading for Anyio<B> {
     }
 }
 
-fn receive_all(backend: Backend, order: &Order, together: bool) -> anyhow::Result<Measured> {
-    datagrams::receive(order, |socket, progress| {
-        datagrams::set_coalescing(&socket, together)?;
+fn receive_all(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    datagrams::receive(order, |socket, from, progress| {
+        datagrams::set_coalescing(&socket, false)?;
         builder(backend).run(async || -> anyhow::Result<()> {
             let socket = UdpSocket::from_owned(socket.into())?;
             loop {
                 let datagram = socket.receive().await?;
                 anyhow::ensure!(datagram.data.len() == STREAM_BYTES, "of another size");
+                anyhow::ensure!(datagram.from == from, "of another sender");
                 if !progress.add(1) {
+                    return Ok(());
+                }
+            }
+        })?
+    })
+}
+
+fn receive_together(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    datagrams::receive(order, |socket, from, progress| {
+        datagrams::set_coalescing(&socket, true)?;
+        builder(backend).run(async || -> anyhow::Result<()> {
+            let socket = UdpSocket::from_owned(socket.into())?;
+            loop {
+                let segments = socket.receive_segments().await?;
+                anyhow::ensure!(segments.segment_size == STREAM_BYTES, "of another size");
+                anyhow::ensure!(segments.from == from, "of another sender");
+                if !progress.add(segments.iter().len() as u64) {
                     return Ok(());
                 }
             }
