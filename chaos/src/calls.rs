@@ -6,7 +6,7 @@ use crate::{
     errors,
     reset::{is_regular_file, is_stream_socket},
 };
-use anyio_driver::{Call, CallKind, Ruling};
+use anyio_driver::{Call, CallKind, OpKind, Ruling};
 
 /// Of so many calls of a kind one is neither interrupted nor would wait, so that who tries again comes through.
 const SPARED: u64 = 4;
@@ -52,8 +52,11 @@ impl Plan {
                 return Verdict::refused(call, error, None);
             }
             Some(Action::Shorten) => return self.shortened(call, number, None),
-            Some(Action::Delay(_) | Action::Spare) => return Verdict::MADE,
+            Some(Action::Delay(_) | Action::Slow(_) | Action::Spare) => return Verdict::MADE,
             None => {}
+        }
+        if let Some(error) = self.refusal_for_slowness(call.kind, number) {
+            return Verdict::refused(call, error, None);
         }
         let usual = usual(call);
         if !usual.is_empty() && self.wants(kind, number, Fault::Error) {
@@ -77,6 +80,25 @@ impl Plan {
     fn up_to_a_block(offset: u64, length: usize) -> Option<usize> {
         let end = (offset + length as u64) / BLOCK * BLOCK;
         end.checked_sub(offset).filter(|&length| length > 0).map(|length| length as usize)
+    }
+
+    /// With what a call is refused that would do at once what is to be slow.
+    fn refusal_for_slowness(&self, kind: CallKind, number: u64) -> Option<i32> {
+        let chaos = self.chaos();
+        match kind {
+            CallKind::ReadCached => chaos.may_be_slow(OpKind::Read).then_some(libc::EAGAIN),
+            CallKind::SendMessageNow => chaos.may_be_slow(OpKind::SendMessage).then_some(libc::EAGAIN),
+            // Who waits until it can be tried again comes through.
+            CallKind::SendNow => {
+                (chaos.may_be_slow(OpKind::Send) && number % SPARED != 0).then_some(libc::EAGAIN)
+            }
+            // It is done otherwise then.
+            CallKind::SendFile => chaos.may_be_slow(OpKind::Send).then_some(libc::EINVAL),
+            CallKind::ReceiveNow => {
+                (chaos.may_be_slow(OpKind::Receive) && number % SPARED != 0).then_some(libc::EAGAIN)
+            }
+            _ => None,
+        }
     }
 
     fn shortened(&self, call: &Call, number: u64, fault: Option<Fault>) -> Verdict {

@@ -5,9 +5,11 @@ use anyio_driver::OpKind;
 use std::{
     collections::{BTreeMap, HashSet},
     fmt, io,
+    ops::RangeInclusive,
     os::fd::RawFd,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// What is to happen to the operations of a run, and to the calls that it makes beside them, by a seed.
@@ -25,6 +27,8 @@ pub struct Chaos {
     rates_of: BTreeMap<(Kind, Fault), f64>,
     /// Those whose rates were set, and that therefore have to happen.
     asked: Vec<Fault>,
+    asked_of: Vec<(Kind, Fault)>,
+    pub(crate) slowness: RangeInclusive<Duration>,
     pub(crate) only: Option<Arc<HashSet<Decision>>>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) rules: Vec<Rule>,
@@ -74,6 +78,9 @@ pub enum Action {
     Shorten,
     /// Its answer comes so many turns later.
     Delay(u32),
+    /// It is only begun so much later, on the clock of the run: see [`Fault::Slow`]. What is asked of the system at once is not
+    /// slow, so a rule for reads of files or for streams refuses that with `EAGAIN`, by which it becomes an operation.
+    Slow(Duration),
     /// Nothing: it is left alone, whatever the rates say.
     Spare,
 }
@@ -95,6 +102,8 @@ impl Chaos {
             rates: [0.0; Fault::ALL.len()],
             rates_of: BTreeMap::new(),
             asked: Vec::new(),
+            asked_of: Vec::new(),
+            slowness: Duration::from_millis(100)..=Duration::from_secs(5),
             only: None,
             failures: Vec::new(),
             rules: Vec::new(),
@@ -119,6 +128,7 @@ impl Chaos {
         }
         self.asked.retain(|fault| !fault.is_noticed());
         self.rates_of.retain(|(_, fault), _| !fault.is_noticed());
+        self.asked_of.retain(|(_, fault)| !fault.is_noticed());
         self
     }
 
@@ -136,8 +146,47 @@ impl Chaos {
     /// The same for operations of a kind alone, or for calls: `rate_of(CallKind::Bind, Fault::Error, 0.5)`. What is said of a
     /// kind goes before what is said of all.
     pub fn rate_of(mut self, kind: impl Into<Kind>, fault: Fault, share: f64) -> Self {
-        self.rates_of.insert((kind.into(), fault), share);
+        let place = (kind.into(), fault);
+        self.rates_of.insert(place, share);
+        self.asked_of.retain(|asked| *asked != place);
+        if share > 0.0 {
+            self.asked_of.push(place);
+        }
         self
+    }
+
+    /// Has this share of all operations on files be [slow](Fault::Slow). What is read of a file does not come out of memory
+    /// then. On a [virtual clock](https://docs.rs/anyio/latest/anyio/enum.Clock.html) the time passes at once.
+    ///
+    /// Calls on paths that worker threads make without the driver, such as changes of permissions, take no longer.
+    pub fn slow_disk(self, share: f64) -> Self {
+        self.slow(share, |kind| is_of_disk(kind))
+    }
+
+    /// Has this share of all sends, receives and attempts to connect be [slow](Fault::Slow). None is done at once then.
+    pub fn slow_network(self, share: f64) -> Self {
+        self.slow(share, |kind| is_of_network(kind))
+    }
+
+    fn slow(mut self, share: f64, is_slow: impl Fn(OpKind) -> bool) -> Self {
+        let kinds = OpKind::ALL.iter().copied().filter(|kind| is_slow(*kind));
+        self.rates_of.extend(kinds.map(|kind| ((kind.into(), Fault::Slow), share)));
+        self
+    }
+
+    /// How long what is [slow](Fault::Slow) takes longer, by the seed: from 0.1 to 5 seconds unless something else is said.
+    ///
+    /// # Panics
+    /// If there is nothing between these bounds.
+    pub fn slowness(mut self, between: RangeInclusive<Duration>) -> Self {
+        assert!(!between.is_empty(), "nothing is between the bounds");
+        self.slowness = between;
+        self
+    }
+
+    /// Whether some operations of a kind may be slow because of a rate.
+    pub(crate) fn may_be_slow(&self, kind: OpKind) -> bool {
+        self.rate_for(kind.into(), Fault::Slow) > 0.0
     }
 
     pub(crate) fn rate_for(&self, kind: Kind, fault: Fault) -> f64 {
@@ -187,16 +236,15 @@ impl Chaos {
     /// Whether all that was asked for is in the report of a run.
     pub(crate) fn check(&self, report: &Report) -> Result<(), Missed> {
         let rates = self.asked.iter().filter(|fault| self.only.is_none() && report.count(**fault) == 0);
-        let of_kinds = self.rates_of.iter().filter(|((kind, fault), share)| {
-            **share > 0.0 && self.only.is_none() && report.count_of(*kind, *fault) == 0
-        });
+        let is_missed = |(kind, fault): &&(Kind, Fault)| report.count_of(*kind, *fault) == 0;
+        let of_kinds = self.asked_of.iter().filter(|place| self.only.is_none() && is_missed(place));
         let failures = self
             .failures
             .iter()
             .filter(|failure| failure.required && report.failures(failure.kind, failure.error) == 0);
         let missed: Vec<String> = rates
             .map(|fault| fault.to_string())
-            .chain(of_kinds.map(|((kind, fault), _)| format!("{fault} of {}", kind.name())))
+            .chain(of_kinds.map(|(kind, fault)| format!("{fault} of {}", kind.name())))
             .chain(failures.map(|Failure { kind, number, error, .. }| {
                 let error = io::Error::from_raw_os_error(*error);
                 format!("{} number {number} ({error})", kind.name())
@@ -208,6 +256,30 @@ impl Chaos {
     pub(crate) fn note_run(&self, report: &Report) {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).add(report);
     }
+}
+
+/// Whether an operation is one on files. Reads and writes may be of other things, too.
+fn is_of_disk(kind: OpKind) -> bool {
+    kind.is_on_files() || reads_or_writes(kind)
+}
+
+/// Whether it reads or writes what may be a file, or something else.
+pub(crate) fn reads_or_writes(kind: OpKind) -> bool {
+    matches!(kind, OpKind::Read | OpKind::Write | OpKind::ReadVectored | OpKind::WriteVectored)
+}
+
+fn is_of_network(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Receive
+            | OpKind::ReceivePooled
+            | OpKind::ReceiveMultishot
+            | OpKind::ReceiveMessage
+            | OpKind::ReceiveMessages
+            | OpKind::Send
+            | OpKind::SendMessage
+            | OpKind::Connect
+    )
 }
 
 impl fmt::Debug for Chaos {

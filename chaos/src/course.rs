@@ -2,11 +2,13 @@
 
 use crate::{
     Action, Chaos, Decision, Fault, Kind, Submission,
+    chaos::reads_or_writes,
     dice::{happens, roll},
     errors,
+    reset::is_regular_file,
 };
 use anyio_driver::{Op, OpKind};
-use std::{collections::BTreeMap, os::fd::RawFd};
+use std::{collections::BTreeMap, os::fd::RawFd, time::Duration};
 
 /// Answers are at most so many turns late.
 const LATEST: u64 = 4;
@@ -28,6 +30,8 @@ pub(crate) struct Course {
     pub(crate) short: bool,
     /// By how many turns its answers are late.
     pub(crate) late: u64,
+    /// How much later it is begun.
+    pub(crate) slow: Option<Duration>,
     pub(crate) scribbled: bool,
     pub(crate) late_cancel: Option<u64>,
     pub(crate) slow_cancel: Option<u64>,
@@ -100,6 +104,7 @@ impl Plan {
             }
             Some(Action::Shorten) => return Course { short: true, ..Course::default() },
             Some(Action::Delay(late)) => return Course { late: late.into(), ..Course::default() },
+            Some(Action::Slow(time)) => return Course { slow: Some(time), ..Course::default() },
             Some(Action::Spare) => return Course::default(),
             None => {}
         }
@@ -113,6 +118,7 @@ impl Plan {
             refusal: None,
             short: self.wants(kind, number, Fault::Short),
             late: self.late(kind, number),
+            slow: self.slow(op, number),
             scribbled: self.wants(kind, number, Fault::Scribbled),
             late_cancel: amount(Fault::LateCancel, LATEST),
             slow_cancel: amount(Fault::SlowCancel, LATEST),
@@ -141,6 +147,18 @@ impl Plan {
             return Some((libc::ENOBUFS, Fault::NoBuffers));
         }
         None
+    }
+
+    /// How much later an operation is begun, if it is slow.
+    fn slow(&self, op: &Op, number: u64) -> Option<Duration> {
+        let kind = op.kind();
+        let may_be = !reads_or_writes(kind) || Course::subject(op).0.is_some_and(is_regular_file);
+        if !self.wants(kind.into(), number, Fault::Slow) || !may_be {
+            return None;
+        }
+        let (least, most) = (*self.chaos.slowness.start(), *self.chaos.slowness.end());
+        let span = u64::try_from((most - least).as_nanos()).unwrap_or(u64::MAX - 1);
+        Some(least + Duration::from_nanos(self.amount(kind.into(), number, Fault::Slow, span + 1)))
     }
 
     fn late(&self, kind: Kind, number: u64) -> u64 {

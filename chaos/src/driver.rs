@@ -42,7 +42,12 @@ pub struct ChaosDriver<D: Driver> {
     turn: u64,
     arrived: Vec<Completion>,
     report: Report,
+    /// The time that has passed on a virtual clock.
     time: Duration,
+    /// When the run has begun, on the real clock.
+    begun: Option<Instant>,
+    /// How many operations are slow, and not submitted below yet.
+    slow: usize,
     /// Whether the driver below wants to hear of calls, too.
     rules_below: bool,
 }
@@ -63,6 +68,8 @@ struct Flight {
 }
 
 enum Stage {
+    /// It is submitted below at this time.
+    Slow(Op, Duration),
     /// The driver below has it.
     Below,
     /// The same, and it was told to end: what has come since, to be handed out with the end.
@@ -86,6 +93,8 @@ impl<D: Driver> ChaosDriver<D> {
             arrived: Vec::new(),
             report: Report { runs: 1, ..Report::default() },
             time: Duration::ZERO,
+            begun: Some(Instant::now()),
+            slow: 0,
             rules_below,
         }
     }
@@ -106,6 +115,91 @@ impl<D: Driver> ChaosDriver<D> {
     /// If not, with what has not.
     pub fn check(&self) -> Result<(), Missed> {
         self.plan.chaos().check(&self.report)
+    }
+
+    /// The same where time is that of a virtual clock, which passes by [`note_time`](Self::note_time).
+    #[must_use]
+    pub fn on_virtual_clock(mut self) -> Self {
+        self.begun = None;
+        self
+    }
+
+    /// The time on the clock of the run, from its beginning on.
+    fn now(&self) -> Duration {
+        self.begun.map_or(self.time, |begun| begun.elapsed())
+    }
+
+    /// How much later, on the clock of the run, the next slow operation is to be begun.
+    pub fn kept_back(&self) -> Option<Duration> {
+        self.earliest_slow().map(|until| until.saturating_sub(self.now()))
+    }
+
+    /// At what time on that clock.
+    fn earliest_slow(&self) -> Option<Duration> {
+        if self.slow == 0 {
+            return None;
+        }
+        let times = self.flights.iter().flatten().filter_map(|flight| match flight.stage {
+            Stage::Slow(_, until) => Some(until),
+            _ => None,
+        });
+        times.min()
+    }
+
+    /// Whether an operation is slow and not begun yet, so that nothing but time brings its end nearer.
+    pub fn keeps_back(&self, token: Token) -> bool {
+        let flight = self.flights.get(token.index() as usize).and_then(Option::as_ref);
+        flight.is_some_and(|flight| flight.token == token && matches!(flight.stage, Stage::Slow(..)))
+    }
+
+    /// When that is, if it is on the real clock.
+    fn next_slow(&self) -> Option<Instant> {
+        self.begun?.checked_add(self.earliest_slow()?)
+    }
+
+    /// How long a turn may wait because of slow operations. A virtual clock sees to it by itself.
+    fn wait_for_slow(&self, wait: Wait) -> Wait {
+        match (wait, self.next_slow()) {
+            (Wait::Until(until), Some(slow)) => Wait::Until(until.min(slow)),
+            (Wait::Forever, Some(slow)) => Wait::Until(slow),
+            (wait, _) => wait,
+        }
+    }
+
+    /// Begins the slow operations whose time has come.
+    fn submit_slow(&mut self) {
+        if self.slow == 0 {
+            return;
+        }
+        let now = self.now();
+        let mut due: Vec<(Duration, Token, Op)> = Vec::new();
+        for flight in self.flights.iter_mut().flatten() {
+            if let Stage::Slow(op, until) = flight.stage {
+                if until <= now {
+                    flight.stage = Stage::Below;
+                    due.push((until, flight.token, op));
+                }
+            }
+        }
+        due.sort_by_key(|(until, ..)| *until);
+        self.slow -= due.len();
+        for (_, token, op) in due {
+            // SAFETY: the promise of who has submitted it here, which holds until its final completion.
+            unsafe { self.driver.submit(token, op) };
+        }
+    }
+
+    /// Ends an operation that is slow and has not begun. False if it is none.
+    fn end_slow(&mut self, token: Token) -> bool {
+        let turn = self.turn;
+        let Some(flight) = self.flight(token).filter(|flight| matches!(flight.stage, Stage::Slow(..))) else {
+            return false;
+        };
+        flight.stage = Stage::Answered;
+        self.slow -= 1;
+        self.answered += 1;
+        self.held.push(Held::new(Completion::new(token, -libc::ECANCELED), turn));
+        true
     }
 
     /// Notes that so much time has passed on a virtual clock.
@@ -258,6 +352,9 @@ impl<D: Driver> ChaosDriver<D> {
 
     /// Has the driver below cancel an operation, unless it has ended there.
     fn cancel_below(&mut self, token: Token) {
+        if self.end_slow(token) {
+            return;
+        }
         let Some(flight) = self.flight(token).filter(|flight| !matches!(flight.stage, Stage::Answered))
         else {
             return;
@@ -352,12 +449,21 @@ impl<D: Driver> Driver for ChaosDriver<D> {
                 self.note(kind, number, Fault::Short);
             }
         }
+        if let Some(time) = course.slow {
+            self.note(kind, number, Fault::Slow);
+            flight.stage = Stage::Slow(below, self.now().saturating_add(time));
+            self.slow += 1;
+            return self.keep(flight);
+        }
         self.keep(flight);
         // SAFETY: the caller's promise, and what is named in addition is kept.
         unsafe { self.driver.submit(token, below) };
     }
 
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        if self.keeps_back(token) {
+            return None;
+        }
         if let Some(completion) = self.driver.take_answer(token) {
             self.arrived.push(completion);
             self.take_arrived();
@@ -398,7 +504,10 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         let Some(flight) = self.flight(token) else { return self.driver.withdraw(token, completions) };
         let was_cancelled = mem::replace(&mut flight.cancelled, true);
         let (kind, number, slow) = (flight.kind, flight.number, flight.course.slow_cancel);
-        if !matches!(flight.stage, Stage::Answered) {
+        let is_slow = matches!(flight.stage, Stage::Slow(..));
+        if is_slow {
+            self.end_slow(token);
+        } else if !matches!(flight.stage, Stage::Answered) {
             if let (true, Some(turns)) = (errors::is_done_by_threads(kind), slow) {
                 flight.course.late += turns;
                 if !was_cancelled {
@@ -439,7 +548,9 @@ impl<D: Driver> Driver for ChaosDriver<D> {
 
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
         self.turn += 1;
+        self.submit_slow();
         self.send_cancels();
+        let wait = self.wait_for_slow(wait);
         if wait == Wait::No || self.earliest().is_none() {
             return self.look(wait, completions);
         }
@@ -465,11 +576,19 @@ impl<D: Driver> Driver for ChaosDriver<D> {
 
     fn rest(&mut self) -> Rest {
         // Nothing tells of what is kept back but a turn.
-        if self.earliest().is_some() { Rest::No } else { self.driver.rest() }
+        if self.earliest().is_some() {
+            return Rest::No;
+        }
+        match (self.driver.rest(), self.next_slow()) {
+            (Rest::Until(until), Some(slow)) => {
+                Rest::Until(Some(until.map_or(slow, |until| until.min(slow))))
+            }
+            (rest, _) => rest,
+        }
     }
 
     fn in_flight(&self) -> usize {
-        self.driver.in_flight() + self.answered
+        self.driver.in_flight() + self.answered + self.slow
     }
 
     fn unparker(&self) -> Unparker {
