@@ -233,9 +233,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
             unsafe { TaskHandle::new(child) }
         };
         Core::try_with_any(|core| match core {
-            Some(core) if !self.core.closed.get() && self.core.belongs_to(core) => {
-                core.change(|core| spawn(Some(core)))
-            }
+            Some(core) if !self.core.closed.get() && self.core.belongs_to(core) => spawn(Some(core)),
             // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
             // panic.
             _ => spawn(None),

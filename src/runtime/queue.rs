@@ -58,6 +58,12 @@ impl WaitQueue {
         std::iter::successors(self.first(core), |&key| core.waits().next_in_queue(key))
     }
 
+    /// Whether somebody may wait: a look at one number, which may be left over from another run.
+    #[inline]
+    pub(crate) fn may_have_waiters(&self) -> bool {
+        self.first.get() != NO_WAIT
+    }
+
     /// Whether nobody waits, not even somebody who was cancelled and does not know yet.
     pub(crate) fn is_empty(&self) -> bool {
         Core::try_with(|core| self.first(core).is_none()).unwrap_or(true)
@@ -206,6 +212,7 @@ impl Waiter {
     }
 
     /// Whether it has queued up.
+    #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
         self.wait.is_some()
     }
@@ -304,8 +311,12 @@ impl Waiter {
 
     /// Leaves the queue. Tells whether it had been notified, maybe in a run that is over, so that the caller can pass on what
     /// that meant.
+    #[inline]
     pub(crate) fn withdraw(&mut self, queue: &WaitQueue) -> bool {
-        let Some(wait) = self.wait else { return false };
+        self.wait.is_some_and(|wait| self.withdraw_wait(queue, wait))
+    }
+
+    fn withdraw_wait(&mut self, queue: &WaitQueue, wait: WaitKey) -> bool {
         let notified = Core::try_with(|core| {
             if !core.waits().is_current(wait) {
                 return None;
