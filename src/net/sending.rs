@@ -177,7 +177,13 @@ impl Socket {
             return Ok(0);
         }
         let answer = loop {
-            match self.options().send_vectored_with_flags(buffers, flags) {
+            let socket = self.options();
+            let sent = match buffers {
+                // The kernel takes that for less than a list of one.
+                [one] => socket.send_with_flags(one, flags),
+                _ => socket.send_vectored_with_flags(buffers, flags),
+            };
+            match sent {
                 Ok(count) => break Ok(count.min(u32::MAX as usize) as u32),
                 Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
                     libc::EINTR => {}
