@@ -84,6 +84,7 @@ async fn no_byte_is_lost_between_streams_and_readers_and_writers_of_others() {
     covers![
         "streams/io/read_stream::ReadStream",
         "streams/io/reader::ByteReader",
+        "streams/io/reader::ByteReader::poll_read_buf",
         "streams/io/writer::ByteWriter",
         "streams/io/write_stream::WriteStream::close"
     ];
