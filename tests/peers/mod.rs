@@ -138,7 +138,7 @@ pub(crate) fn lock() -> MutexGuard<'static, usize> {
 
 /// How many descriptors are open as soon as there are at most `bound`, or else after 10 seconds: a worker thread may hold on
 /// to what woke its run for a moment longer.
-fn descriptors_once_at_most(bound: usize) -> usize {
+pub(crate) fn descriptors_once_at_most(bound: usize) -> usize {
     let limit = Instant::now() + Duration::from_secs(10);
     while open_descriptors() > bound && Instant::now() < limit {
         thread::yield_now();

@@ -7,6 +7,7 @@ mod assert_receives;
 mod cancel_scope;
 mod deadlines;
 mod errors;
+mod every_wait;
 mod finishing;
 mod groups;
 mod instruments;

@@ -9,7 +9,7 @@ use crate::{
     unpark::EventUnpark,
     zero_copy::{self, Verdict, ZeroCopy},
 };
-use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption};
+use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption, planted};
 use io_uring::cqueue;
 use std::{sync::Arc, time::Instant};
 
@@ -180,7 +180,7 @@ impl Tracker {
     /// request did not reach it, it is to be repeated.
     pub(crate) fn take_cancel(&mut self, token: Token, result: i32) {
         // With `EALREADY` the operation was found and is about to end, or was interrupted.
-        if result >= 0 || result == -libc::EALREADY {
+        if result >= 0 || result == -libc::EALREADY || planted("unfound cancel not repeated") {
             return;
         }
         if let Some(failures) = self.operations.cancel_failed(token) {

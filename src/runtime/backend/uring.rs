@@ -56,6 +56,13 @@ impl Driver for UringDriver {
         self.ring.cancel(token);
     }
 
+    fn cancel_in_vain(&mut self, token: Token) -> bool {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.cancel(token);
+        }
+        self.ring.cancel_in_vain(token)
+    }
+
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
         if let Some(jobs) = &mut self.jobs {
             jobs.cancel(token);

@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::runtime::{Scope, TaskKey, WaitKey};
-use anyio_driver::{Completion, Driver, Token};
+use anyio_driver::{Completion, Driver, Token, planted};
 use std::{
     collections::HashMap,
     num::NonZeroU64,
@@ -44,7 +44,7 @@ impl Core {
         self.scope().is_some_and(|scope| {
             // SAFETY: the current scope is entered, so it does not move and detaches its waits before it goes.
             let is_new = unsafe { self.waits.relink(wait, scope) };
-            is_new && scope.begin_waiting(self, wait)
+            is_new && scope.begin_waiting(self, wait) && !planted("cancellation before a wait overlooked")
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::{CancelReason, Deadline, Flags, ReasonKind, RemoteScope, Scope};
 use crate::runtime::Core;
+use anyio_driver::planted;
 use std::{num::NonZeroU64, panic::Location, time::Instant};
 
 impl Scope {
@@ -109,7 +110,7 @@ impl Scope {
         }
         if on {
             self.lift_all_but(Flags::empty());
-        } else if let Some(parent) = self.parent() {
+        } else if let Some(parent) = self.parent().filter(|_| !planted("end of a shield overlooked")) {
             let news = parent.effects().difference(self.flags.get());
             Core::try_with(|core| self.deliver_each(core, news));
         }
