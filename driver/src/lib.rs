@@ -53,7 +53,7 @@ pub use completion::{BufferId, Completion, CompletionFlags};
 pub use interruption::is_interruption;
 pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
-pub use outgoing::Outgoing;
+pub use outgoing::{MOST_SENT_NOW, Outgoing, send_several_now};
 #[doc(hidden)]
 pub use planted::planted;
 pub use pool::{BufferPool, Chunk, PoolStatistics};

@@ -16,7 +16,7 @@ mod together;
 
 use crate::{Op, Token, send_now::send_now};
 use libc::msghdr;
-use std::{fmt, os::fd::RawFd};
+use std::{fmt, mem::MaybeUninit, os::fd::RawFd};
 use together::Slot;
 
 /// Sends several messages of a socket, one after the other until one fails. Gives how many were sent, each of which says by
@@ -112,6 +112,41 @@ impl Outgoing {
     }
 }
 
+/// How many messages [`send_several_now`] sends at most.
+pub const MOST_SENT_NOW: usize = 32;
+
+/// Sends messages of a socket in order and without waiting, up to [`MOST_SENT_NOW`], in one call where there is such a one.
+/// Gives how many were sent; if the first was not, minus the number of the system's error, `EAGAIN` if there is no room.
+///
+/// # Safety
+/// All that the messages point to may be read.
+pub unsafe fn send_several_now(fd: RawFd, messages: impl Iterator<Item = msghdr>) -> i32 {
+    let mut slots = [const { MaybeUninit::<Slot>::uninit() }; MOST_SENT_NOW];
+    let mut count = 0;
+    for (slot, message) in slots.iter_mut().zip(messages) {
+        slot.write(together::slot(message));
+        count += 1;
+    }
+    // SAFETY: so many were written just now; a slot that may be unwritten lies as one that is written.
+    let slots = unsafe { std::slice::from_raw_parts_mut(slots.as_mut_ptr().cast::<Slot>(), count) };
+    if let Some(call) = together::CALL.filter(|_| count > 1) {
+        // SAFETY: the caller's promise.
+        let sent = unsafe { call(fd, slots) };
+        // A firewall refuses a message so, and a sandbox the call.
+        if sent != -libc::ENOSYS && sent != -libc::EPERM {
+            return sent;
+        }
+    }
+    for (sent, slot) in slots.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        let result = unsafe { send_now(fd, together::head(slot)) };
+        if result < 0 {
+            return if sent == 0 { result } else { sent as i32 };
+        }
+    }
+    count as i32
+}
+
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing").field("count", &self.count()).finish_non_exhaustive()
@@ -167,6 +202,24 @@ mod tests {
         assert_eq!(answers(&mut outgoing), [(0, 1), (1, 2), (2, 3), (3, 0)]);
         assert_eq!(received(&at_one), [&b"a"[..], b"bc", b""]);
         assert_eq!(received(&at_two), [b"def"]);
+    }
+
+    #[test]
+    fn several_are_sent_at_once_up_to_the_first_that_cannot_be() {
+        static LONG: [u8; 70_000] = [0; 70_000];
+        let (one, at_one) = pair();
+        let send = |texts: &[&'static [u8]]| {
+            // SAFETY: the messages are leaked.
+            unsafe { send_several_now(one.as_raw_fd(), texts.iter().map(|text| *message(text))) }
+        };
+        assert_eq!(send(&[]), 0);
+        assert_eq!(send(&[b"a"]), 1);
+        assert_eq!(send(&[b"b", b"", b"c", &LONG, b"d"]), 3);
+        assert_eq!(send(&[&LONG, b"d"]), -libc::EMSGSIZE);
+        assert_eq!(send(&[b"e".as_slice(); 50]), MOST_SENT_NOW as i32);
+        let received = received(&at_one);
+        assert_eq!(received[..4], [&b"a"[..], b"b", b"", b"c"]);
+        assert_eq!(received[4..], [b"e"; MOST_SENT_NOW]);
     }
 
     #[test]

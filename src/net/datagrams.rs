@@ -8,6 +8,7 @@ mod network_error;
 mod receiving;
 mod room;
 mod sending;
+mod sending_many;
 mod socket;
 
 pub(super) use buffer_sizes::BufferSizes;

@@ -7,6 +7,7 @@ mod interpreter;
 mod methods;
 mod multicast;
 mod options;
+mod receiving_segments;
 mod segments;
 mod socket;
 mod unconnected;

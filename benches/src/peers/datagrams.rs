@@ -38,11 +38,17 @@ pub(super) trait Offloading: Datagrams {
     fn send_offload(order: &Order) -> anyhow::Result<Measured>;
 }
 
+/// Those of a peer that can answer together what has come together.
+pub(super) trait Together: Datagrams {
+    /// Answers so many peers, as [`Datagrams::echo`] does, with all that has come at a time together.
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured>;
+}
+
 /// A peer's jobs.
 pub(super) struct Jobs<P>(PhantomData<P>);
 
 macro_rules! jobs {
-    ($peer:ident $(, $more:expr)*) => {
+    ($peer:ident $(, $more:expr)* $(,)?) => {
         &[
             ("echo-1x64", |order| $peer::echo(order, 1, 64)),
             ("echo-50x64", |order| $peer::echo(order, 50, 64)),
@@ -66,6 +72,26 @@ impl<P: Offloading> Jobs<P> {
     /// Those too that have the kernel put datagrams together.
     pub(super) const ALL: &'static [(&'static str, Job)] =
         jobs!(P, ("receive-offload", P::receive_offload), ("send-offload", P::send_offload));
+}
+
+impl<P: Together> Jobs<P> {
+    /// One datagram at a time, and what has come together together.
+    pub(super) const TOGETHER: &'static [(&'static str, Job)] = jobs!(
+        P,
+        ("echo-together-50x64", |order| P::echo_together(order, 50, 64)),
+        ("echo-together-50x1200", |order| P::echo_together(order, 50, 1_200)),
+    );
+}
+
+impl<P: Together + Offloading> Jobs<P> {
+    /// All there are.
+    pub(super) const EVERY: &'static [(&'static str, Job)] = jobs!(
+        P,
+        ("echo-together-50x64", |order| P::echo_together(order, 50, 64)),
+        ("echo-together-50x1200", |order| P::echo_together(order, 50, 1_200)),
+        ("receive-offload", P::receive_offload),
+        ("send-offload", P::send_offload)
+    );
 }
 
 /// A runtime's socket, used as its documentation has it.

@@ -9,7 +9,7 @@ use socket2::SockAddr;
 
 use super::{
     Peer,
-    datagrams::{Datagrams, Jobs, Offloading},
+    datagrams::{Datagrams, Jobs, Offloading, Together},
 };
 use crate::measuring::{
     amounts::{STREAM_BYTES, TOGETHER},
@@ -24,7 +24,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &[],
     by_hand: true,
     servers: &[],
-    jobs: &[("udp", Jobs::<Calls>::ALL)],
+    jobs: &[("udp", Jobs::<Calls>::EVERY)],
 };
 
 /// How many messages one call takes.
@@ -123,6 +123,13 @@ impl Datagrams for Calls {
 
     fn send(order: &Order) -> anyhow::Result<Measured> {
         send(order, ROOM)
+    }
+}
+
+/// It always does.
+impl Together for Calls {
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        Self::echo(order, peers, size)
     }
 }
 

@@ -96,6 +96,31 @@ impl<I: Interpreter> DatagramReceiving<I> {
         Receive::new(self)
     }
 
+    /// Gives out what has come already, at most so many. Tells how many those were.
+    ///
+    /// # Errors
+    /// What the operation has brought in place of a datagram; those before it have been given out.
+    pub(in crate::net) fn take_what_has_come(
+        &self,
+        most: usize,
+        mut give: impl FnMut(I::Datagram),
+    ) -> Result<usize> {
+        Core::with(|core| {
+            let has_come = || {
+                let has_queued = |wait| core.waits().has_queued(wait);
+                self.interpreter.has_rest() || self.operation.get().is_some_and(has_queued)
+            };
+            let mut count = 0;
+            while count < most && has_come() {
+                if let Some(ready) = self.take_ready(core) {
+                    give(self.give(ready?));
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })
+    }
+
     /// Whether datagrams are here that nobody has taken, or may be any moment.
     pub(in crate::net) fn holds_datagrams(&self) -> bool {
         self.operation.get().is_some()

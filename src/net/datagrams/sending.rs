@@ -46,7 +46,7 @@ const KEPT: usize = 256;
 
 /// How often a datagram of a socket without a peer is sent again in place of which the system has told what the network said
 /// of another.
-const REPEATS: u32 = 3;
+pub(super) const REPEATS: u32 = 3;
 
 impl Sender {
     pub(in crate::net) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
@@ -61,6 +61,10 @@ impl Sender {
 
     pub(in crate::net) fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_connected
     }
 
     /// One message of a part of a buffer, with what `fill` puts into the header. It is sent when it is

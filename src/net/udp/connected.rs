@@ -83,6 +83,18 @@ impl ConnectedUdpSocket {
         judge(self.socket.sending(data, None).answer().await)
     }
 
+    /// Sends several datagrams, in order, and takes those that were sent out of the list. The system gets up to 32 with each
+    /// call, which costs it a good deal less than one by one.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), for the datagram that is the first of the list then.
+    ///
+    /// # Cancel safety
+    /// What was sent is not in the list any more, and what is in it was not sent.
+    pub async fn send_many<B: IoBuf>(&self, datagrams: &mut Vec<B>) -> Result<()> {
+        self.socket.send_many(datagrams, |data| (data.bytes(), None)).await
+    }
+
     /// Sends a datagram and gives the buffer back.
     ///
     /// # Errors

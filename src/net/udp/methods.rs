@@ -22,6 +22,21 @@ macro_rules! methods {
                 self.socket.receive()
             }
 
+            /// Receives the next datagram and those that have come by then, at most so many, and appends them to a list.
+            /// Tells how many those are.
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive). What came before the error is in the list.
+            ///
+            /// # Cancel safety
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Panics
+            /// If `most` is 0.
+            pub async fn receive_many(&self, datagrams: &mut Vec<Datagram>, most: usize) -> Result<usize> {
+                self.socket.receive_many(datagrams, most).await
+            }
+
             /// Receives the next datagram with those that the kernel has put together with it, where it was asked to
             /// ([`coalesce`](crate::net::UdpSocketOptions::coalesce)). Who looks at each of many datagrams only for a
             /// moment has less to do for them in this way than one by one.

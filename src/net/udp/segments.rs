@@ -1,20 +1,8 @@
 //! Datagrams that came as one and are given out as one.
 
-use super::interpreter::UdpInterpreter;
-use crate::{
-    error::Result,
-    message::ReceivedMessage,
-    net::datagrams::DatagramReceiving,
-    receiving::Keeper,
-    runtime::{Core, WaitKey},
-};
-use anyio_driver::Chunk;
-use std::{
-    cell::Cell,
-    net::{IpAddr, SocketAddr},
-};
-
 use super::Ecn;
+use anyio_driver::Chunk;
+use std::net::{IpAddr, SocketAddr};
 
 /// One datagram, or several of one sender that the kernel has put together.
 #[derive(Debug)]
@@ -46,41 +34,5 @@ impl Segments {
             let start = number * size;
             &self.data[start..self.data.len().min(start + size)]
         })
-    }
-}
-
-/// Receives as many datagrams as came as one.
-#[derive(Clone, Copy)]
-pub(super) struct ReceivingSegments<'a>(pub(super) &'a DatagramReceiving<UdpInterpreter>);
-
-impl Keeper for ReceivingSegments<'_> {
-    type Item = Segments;
-    type Ready = Option<ReceivedMessage>;
-
-    const DOING: &'static str = <DatagramReceiving<UdpInterpreter> as Keeper>::DOING;
-
-    #[inline]
-    fn busy(&self) -> &Cell<bool> {
-        self.0.busy()
-    }
-
-    #[inline]
-    fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
-        self.0.take_ready(core)
-    }
-
-    #[inline]
-    fn give(&self, ready: Self::Ready) -> Segments {
-        self.0.interpreter().whole(ready)
-    }
-
-    #[inline]
-    fn in_flight(&self) -> Option<WaitKey> {
-        self.0.in_flight()
-    }
-
-    #[inline]
-    fn begin(&self, core: &Core) -> (WaitKey, bool) {
-        self.0.begin(core)
     }
 }

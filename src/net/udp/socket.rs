@@ -1,9 +1,9 @@
 //! What both kinds of UDP sockets are.
 
 use super::{
-    SendOptions, host,
+    Datagram, SendOptions, host,
     interpreter::{FORM, UdpInterpreter},
-    segments::ReceivingSegments,
+    receiving_segments::ReceivingSegments,
 };
 use crate::{
     error::{Error, Result},
@@ -68,6 +68,21 @@ impl Socket {
     #[inline]
     pub(super) fn receive_segments(&self) -> Receive<ReceivingSegments<'_>> {
         Receive::new(ReceivingSegments(&self.both.receiving))
+    }
+
+    pub(super) async fn receive_many(&self, datagrams: &mut Vec<Datagram>, most: usize) -> Result<usize> {
+        assert!(most > 0, "receiving no datagram at all would wait for nothing");
+        datagrams.push(self.receive().await?);
+        let more = self.both.receiving.take_what_has_come(most - 1, |datagram| datagrams.push(datagram))?;
+        Ok(1 + more)
+    }
+
+    pub(super) async fn send_many<T>(
+        &self,
+        list: &mut Vec<T>,
+        parts: impl Fn(&T) -> (&[u8], Option<SocketAddr>),
+    ) -> Result<()> {
+        self.both.sender.send_many(list, parts).await
     }
 
     /// Whether the kernel takes several datagrams at once.

@@ -76,6 +76,36 @@ impl UdpSocket {
         judge(self.socket.sending(data, Some(to)).answer().await)
     }
 
+    /// Sends several datagrams, in order, and takes those that were sent out of the list. The system gets up to 32 with each
+    /// call, which costs it a good deal less than one by one.
+    ///
+    /// ```
+    /// use anyio::net::UdpSocket;
+    ///
+    /// # anyio::run(async || -> anyio::Result<()> {
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let to = server.local_addr()?;
+    /// client.send_many(&mut vec![("one", to), ("two", to)]).await?;
+    ///
+    /// // A server that answers all that has come together.
+    /// let (mut questions, mut answers) = (Vec::new(), Vec::new());
+    /// server.receive_many(&mut questions, 64).await?;
+    /// answers.extend(questions.drain(..).map(|question| (question.data, question.from)));
+    /// server.send_many(&mut answers).await?;
+    /// assert_eq!(client.receive().await?.data, "one");
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`send_to`](Self::send_to), for the datagram that is the first of the list then.
+    ///
+    /// # Cancel safety
+    /// What was sent is not in the list any more, and what is in it was not sent.
+    pub async fn send_many<B: IoBuf>(&self, datagrams: &mut Vec<(B, SocketAddr)>) -> Result<()> {
+        self.socket.send_many(datagrams, |(data, to)| (data.bytes(), Some(*to))).await
+    }
+
     /// Sends a datagram and gives the buffer back.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::transfer;
 use crate::runtime::Core;
-use anyio_driver::{Call, CallKind, Ruling, send_now};
+use anyio_driver::{Call, CallKind, Ruling, send_now, send_several_now};
 use bytes::buf::UninitSlice;
 use libc::{c_int, msghdr};
 use socket2::SockRef;
@@ -40,9 +40,13 @@ pub(crate) fn send_buffers(
     flags: c_int,
 ) -> Result<usize, i32> {
     let send = |buffers: &[IoSlice<'_>]| {
-        SockRef::from(&socket)
-            .send_vectored_with_flags(buffers, flags)
-            .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+        let socket = SockRef::from(&socket);
+        let sent = match buffers {
+            // The kernel takes that for less than a list of one.
+            [one] => socket.send_with_flags(one, flags),
+            _ => socket.send_vectored_with_flags(buffers, flags),
+        };
+        sent.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
     };
     let call = Call::on(CallKind::SendNow, socket.as_raw_fd());
     if !core.capabilities().rules_calls {
@@ -84,6 +88,26 @@ pub(crate) unsafe fn send_message(core: &Core, socket: RawFd, message: *const ms
     // SAFETY: the caller's promise.
     let sent = unsafe { send_now(socket, message) };
     u32::try_from(sent).map_err(|_| -sent)
+}
+
+/// Sends messages in order, as many as do not wait, up to [`MOST_SENT_NOW`](anyio_driver::MOST_SENT_NOW). Gives how many; an
+/// error is the first one's.
+///
+/// # Safety
+/// All that the messages point to may be read.
+pub(crate) unsafe fn send_messages(
+    core: &Core,
+    socket: RawFd,
+    messages: impl Iterator<Item = msghdr>,
+) -> Result<usize, i32> {
+    let most = match core.ruling(Call::on(CallKind::SendMessageNow, socket)) {
+        Ruling::Make => usize::MAX,
+        Ruling::MakeShorter(_) => 1,
+        Ruling::Refuse(error) | Ruling::MakeAndFail(error) => return Err(error),
+    };
+    // SAFETY: the caller's promise.
+    let sent = unsafe { send_several_now(socket, messages.take(most)) };
+    usize::try_from(sent).map_err(|_| -sent)
 }
 
 #[cfg(test)]

@@ -128,6 +128,13 @@ impl<R: ByteReceiveStream> Incoming<R> {
         Ok(chunk)
     }
 
+    /// Waits until there is something to be decrypted, or the stream below has ended.
+    pub(super) async fn wait(&self) -> Result<()> {
+        let chunk = self.next().await?;
+        self.ciphertext.set(chunk);
+        Ok(())
+    }
+
     /// Whether the rest of a large record is likely to be there, so that [`decrypt_nowait`](Self::decrypt_nowait) is worth it.
     pub(super) fn expects_more(&self) -> bool {
         self.has_more.get()

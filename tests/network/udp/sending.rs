@@ -1,6 +1,6 @@
 //! What several tasks send at a time.
 
-use super::pair;
+use super::{pair, turn_on};
 use crate::peers::{Random, Ticker, poll_once};
 use anyio::{
     CancelScope, Result,
@@ -78,6 +78,79 @@ async fn one_that_cannot_be_sent_is_told_to_its_own_task() -> Result<()> {
         }
         received.sort_unstable();
         assert_eq!(received, [0, 2, 3, 5, 6, 8, 9]);
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_list_is_sent_in_order_and_up_to_what_cannot_be_sent() -> Result<()> {
+    let server = UdpSocketOptions::new().receive_buffer(1 << 22).bind("127.0.0.1:0").await?;
+    let other = UdpSocket::bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let address = server.local_addr()?;
+    let mut received = Vec::new();
+    for count in [0, 1, 2, 31, 32, 33, 200] {
+        let mut list: Vec<_> = (0..count).map(|number| (vec![number as u8; number], address)).collect();
+        list.push((b"to another".to_vec(), other.local_addr()?));
+        list.push((vec![0; 70_000], address));
+        list.push((b"behind".to_vec(), address));
+        let error = client.send_many(&mut list).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE), "{error:?}");
+        assert_eq!((list.len(), list[0].0.len()), (2, 70_000));
+        list.remove(0);
+        client.send_many(&mut list).await?;
+        assert!(list.is_empty());
+        assert_eq!(other.receive().await?.data, "to another");
+        while received.len() < count + 1 {
+            let before = received.len();
+            let more = server.receive_many(&mut received, 7).await?;
+            assert!((1..=7).contains(&more) && before + more == received.len());
+        }
+        let last = received.pop().unwrap();
+        assert_eq!((&*last.data, last.from), (&b"behind"[..], client.local_addr()?));
+        for (number, datagram) in received.drain(..).enumerate() {
+            assert_eq!(datagram.data, vec![number as u8; number]);
+        }
+    }
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_list_is_neither_sent_nor_received_in_a_cancelled_scope() -> Result<()> {
+    let (client, server) = pair().await?;
+    let mut list = vec!["one", "two"];
+    let mut received = Vec::new();
+    let scope = CancelScope::new();
+    scope.cancel();
+    assert!(scope.run(async || client.send_many(&mut list).await).await?.is_none());
+    assert_eq!(list, ["one", "two"]);
+    client.send_many(&mut list).await?;
+    let scope = CancelScope::new();
+    scope.cancel();
+    assert!(scope.run(async || server.receive_many(&mut received, 9).await).await?.is_none());
+    assert!(received.is_empty());
+    while received.len() < 2 {
+        server.receive_many(&mut received, 9).await?;
+    }
+    assert_eq!((&*received[0].data, &*received[1].data), (&b"one"[..], &b"two"[..]));
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_the_network_says_of_one_does_not_keep_a_list_from_being_sent() -> Result<()> {
+    let server = UdpSocket::bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let nobody = {
+        let gone = std::net::UdpSocket::bind("127.0.0.1:0")?;
+        gone.local_addr()?
+    };
+    turn_on(&client, libc::IPPROTO_IP, libc::IP_RECVERR);
+    for _ in 0..10 {
+        let address = server.local_addr()?;
+        let mut list = vec![("lost", nobody), ("one", address), ("lost", nobody), ("two", address)];
+        client.send_many(&mut list).await?;
+        assert_eq!(server.receive().await?.data, "one");
+        assert_eq!(server.receive().await?.data, "two");
     }
     Ok(())
 }

@@ -16,11 +16,11 @@ use crate::{
         job::{Job, Order},
         stopwatch::Measured,
     },
-    peers::datagrams::{Datagrams, Jobs, Offloading},
+    peers::datagrams::{Datagrams, Jobs, Offloading, Together},
 };
 
-pub(super) const URING: &[(&str, Job)] = Jobs::<Anyio<Uring>>::ALL;
-pub(super) const POLL: &[(&str, Job)] = Jobs::<Anyio<Poll>>::ALL;
+pub(super) const URING: &[(&str, Job)] = Jobs::<Anyio<Uring>>::EVERY;
+pub(super) const POLL: &[(&str, Job)] = Jobs::<Anyio<Poll>>::EVERY;
 
 struct Anyio<B>(PhantomData<B>);
 
@@ -43,6 +43,9 @@ impl On for Poll {
 
 /// How many tasks send at the same time where each datagram is one send.
 const SENDERS: u64 = 32;
+
+/// How many datagrams are answered together at most.
+const MOST: usize = 64;
 
 impl<B: On> Datagrams for Anyio<B> {
     fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
@@ -88,6 +91,25 @@ impl<B: On> Datagrams for Anyio<B> {
                 })
                 .await?;
                 Ok(())
+            })?
+        })
+    }
+}
+
+impl<B: On> Together for Anyio<B> {
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        datagrams::echo(order, peers, size, |socket, progress| {
+            builder(B::BACKEND).run(async || -> anyhow::Result<()> {
+                let socket = UdpSocket::from_owned(socket.into())?;
+                let (mut questions, mut answers) = (Vec::new(), Vec::new());
+                loop {
+                    let count = socket.receive_many(&mut questions, MOST).await?;
+                    answers.extend(questions.drain(..).map(|question| (question.data, question.from)));
+                    socket.send_many(&mut answers).await?;
+                    if !progress.add(count as u64) {
+                        return Ok(());
+                    }
+                }
             })?
         })
     }

@@ -22,10 +22,10 @@ use crate::{
         stopwatch::Measured,
         submissions::{Submissions, ring},
     },
-    peers::datagrams::{Datagrams, Jobs},
+    peers::datagrams::{Datagrams, Jobs, Together},
 };
 
-pub(super) const JOBS: &[(&str, Job)] = Jobs::<Ring>::SINGLE;
+pub(super) const JOBS: &[(&str, Job)] = Jobs::<Ring>::TOGETHER;
 
 const BUFFERS: u16 = 1024;
 const BUFFER_BYTES: usize = 2048;
@@ -52,6 +52,13 @@ impl Datagrams for Ring {
 
     fn send(order: &Order) -> anyhow::Result<Measured> {
         datagrams::send(order, |socket, to, progress| send(&socket, &SockAddr::from(to), progress))
+    }
+}
+
+/// It always does.
+impl Together for Ring {
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        Self::echo(order, peers, size)
     }
 }
 
