@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ulimit -n "$(ulimit -Hn)" || echo "the limit of descriptors stays at $(ulimit -n)"
-read -ra areas <<<"${CHAOS_AREAS:-structure sync streams network files processes signals runtime leftovers}"
+read -ra areas <<<"${CHAOS_AREAS:-structure sync streams network files processes signals runtime leftovers cancel_everywhere}"
 read -ra seeds <<<"${*:-1 2 3}"
 declare -A programs
 while read -r area program; do

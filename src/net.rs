@@ -42,6 +42,8 @@ pub(crate) use resolver::MakeResolver;
 pub use resolver::{Resolved, Resolver, SystemResolver, resolve};
 pub(crate) use tcp::resolved;
 pub use tcp::{TcpConnectOptions, TcpListener, TcpListenerOptions, TcpReceiveHalf, TcpSendHalf, TcpStream};
-pub use udp::{ConnectedUdpSocket, Datagram, Ecn, Interface, SendOptions, UdpSocket, UdpSocketOptions};
+pub use udp::{
+    ConnectedUdpSocket, Datagram, Ecn, Interface, Segments, SendOptions, UdpSocket, UdpSocketOptions,
+};
 pub use unix::{UnixListener, UnixListenerOptions, UnixReceiveHalf, UnixSendHalf, UnixStream};
 pub use unix_datagram::{ConnectedUnixDatagram, UnixDatagram, UnixDatagramOptions, UnixPacket};

@@ -9,7 +9,6 @@
 mod child;
 mod command;
 mod handle;
-mod pipe;
 mod reaper;
 mod run;
 mod running;

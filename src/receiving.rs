@@ -22,6 +22,7 @@ use crate::{
     reserved::Reserved,
     runtime::{
         Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
+        calls,
     },
 };
 use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op, planted};
@@ -129,7 +130,7 @@ impl<S: Source> Receiving<S> {
 
     /// Receives some bytes, as many as come at once.
     #[inline]
-    pub(crate) fn receive(&self) -> Receive<'_, Self> {
+    pub(crate) fn receive(&self) -> Receive<&Self> {
         Receive::new(self)
     }
 
@@ -167,8 +168,7 @@ impl<S: Source> Receiving<S> {
                 Some(number) => self.judge(Err(Refusal::System(number))),
                 None => {
                     if planted("half-close taken for the end") {
-                        // SAFETY: no memory is involved.
-                        unsafe { libc::shutdown(self.descriptor.raw(), libc::SHUT_RDWR) };
+                        let _ = calls::shut_down(&self.descriptor, std::net::Shutdown::Both);
                     }
                     self.ended.set(true);
                     Ok(0)
@@ -300,6 +300,7 @@ impl<S: Source> Receiving<S> {
 
 impl<S: Source> Keeper for Receiving<S> {
     type Item = Option<Chunk>;
+    type Ready = Option<Chunk>;
 
     const DOING: &'static str = RECEIVING;
 
@@ -341,10 +342,16 @@ impl<S: Source> Keeper for Receiving<S> {
         };
         let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
         self.operation.set(Some((wait, manner)));
+        core.waits().set_descriptor(wait, Some(fd));
         // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
         // that goes before hands both over to an orphan. Neither is touched meanwhile.
         let answered = unsafe { core.submit(wait, op) };
         (wait, answered)
+    }
+
+    #[inline]
+    fn give(&self, ready: Option<Chunk>) -> Option<Chunk> {
+        ready
     }
 
     #[inline]

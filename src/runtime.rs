@@ -4,6 +4,7 @@ mod aftermath;
 mod autojump;
 pub(crate) mod backend;
 mod bequest;
+pub(crate) mod calls;
 pub(crate) mod clock;
 mod closing;
 mod companions;

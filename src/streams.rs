@@ -1,6 +1,5 @@
 //! Streams: what bytes and objects flow through.
 
-mod at_once;
 mod attributes;
 mod boxed;
 pub mod broadcast;

@@ -8,8 +8,10 @@ mod peers;
 
 use anyio::{
     CancelScope, Result,
+    lowlevel::checkpoint,
     net::{ConnectedUdpSocket, Ecn, SendOptions, TcpStream, UdpSocket, UdpSocketOptions, UnixStream},
     streams::tls::{TlsOptions, TlsStream},
+    task_group,
 };
 use counting::{ALLOCATIONS, HELD};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::PrivateKeyDer};
@@ -146,6 +148,53 @@ async fn datagrams_that_are_sent_and_received_together_allocate_nothing() -> Res
     Ok(())
 }
 
+#[anyio::test]
+async fn lists_of_datagrams_and_datagrams_of_several_tasks_allocate_nothing() -> Result<()> {
+    const TASKS: usize = 10;
+    let server = UdpSocketOptions::new().coalesce(true).bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let address = server.local_addr()?;
+    let (mut questions, mut answers) = (Vec::with_capacity(TASKS), Vec::with_capacity(TASKS));
+    let (answered_rounds, before) = (Cell::new(0), Cell::new(0));
+    task_group(async |tg| -> Result<()> {
+        for _ in 0..TASKS {
+            tg.start_soon(async {
+                let mut data = vec![7; 100];
+                for round in 0..200 {
+                    let sent;
+                    (sent, data) = client.send_buf_to(data, address).await;
+                    sent?;
+                    // The next when all of this round were answered.
+                    while answered_rounds.get() <= round {
+                        checkpoint().await?;
+                    }
+                }
+                Ok(())
+            });
+        }
+        for round in 0..200 {
+            if round == 100 {
+                before.set(ALLOCATIONS.get());
+            }
+            let mut received = 0;
+            while received < TASKS {
+                received += server.receive_many(&mut questions, TASKS).await?;
+            }
+            answers.extend(questions.drain(..).map(|question| (question.data, question.from)));
+            server.send_many(&mut answers).await?;
+            let mut answered = 0;
+            while answered < TASKS {
+                answered += client.receive_segments().await?.iter().len();
+            }
+            answered_rounds.set(round + 1);
+        }
+        assert_eq!(ALLOCATIONS.get() - before.get(), 0);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
 fn tls_options() -> (TlsOptions, TlsOptions) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -194,5 +243,120 @@ async fn an_idle_tls_connection_holds_less_than_20_kib() -> Result<()> {
     }
     let each = (HELD.get() - before) / (2 * CONNECTIONS as i64);
     assert!(each < 20 * 1024, "a side of a connection holds {each} bytes");
+    Ok(())
+}
+
+/// What a client may send before anybody knows who it is.
+fn floods() -> [(&'static str, Vec<u8>); 4] {
+    let record = |typ: u8, payload: &[u8]| {
+        let mut record = vec![typ, 3, 1];
+        record.extend((payload.len() as u16).to_be_bytes());
+        record.extend(payload);
+        record
+    };
+    // The beginning of a message that is as long as any may be.
+    let mut hello = vec![1, 0, 0xff, 0];
+    hello.resize(65_000, 0);
+    [
+        ("nothing", Vec::new()),
+        ("a part of a header", vec![22, 3]),
+        (
+            "a long message in long records",
+            hello.chunks(16_000).flat_map(|piece| record(22, piece)).collect(),
+        ),
+        // More of them are refused, as their headers count, too.
+        (
+            "a long message in short records",
+            hello[..10_500].chunks(1).flat_map(|byte| record(22, byte)).collect(),
+        ),
+    ]
+}
+
+/// How many bytes a server holds for each of so many clients that begin a handshake in this way and do not go on.
+#[cfg(target_os = "linux")]
+async fn held_in_handshakes(clients: usize, said: &[u8]) -> Result<i64> {
+    use anyio::{Error, streams::tls::TlsHandshake, testing::wait_all_tasks_blocked};
+    use std::os::fd::{AsFd, AsRawFd};
+
+    let options = tls_options().1;
+    let mut pairs = Vec::new();
+    for _ in 0..clients {
+        pairs.push(UnixStream::pair()?);
+    }
+    let (clients, servers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let descriptors: Vec<_> = servers.iter().map(|server| server.as_fd().as_raw_fd()).collect();
+    let count = clients.len() as i64;
+    let held = anyio::task_group(async |tg| -> Result<i64> {
+        let before = HELD.get();
+        for server in servers {
+            let mut handshake = TlsHandshake::new(server, &options)?;
+            tg.start_soon(async move {
+                let error = handshake.run().await.unwrap_err();
+                assert!(matches!(error, Error::Cancelled(_)), "{error}");
+                Err::<(), _>(error)
+            });
+        }
+        for client in &clients {
+            client.send(said.to_vec()).await?;
+        }
+        for descriptor in descriptors {
+            let unread = || {
+                let mut count: libc::c_int = 0;
+                // SAFETY: the number goes where the call is told; the descriptor is open as long as its task.
+                assert_eq!(unsafe { libc::ioctl(descriptor, libc::FIONREAD, &mut count) }, 0);
+                count
+            };
+            while unread() > 0 {
+                anyio::sleep(std::time::Duration::from_millis(1)).await?;
+            }
+        }
+        wait_all_tasks_blocked().await?;
+        let held = (HELD.get() - before) / count;
+        tg.cancel();
+        Ok(held)
+    });
+    Ok(held.await?.expect("it has ended before it was cancelled"))
+}
+
+#[cfg(target_os = "linux")]
+#[anyio::test]
+async fn a_handshake_that_does_not_go_on_holds_no_more_than_a_message() -> Result<()> {
+    for (what, said) in floods() {
+        held_in_handshakes(2, &said).await?;
+        let held = held_in_handshakes(100, &said).await?;
+        // What there is in any case, and the longest message twice while the buffer grows.
+        let most = 20 * 1024 + 2 * said.len() as i64;
+        assert!(held < most, "{held} bytes are held for a client that has said {what}, {} bytes", said.len());
+    }
+    Ok(())
+}
+
+/// What a side that does not receive holds of what the other has sent.
+#[anyio::test]
+async fn what_nobody_receives_is_left_to_the_system() -> Result<()> {
+    let (client_options, server_options) = tls_options();
+    let mut connections = Vec::new();
+    let mut before = 0;
+    for number in 0..=20 {
+        if number == 1 {
+            before = HELD.get();
+        }
+        let (client, server) = UnixStream::pair()?;
+        let (client, server) = futures_util::join!(
+            TlsStream::wrap(client, &client_options),
+            TlsStream::wrap(server, &server_options)
+        );
+        let (client, server) = (client?, server?);
+        // As much as the socket takes.
+        for _ in 0..40 {
+            client.send(vec![7; 1000]).await?;
+        }
+        // It takes one byte of them.
+        assert_eq!(server.receive_at_most(1).await?.unwrap(), [7]);
+        connections.push((client, server));
+    }
+    let each = (HELD.get() - before) / 20;
+    // Both sides, and a chunk of the run.
+    assert!(each < 160 * 1024, "{each} bytes are held for a connection");
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! What is to happen.
 
-use crate::{Decision, Fault, Missed, Report, UnknownDecision};
+use crate::{Decision, Fault, Kind, Missed, Report, UnknownDecision};
 use anyio_driver::OpKind;
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fmt, io,
+    ops::RangeInclusive,
     os::fd::RawFd,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-/// What is to happen to the operations of a run, by a seed.
+/// What is to happen to the operations of a run, and to the calls that it makes beside them, by a seed.
 ///
 /// What [`Chaos::seed`] gives is ugly: everything happens, and often. It can be tamed by [`rate`](Self::rate) and
 /// [`unnoticed`](Self::unnoticed); [`Chaos::none`] begins with nothing.
@@ -21,8 +23,12 @@ use std::{
 pub struct Chaos {
     pub(crate) seed: u64,
     pub(crate) rates: [f64; Fault::ALL.len()],
+    /// Those for operations or calls of a kind.
+    rates_of: BTreeMap<(Kind, Fault), f64>,
     /// Those whose rates were set, and that therefore have to happen.
     asked: Vec<Fault>,
+    asked_of: Vec<(Kind, Fault)>,
+    pub(crate) slowness: RangeInclusive<Duration>,
     pub(crate) only: Option<Arc<HashSet<Decision>>>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) rules: Vec<Rule>,
@@ -35,18 +41,18 @@ pub(crate) type Rule = Arc<dyn Fn(&Submission) -> Option<Action> + Send + Sync>;
 /// That one operation is to fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failure {
-    pub(crate) kind: OpKind,
+    pub(crate) kind: Kind,
     pub(crate) number: u64,
     pub(crate) error: i32,
     required: bool,
 }
 
-/// An operation as rules see it.
+/// An operation, or a call that the runtime is about to make, as rules see it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Submission {
-    /// Its kind.
-    pub kind: OpKind,
+    /// Its kind. It can be compared with an [`OpKind`] and with a [`CallKind`](anyio_driver::CallKind).
+    pub kind: Kind,
     /// Its number among those of its kind, from 1 on.
     pub number: u64,
     /// The descriptor on which it is done, if it is one.
@@ -55,7 +61,7 @@ pub struct Submission {
     pub length: Option<u64>,
 }
 
-/// What a rule has done to an operation.
+/// What a rule has done to an operation, or to a call. What a call has to say it says at once: it is not delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
@@ -72,6 +78,9 @@ pub enum Action {
     Shorten,
     /// Its answer comes so many turns later.
     Delay(u32),
+    /// It is only begun so much later, on the clock of the run: see [`Fault::Slow`]. What is asked of the system at once is not
+    /// slow, so a rule for reads of files or for streams refuses that with `EAGAIN`, by which it becomes an operation.
+    Slow(Duration),
     /// Nothing: it is left alone, whatever the rates say.
     Spare,
 }
@@ -91,7 +100,10 @@ impl Chaos {
         Self {
             seed: 0,
             rates: [0.0; Fault::ALL.len()],
+            rates_of: BTreeMap::new(),
             asked: Vec::new(),
+            asked_of: Vec::new(),
+            slowness: Duration::from_millis(100)..=Duration::from_secs(5),
             only: None,
             failures: Vec::new(),
             rules: Vec::new(),
@@ -115,6 +127,8 @@ impl Chaos {
             }
         }
         self.asked.retain(|fault| !fault.is_noticed());
+        self.rates_of.retain(|(_, fault), _| !fault.is_noticed());
+        self.asked_of.retain(|(_, fault)| !fault.is_noticed());
         self
     }
 
@@ -129,20 +143,72 @@ impl Chaos {
         self
     }
 
-    /// Has the `number`-th operation of a kind (from 1 on) fail with this error of the operating system, once. If the run
+    /// The same for operations of a kind alone, or for calls: `rate_of(CallKind::Bind, Fault::Error, 0.5)`. What is said of a
+    /// kind goes before what is said of all.
+    pub fn rate_of(mut self, kind: impl Into<Kind>, fault: Fault, share: f64) -> Self {
+        let place = (kind.into(), fault);
+        self.rates_of.insert(place, share);
+        self.asked_of.retain(|asked| *asked != place);
+        if share > 0.0 {
+            self.asked_of.push(place);
+        }
+        self
+    }
+
+    /// Has this share of all operations on files be [slow](Fault::Slow). What is read of a file does not come out of memory
+    /// then. On a [virtual clock](https://docs.rs/anyio/latest/anyio/enum.Clock.html) the time passes at once.
+    ///
+    /// Calls on paths that worker threads make without the driver, such as changes of permissions, take no longer.
+    pub fn slow_disk(self, share: f64) -> Self {
+        self.slow(share, |kind| is_of_disk(kind))
+    }
+
+    /// Has this share of all sends, receives and attempts to connect be [slow](Fault::Slow). None is done at once then.
+    pub fn slow_network(self, share: f64) -> Self {
+        self.slow(share, |kind| is_of_network(kind))
+    }
+
+    fn slow(mut self, share: f64, is_slow: impl Fn(OpKind) -> bool) -> Self {
+        let kinds = OpKind::ALL.iter().copied().filter(|kind| is_slow(*kind));
+        self.rates_of.extend(kinds.map(|kind| ((kind.into(), Fault::Slow), share)));
+        self
+    }
+
+    /// How long what is [slow](Fault::Slow) takes longer, by the seed: from 0.1 to 5 seconds unless something else is said.
+    ///
+    /// # Panics
+    /// If there is nothing between these bounds.
+    pub fn slowness(mut self, between: RangeInclusive<Duration>) -> Self {
+        assert!(!between.is_empty(), "nothing is between the bounds");
+        self.slowness = between;
+        self
+    }
+
+    /// Whether some operations of a kind may be slow because of a rate.
+    pub(crate) fn may_be_slow(&self, kind: OpKind) -> bool {
+        self.rate_for(kind.into(), Fault::Slow) > 0.0
+    }
+
+    pub(crate) fn rate_for(&self, kind: Kind, fault: Fault) -> f64 {
+        self.rates_of.get(&(kind, fault)).copied().unwrap_or(self.rates[fault as usize])
+    }
+
+    /// Has the `number`-th operation, or call, of a kind (from 1 on) fail with this error of the operating system, once. If the run
     /// does not come so far it says so by a [`Missed`].
-    pub fn fail(mut self, kind: OpKind, number: u64, error: i32) -> Self {
+    pub fn fail(mut self, kind: impl Into<Kind>, number: u64, error: i32) -> Self {
+        let kind = kind.into();
         self.failures.push(Failure { kind, number, error, required: true });
         self
     }
 
     /// As [`fail`](Self::fail), for a run that need not come so far.
-    pub fn fail_if_reached(mut self, kind: OpKind, number: u64, error: i32) -> Self {
+    pub fn fail_if_reached(mut self, kind: impl Into<Kind>, number: u64, error: i32) -> Self {
+        let kind = kind.into();
         self.failures.push(Failure { kind, number, error, required: false });
         self
     }
 
-    /// Asks `rule` of each operation what is to be done to it. The first rule that says something is followed; if none
+    /// Asks `rule` of each operation and call what is to be done to it. The first rule that says something is followed; if none
     /// does, the rates are.
     pub fn rule(mut self, rule: impl Fn(&Submission) -> Option<Action> + Send + Sync + 'static) -> Self {
         self.rules.push(Arc::new(rule));
@@ -170,12 +236,15 @@ impl Chaos {
     /// Whether all that was asked for is in the report of a run.
     pub(crate) fn check(&self, report: &Report) -> Result<(), Missed> {
         let rates = self.asked.iter().filter(|fault| self.only.is_none() && report.count(**fault) == 0);
+        let is_missed = |(kind, fault): &&(Kind, Fault)| report.count_of(*kind, *fault) == 0;
+        let of_kinds = self.asked_of.iter().filter(|place| self.only.is_none() && is_missed(place));
         let failures = self
             .failures
             .iter()
             .filter(|failure| failure.required && report.failures(failure.kind, failure.error) == 0);
         let missed: Vec<String> = rates
             .map(|fault| fault.to_string())
+            .chain(of_kinds.map(|(kind, fault)| format!("{fault} of {}", kind.name())))
             .chain(failures.map(|Failure { kind, number, error, .. }| {
                 let error = io::Error::from_raw_os_error(*error);
                 format!("{} number {number} ({error})", kind.name())
@@ -189,12 +258,37 @@ impl Chaos {
     }
 }
 
+/// Whether an operation is one on files. Reads and writes may be of other things, too.
+fn is_of_disk(kind: OpKind) -> bool {
+    kind.is_on_files() || reads_or_writes(kind)
+}
+
+/// Whether it reads or writes what may be a file, or something else.
+pub(crate) fn reads_or_writes(kind: OpKind) -> bool {
+    matches!(kind, OpKind::Read | OpKind::Write | OpKind::ReadVectored | OpKind::WriteVectored)
+}
+
+fn is_of_network(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Receive
+            | OpKind::ReceivePooled
+            | OpKind::ReceiveMultishot
+            | OpKind::ReceiveMessage
+            | OpKind::ReceiveMessages
+            | OpKind::Send
+            | OpKind::SendMessage
+            | OpKind::Connect
+    )
+}
+
 impl fmt::Debug for Chaos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rates: Vec<_> = Fault::ALL.iter().zip(self.rates).filter(|(_, rate)| *rate > 0.0).collect();
         f.debug_struct("Chaos")
             .field("seed", &self.seed)
             .field("rates", &rates)
+            .field("rates_of", &self.rates_of)
             .field("failures", &self.failures)
             .field("rules", &self.rules.len())
             .finish_non_exhaustive()

@@ -1,14 +1,13 @@
 //! The names of what was done.
 
-use crate::Fault;
-use anyio_driver::OpKind;
+use crate::{Fault, Kind};
 use std::{error::Error, fmt, str::FromStr};
 
-/// One thing that was done to one operation. As text: `Receive#17:short`.
+/// One thing that was done to one operation, or to one call. As text: `Receive#17:short`, `Bind#1:error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// The kind of the operation.
-    pub kind: OpKind,
+    /// The kind of the operation or call.
+    pub kind: Kind,
     /// Its number among those of its kind, from 1 on.
     pub number: u64,
     /// What was done to it.
@@ -17,7 +16,7 @@ pub struct Decision {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}#{}:{}", self.kind, self.number, self.fault)
+        write!(f, "{}#{}:{}", self.kind, self.number, self.fault)
     }
 }
 
@@ -41,7 +40,7 @@ impl FromStr for Decision {
             let (kind, rest) = text.split_once('#')?;
             let (number, fault) = rest.split_once(':')?;
             Some(Self {
-                kind: OpKind::ALL.iter().copied().find(|known| format!("{known:?}") == kind)?,
+                kind: Kind::all().find(|known| known.to_string() == kind)?,
                 number: number.parse().ok()?,
                 fault: Fault::ALL.iter().copied().find(|known| known.name() == fault)?,
             })
@@ -56,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_read_as_it_was_written() {
-        for (number, &kind) in (1..).zip(OpKind::ALL) {
+        for (number, kind) in (1..).zip(Kind::all()) {
             for &fault in Fault::ALL {
                 let decision = Decision { kind, number, fault };
                 assert_eq!(decision.to_string().parse(), Ok(decision));

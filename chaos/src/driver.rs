@@ -7,7 +7,8 @@
 //! completion is handed out.
 
 use crate::{
-    Chaos, Decision, Fault, Missed, Report,
+    Chaos, Decision, Fault, Kind, Missed, Report,
+    calls::Verdict,
     course::{Course, Plan, Refusal},
     errors,
     held::Held,
@@ -15,8 +16,8 @@ use crate::{
     shortening::{Memory, shorten},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Rest, Token, Unparker, Wait,
+    BufferId, BufferPool, Call, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics,
+    Op, OpKind, Rest, Ruling, Token, Unparker, Wait,
 };
 use std::{
     fmt, io, mem,
@@ -41,7 +42,14 @@ pub struct ChaosDriver<D: Driver> {
     turn: u64,
     arrived: Vec<Completion>,
     report: Report,
+    /// The time that has passed on a virtual clock.
     time: Duration,
+    /// When the run has begun, on the real clock.
+    begun: Option<Instant>,
+    /// How many operations are slow, and not submitted below yet.
+    slow: usize,
+    /// Whether the driver below wants to hear of calls, too.
+    rules_below: bool,
 }
 
 /// An operation that has no final answer yet.
@@ -60,6 +68,8 @@ struct Flight {
 }
 
 enum Stage {
+    /// It is submitted below at this time.
+    Slow(Op, Duration),
     /// The driver below has it.
     Below,
     /// The same, and it was told to end: what has come since, to be handed out with the end.
@@ -71,6 +81,7 @@ enum Stage {
 impl<D: Driver> ChaosDriver<D> {
     /// Puts this in front of a driver.
     pub fn new(driver: D, chaos: &Chaos) -> Self {
+        let rules_below = driver.capabilities().rules_calls;
         Self {
             driver,
             plan: Plan::new(chaos.clone()),
@@ -82,6 +93,9 @@ impl<D: Driver> ChaosDriver<D> {
             arrived: Vec::new(),
             report: Report { runs: 1, ..Report::default() },
             time: Duration::ZERO,
+            begun: Some(Instant::now()),
+            slow: 0,
+            rules_below,
         }
     }
 
@@ -103,6 +117,91 @@ impl<D: Driver> ChaosDriver<D> {
         self.plan.chaos().check(&self.report)
     }
 
+    /// The same where time is that of a virtual clock, which passes by [`note_time`](Self::note_time).
+    #[must_use]
+    pub fn on_virtual_clock(mut self) -> Self {
+        self.begun = None;
+        self
+    }
+
+    /// The time on the clock of the run, from its beginning on.
+    fn now(&self) -> Duration {
+        self.begun.map_or(self.time, |begun| begun.elapsed())
+    }
+
+    /// How much later, on the clock of the run, the next slow operation is to be begun.
+    pub fn kept_back(&self) -> Option<Duration> {
+        self.earliest_slow().map(|until| until.saturating_sub(self.now()))
+    }
+
+    /// At what time on that clock.
+    fn earliest_slow(&self) -> Option<Duration> {
+        if self.slow == 0 {
+            return None;
+        }
+        let times = self.flights.iter().flatten().filter_map(|flight| match flight.stage {
+            Stage::Slow(_, until) => Some(until),
+            _ => None,
+        });
+        times.min()
+    }
+
+    /// Whether an operation is slow and not begun yet, so that nothing but time brings its end nearer.
+    pub fn keeps_back(&self, token: Token) -> bool {
+        let flight = self.flights.get(token.index() as usize).and_then(Option::as_ref);
+        flight.is_some_and(|flight| flight.token == token && matches!(flight.stage, Stage::Slow(..)))
+    }
+
+    /// When that is, if it is on the real clock.
+    fn next_slow(&self) -> Option<Instant> {
+        self.begun?.checked_add(self.earliest_slow()?)
+    }
+
+    /// How long a turn may wait because of slow operations. A virtual clock sees to it by itself.
+    fn wait_for_slow(&self, wait: Wait) -> Wait {
+        match (wait, self.next_slow()) {
+            (Wait::Until(until), Some(slow)) => Wait::Until(until.min(slow)),
+            (Wait::Forever, Some(slow)) => Wait::Until(slow),
+            (wait, _) => wait,
+        }
+    }
+
+    /// Begins the slow operations whose time has come.
+    fn submit_slow(&mut self) {
+        if self.slow == 0 {
+            return;
+        }
+        let now = self.now();
+        let mut due: Vec<(Duration, Token, Op)> = Vec::new();
+        for flight in self.flights.iter_mut().flatten() {
+            if let Stage::Slow(op, until) = flight.stage {
+                if until <= now {
+                    flight.stage = Stage::Below;
+                    due.push((until, flight.token, op));
+                }
+            }
+        }
+        due.sort_by_key(|(until, ..)| *until);
+        self.slow -= due.len();
+        for (_, token, op) in due {
+            // SAFETY: the promise of who has submitted it here, which holds until its final completion.
+            unsafe { self.driver.submit(token, op) };
+        }
+    }
+
+    /// Ends an operation that is slow and has not begun. False if it is none.
+    fn end_slow(&mut self, token: Token) -> bool {
+        let turn = self.turn;
+        let Some(flight) = self.flight(token).filter(|flight| matches!(flight.stage, Stage::Slow(..))) else {
+            return false;
+        };
+        flight.stage = Stage::Answered;
+        self.slow -= 1;
+        self.answered += 1;
+        self.held.push(Held::new(Completion::new(token, -libc::ECANCELED), turn));
+        true
+    }
+
     /// Notes that so much time has passed on a virtual clock.
     pub fn note_time(&mut self, passed: Duration) {
         self.time += passed;
@@ -112,8 +211,8 @@ impl<D: Driver> ChaosDriver<D> {
         self.flights.get_mut(token.index() as usize)?.as_mut().filter(|flight| flight.token == token)
     }
 
-    fn note(&mut self, kind: OpKind, number: u64, fault: Fault) {
-        self.report.note(Decision { kind, number, fault });
+    fn note(&mut self, kind: impl Into<Kind>, number: u64, fault: Fault) {
+        self.report.note(Decision { kind: kind.into(), number, fault });
     }
 
     /// Takes an operation in that is not submitted.
@@ -127,7 +226,7 @@ impl<D: Driver> ChaosDriver<D> {
                     self.note(flight.kind, flight.number, fault);
                 }
                 if matches!(fault, None | Some(Fault::Error)) {
-                    self.report.note_failure(flight.kind, error);
+                    self.report.note_failure(flight.kind.into(), error);
                     if let (true, Some(fd)) = (errors::loses_connection(error), flight.descriptor) {
                         reset::lose(fd, error);
                     }
@@ -225,7 +324,7 @@ impl<D: Driver> ChaosDriver<D> {
         let was_stopped = answers.last().is_some_and(|last| last.result == -libc::ECANCELED);
         if was_stopped && !cancelled {
             self.note(kind, number, Fault::Ended);
-            if self.plan.amount(kind, number, Fault::Ended, 2) == 0 {
+            if self.plan.amount(kind.into(), number, Fault::Ended, 2) == 0 {
                 answers.pop();
                 if let Some(last) = answers.last_mut() {
                     last.flags.remove(CompletionFlags::MORE);
@@ -253,6 +352,9 @@ impl<D: Driver> ChaosDriver<D> {
 
     /// Has the driver below cancel an operation, unless it has ended there.
     fn cancel_below(&mut self, token: Token) {
+        if self.end_slow(token) {
+            return;
+        }
         let Some(flight) = self.flight(token).filter(|flight| !matches!(flight.stage, Stage::Answered))
         else {
             return;
@@ -340,12 +442,18 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         let mut below = op;
         if course.short {
             // SAFETY: the caller's promise; the memory is kept with the flight.
-            let shortened = unsafe { shorten(op, |length| self.plan.length(kind, number, length)) };
+            let shortened = unsafe { shorten(op, |length| self.plan.length(kind.into(), number, length)) };
             if let Some(shortened) = shortened {
                 below = shortened.op;
                 flight._memory = shortened.memory;
                 self.note(kind, number, Fault::Short);
             }
+        }
+        if let Some(time) = course.slow {
+            self.note(kind, number, Fault::Slow);
+            flight.stage = Stage::Slow(below, self.now().saturating_add(time));
+            self.slow += 1;
+            return self.keep(flight);
         }
         self.keep(flight);
         // SAFETY: the caller's promise, and what is named in addition is kept.
@@ -353,6 +461,9 @@ impl<D: Driver> Driver for ChaosDriver<D> {
     }
 
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
+        if self.keeps_back(token) {
+            return None;
+        }
         if let Some(completion) = self.driver.take_answer(token) {
             self.arrived.push(completion);
             self.take_arrived();
@@ -393,7 +504,10 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         let Some(flight) = self.flight(token) else { return self.driver.withdraw(token, completions) };
         let was_cancelled = mem::replace(&mut flight.cancelled, true);
         let (kind, number, slow) = (flight.kind, flight.number, flight.course.slow_cancel);
-        if !matches!(flight.stage, Stage::Answered) {
+        let is_slow = matches!(flight.stage, Stage::Slow(..));
+        if is_slow {
+            self.end_slow(token);
+        } else if !matches!(flight.stage, Stage::Answered) {
             if let (true, Some(turns)) = (errors::is_done_by_threads(kind), slow) {
                 flight.course.late += turns;
                 if !was_cancelled {
@@ -411,9 +525,32 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         self.driver.forget(fd);
     }
 
+    fn before_call(&mut self, call: &Call) -> Ruling {
+        let (number, Verdict { ruling, fault }) = self.plan.rule(call);
+        self.report.note_call(call.kind, self.time, number, ruling);
+        if let Some(fault) = fault {
+            self.note(call.kind, number, fault);
+        }
+        match ruling {
+            Ruling::Refuse(error) | Ruling::MakeAndFail(error) => {
+                if matches!(fault, None | Some(Fault::Error)) {
+                    self.report.note_failure(call.kind.into(), error);
+                    if let (true, Some(fd)) = (errors::loses_connection(error), call.fd) {
+                        reset::lose(fd, error);
+                    }
+                }
+                ruling
+            }
+            Ruling::Make if self.rules_below => self.driver.before_call(call),
+            Ruling::Make | Ruling::MakeShorter(_) => ruling,
+        }
+    }
+
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
         self.turn += 1;
+        self.submit_slow();
         self.send_cancels();
+        let wait = self.wait_for_slow(wait);
         if wait == Wait::No || self.earliest().is_none() {
             return self.look(wait, completions);
         }
@@ -439,11 +576,19 @@ impl<D: Driver> Driver for ChaosDriver<D> {
 
     fn rest(&mut self) -> Rest {
         // Nothing tells of what is kept back but a turn.
-        if self.earliest().is_some() { Rest::No } else { self.driver.rest() }
+        if self.earliest().is_some() {
+            return Rest::No;
+        }
+        match (self.driver.rest(), self.next_slow()) {
+            (Rest::Until(until), Some(slow)) => {
+                Rest::Until(Some(until.map_or(slow, |until| until.min(slow))))
+            }
+            (rest, _) => rest,
+        }
     }
 
     fn in_flight(&self) -> usize {
-        self.driver.in_flight() + self.answered
+        self.driver.in_flight() + self.answered + self.slow
     }
 
     fn unparker(&self) -> Unparker {
@@ -471,9 +616,7 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         capabilities.multishot_receive &= self.supports(OpKind::ReceiveMultishot);
         capabilities.pooled_receive &= self.supports(OpKind::ReceivePooled);
         capabilities.prefers_pooled_receive &= capabilities.pooled_receive;
-        // What the caller attempted itself would not be seen here.
-        capabilities.attempts_sends = true;
-        capabilities.sees_all = true;
+        capabilities.rules_calls = true;
         capabilities
     }
 

@@ -1,6 +1,6 @@
-//! With which errors operations fail.
+//! With which errors operations and calls fail.
 
-use anyio_driver::OpKind;
+use anyio_driver::{CallKind, OpKind};
 
 /// The errors that are usual for operations of a kind; none for kinds that cannot fail so that a program could do anything
 /// about it.
@@ -28,6 +28,29 @@ pub(crate) const fn usual(kind: OpKind) -> &'static [i32] {
         | OpKind::Status
         | OpKind::Unlink
         | OpKind::Splice => &[libc::EIO],
+    }
+}
+
+/// The errors that are usual for calls of a kind.
+pub(crate) const fn usual_of_call(kind: CallKind) -> &'static [i32] {
+    match kind {
+        CallKind::ShutDownNow | CallKind::GetMode | CallKind::SetMode | CallKind::Seek => &[],
+        CallKind::ReceiveNow => &[libc::ECONNRESET, libc::ETIMEDOUT],
+        CallKind::SendNow => &[libc::EPIPE, libc::ECONNRESET, libc::ETIMEDOUT],
+        CallKind::SendFile => &[libc::EPIPE, libc::ECONNRESET, libc::EIO],
+        CallKind::SendMessageNow => &[libc::ENOBUFS, libc::ENOMEM],
+        CallKind::MakeSocket => &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM],
+        CallKind::MakePair | CallKind::MakePipe | CallKind::OpenProcess | CallKind::LookUp => {
+            &[libc::EMFILE, libc::ENFILE]
+        }
+        CallKind::Duplicate => &[libc::EMFILE],
+        CallKind::Bind | CallKind::Listen => &[libc::EADDRINUSE],
+        CallKind::ConnectNow | CallKind::LocalAddress | CallKind::PeerAddress | CallKind::GetOption => {
+            &[libc::ENOBUFS]
+        }
+        CallKind::SetOption | CallKind::Examine | CallKind::StatusCached => &[libc::ENOMEM],
+        CallKind::Close => &[libc::EIO, libc::ENOSPC],
+        CallKind::ReadCached | CallKind::OnPath | CallKind::OnFile => &[libc::EIO],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Something that an operating system may do to an operation.
+/// Something that an operating system may do to an operation, or to a call that does not wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fault {
@@ -33,6 +33,9 @@ pub enum Fault {
     UnfoundCancel,
     /// A cancelled operation says that it was interrupted, as one does that a worker thread was at work on.
     InterruptedByCancel,
+    /// An operation is only begun a while later, on the clock of the run, as if a disk or a peer were slow. Never, unless it is
+    /// asked for: a program has to be made for that, or its clock virtual.
+    Slow,
 }
 
 impl Fault {
@@ -51,6 +54,7 @@ impl Fault {
         Self::Error,
         Self::UnfoundCancel,
         Self::InterruptedByCancel,
+        Self::Slow,
     ];
 
     /// Its name in texts.
@@ -69,12 +73,13 @@ impl Fault {
             Self::Error => "error",
             Self::UnfoundCancel => "unfound-cancel",
             Self::InterruptedByCancel => "interrupted-by-cancel",
+            Self::Slow => "slow",
         }
     }
 
     /// Whether programs notice it. What they do not notice is the runtime's business alone.
     pub const fn is_noticed(self) -> bool {
-        matches!(self, Self::Reset | Self::Error)
+        matches!(self, Self::Reset | Self::Error | Self::Slow)
     }
 
     /// How often it happens unless something else is said: so often that a short program meets it.
@@ -86,6 +91,7 @@ impl Fault {
             Self::Interrupted | Self::WouldBlock | Self::NoBuffers | Self::Ended => 0.1,
             Self::Reset => 0.02,
             Self::Error => 0.01,
+            Self::Slow => 0.0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What was done in a run.
 
-use crate::{Decision, Fault};
-use anyio_driver::{Completion, OpKind};
+use crate::{Decision, Fault, Kind};
+use anyio_driver::{CallKind, Completion, OpKind, Ruling};
 use std::{collections::BTreeMap, error::Error, fmt, io, time::Duration};
 
 /// Decisions beyond so many are counted only.
@@ -12,8 +12,9 @@ const KEPT: usize = 100_000;
 pub struct Report {
     pub(crate) runs: u64,
     pub(crate) operations: u64,
-    pub(crate) counts: BTreeMap<Fault, u64>,
-    pub(crate) errors: BTreeMap<(&'static str, i32), u64>,
+    pub(crate) calls: BTreeMap<Kind, u64>,
+    pub(crate) counts: BTreeMap<(Fault, Kind), u64>,
+    pub(crate) errors: BTreeMap<(Kind, i32), u64>,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) fingerprint: Fingerprint,
 }
@@ -24,14 +25,24 @@ impl Report {
         self.operations
     }
 
-    /// How often something has happened.
-    pub fn count(&self, fault: Fault) -> u64 {
-        self.counts.get(&fault).copied().unwrap_or(0)
+    /// How many calls of a kind were about to be made.
+    pub fn calls(&self, kind: CallKind) -> u64 {
+        self.calls.get(&kind.into()).copied().unwrap_or(0)
     }
 
-    /// How often operations of a kind were made to fail with an error of this number.
-    pub fn failures(&self, kind: OpKind, error: i32) -> u64 {
-        self.errors.get(&(kind.name(), error)).copied().unwrap_or(0)
+    /// How often something has happened.
+    pub fn count(&self, fault: Fault) -> u64 {
+        self.counts.iter().filter(|((known, _), _)| *known == fault).map(|(_, count)| count).sum()
+    }
+
+    /// How often something has happened to operations, or to calls, of a kind.
+    pub fn count_of(&self, kind: impl Into<Kind>, fault: Fault) -> u64 {
+        self.counts.get(&(fault, kind.into())).copied().unwrap_or(0)
+    }
+
+    /// How often operations, or calls, of a kind were made to fail with an error of this number.
+    pub fn failures(&self, kind: impl Into<Kind>, error: i32) -> u64 {
+        self.errors.get(&(kind.into(), error)).copied().unwrap_or(0)
     }
 
     /// What was done, in its order, as far as it depended on the seed.
@@ -39,26 +50,34 @@ impl Report {
         &self.decisions
     }
 
-    /// A number made of all answers that were given, in their order, each with its time on the virtual clock, the kind of
-    /// its operation, that one's number among those of its kind, and its result. Two runs of the same that differ anywhere differ here.
+    /// A number made of all answers that were given and all that was ruled of calls, in their order, each with its time on the
+    /// virtual clock, the kind of its operation or call, that one's number among those of its kind, and its result. Two runs of the same that differ anywhere differ here.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint.0
     }
 
     pub(crate) fn note(&mut self, decision: Decision) {
-        *self.counts.entry(decision.fault).or_default() += 1;
+        *self.counts.entry((decision.fault, decision.kind)).or_default() += 1;
         if self.decisions.len() < KEPT {
             self.decisions.push(decision);
         }
     }
 
-    pub(crate) fn note_failure(&mut self, kind: OpKind, error: i32) {
-        *self.errors.entry((kind.name(), error)).or_default() += 1;
+    pub(crate) fn note_failure(&mut self, kind: Kind, error: i32) {
+        *self.errors.entry((kind, error)).or_default() += 1;
+    }
+
+    pub(crate) fn note_call(&mut self, kind: CallKind, time: Duration, number: u64, ruling: Ruling) {
+        *self.calls.entry(kind.into()).or_default() += 1;
+        self.fingerprint.note_call(time, kind, number, ruling);
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.runs += other.runs;
         self.operations += other.operations;
+        for (kind, count) in &other.calls {
+            *self.calls.entry(*kind).or_default() += count;
+        }
         for (fault, count) in &other.counts {
             *self.counts.entry(*fault).or_default() += count;
         }
@@ -73,12 +92,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} operations", self.operations)?;
-        for (fault, count) in &self.counts {
-            write!(f, ", {count} {fault}")?;
+        write!(f, "{} operations, {} calls", self.operations, self.calls.values().sum::<u64>())?;
+        for &fault in Fault::ALL {
+            match self.count(fault) {
+                0 => {}
+                count => write!(f, ", {count} {fault}")?,
+            }
         }
-        for ((name, error), count) in &self.errors {
-            write!(f, ", {count} times {name}: {}", io::Error::from_raw_os_error(*error))?;
+        for ((kind, error), count) in &self.errors {
+            write!(f, ", {count} times {}: {}", kind.name(), io::Error::from_raw_os_error(*error))?;
         }
         Ok(())
     }
@@ -98,6 +120,17 @@ impl Fingerprint {
     fn mix(&mut self, word: u64) {
         // Rotated, since multiplication alone never brings high bits down.
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    }
+
+    fn note_call(&mut self, time: Duration, kind: CallKind, number: u64, ruling: Ruling) {
+        self.mix(time.as_nanos() as u64);
+        self.mix(Kind::Call(kind).place());
+        self.mix(number);
+        self.mix(match ruling {
+            Ruling::Make => 0,
+            Ruling::MakeShorter(length) => length as u64,
+            Ruling::Refuse(error) | Ruling::MakeAndFail(error) => -i64::from(error) as u64,
+        });
     }
 
     pub(crate) fn note(&mut self, time: Duration, kind: OpKind, number: u64, completion: &Completion) {

@@ -1,8 +1,8 @@
-//! Breaking connections as their peers do.
+//! What descriptors are, and breaking connections as their peers do.
 //!
 //! # Contract
 //! Descriptors that are named here are those of operations that have been submitted and not ended, or were brought by a
-//! completion that nobody has taken; so they are open.
+//! completion that nobody has taken, or those of calls about to be made; so they are open.
 
 use std::{mem, os::fd::RawFd};
 
@@ -39,4 +39,13 @@ pub(crate) fn is_stream_socket(fd: RawFd) -> bool {
     let answer =
         unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &mut length) };
     answer == 0 && kind == libc::SOCK_STREAM
+}
+
+/// Whether the descriptor is an ordinary file.
+pub(crate) fn is_regular_file(fd: RawFd) -> bool {
+    // SAFETY: a status of all zeros is a valid one.
+    let mut status: libc::stat = unsafe { mem::zeroed() };
+    // SAFETY: there is room for the status.
+    let answer = unsafe { libc::fstat(fd, &mut status) };
+    answer == 0 && status.st_mode & libc::S_IFMT == libc::S_IFREG
 }

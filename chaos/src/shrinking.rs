@@ -44,7 +44,7 @@ mod tests {
     use anyio_driver::OpKind;
 
     fn decision(number: u64) -> Decision {
-        Decision { kind: OpKind::Send, number, fault: Fault::Short }
+        Decision { kind: OpKind::Send.into(), number, fault: Fault::Short }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::{Action, Chaos, ChaosDriver, Decision, Fault};
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Rest, Token, Unpark, Unparker, Wait,
+    BufferId, BufferPool, Call, CallKind, Capabilities, Chunk, Completion, CompletionFlags, Driver,
+    DriverStatistics, Op, OpKind, Rest, Ruling, Token, Unpark, Unparker, Wait,
 };
 use std::{
     io,
@@ -12,6 +12,7 @@ use std::{
         unix::net::UnixStream,
     },
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// Does nothing but what tests say.
@@ -450,6 +451,215 @@ fn decisions_are_noted_when_they_have_an_effect() {
     assert_eq!(driver.check().unwrap_err().0, ["late-cancel", "reset"]);
     submit(&mut driver, FIRST, Op::Accept { fd: -1 });
     driver.cancel(FIRST);
-    let expected = Decision { kind: OpKind::Accept, number: 2, fault: Fault::LateCancel };
+    let expected = Decision { kind: OpKind::Accept.into(), number: 2, fault: Fault::LateCancel };
     assert_eq!(driver.report().decisions(), [expected]);
+}
+
+fn on(kind: CallKind) -> Call {
+    Call::on(kind, -1)
+}
+
+#[test]
+fn calls_are_made_unless_something_was_to_happen_to_them() {
+    let mut lying = driver(&Chaos::none());
+    assert!(lying.capabilities().rules_calls, "it hears of them");
+    for &kind in CallKind::ALL {
+        assert_eq!(lying.before_call(&on(kind)), Ruling::Make);
+        assert_eq!(lying.report().calls(kind), 1);
+    }
+    assert_eq!(lying.report().decisions(), []);
+}
+
+#[test]
+fn a_call_fails_that_was_to_and_no_other() {
+    let chaos = Chaos::none().fail(CallKind::Bind, 2, libc::EADDRINUSE).fail(CallKind::Close, 1, libc::EIO);
+    let mut lying = driver(&chaos);
+    assert_eq!(lying.before_call(&on(CallKind::Bind)), Ruling::Make);
+    assert_eq!(lying.before_call(&on(CallKind::Listen)), Ruling::Make);
+    assert_eq!(lying.before_call(&on(CallKind::Bind)), Ruling::Refuse(libc::EADDRINUSE));
+    assert_eq!(lying.check().unwrap_err().0, ["close number 1 (Input/output error (os error 5))"]);
+    assert_eq!(lying.before_call(&on(CallKind::Close)), Ruling::MakeAndFail(libc::EIO), "nothing stays open");
+    lying.check().unwrap();
+    assert_eq!(lying.report().failures(CallKind::Bind, libc::EADDRINUSE), 1);
+    assert_eq!(lying.report().failures(OpKind::Accept, libc::EADDRINUSE), 0);
+}
+
+#[test]
+fn rules_and_rates_name_calls() {
+    let (one, _other) = UnixStream::pair().unwrap();
+    let chaos = Chaos::none()
+        .rule(|submission| (submission.kind == CallKind::SendNow).then_some(Action::Shorten))
+        .rate_of(CallKind::MakeSocket, Fault::Error, 1.0)
+        .rate_of(CallKind::MakePipe, Fault::Error, 1.0);
+    let mut lying = driver(&chaos);
+    let send = Call::on(CallKind::SendNow, one.as_raw_fd()).of_length(100);
+    assert!(matches!(lying.before_call(&send), Ruling::MakeShorter(1..100)));
+    assert_eq!(lying.before_call(&send.of_length(1)), Ruling::Make, "less is nothing");
+    let usual = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    assert!(
+        matches!(lying.before_call(&on(CallKind::MakeSocket)), Ruling::Refuse(error) if usual.contains(&error))
+    );
+    assert_eq!(lying.before_call(&on(CallKind::MakePair)), Ruling::Make);
+    assert_eq!(lying.check().unwrap_err().0, ["error of pipe"]);
+    assert_eq!(lying.report().count_of(CallKind::MakeSocket, Fault::Error), 1);
+}
+
+#[test]
+fn each_fault_happens_to_the_calls_to_which_it_can() {
+    let (one, _other) = UnixStream::pair().unwrap();
+    let chaos = Chaos::none()
+        .rate(Fault::Short, 0.3)
+        .rate(Fault::Interrupted, 0.3)
+        .rate(Fault::WouldBlock, 0.3)
+        .rate(Fault::Error, 0.1);
+    let mut lying = driver(&chaos);
+    for _ in 0..500 {
+        for &kind in CallKind::ALL {
+            let call = Call::on(kind, one.as_raw_fd()).of_length(5000);
+            lying.before_call(&if kind == CallKind::ReadCached { call.at(100) } else { call });
+        }
+    }
+    let met = |fault| {
+        let met = CallKind::ALL.iter().copied().filter(|kind| lying.report().count_of(*kind, fault) > 0);
+        met.collect::<Vec<_>>()
+    };
+    use CallKind::*;
+    assert_eq!(met(Fault::Short), [ReceiveNow, SendNow, SendFile, ReadCached]);
+    assert_eq!(met(Fault::Interrupted), [ReceiveNow, SendNow, SendMessageNow, SendFile, ReadCached, Close]);
+    assert_eq!(met(Fault::WouldBlock), [ReceiveNow, SendNow, SendMessageNow, SendFile, ReadCached, LookUp]);
+    // A socket's close loses nothing.
+    let harmless = [ShutDownNow, GetMode, SetMode, Seek, Close];
+    assert_eq!(met(Fault::Error).len(), CallKind::ALL.len() - harmless.len());
+    assert!(met(Fault::Error).iter().all(|kind| !harmless.contains(kind)));
+}
+
+#[test]
+fn whoever_tries_again_comes_through() {
+    let chaos = Chaos::none().rate(Fault::Interrupted, 1.0);
+    let mut lying = driver(&chaos);
+    let interrupted = Ruling::Refuse(libc::EINTR);
+    let rulings: Vec<_> = (0..8).map(|_| lying.before_call(&on(CallKind::ReceiveNow))).collect();
+    let three = [interrupted, interrupted, interrupted, Ruling::Make];
+    assert_eq!(rulings, [three, three].concat());
+}
+
+#[test]
+fn what_is_read_of_memory_ends_where_a_block_does() {
+    let chaos = Chaos::none().rate(Fault::Short, 1.0);
+    let mut lying = driver(&chaos);
+    for offset in [0, 1, 511, 512, 100_000] {
+        for _ in 0..50 {
+            let read = Call::on(CallKind::ReadCached, -1).of_length(10_000).at(offset);
+            match lying.before_call(&read) {
+                Ruling::MakeShorter(length) => {
+                    assert!((1..10_000).contains(&length));
+                    assert_eq!((offset + length as u64) % 512, 0);
+                }
+                ruling => assert_eq!(ruling, Ruling::Make),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_ruled_is_part_of_the_fingerprint_and_is_made_alone() {
+    let chaos = |seed| Chaos::none().reseed(seed).rate(Fault::Error, 0.2);
+    let make = |chaos: &Chaos| {
+        let mut lying = driver(chaos);
+        let rulings = (0..100).map(|_| lying.before_call(&on(CallKind::Bind)));
+        rulings.collect::<Vec<_>>()
+    };
+    let (one, same, other) = (chaos(1), chaos(1), chaos(2));
+    let made = make(&one);
+    assert_eq!(made, make(&same));
+    assert_ne!(made, make(&other));
+    assert_eq!(one.report().fingerprint(), same.report().fingerprint());
+    assert_ne!(one.report().fingerprint(), other.report().fingerprint());
+    let decisions = one.report().decisions().to_vec();
+    assert!(decisions.len() > 5 && decisions[0].to_string().starts_with("Bind#"));
+    let some = one.clone().only(decisions[1..3].iter().copied());
+    assert_eq!(make(&some).iter().filter(|ruling| **ruling != Ruling::Make).count(), 2);
+    assert_eq!(some.report().decisions(), &decisions[1..3]);
+    let again: Chaos = some.to_string().parse().unwrap();
+    make(&again);
+    assert_eq!(again.report().decisions(), some.report().decisions());
+}
+
+#[test]
+fn what_is_slow_is_begun_when_its_time_has_come() {
+    let second = Duration::from_secs(1);
+    let chaos = Chaos::none().rule(move |submission| {
+        (submission.kind == OpKind::Synchronize).then_some(Action::Slow(second * submission.number as u32))
+    });
+    let mut driver = ChaosDriver::new(Told::new(), &chaos).on_virtual_clock();
+    let third = Token::new(2, 0);
+    for token in [FIRST, SECOND, third] {
+        submit(&mut driver, token, Op::Synchronize { fd: -1, data_only: true });
+        assert_eq!(driver.take_answer(token), None);
+    }
+    assert!(driver.keeps_back(FIRST) && driver.get_ref().operations.is_empty());
+    assert_eq!((driver.kept_back(), driver.in_flight()), (Some(second), 3));
+    assert_eq!(turn(&mut driver, Wait::No), []);
+    driver.note_time(second);
+    assert_eq!(turn(&mut driver, Wait::No), []);
+    assert_eq!(driver.get_ref().operations.len(), 1);
+    assert!(!driver.keeps_back(FIRST) && driver.keeps_back(SECOND));
+    assert_eq!((driver.kept_back(), driver.in_flight()), (Some(second), 3));
+    driver.driver.answers.push(Completion::new(FIRST, 0));
+    assert_eq!(turn(&mut driver, Wait::No), [Completion::new(FIRST, 0)]);
+    driver.cancel(SECOND);
+    assert_eq!(turn(&mut driver, Wait::No), [Completion::new(SECOND, -libc::ECANCELED)], "it never began");
+    let mut answers = Vec::new();
+    driver.withdraw(third, &mut answers);
+    assert_eq!(answers, [Completion::new(third, -libc::ECANCELED)]);
+    assert_eq!((driver.in_flight(), driver.kept_back()), (0, None));
+    assert_eq!((driver.get_ref().cancelled.len(), driver.report().count(Fault::Slow)), (0, 3));
+}
+
+#[test]
+fn on_the_real_clock_a_turn_does_not_wait_longer_than_what_is_slow() {
+    let time = Duration::from_millis(20);
+    let chaos = Chaos::none().rule(move |_| Some(Action::Slow(time)));
+    let mut driver = driver(&chaos);
+    let begun = Instant::now();
+    submit(&mut driver, FIRST, Op::Accept { fd: -1 });
+    turn(&mut driver, Wait::Forever);
+    let Some(Wait::Until(until)) = driver.get_ref().waits.last().copied() else { panic!("it would wait") };
+    assert!(until >= begun + time);
+    assert!(matches!(driver.rest(), Rest::Until(Some(at)) if at == until));
+    std::thread::sleep(time);
+    turn(&mut driver, Wait::Forever);
+    assert_eq!((driver.get_ref().operations.len(), driver.in_flight()), (1, 1));
+    assert_eq!(driver.get_ref().waits.last(), Some(&Wait::Forever));
+}
+
+#[test]
+fn disks_and_networks_are_slow_by_the_seed() {
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(3));
+    let chaos = |seed| Chaos::none().reseed(seed).slow_disk(1.0).slowness(least..=most);
+    let times = |chaos: &Chaos| {
+        let mut driver = ChaosDriver::new(Told::new(), chaos).on_virtual_clock();
+        let mut times = Vec::new();
+        for number in 0..20 {
+            let token = Token::new(number, 0);
+            submit(&mut driver, token, Op::Synchronize { fd: -1, data_only: true });
+            times.push(driver.kept_back());
+            driver.withdraw(token, &mut Vec::new());
+        }
+        times
+    };
+    let some = times(&chaos(1));
+    assert!(some.iter().all(|time| time.is_some_and(|time| (least..=most).contains(&time))));
+    assert_eq!(some, times(&chaos(1)));
+    assert_ne!(some, times(&chaos(2)));
+    let mut disk = driver(&chaos(1));
+    let refused = |driver: &mut ChaosDriver<Told>, kind| driver.before_call(&on(kind)) != Ruling::Make;
+    assert!(refused(&mut disk, CallKind::ReadCached) && !refused(&mut disk, CallKind::SendNow));
+    submit(&mut disk, FIRST, Op::Connect { fd: -1, address: std::ptr::null(), length: 0 });
+    assert!(!disk.keeps_back(FIRST));
+    let mut network = driver(&Chaos::none().slow_network(1.0));
+    assert!(refused(&mut network, CallKind::SendFile) && !refused(&mut network, CallKind::ReadCached));
+    submit(&mut network, FIRST, Op::Connect { fd: -1, address: std::ptr::null(), length: 0 });
+    assert!(network.keeps_back(FIRST));
+    disk.check().unwrap();
 }

@@ -17,13 +17,18 @@
 //! 5. Completions are only handed out when the caller asks: by [`Driver::turn`], or by [`Driver::take_answer`] for
 //!    an operation that was done as it was submitted.
 //!
+//! What does not wait the runtime asks the system itself. Each such [`Call`] is told to a driver that wants to hear of it
+//! ([`Driver::before_call`]), which may rule that it fails, or transfers less.
+//!
 //! Users of anyio do not need this crate; the buffer traits and [`Chunk`] are exported by `anyio` itself.
 
 mod buffer;
+mod call;
 mod completion;
 mod interruption;
 mod message;
 mod operation;
+mod outgoing;
 mod planted;
 mod pool;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +36,7 @@ mod prefetch;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_prefetch.rs"]
 mod prefetch;
+mod send_now;
 mod statistics;
 #[doc(hidden)]
 pub mod synchronization;
@@ -42,14 +48,17 @@ mod unpark;
 pub mod workers;
 
 pub use buffer::{Held, IoBuf, IoBufMut, Slice};
+pub use call::{Call, CallKind, Ruling};
 pub use completion::{BufferId, Completion, CompletionFlags};
 pub use interruption::is_interruption;
 pub use message::{LONGEST_MESSAGE, MessageHead, MessageLayout};
 pub use operation::{FileStatus, Op, OpKind};
+pub use outgoing::{MOST_SENT_NOW, Outgoing, send_several_now};
 #[doc(hidden)]
 pub use planted::planted;
 pub use pool::{BufferPool, Chunk, PoolStatistics};
 pub use prefetch::prefetch;
+pub use send_now::send_now;
 pub use statistics::DriverStatistics;
 pub use token::Token;
 pub use traits::{Capabilities, Driver, Rest, Wait};

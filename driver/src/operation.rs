@@ -70,6 +70,44 @@ macro_rules! operations {
     };
 }
 
+impl Op {
+    /// The descriptor that it works on, the first if there are two. Operations on paths work on none.
+    #[inline]
+    pub const fn descriptor(&self) -> Option<RawFd> {
+        match *self {
+            Self::Receive { fd, .. }
+            | Self::ReceivePooled { fd }
+            | Self::ReceiveMultishot { fd }
+            | Self::Send { fd, .. }
+            | Self::ReceiveMessage { fd, .. }
+            | Self::ReceiveMessages { fd, .. }
+            | Self::SendMessage { fd, .. }
+            | Self::Accept { fd }
+            | Self::Connect { fd, .. }
+            | Self::Shutdown { fd, .. }
+            | Self::Poll { fd, .. }
+            | Self::Read { fd, .. }
+            | Self::Write { fd, .. }
+            | Self::ReadVectored { fd, .. }
+            | Self::WriteVectored { fd, .. }
+            | Self::Synchronize { fd, .. }
+            | Self::Truncate { fd, .. }
+            | Self::Allocate { fd, .. }
+            | Self::Advise { fd, .. }
+            | Self::Splice { from: fd, .. }
+            | Self::Status { directory: fd, .. } => Some(fd),
+            Self::Nop {}
+            | Self::Open { .. }
+            | Self::Unlink { .. }
+            | Self::Rename { .. }
+            | Self::MakeDirectory { .. }
+            | Self::Link { .. }
+            | Self::SymbolicLink { .. }
+            | Self::WaitProcess { .. } => None,
+        }
+    }
+}
+
 operations! {
     /// Does nothing and completes with 0.
     Nop "nop" {}

@@ -8,10 +8,12 @@ mod model;
 pub use std::{
     sync::{
         Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread,
 };
 
 #[cfg(loom)]
-pub use model::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Parker, explore, fence, thread};
+pub use model::{
+    AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Parker, explore, fence, thread,
+};

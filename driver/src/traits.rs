@@ -1,6 +1,8 @@
 //! What a driver can do.
 
-use crate::{BufferId, BufferPool, Chunk, Completion, DriverStatistics, Op, OpKind, Token, Unparker};
+use crate::{
+    BufferId, BufferPool, Call, Chunk, Completion, DriverStatistics, Op, OpKind, Ruling, Token, Unparker,
+};
 use std::{
     io,
     os::fd::{OwnedFd, RawFd},
@@ -39,8 +41,8 @@ pub struct Capabilities {
     pub prefers_pooled_receive: bool,
     /// Sends are attempted as they are submitted, so that the caller need not do that itself.
     pub attempts_sends: bool,
-    /// The driver is to see all that is done to streams, so that nothing is attempted beside it.
-    pub sees_all: bool,
+    /// The driver is to hear of each call of the system that is made beside it: see [`Driver::before_call`].
+    pub rules_calls: bool,
 }
 
 /// Does operations. See the crate's documentation for the rules that each driver keeps.
@@ -92,6 +94,17 @@ pub trait Driver {
     /// in flight uses, since its number may soon mean something else.
     fn forget(&mut self, fd: RawFd) {
         let _ = fd;
+    }
+
+    /// Is told of a call of the system that is about to be made beside the driver, and says what is to become of it. Asked
+    /// only if [`Capabilities::rules_calls`] is true, so a run on any other driver pays nothing for it.
+    ///
+    /// Calls are made by the thread of the run, or asked for by it and made by a worker thread; what is done before there is a
+    /// run, or by destructors, which have nobody to tell of an error, goes unasked.
+    #[cold]
+    fn before_call(&mut self, call: &Call) -> Ruling {
+        let _ = call;
+        Ruling::Make
     }
 
     /// Hands everything that is queued to the kernel, waits as long as `wait` says unless completions are there

@@ -15,11 +15,7 @@ use crate::{
     stream::ClientStream,
 };
 use anyio::{Error, Result, fail_after, idle, lowlevel::is_finishing, move_on_after};
-use std::{
-    cell::Cell,
-    net::{IpAddr, Ipv4Addr},
-    time::Duration,
-};
+use std::{cell::Cell, net::IpAddr, time::Duration};
 
 /// How long a client may take to read the last answer and close the connection itself.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -43,7 +39,7 @@ enum Next {
 
 impl<'a> Connection<'a> {
     pub(crate) fn new(server: &'a Server<'a>, stream: ClientStream) -> Self {
-        let client = stream.client().map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
+        let client = stream.client();
         Self { server, stream, client, input: Input::default() }
     }
 
@@ -79,11 +75,6 @@ impl<'a> Connection<'a> {
             Err(Error::Finishing) => Ok(Next::CloseEarly),
             Err(error) => Err(error),
         }
-    }
-
-    /// The address of the client.
-    pub(crate) fn client(&self) -> IpAddr {
-        self.client
     }
 
     /// Says that there are too many connections of this client.
@@ -152,9 +143,8 @@ impl<'a> Connection<'a> {
             cache.keep(&request.target, request.encodings, &mut response, extra).await?;
         }
         let next = match request {
-            // The body was not received, and it may be coming or not.
-            Request { expects_continue: true, .. } => Next::CloseEarly,
-            Request { keep_alive: false, .. } => Next::Close,
+            // The body was not received, and it may be coming or not. Others may send something all the same.
+            Request { expects_continue: true, .. } | Request { keep_alive: false, .. } => Next::CloseEarly,
             _ if is_finishing() && self.input.is_empty() => Next::CloseEarly,
             _ => Next::Request,
         };

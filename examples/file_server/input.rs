@@ -6,6 +6,9 @@ use anyio::Result;
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// How much room is kept while there is nothing.
+const KEPT: usize = 4 * 1024;
+
 /// Bytes received in advance: part of a request, or several requests.
 #[derive(Default)]
 pub(crate) struct Input {
@@ -38,6 +41,7 @@ impl Input {
         debug_assert!(self.used <= self.bytes.len());
         if self.is_empty() {
             self.bytes.clear();
+            self.bytes.shrink_to(KEPT);
             self.used = 0;
         }
     }

@@ -39,6 +39,7 @@ mod status;
 mod stream;
 mod target;
 
+use addresses::Addresses;
 use anyhow::Context;
 use anyio::{Builder, Core, Interrupt};
 use clap::Parser;
@@ -58,10 +59,11 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let builder = options.backend.map_or_else(Builder::new, |backend| Builder::new().backend(backend));
     let builder = builder.interrupt(Interrupt::Finish(options.grace));
     let encryption = builder.run(async || Encryption::load(options).await)??;
+    let addresses = Addresses::new(options.connections_per_address);
     builder.run_on_cores(options.cores.get(), async |core: &Core| {
         // It is closed with the last share, so that new clients go elsewhere.
         let listener = core.listen((&*options.host, options.port)).await?;
-        server::run(core, listener, encryption.as_ref(), &root, options).await
+        server::run(core, listener, encryption.as_ref(), &root, options, &addresses).await
     })?;
     Ok(())
 }

@@ -25,7 +25,7 @@ use anyio::{
     cores::CoreListener,
     net::TcpStream,
     shield,
-    streams::{self, Listener, tls::TlsListener},
+    streams::{self, Listener},
     task_group,
 };
 use std::{
@@ -41,7 +41,7 @@ pub(crate) struct Server<'a> {
     pub(crate) cache: Cache,
     /// The headers that all answers have.
     pub(crate) extra: String,
-    addresses: Addresses,
+    addresses: &'a Addresses,
     pub(crate) log: AccessLog,
 }
 
@@ -52,13 +52,12 @@ pub(crate) async fn run(
     encryption: Option<&Encryption>,
     root: &Path,
     options: &Options,
+    addresses: &Addresses,
 ) -> Result<()> {
-    let server = &Server::new(options, root);
+    let server = &Server::new(options, root, addresses);
     let address = listener.local_addr()?;
     let (scheme, entrance) = match encryption {
-        Some(encryption) => {
-            ("https", Entrance::Encrypted(TlsListener::new(listener, encryption.config.clone())))
-        }
+        Some(encryption) => ("https", Entrance::encrypted(listener, encryption.config.clone(), addresses)),
         None => ("http", Entrance::Plain(listener)),
     };
     if core.index() == 0 {
@@ -81,13 +80,13 @@ pub(crate) async fn run(
 
 impl<'a> Server<'a> {
     /// A server of one folder.
-    pub(crate) fn new(options: &'a Options, root: &'a Path) -> Self {
+    pub(crate) fn new(options: &'a Options, root: &'a Path, addresses: &'a Addresses) -> Self {
         Self {
             options,
             folder: Folder::new(root),
             cache: Cache::default(),
             extra: options.extra_headers(),
-            addresses: Addresses::new(options.connections_per_address),
+            addresses,
             log: AccessLog::new(options.quiet),
         }
     }
@@ -101,12 +100,9 @@ impl Server<'_> {
             let _ = writeln!(io::stderr(), "a connection failed: {error}");
             Ok(())
         });
-        let handler = async |stream: ClientStream| {
-            let connection = Connection::new(self, stream);
-            match self.addresses.enter(connection.client()) {
-                Some(_place) => connection.serve().await,
-                None => connection.turn_away().await,
-            }
+        let handler = async |stream: ClientStream| match stream.enter(self.addresses) {
+            Some(_place) => Connection::new(self, stream).serve().await,
+            None => Connection::new(self, stream).turn_away().await,
         };
         let served: Result<_, ErrorGroup<Error>> = task_group(async |connections| -> Result<Infallible> {
             let ended = server.serve_in(connections, &listener, &handler).await;

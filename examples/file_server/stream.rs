@@ -1,15 +1,17 @@
 //! Connections to clients, plain or encrypted, and where they come from.
 
+use crate::addresses::{Addresses, Guarded, Place, client_of};
 use anyio::{
     Chunk, Error, IoBuf, IoBufMut as _, Result, Slice,
     fs::File,
-    net::{TcpStream, attribute::RemoteAddress},
+    net::TcpStream,
     streams::{
-        Attributes, Connections, Listener,
+        Connections, Listener,
         tls::{TlsListener, TlsStream},
     },
 };
-use std::{convert::Infallible, net::SocketAddr, ops::Range};
+use rustls::ServerConfig;
+use std::{convert::Infallible, net::IpAddr, ops::Range, sync::Arc};
 
 /// How many bytes are read and encrypted at a time.
 const PART: u64 = 64 * 1024;
@@ -72,10 +74,19 @@ impl ClientStream {
         }
     }
 
-    pub(crate) fn client(&self) -> Option<SocketAddr> {
+    /// The address of the client.
+    pub(crate) fn client(&self) -> IpAddr {
         match self {
-            Self::Plain(stream) => stream.extra::<RemoteAddress>(),
-            Self::Encrypted(stream) => stream.extra::<RemoteAddress>(),
+            Self::Plain(stream) => client_of(stream),
+            Self::Encrypted(stream) => client_of(stream),
+        }
+    }
+
+    /// Takes a place for it, if the client may have another connection. Encrypted ones have theirs from before the handshake.
+    pub(crate) fn enter(&self, addresses: &Addresses) -> Option<Option<Place>> {
+        match self {
+            Self::Plain(_) => addresses.enter(self.client()).map(Some),
+            Self::Encrypted(_) => Some(None),
         }
     }
 }
@@ -127,7 +138,13 @@ async fn send_all(
 /// Where connections come from. The handshake of an encrypted one is done in its own task.
 pub(crate) enum Entrance<L> {
     Plain(L),
-    Encrypted(TlsListener<L>),
+    Encrypted(TlsListener<Guarded<L>>),
+}
+
+impl<L> Entrance<L> {
+    pub(crate) fn encrypted(listener: L, config: Arc<ServerConfig>, addresses: &Addresses) -> Self {
+        Self::Encrypted(TlsListener::new(Guarded::new(listener, addresses.clone()), config))
+    }
 }
 
 impl<L: Listener<Stream = TcpStream>> Listener for Entrance<L> {

@@ -13,8 +13,8 @@ use crate::{
     selector::{Collected, Selector},
 };
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
-    Unpark, Unparker, Wait, workers::WorkerPool,
+    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Outgoing,
+    Rest, Token, Unpark, Unparker, Wait, workers::WorkerPool,
 };
 use std::{
     fmt, io,
@@ -38,6 +38,8 @@ const SLICE: usize = 32 * 1024;
 /// must then be leaked. Whoever wants it back takes turns until [`Driver::in_flight`] is 0 first.
 pub struct PollDriver {
     inner: Readiness,
+    /// Messages that the next turn sends.
+    outgoing: Outgoing,
     events: Collected,
     results: Vec<(Token, i32)>,
     in_flight: usize,
@@ -70,6 +72,7 @@ impl PollDriver {
                 received: 0,
                 punted: 0,
             },
+            outgoing: Outgoing::default(),
             events,
             results: Vec::new(),
             in_flight: 0,
@@ -117,6 +120,10 @@ impl Driver for PollDriver {
     #[inline]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         self.in_flight += 1;
+        if let Some((fd, message)) = Outgoing::message_of(op) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.outgoing.push(token, fd, message) };
+        }
         // SAFETY: the caller's promise.
         unsafe { self.inner.start(token, op) };
     }
@@ -138,11 +145,14 @@ impl Driver for PollDriver {
     }
 
     fn cancel(&mut self, token: Token) {
+        if self.outgoing.take_back(token) {
+            return self.inner.done.push(Completion::new(token, -libc::ECANCELED));
+        }
         self.inner.cancel(token);
     }
 
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
-        self.inner.cancel(token);
+        self.cancel(token);
         // All that an operation has brought and nobody was told of: a receive of messages brings many.
         self.inner.done.retain(|completion| {
             let is_left = completion.token != token;
@@ -162,6 +172,7 @@ impl Driver for PollDriver {
         if self.fork != fork::current() {
             return Err(io::Error::other("a driver does not work in the child of a fork"));
         }
+        self.outgoing.send(|token, result| self.inner.done.push(Completion::new(token, result)));
         self.look(self.timeout(wait))?;
         self.in_flight -= self.inner.done.iter().filter(|done| done.is_final()).count();
         completions.append(&mut self.inner.done);
@@ -174,7 +185,7 @@ impl Driver for PollDriver {
 
     #[inline]
     fn rest(&mut self) -> Rest {
-        if !self.inner.done.is_empty() || self.events.may_be_more() {
+        if !self.inner.done.is_empty() || self.outgoing.count() > 0 || self.events.may_be_more() {
             return Rest::No;
         }
         Rest::Until((!self.inner.retrying.is_empty()).then(|| Instant::now() + RETRY))
@@ -217,7 +228,7 @@ impl Driver for PollDriver {
             pooled_receive: true,
             prefers_pooled_receive: true,
             attempts_sends: true,
-            sees_all: false,
+            rules_calls: false,
         }
     }
 

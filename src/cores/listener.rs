@@ -12,10 +12,9 @@ use crate::{
     net::{TcpListener, TcpListenerOptions, TcpStream, ToSocketAddrs, resolved},
     reserved::Reserved,
     running::current_backend,
-    runtime::{Backend, Core as Executor},
+    runtime::{Backend, Core as Executor, calls},
     streams::{AttributeRequest, Attributes, Listener, Server},
 };
-use socket2::SockRef;
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
@@ -62,7 +61,7 @@ impl SharedListener {
     pub fn from_owned(descriptor: OwnedFd) -> Result<Self> {
         TcpListener::examine(&descriptor)?;
         // Each core sets the mode that its back end needs.
-        SockRef::from(&descriptor).set_nonblocking(false)?;
+        calls::set_blocking(&descriptor, true)?;
         Ok(Self { sharing: Arc::new(Sharing::new(descriptor)) })
     }
 
@@ -71,7 +70,7 @@ impl SharedListener {
     /// # Errors
     /// If the system has none, which does not happen to a socket that listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        let address = SockRef::from(self.sharing.socket()).local_addr()?;
+        let address = calls::local_address(self.sharing.socket())?;
         address.as_socket().ok_or(Error::Unsupported("an address that is neither IPv4 nor IPv6"))
     }
 
@@ -251,10 +250,10 @@ impl CoreListener {
                 format_args!("core {}", core.index()),
             ));
         }
-        let socket = sharing.socket().try_clone()?;
+        let socket = calls::duplicate(sharing.socket())?;
         if current_backend() == Some(Backend::Poll) {
             // The mode is that of all shares: set for the time of a call it would be reset in the midst of another core's.
-            SockRef::from(&socket).set_nonblocking(true)?;
+            calls::set_blocking(&socket, false)?;
         }
         sharing.join(core.set().loads(), core.index())?;
         core.member().note_share(sharing);

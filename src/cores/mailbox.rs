@@ -1,4 +1,10 @@
 //! What other cores ask a core to do.
+//!
+//! It is not the queue of a portal: a portal waits for its jobs in a scope, which ends that wait, and shows it; a core
+//! does what it was asked for also when its program is cancelled, and looks here between the polls of that program by one flag.
+
+#[cfg(all(test, loom))]
+pub(super) mod interleavings;
 
 use crate::{
     error::Result,
@@ -6,13 +12,11 @@ use crate::{
     runtime::{Core as Executor, PanicPayload},
     to_thread::request::{Request, catch_panic},
 };
+use anyio_driver::synchronization::{AtomicBool, Mutex, MutexGuard};
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
 

@@ -1,14 +1,15 @@
 //! What all cores of a program have in common.
 
+#[cfg(all(test, loom))]
+mod interleavings;
+
 use super::{mailbox::Mailbox, sharing::Sharing};
 use crate::runtime::{FirstPanic, Load};
+use anyio_driver::synchronization::{AtomicBool, AtomicUsize, Mutex, MutexGuard};
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
 };
 
 /// The cores of one program.
@@ -34,13 +35,13 @@ impl Set {
     pub(super) fn new(count: usize) -> Self {
         let member = |_| Member {
             mailbox: Mailbox::default(),
-            has_returned: AtomicBool::new(false),
+            has_returned: AtomicBool::default(),
             shares: Mutex::default(),
         };
         Self {
             members: (0..count).map(member).collect(),
             loads: (0..count).map(|_| Arc::new(Load::new())).collect(),
-            programs: AtomicUsize::new(count),
+            programs: AtomicUsize::from(count),
             listening: Mutex::default(),
         }
     }

@@ -5,21 +5,22 @@
 //! is busy for long keeps none waiting that an idle one could accept. The kernel wakes one core for a connection. If that one then
 //! gives its accept up, nobody would be woken for it, so the others are told to look.
 
+#[cfg(all(test, loom))]
+mod interleavings;
+
 use super::balance::{Known, choose};
 use crate::{
     cross::Notifier,
     error::{Error, Result},
     runtime::{Counted, Load},
 };
+use anyio_driver::synchronization::{AtomicBool, Mutex, MutexGuard};
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, RandomState},
     io,
     os::fd::OwnedFd,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
     time::Instant,
 };
 
@@ -132,7 +133,7 @@ impl Sharing {
             loads: loads.clone(),
             slots: loads.iter().map(|_| Slot::default()).collect(),
             unclaimed: Mutex::default(),
-            has_unclaimed: AtomicBool::new(false),
+            has_unclaimed: AtomicBool::default(),
         });
         if !Arc::ptr_eq(&joined.loads, loads) {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "the cores of another run share it");

@@ -2,9 +2,11 @@
 
 use super::sleepers::{Sleeper, Sleepers};
 use crate::{error::Cancelled, runtime::WaitReason, scope::foreign_for};
+use anyio_driver::synchronization::{AtomicBool, AtomicU64};
 use std::{
     future::poll_fn,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::Ordering,
+    task::{Context, Poll},
 };
 
 /// Tells tasks on any thread, as often as needed, that there is something to look at.
@@ -88,15 +90,21 @@ impl Notifier {
     /// # Panics
     /// Outside of a run.
     pub async fn wait(&self) -> Result<(), Cancelled> {
+        let mut listening = self.listening();
+        foreign_for(WaitReason::OtherThread, poll_fn(|cx| listening(cx))).await
+    }
+
+    /// The wait by itself, as what is to be polled.
+    pub(crate) fn listening(&self) -> impl FnMut(&Context<'_>) -> Poll<()> {
         let begun = self.rounds.load(Ordering::SeqCst);
         let mut sleeper = Sleeper::new(&self.sleepers);
-        let notification = || {
+        let notification = move || {
             // Who was notified twice takes both: a notification that is left would not wake those who wait already.
             let is_for_one = self.take();
             let is_for_all = self.rounds.load(Ordering::SeqCst) != begun;
             (is_for_one || is_for_all).then_some(())
         };
-        foreign_for(WaitReason::OtherThread, poll_fn(|cx| sleeper.poll(cx, notification))).await
+        move |cx| sleeper.poll(cx, notification)
     }
 
     /// Takes a notification if there is one.

@@ -7,6 +7,7 @@
 //! # Contract
 //! The kernel writes only into the room that the buffer says it has, during the call.
 
+use crate::runtime::{Core, calls};
 use anyio_driver::IoBufMut;
 use std::{cell::Cell, os::fd::RawFd};
 
@@ -45,6 +46,7 @@ impl Cached {
     /// whether there is nothing more to read: the room is full, or the file has ended.
     pub(super) fn read<B: IoBufMut>(
         &self,
+        core: &Core,
         file: RawFd,
         buffer: &mut B,
         skip: usize,
@@ -57,7 +59,7 @@ impl Cached {
             // SAFETY: what is skipped is at most the capacity, as was just checked, and so is what was read into the rest.
             let pointer = unsafe { buffer.pointer_mut().add(skip + count) };
             // SAFETY: there is this much room behind the pointer.
-            match unsafe { read_without_waiting(file, pointer, room - count, position + count as u64) } {
+            match unsafe { calls::read_cached(core, file, pointer, room - count, position + count as u64) } {
                 Ok(0) => break true,
                 Ok(more) => count += more,
                 Err(error) => {
@@ -90,27 +92,15 @@ impl Cached {
     }
 }
 
-/// Reads what is there without waiting for the device. Gives the number of bytes, or of the error.
-///
-/// # Safety
-/// There is room for `room` bytes behind the pointer.
-unsafe fn read_without_waiting(
-    file: RawFd,
-    pointer: *mut u8,
-    room: usize,
-    position: u64,
-) -> Result<usize, i32> {
-    let piece = libc::iovec { iov_base: pointer.cast(), iov_len: room };
-    let (low, high) = (position as libc::c_ulong, (position >> 32) as libc::c_ulong);
-    // SAFETY: the piece is a live value; the room behind the pointer is the caller's promise.
-    let count = unsafe { libc::syscall(libc::SYS_preadv2, file, &piece, 1, low, high, libc::RWF_NOWAIT) };
-    usize::try_from(count).map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Backend, Builder};
     use std::{io::Write, os::fd::AsRawFd};
+
+    fn in_run<T>(read: impl FnOnce(&Core) -> T) -> T {
+        Builder::new().backend(Backend::Poll).run(async || Core::with(read)).unwrap()
+    }
 
     #[test]
     fn what_was_just_written_is_read_at_once_up_to_the_end_of_the_file() {
@@ -122,7 +112,7 @@ mod tests {
         let cached = Cached::default();
         assert!(cached.is_likely(64));
         let mut buffer = Vec::with_capacity(64);
-        let read = cached.read(file.as_raw_fd(), &mut buffer, 0, 1);
+        let read = in_run(|core| cached.read(core, file.as_raw_fd(), &mut buffer, 0, 1));
         // Some file systems do not know this kind of reading; then they must say so.
         if cached.never.get() {
             assert_eq!(read, (0, false));
@@ -149,7 +139,8 @@ mod tests {
     fn a_pipe_is_left_alone_once_it_has_refused() {
         let (reader, _writer) = std::io::pipe().unwrap();
         let cached = Cached::default();
-        let (count, complete) = cached.read(reader.as_raw_fd(), &mut Vec::with_capacity(8), 0, 0);
+        let mut buffer = Vec::with_capacity(8);
+        let (count, complete) = in_run(|core| cached.read(core, reader.as_raw_fd(), &mut buffer, 0, 0));
         assert_eq!((count, complete), (0, false));
     }
 }

@@ -18,11 +18,12 @@ mod host;
 use super::{Metadata, operations};
 use crate::{
     error::{Cancelled, Result},
-    runtime::{Core, Descriptor, Refusal},
+    runtime::{Core, Descriptor, Refusal, calls},
     to_thread,
 };
 use host::WriterProbe;
 use libc::c_int;
+use socket2::Type;
 use std::{
     ffi::CString,
     fs::{File, OpenOptions},
@@ -30,10 +31,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::{
-            fs::{FileTypeExt, OpenOptionsExt},
-            net::UnixStream,
-        },
+        unix::{fs::OpenOptionsExt, net::UnixStream},
     },
     path::Path,
     pin::pin,
@@ -99,8 +97,8 @@ pub(super) async fn wait(
         reader => reader.and_then(Result::ok),
     };
     let path = path.to_owned();
-    let (mut wanted, given_up) = match UnixStream::pair() {
-        Ok((wanted, given_up)) => (Some(wanted), GivenUp(given_up)),
+    let (mut wanted, given_up) = match calls::pair(Type::STREAM) {
+        Ok((wanted, given_up)) => (Some(wanted), GivenUp(given_up.into())),
         Err(error) => return Ok(Err(error)),
     };
     let mut thread = pin!(to_thread::for_waiting(move || match reader {
@@ -192,26 +190,14 @@ fn for_reader(path: &Path, flags: c_int, given_up: &GivenUp) -> io::Result<Optio
 
 /// Puts what was just opened into blocking mode.
 pub(super) fn block(file: File) -> io::Result<File> {
-    let number = file.as_raw_fd();
-    // SAFETY: see the contract.
-    let result = unsafe {
-        match libc::fcntl(number, libc::F_GETFL) {
-            -1 => -1,
-            status => libc::fcntl(number, libc::F_SETFL, status & !libc::O_NONBLOCK),
-        }
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(file) }
+    let mode = calls::mode(file.as_fd())?;
+    calls::set_mode(file.as_fd(), mode & !libc::O_NONBLOCK)?;
+    Ok(file)
 }
 
 fn is_pipe(descriptor: BorrowedFd<'_>) -> bool {
     // Costs next to nothing, and is all there is for files.
-    // SAFETY: see the contract.
-    if unsafe { libc::lseek(descriptor.as_raw_fd(), 0, libc::SEEK_CUR) } >= 0 {
-        return false;
-    }
-    io::Error::last_os_error().raw_os_error() == Some(libc::ESPIPE)
-        && descriptor
-            .try_clone_to_owned()
-            .and_then(|descriptor| File::from(descriptor).metadata())
-            .is_ok_and(|metadata| metadata.file_type().is_fifo())
+    let position = calls::where_cursor_is(descriptor.as_raw_fd());
+    position.is_err_and(|error| error.raw_os_error() == Some(libc::ESPIPE))
+        && calls::examine(descriptor).is_ok_and(|mode| mode & libc::S_IFMT == libc::S_IFIFO)
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    runtime::{Descriptor, Refusal},
+    runtime::{Descriptor, Refusal, calls},
 };
 use anyio_driver::FileStatus;
 use cursor::Cursor;
@@ -91,10 +91,7 @@ impl File {
     /// # Errors
     /// [`Error::Io`] if the process has too many descriptors.
     pub fn try_clone(&self) -> Result<Self> {
-        let copy = self
-            .descriptor
-            .as_fd()
-            .try_clone_to_owned()
+        let copy = calls::duplicate(&self.descriptor)
             .map_err(|error| Error::of_operation(error, "duplicate", self.subject()))?;
         Ok(Self {
             descriptor: Descriptor::new(copy),
@@ -214,12 +211,12 @@ impl fmt::Debug for File {
 impl From<OwnedFd> for File {
     /// The cursor begins where the system's stands.
     fn from(descriptor: OwnedFd) -> Self {
-        // SAFETY: takes numbers only.
-        let flags = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFL) };
+        // It fails only for what is no open descriptor, and then so does each use of it.
+        let flags = calls::mode(descriptor.as_fd()).unwrap_or(0);
         Self {
             descriptor: Descriptor::new(descriptor),
             cursor: Cursor::default(),
-            flags: flags.max(0),
+            flags,
             path: None,
             cached: Cached::default(),
             local: Cell::new(false),

@@ -1,5 +1,6 @@
 //! Hosts that cannot tell what is in the page cache.
 
+use crate::runtime::Core;
 use anyio_driver::IoBufMut;
 use std::os::fd::RawFd;
 
@@ -13,6 +14,7 @@ impl Cached {
 
     pub(super) fn read<B: IoBufMut>(
         &self,
+        _core: &Core,
         _file: RawFd,
         _buffer: &mut B,
         _skip: usize,

@@ -2,13 +2,13 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
     to_thread,
 };
+use anyio_driver::CallKind;
 use std::{
     fmt::Display,
     fs, io,
-    os::fd::AsFd,
     path::{Path, PathBuf},
 };
 
@@ -18,9 +18,10 @@ pub(super) async fn with_path<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
+    let of_operation = |error| Error::of_operation(error, operation, path.display());
+    calls::before_thread(CallKind::OnPath).map_err(of_operation)?;
     let owned = path.to_owned();
-    let result = to_thread::for_files(move || work(owned)).await?;
-    result.map_err(|error| Error::of_operation(error, operation, path.display()))
+    to_thread::for_files(move || work(owned)).await?.map_err(of_operation)
 }
 
 /// Does something with an open file on a worker thread, which gets a descriptor of its own for it.
@@ -31,7 +32,8 @@ pub(super) async fn with_file<T: Send + 'static>(
     work: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let of_operation = |error| Error::of_operation(error, operation, &subject);
-    let copy = descriptor.as_fd().try_clone_to_owned().map_err(of_operation)?;
+    calls::before_thread(CallKind::OnFile).map_err(of_operation)?;
+    let copy = calls::duplicate(descriptor).map_err(of_operation)?;
     to_thread::for_files(move || work(&fs::File::from(copy))).await?.map_err(of_operation)
 }
 

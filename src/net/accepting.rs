@@ -8,10 +8,10 @@ use crate::{
     error::Result,
     runtime::{
         Core, Descriptor, Disposer, Outcome, Refusal, WaitKey, WaitKind, WaitReason, WaitState, abandon,
+        calls,
     },
 };
 use anyio_driver::{Completion, Op, planted};
-use socket2::SockRef;
 use std::{cell::Cell, future::poll_fn, os::fd::OwnedFd, rc::Rc, task::Poll};
 
 /// Who gets a connection that was accepted and that nobody here takes any more.
@@ -90,6 +90,7 @@ impl Accepting {
         let wait = core.waits().insert(WaitKind::Kept, WaitReason::Accept);
         core.waits().set_idle(wait);
         self.operation.set(Some(wait));
+        core.waits().set_descriptor(wait, Some(self.descriptor.raw()));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
         unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };
         wait
@@ -104,7 +105,7 @@ impl Accepting {
         }
         let descriptor = self.descriptor.clone();
         drop(self);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare descriptor away, in blocking mode, unless a connection has come that nobody has taken.
@@ -117,7 +118,7 @@ impl Accepting {
         drop(self);
         let given = descriptor.into_owned().map_err(|descriptor| Self::with_heir(descriptor, heir))?;
         // It fails only for what is no open descriptor.
-        let _ = SockRef::from(&given).set_nonblocking(false);
+        let _ = calls::set_blocking(&given, true);
         Ok(given)
     }
 

@@ -18,9 +18,9 @@
 pub use crate::streams::RawDescriptor;
 
 use super::PeerCredentials;
-use crate::streams::Attribute;
-use socket2::{Domain, SockRef};
-use std::{net::SocketAddr, path::PathBuf};
+use crate::{runtime::calls, streams::Attribute};
+use socket2::Domain;
+use std::{net::SocketAddr, os::fd::AsFd, path::PathBuf};
 
 macro_rules! attributes {
     ($($(#[$doc:meta])* $name:ident: $value:ty,)*) => {$(
@@ -53,6 +53,6 @@ attributes! {
     Peer: PeerCredentials,
 }
 
-pub(super) fn family_of(socket: &SockRef<'_>) -> Option<Domain> {
-    socket.local_addr().ok().map(|address| address.domain())
+pub(super) fn family_of(socket: &impl AsFd) -> Option<Domain> {
+    calls::local_address(socket).ok().map(|address| address.domain())
 }

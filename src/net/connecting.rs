@@ -1,9 +1,9 @@
 //! Connecting.
 
-use crate::runtime::{Answer, Descriptor, Operation, Payload, WaitReason};
+use crate::runtime::{Answer, Descriptor, Operation, Payload, WaitReason, calls};
 use anyio_driver::Op;
-use socket2::{Domain, SockAddr, Socket, Type};
-use std::io;
+use socket2::{Domain, SockAddr, Type};
+use std::{io, os::fd::OwnedFd};
 
 struct Connect {
     descriptor: Descriptor,
@@ -32,13 +32,13 @@ unsafe impl Payload for Connect {
 }
 
 /// Makes a socket of this domain, closed on exec.
-pub(super) fn socket(domain: Domain) -> io::Result<Socket> {
-    Socket::new(domain, Type::STREAM, None)
+pub(super) fn socket(domain: Domain) -> io::Result<OwnedFd> {
+    calls::make_socket(domain, Type::STREAM, None)
 }
 
 /// Connects a new socket.
-pub(super) async fn connect(socket: Socket, address: SockAddr) -> Result<Descriptor, io::Error> {
-    let descriptor = Descriptor::new(socket.into());
+pub(super) async fn connect(socket: OwnedFd, address: SockAddr) -> Result<Descriptor, io::Error> {
+    let descriptor = Descriptor::new(socket);
     let connect = Connect { descriptor: descriptor.clone(), address: Box::new(address) };
     Operation::new(connect).await.map_err(|refusal| refusal.into_io())?;
     Ok(descriptor)

@@ -8,10 +8,11 @@ mod network_error;
 mod receiving;
 mod room;
 mod sending;
+mod sending_many;
 mod socket;
 
 pub(super) use buffer_sizes::BufferSizes;
 pub(super) use header::Header;
 pub(super) use receiving::{DatagramReceiving, Interpreter};
-pub(super) use sending::{Sender, judge};
+pub(super) use sending::{Sender, Sending, judge};
 pub(super) use socket::{DatagramSocket, check_whole};

@@ -6,8 +6,11 @@
 //! program and its libraries open (such as the ring of the runtime) is closed by it.
 
 use super::{TcpListener, UnixListener};
-use crate::error::{Error, Quoted, Result};
-use socket2::{Domain, SockRef};
+use crate::{
+    error::{Error, Quoted, Result},
+    runtime::calls::{self, Options},
+};
+use socket2::{Domain, Type};
 use std::{
     env, fmt, io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
@@ -151,10 +154,9 @@ impl fmt::Display for Descriptor {
 
 impl InheritedSocket {
     fn of(descriptor: OwnedFd) -> Result<Self> {
-        let socket = SockRef::from(&descriptor);
-        let listens =
-            socket.r#type().is_ok_and(|kind| kind == socket2::Type::STREAM) && super::may_listen(&descriptor);
-        let family = socket.local_addr().map(|address| address.domain()).ok();
+        let kind = Options::of(&descriptor).get(|socket| socket.r#type());
+        let listens = kind.is_ok_and(|kind| kind == Type::STREAM) && super::may_listen(&descriptor);
+        let family = calls::local_address(&descriptor).map(|address| address.domain()).ok();
         Ok(match family {
             Some(Domain::UNIX) if listens => Self::Unix(UnixListener::from_owned(descriptor)?),
             Some(Domain::IPV4 | Domain::IPV6) if listens => Self::Tcp(TcpListener::from_owned(descriptor)?),

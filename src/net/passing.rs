@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     message::MOST_DESCRIPTORS,
     receiving::MOST,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, WaitReason, calls},
 };
 use anyio_driver::{Chunk, Driver, Held, IoBuf, IoBufMut, Op};
 use libc::{iovec, msghdr};
@@ -51,7 +51,7 @@ pub(super) fn copies(descriptors: &[impl AsFd]) -> Result<Vec<OwnedFd>> {
         count if count > MOST_DESCRIPTORS => refuse("a message carries at most 253 descriptors"),
         _ => descriptors
             .iter()
-            .map(|descriptor| descriptor.as_fd().try_clone_to_owned())
+            .map(calls::duplicate)
             .collect::<io::Result<_>>()
             .map_err(|error| Error::of_operation(error, "copy", "a descriptor to be sent")),
     }
@@ -69,7 +69,9 @@ impl Socket {
         let sender = Sender::new(self.descriptor().clone(), true);
         let data = Held::new(data);
         let part = 0..data.get().length().min(MOST);
-        let (answer, data) = sender.send_owning(data, part, copies).await;
+        let mut sending = sender.begin_owning(data, part, copies, None);
+        let answer = sending.answer().await;
+        let data = sending.into_data();
         drop(reserved);
         let sent = self.judge_sent(answer)?;
         // The descriptors have gone with the first bytes.

@@ -1,17 +1,13 @@
 //! Receiving what is there, at once.
-//!
-//! # Contract
-//! The one call of the system here writes into the room that a buffer has left, and no further, and the buffer is told how
-//! much that was.
 
 use super::socket::Socket;
 use crate::{
     error::{Error, Result},
     receiving::MOST,
-    runtime::{Answer, Core, Refusal},
+    runtime::{Core, Refusal, calls},
 };
 use bytes::{BufMut, buf::UninitSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 impl Socket {
     /// Receives what is there, without waiting. 0 is the end, or a buffer without room.
@@ -28,33 +24,29 @@ impl Socket {
         if self.receiving().holds_bytes() {
             return Err(Error::WouldBlock);
         }
-        match receive_nowait(self.descriptor().as_fd(), buffer.chunk_mut()) {
+        match self.receive_at_once(buffer.chunk_mut()) {
             // On some systems these differ.
             #[allow(unreachable_patterns, reason = "on Linux they do not")]
-            Err(Refusal::System(libc::EAGAIN | libc::EWOULDBLOCK)) => Err(Error::WouldBlock),
+            Err(libc::EAGAIN | libc::EWOULDBLOCK) => Err(Error::WouldBlock),
             answer => {
-                let count = self.receiving().judge(answer)?;
+                let count = self.receiving().judge(answer.map_err(Refusal::System))?;
                 // SAFETY: so many bytes of its room were just filled.
                 unsafe { buffer.advance_mut(count) };
                 Ok(count)
             }
         }
     }
-}
 
-/// Receives into a buffer, unless that would wait.
-fn receive_nowait(socket: BorrowedFd<'_>, buffer: &mut UninitSlice) -> Answer {
-    let length = buffer.len().min(MOST);
-    loop {
-        // SAFETY: the buffer has room for so many bytes.
-        let count =
-            unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), length, libc::MSG_DONTWAIT) };
-        if let Ok(count) = u32::try_from(count) {
-            return Ok(count);
-        }
-        match std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) {
-            libc::EINTR => {}
-            number => return Err(Refusal::System(number)),
-        }
+    /// Receives into a buffer, unless that would wait.
+    fn receive_at_once(&self, buffer: &mut UninitSlice) -> Result<u32, i32> {
+        let length = buffer.len().min(MOST);
+        Core::with(|core| {
+            loop {
+                match calls::receive(core, self.descriptor().as_fd(), &mut buffer[..length]) {
+                    Err(libc::EINTR) => {}
+                    answer => return answer.map(|count| count as u32),
+                }
+            }
+        })
     }
 }

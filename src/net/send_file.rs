@@ -19,7 +19,7 @@ use super::{send_mode::Mode, sending::send_some, socket::Socket};
 use crate::{
     error::{Error, Result},
     lowlevel::{checkpoint, wait_writable},
-    runtime::{Refusal, nothing_to_do},
+    runtime::{Core, Refusal, nothing_to_do},
     streams::{FileContent, read_part},
 };
 use anyio_driver::IoBuf as _;
@@ -63,7 +63,8 @@ impl Socket {
         nothing_to_do().await?;
         loop {
             let before = rest.sent;
-            match rest.move_directly(self.descriptor().as_fd(), file.descriptor()) {
+            let (socket, file_to_send) = (self.descriptor().as_fd(), file.descriptor());
+            match Core::with(|core| rest.move_directly(core, socket, file_to_send)) {
                 Moved::All => return Ok(()),
                 Moved::Part if rest.is_empty() => return Ok(()),
                 Moved::Part => checkpoint().await?,
@@ -108,9 +109,9 @@ impl Rest<'_> {
     }
 
     /// Sends as much as there is room for, as far as the kernel can do it by itself and without waiting.
-    fn move_directly(&mut self, socket: BorrowedFd<'_>, file: Option<BorrowedFd<'_>>) -> Moved {
+    fn move_directly(&mut self, core: &Core, socket: BorrowedFd<'_>, file: Option<BorrowedFd<'_>>) -> Moved {
         while !self.head.is_empty() {
-            match system::send_now(socket, self.head, !self.content.is_empty()) {
+            match system::send_now(core, socket, self.head, !self.content.is_empty()) {
                 Ok(count) => {
                     self.head = &self.head[count..];
                     self.sent += count as u64;
@@ -123,10 +124,10 @@ impl Rest<'_> {
         }
         let (Some(file), Some(mode)) = (file, self.mode) else { return Moved::Absent };
         let length = (self.content.end - self.content.start).min(TURN);
-        if !system::is_in_memory(file, self.content.start, length) {
+        if !system::is_in_memory(core, file, self.content.start, length) {
             return Moved::Absent;
         }
-        let (count, moved) = system::send_pages(socket, mode, file, self.content.start, length);
+        let (count, moved) = system::send_pages(core, socket, mode, file, self.content.start, length);
         self.note(count);
         moved
     }

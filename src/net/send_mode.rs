@@ -1,6 +1,7 @@
 //! How a socket is set while the kernel is asked to send a file.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use crate::runtime::calls;
+use std::os::fd::BorrowedFd;
 
 /// The mode of a socket whose files the kernel may send by itself.
 #[derive(Debug, Clone, Copy)]
@@ -18,9 +19,10 @@ impl Mode {
                 _ => libc::SIG_DFL,
             }
         };
-        // SAFETY: the call only asks.
-        let mode = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) };
-        (on_lost_link != libc::SIG_DFL && mode >= 0).then_some(Self(mode))
+        if on_lost_link == libc::SIG_DFL {
+            return None;
+        }
+        calls::mode(socket).ok().map(Self)
     }
 
     /// The flags of the open socket.

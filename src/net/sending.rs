@@ -9,13 +9,15 @@ use crate::{
     receiving::MOST,
     reserved::Reserved,
     runtime::{
-        Answer, Core, Descriptor, Operation, Payload, Refusal, WaitReason, nothing_to_do, poll_nothing_to_do,
+        Answer, Core, Descriptor, Operation, Payload, Refusal, WaitReason, calls, nothing_to_do,
+        poll_nothing_to_do,
     },
 };
 use anyio_driver::{Held, IoBuf, Op, planted};
 use std::{
     future::Future,
     io::IoSlice,
+    os::fd::AsFd,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -176,19 +178,21 @@ impl Socket {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
         }
-        let answer = loop {
-            match self.options().send_vectored_with_flags(buffers, flags) {
-                Ok(count) => break Ok(count.min(u32::MAX as usize) as u32),
-                Err(error) => match error.raw_os_error().unwrap_or(libc::EIO) {
-                    libc::EINTR => {}
-                    // On some systems these differ.
-                    #[allow(unreachable_patterns, reason = "on Linux they do not")]
-                    libc::EAGAIN | libc::EWOULDBLOCK => return Err(Error::WouldBlock),
-                    number => break Err(Refusal::System(number)),
-                },
+        let answer = Core::with(|core| {
+            loop {
+                match calls::send_buffers(core, self.descriptor().as_fd(), buffers, flags) {
+                    Err(libc::EINTR) => {}
+                    answer => break answer,
+                }
             }
-        };
-        self.judge_sent(answer)
+        });
+        match answer {
+            // On some systems these differ.
+            #[allow(unreachable_patterns, reason = "on Linux they do not")]
+            Err(libc::EAGAIN | libc::EWOULDBLOCK) => Err(Error::WouldBlock),
+            Err(number) => self.judge_sent(Err(Refusal::System(number))),
+            Ok(count) => self.judge_sent(Ok(count.min(u32::MAX as usize) as u32)),
+        }
     }
 
     pub(super) async fn send_eof(&self) -> Result<()> {

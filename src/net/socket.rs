@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
     reserved::Reserved,
-    runtime::{Answer, Counted, Descriptor, Refusal},
+    runtime::{Answer, Counted, Descriptor, Refusal, calls},
 };
 use anyio_driver::{Chunk, IoBufMut};
 use socket2::SockRef;
@@ -47,7 +47,7 @@ impl Socket {
 
     /// The socket, to ask and set its options.
     pub(super) fn options(&self) -> SockRef<'_> {
-        SockRef::from(&self.descriptor)
+        calls::options_for_users(&self.descriptor)
     }
 
     pub(super) fn receiving(&self) -> &Receiving<FromSocket> {
@@ -105,7 +105,7 @@ impl Socket {
         let Self { receiving, descriptor, .. } = self;
         receiving.stop().await;
         drop(receiving);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare descriptor away, if nothing was received that its owner has not seen.
@@ -126,7 +126,7 @@ impl Socket {
             _counted,
         })?;
         // It fails only for what is no open descriptor.
-        let _ = SockRef::from(&descriptor).set_nonblocking(false);
+        let _ = calls::set_blocking(&descriptor, true);
         Ok(descriptor)
     }
 }

@@ -272,7 +272,7 @@ macro_rules! stream {
             fn drop(&mut self) {
                 if !self.0.socket.is_eof_sent() {
                     // It fails if the link is gone, and then the other side knows.
-                    let _ = self.0.socket.options().shutdown(std::net::Shutdown::Write);
+                    let _ = $crate::runtime::calls::shut_down(self.0.socket.descriptor(), std::net::Shutdown::Write);
                 }
             }
         }

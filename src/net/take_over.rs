@@ -3,9 +3,12 @@
 use super::listening::may_listen;
 use crate::{
     error::{Error, Result},
-    runtime::{Core, Descriptor},
+    runtime::{
+        Core, Descriptor,
+        calls::{self, Options},
+    },
 };
-use socket2::{Domain, SockRef, Type};
+use socket2::{Domain, Type};
 use std::{io, os::fd::OwnedFd};
 
 /// What a socket must be to be taken over.
@@ -27,7 +30,7 @@ pub(super) fn take_over(
         return Err(refused("there is no run on this thread"));
     }
     examine(&descriptor, kind, domains, role)?;
-    SockRef::from(&descriptor).set_nonblocking(false).map_err(failed)?;
+    calls::set_blocking(&descriptor, true).map_err(failed)?;
     Ok(Descriptor::adopt(descriptor))
 }
 
@@ -36,16 +39,26 @@ pub(super) fn take_over(
 /// # Errors
 /// If it is not, and what the system says.
 pub(super) fn examine(descriptor: &OwnedFd, kind: Type, domains: &[Domain], role: Role) -> Result<()> {
-    let socket = SockRef::from(descriptor);
-    let name = socket.local_addr().map_err(failed)?;
-    if socket.r#type().map_err(failed)? != kind || !domains.contains(&name.domain()) {
+    let name = calls::local_address(descriptor).map_err(failed)?;
+    if Options::of(descriptor).get(|socket| socket.r#type()).map_err(failed)? != kind
+        || !domains.contains(&name.domain())
+    {
         return Err(refused("the socket is of another kind or family"));
     }
     match role {
-        Role::Connected if socket.peer_addr().is_err() => Err(refused("the socket is not connected")),
+        Role::Connected if !is_connected(descriptor)? => Err(refused("the socket is not connected")),
         Role::Listening if !may_listen(descriptor) => Err(refused("the socket does not listen")),
-        Role::Unconnected if socket.peer_addr().is_ok() => Err(refused("the socket is connected")),
+        Role::Unconnected if is_connected(descriptor)? => Err(refused("the socket is connected")),
         Role::Connected | Role::Listening | Role::Unconnected => Ok(()),
+    }
+}
+
+fn is_connected(descriptor: &OwnedFd) -> Result<bool> {
+    match calls::peer_address(descriptor) {
+        Ok(_) => Ok(true),
+        // The latter where a system says so of one that is shut down.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(failed(error)),
     }
 }
 

@@ -19,7 +19,10 @@ use super::{
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
     lowlevel::checkpoint_if_cancelled,
-    runtime::{Counted, Descriptor},
+    runtime::{
+        Counted, Descriptor,
+        calls::{self, Options},
+    },
     streams::{
         AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, FileContent, Listener,
         Server, Split,
@@ -88,7 +91,7 @@ impl TcpStream {
 
     fn from_socket(socket: Socket) -> Self {
         // It fails only for a connection that is gone already; the first use of it will tell.
-        let _ = socket.options().set_tcp_nodelay(true);
+        let _ = Options::of(socket.descriptor()).set(|socket| socket.set_tcp_nodelay(true));
         Self { socket }
     }
 
@@ -102,7 +105,7 @@ impl TcpStream {
     /// # Errors
     /// If the connection is gone.
     pub fn peer_addr(&self) -> Result<SocketAddr> {
-        inet(self.socket.options().peer_addr(), "getpeername")
+        inet(calls::peer_address(self.socket.descriptor()), "getpeername")
     }
 
     /// The address of this side.
@@ -110,7 +113,7 @@ impl TcpStream {
     /// # Errors
     /// If the system has none, which does not happen to a connected socket.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        inet(self.socket.options().local_addr(), "getsockname")
+        inet(calls::local_address(self.socket.descriptor()), "getsockname")
     }
 
     /// Whether small packets are sent at once.
@@ -118,7 +121,7 @@ impl TcpStream {
     /// # Errors
     /// What the system says.
     pub fn nodelay(&self) -> Result<bool> {
-        option(self.socket.options().tcp_nodelay(), "TCP_NODELAY")
+        option(self.known_options().get(|socket| socket.tcp_nodelay()), "TCP_NODELAY")
     }
 
     /// Sends small packets at once, or gathers them (Nagle's algorithm).
@@ -126,7 +129,7 @@ impl TcpStream {
     /// # Errors
     /// What the system says.
     pub fn set_nodelay(&self, on: bool) -> Result<()> {
-        option(self.socket.options().set_tcp_nodelay(on), "TCP_NODELAY")
+        option(self.known_options().set(|socket| socket.set_tcp_nodelay(on)), "TCP_NODELAY")
     }
 
     /// How long closing waits for unsent data, in whole seconds: a part of one counts as one, and no more than 2,147,483,647
@@ -136,7 +139,12 @@ impl TcpStream {
     /// # Errors
     /// What the system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
-        option(self.socket.options().set_linger(linger.map(whole_seconds)), "SO_LINGER")
+        let linger = linger.map(whole_seconds);
+        option(self.known_options().set(|socket| socket.set_linger(linger)), "SO_LINGER")
+    }
+
+    fn known_options(&self) -> Options<'_> {
+        Options::of(self.socket.descriptor())
     }
 
     /// Any other option of the socket.
@@ -160,7 +168,7 @@ impl Attributes for TcpStream {
         request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
         request.provide_if_known::<attribute::RemoteAddress>(|| self.peer_addr().ok());
         request.provide_if_known::<attribute::RemotePort>(|| Some(self.peer_addr().ok()?.port()));
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
@@ -238,24 +246,25 @@ impl TcpListenerOptions {
         let mut failures = Vec::new();
         for &address in addresses {
             match self.bind_to(address) {
-                Ok(socket) => return Ok(socket.into()),
+                Ok(socket) => return Ok(socket),
                 Err(error) => failures.push(Error::of_operation(error, "listen on", address)),
             }
         }
         Err(all_of(failures))
     }
 
-    fn bind_to(&self, address: SocketAddr) -> io::Result<socket2::Socket> {
-        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(self.reuse_address)?;
+    fn bind_to(&self, address: SocketAddr) -> io::Result<OwnedFd> {
+        let socket = calls::make_socket(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let options = Options::of(&socket);
+        options.set(|socket| socket.set_reuse_address(self.reuse_address))?;
         if self.reuse_port {
-            socket.set_reuse_port(true)?;
+            options.set(|socket| socket.set_reuse_port(true))?;
         }
         if address.is_ipv6() {
-            socket.set_only_v6(self.only_v6)?;
+            options.set(|socket| socket.set_only_v6(self.only_v6))?;
         }
-        socket.bind(&address.into())?;
-        socket.listen(self.backlog)?;
+        calls::bind(&socket, &address.into())?;
+        calls::listen(&socket, self.backlog)?;
         Ok(socket)
     }
 }
@@ -359,7 +368,7 @@ impl TcpListener {
     /// # Errors
     /// If the system has none, which does not happen to a socket that listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        inet(SockRef::from(self.accepting.descriptor()).local_addr(), "getsockname")
+        inet(calls::local_address(self.accepting.descriptor()), "getsockname")
     }
 
     /// Waits for a connection.
@@ -442,7 +451,7 @@ impl Attributes for TcpListener {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         request.provide_if_known::<attribute::LocalAddress>(|| self.local_addr().ok());
         request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&SockRef::from(self)));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }

@@ -7,6 +7,8 @@ mod interpreter;
 mod methods;
 mod multicast;
 mod options;
+mod receiving_segments;
+mod segments;
 mod socket;
 mod unconnected;
 
@@ -14,4 +16,5 @@ pub use connected::ConnectedUdpSocket;
 pub use datagram::{Datagram, Ecn, SendOptions};
 pub use multicast::Interface;
 pub use options::UdpSocketOptions;
+pub use segments::Segments;
 pub use unconnected::UdpSocket;

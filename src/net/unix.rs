@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     error::{CancelAware, Error, ErrorGroup, Result},
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
     streams::{
         AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, FileContent, Listener,
         Server, Split,
     },
 };
-use anyio_driver::{Chunk, IoBuf, IoBufMut};
+use anyio_driver::{CallKind, Chunk, IoBuf, IoBufMut};
 use socket2::{Domain, SockRef, Type};
 use std::{
     convert::Infallible,
@@ -64,9 +64,9 @@ impl UnixStream {
     /// # Errors
     /// What the system says.
     pub fn pair() -> Result<(Self, Self)> {
-        let (one, other) = std::os::unix::net::UnixStream::pair()
+        let (one, other) = calls::pair(Type::STREAM)
             .map_err(|error| Error::of_operation(error, "make", "a pair of sockets"))?;
-        Ok((Self::adopt(one.into())?, Self::adopt(other.into())?))
+        Ok((Self::adopt(one)?, Self::adopt(other)?))
     }
 
     fn adopt(descriptor: OwnedFd) -> Result<Self> {
@@ -80,7 +80,7 @@ impl UnixStream {
     /// # Errors
     /// If the connection is gone.
     pub fn peer_path(&self) -> Result<Option<PathBuf>> {
-        path_of(self.socket.options().peer_addr(), "getpeername")
+        path_of(calls::peer_address(self.socket.descriptor()), "getpeername")
     }
 
     /// The path of this side's socket, if it has one. That of an abstract name begins with a zero byte.
@@ -88,7 +88,7 @@ impl UnixStream {
     /// # Errors
     /// What the system says.
     pub fn local_path(&self) -> Result<Option<PathBuf>> {
-        path_of(self.socket.options().local_addr(), "getsockname")
+        path_of(calls::local_address(self.socket.descriptor()), "getsockname")
     }
 
     /// Sends bytes, at least one, with descriptors, which the other side gets copies of.
@@ -157,7 +157,7 @@ impl Attributes for UnixStream {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
         request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
         request.provide_if_known::<attribute::Peer>(|| self.peer_credentials().ok());
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
@@ -208,17 +208,19 @@ impl UnixListenerOptions {
         let path = path.as_ref().to_path_buf();
         let options = self.clone();
         let shown = path.clone();
+        let failed = |error| Error::of_operation(error, "listen on", shown.display());
+        calls::before_thread(CallKind::Bind).map_err(failed)?;
         let socket = crate::to_thread::for_files(move || options.bind_to(&path)).await?;
-        let socket = socket.map_err(|error| Error::of_operation(error, "listen on", shown.display()))?;
-        Ok(UnixListener { accepting: Accepting::new(Descriptor::new(socket.into())) })
+        let socket = socket.map_err(failed)?;
+        Ok(UnixListener { accepting: Accepting::new(Descriptor::new(socket)) })
     }
 
-    fn bind_to(&self, path: &Path) -> io::Result<socket2::Socket> {
+    fn bind_to(&self, path: &Path) -> io::Result<OwnedFd> {
         if path.as_os_str().is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "nobody could connect to an empty path"));
         }
         let socket = connecting::socket(Domain::UNIX)?;
-        self.binding.bind(&socket, path, |socket| socket.listen(self.backlog))?;
+        self.binding.bind(&socket, path, |socket| calls::listen(socket, self.backlog))?;
         Ok(socket)
     }
 }
@@ -270,7 +272,7 @@ impl UnixListener {
     /// # Errors
     /// What the system says.
     pub fn local_path(&self) -> Result<Option<PathBuf>> {
-        path_of(SockRef::from(self.accepting.descriptor()).local_addr(), "getsockname")
+        path_of(calls::local_address(self.accepting.descriptor()), "getsockname")
     }
 
     /// Waits for a connection.
@@ -331,7 +333,7 @@ impl Listener for UnixListener {
 impl Attributes for UnixListener {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&SockRef::from(self)));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }

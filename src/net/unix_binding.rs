@@ -1,13 +1,17 @@
 //! Binding UNIX sockets to paths, where the file of another socket may be.
 
 use super::unix_address::of_path;
-use socket2::{Domain, SockRef, Socket, Type};
+use crate::runtime::calls::{self, Options};
+use socket2::Domain;
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileTypeExt, PermissionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            ffi::OsStrExt,
+            fs::{FileTypeExt, PermissionsExt},
+        },
     },
     path::{Path, PathBuf},
     process,
@@ -28,24 +32,24 @@ impl Binding {
     /// touched at all if it is no socket.
     pub(super) fn bind(
         self,
-        socket: &Socket,
+        socket: &OwnedFd,
         path: &Path,
-        make_ready: impl FnOnce(&Socket) -> io::Result<()>,
+        make_ready: impl FnOnce(&OwnedFd) -> io::Result<()>,
     ) -> io::Result<()> {
         let address = of_path(path)?;
         let has_file = path.as_os_str().as_bytes().first().is_some_and(|&byte| byte != 0);
         if !has_file {
-            socket.bind(&address)?;
+            calls::bind(socket, &address)?;
             return make_ready(socket);
         }
         let mut before = None;
-        match socket.bind(&address) {
+        match calls::bind(socket, &address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_socket(path) => {
                 if self.refuse_living && is_living(path, socket)? {
                     return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody has this socket open"));
                 }
                 before = Some(PutAside::new(path)?);
-                socket.bind(&address)?;
+                calls::bind(socket, &address)?;
             }
             bound => bound?,
         }
@@ -67,10 +71,11 @@ fn is_socket(path: &Path) -> bool {
 }
 
 /// Whether somebody has the socket of this path open. One that listens sees a connection that is closed at once.
-fn is_living(path: &Path, like: &Socket) -> io::Result<bool> {
-    let probe = Socket::new(Domain::UNIX, SockRef::from(like).r#type().unwrap_or(Type::STREAM), None)?;
-    probe.set_nonblocking(true)?;
-    match probe.connect(&of_path(path)?) {
+fn is_living(path: &Path, like: &OwnedFd) -> io::Result<bool> {
+    let kind = Options::of(like).get(|socket| socket.r#type())?;
+    let probe = calls::make_socket(Domain::UNIX, kind, None)?;
+    calls::set_blocking(&probe, false)?;
+    match calls::connect(&probe, &of_path(path)?) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::ENOENT)) => Ok(false),
         // It is open, also if there is no room in its backlog, it is of another kind, or not for this user.
         Ok(()) | Err(_) => Ok(true),

@@ -20,7 +20,7 @@ impl Receiving<FromPipe> {
         self.stop().await;
         let descriptor = self.descriptor().clone();
         drop(self);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare pipe away, if nothing was received that its owner has not seen.

@@ -55,7 +55,7 @@ impl Sending {
 
     /// Closes the pipe; its reader sees the end.
     pub(crate) async fn close(self) -> Result<()> {
-        Ok(self.descriptor.close().await?)
+        Ok(self.descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare pipe away.

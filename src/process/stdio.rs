@@ -1,12 +1,8 @@
 //! What a child's standard streams are connected to.
 
-use super::{ChildStderr, ChildStdin, ChildStdout, pipe};
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    process,
-};
+use super::{ChildStderr, ChildStdin, ChildStdout};
+use crate::runtime::calls;
+use std::{fs::File, io, os::fd::OwnedFd, process};
 
 /// What one of a child's standard streams is connected to.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ impl Stdio {
             Kind::Inherit => process::Stdio::inherit(),
             Kind::Piped => process::Stdio::piped(),
             Kind::Null => process::Stdio::null(),
-            Kind::Descriptor(descriptor) => descriptor.try_clone()?.into(),
+            Kind::Descriptor(descriptor) => calls::duplicate(descriptor)?.into(),
             Kind::Stdout => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
@@ -70,11 +66,11 @@ impl Stdio {
     pub(super) fn open_shared(&self) -> io::Result<(process::Stdio, process::Stdio, Option<OwnedFd>)> {
         Ok(match &self.0 {
             Kind::Piped => {
-                let (reader, writer) = pipe::pipe()?;
-                (writer.try_clone()?.into(), writer.into(), Some(reader))
+                let (reader, writer) = calls::pipe()?;
+                (calls::duplicate(&writer)?.into(), writer.into(), Some(reader))
             }
             Kind::Inherit => {
-                let own = io::stdout().as_fd().try_clone_to_owned()?;
+                let own = calls::duplicate(io::stdout())?;
                 (process::Stdio::inherit(), own.into(), None)
             }
             _ => (self.open()?, self.open()?, None),

@@ -6,7 +6,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Descriptor, Operation, Readiness, UntilReady, WaitReason},
+    runtime::{Descriptor, Operation, Readiness, UntilReady, WaitReason, calls},
 };
 use libc::pid_t;
 use std::io;
@@ -22,13 +22,7 @@ pub(super) async fn ended(pid: pid_t) -> Result<()> {
 }
 
 fn open(pid: pid_t) -> io::Result<Descriptor> {
-    // SAFETY: no memory is involved.
-    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    if number < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { Descriptor::from_answer(number as u32) })
+    calls::open_process(pid).map(Descriptor::new)
 }
 
 /// A descriptor of a process is readable when that has ended.

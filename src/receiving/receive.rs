@@ -27,6 +27,9 @@ pub(crate) trait Keeper {
     /// What it brings.
     type Item;
 
+    /// What that is made of.
+    type Ready;
+
     /// What it does, for whoever wants it to do the same at the same time.
     const DOING: &'static str;
 
@@ -34,7 +37,10 @@ pub(crate) trait Keeper {
     fn busy(&self) -> &Cell<bool>;
 
     /// What has come and was not given out yet.
-    fn take_ready(&self, core: &Core) -> Option<Result<Self::Item>>;
+    fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>>;
+
+    /// Makes of it what is given out. It is made last, where it is wanted, as moving it may cost more than making it.
+    fn give(&self, ready: Self::Ready) -> Self::Item;
 
     /// The operation in flight.
     fn in_flight(&self) -> Option<WaitKey>;
@@ -43,16 +49,49 @@ pub(crate) trait Keeper {
     fn begin(&self, core: &Core) -> (WaitKey, bool);
 }
 
+/// Whoever has a share of it.
+impl<K: Keeper> Keeper for &K {
+    type Item = K::Item;
+    type Ready = K::Ready;
+
+    const DOING: &'static str = K::DOING;
+
+    #[inline]
+    fn busy(&self) -> &Cell<bool> {
+        (**self).busy()
+    }
+
+    #[inline]
+    fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
+        (**self).take_ready(core)
+    }
+
+    #[inline]
+    fn give(&self, ready: Self::Ready) -> Self::Item {
+        (**self).give(ready)
+    }
+
+    #[inline]
+    fn in_flight(&self) -> Option<WaitKey> {
+        (**self).in_flight()
+    }
+
+    #[inline]
+    fn begin(&self, core: &Core) -> (WaitKey, bool) {
+        (**self).begin(core)
+    }
+}
+
 /// Receives. Only takes its waiter off when it is dropped.
-pub(crate) struct Receive<'a, K: Keeper> {
-    receiving: &'a K,
+pub(crate) struct Receive<K: Keeper> {
+    receiving: K,
     phase: Phase,
     _thread: PhantomData<*const ()>,
 }
 
-impl<'a, K: Keeper> Receive<'a, K> {
+impl<K: Keeper> Receive<K> {
     #[inline]
-    pub(crate) fn new(receiving: &'a K) -> Self {
+    pub(crate) fn new(receiving: K) -> Self {
         Self { receiving, phase: Phase::New, _thread: PhantomData }
     }
 
@@ -71,7 +110,7 @@ impl<'a, K: Keeper> Receive<'a, K> {
     }
 }
 
-impl<K: Keeper> Future for Receive<'_, K> {
+impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
     type Output = Result<K::Item>;
 
     #[inline]
@@ -104,7 +143,10 @@ impl<K: Keeper> Future for Receive<'_, K> {
                 if let Some(ready) = receiving.take_ready(core) {
                     let _last = this.unhook(core);
                     this.end();
-                    return Poll::Ready(ready);
+                    return Poll::Ready(match ready {
+                        Ok(ready) => Ok(receiving.give(ready)),
+                        Err(error) => Err(error),
+                    });
                 }
                 let wait = match receiving.in_flight() {
                     Some(wait) => wait,
@@ -133,7 +175,7 @@ impl<K: Keeper> Future for Receive<'_, K> {
     }
 }
 
-impl<K: Keeper> Drop for Receive<'_, K> {
+impl<K: Keeper> Drop for Receive<K> {
     #[inline]
     fn drop(&mut self) {
         if matches!(self.phase, Phase::Begun | Phase::Waiting(_)) {

@@ -454,7 +454,7 @@ impl Builder {
     /// # Errors
     /// If the back end is not to be had, or too many run.
     fn prepare(&self) -> io::Result<Prepared<'_>> {
-        let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?);
+        let driver = self.disturbance.wrap(backend::open(self.chosen_backend()?, &self.options)?, self.clock);
         let clock =
             RunClock::new(self.clock, self.autojump_threshold, self.deadlock_timeout, self.timer_slack);
         Ok(Prepared {

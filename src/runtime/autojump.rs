@@ -37,10 +37,11 @@ impl Core {
             Outside::Silent if !waiting.is_alone() => Outside::MayAnswer,
             outside => outside,
         };
-        let Some(due) = self.waits().earliest_timer() else {
+        let timer = self.waits().earliest_timer().map(|due| self.clock().wake_up_for(due));
+        let begin = self.driver().kept_back().and_then(|time| now.checked_add(time));
+        let Some(moment) = [timer, begin].into_iter().flatten().min() else {
             return self.wait_without_timers(waiting, outside).await;
         };
-        let moment = self.clock().wake_up_for(due);
         let jump = moment.saturating_duration_since(now);
         let held = match outside {
             Outside::Silent => Duration::ZERO,
@@ -102,6 +103,6 @@ impl Core {
         if self.driver().in_flight() == 0 {
             return Outside::Silent;
         }
-        self.waits().outside()
+        self.waits().outside(&self.driver())
     }
 }

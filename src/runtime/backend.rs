@@ -2,8 +2,8 @@
 
 use crate::error::Quoted;
 use anyio_driver::{
-    BufferId, BufferPool, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest, Token,
-    Unparker, Wait,
+    BufferId, BufferPool, Call, Capabilities, Chunk, Completion, Driver, DriverStatistics, Op, OpKind, Rest,
+    Ruling, Token, Unparker, Wait,
 };
 use anyio_fallback::PollDriver;
 use std::{
@@ -102,6 +102,11 @@ impl AnyDriver {
             Self::Chaos(driver) => Self::backend_below(driver),
         }
     }
+
+    /// Whether two runs of the same may be answered in different ways.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        matches!(self, Self::Chaos(_))
+    }
 }
 
 impl Driver for AnyDriver {
@@ -176,6 +181,11 @@ impl Driver for AnyDriver {
 
     fn forget(&mut self, fd: RawFd) {
         each!(self, driver => driver.forget(fd));
+    }
+
+    #[cold]
+    fn before_call(&mut self, call: &Call) -> Ruling {
+        each!(self, driver => driver.before_call(call))
     }
 
     fn supports(&self, kind: OpKind) -> bool {

@@ -19,6 +19,7 @@ use other as host;
 
 use super::{
     Core, RunId, WaitQueue, WaitReason, Waiter,
+    calls::{self, Options},
     clock::{JobKind, JobUnderWay},
     inbox::{self, Message},
 };
@@ -28,9 +29,8 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     io,
-    mem::MaybeUninit,
     num::NonZeroUsize,
-    os::fd::{AsRawFd, IntoRawFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     rc::Rc,
     sync::OnceLock,
     task::Poll,
@@ -64,7 +64,7 @@ impl Closing {
 /// Closes a descriptor that no operation uses, and tells how that went. It is closed also if this is not awaited to its end.
 pub(super) async fn close(descriptor: OwnedFd) -> io::Result<()> {
     if !may_wait(&descriptor) {
-        let closed = close_here(descriptor);
+        let closed = calls::Close::of(descriptor).make();
         // Others have their turn now and then, also in a cancelled scope.
         poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
         return closed;
@@ -94,24 +94,16 @@ impl Drop for Awaited<'_> {
 
 /// Whether closing this descriptor may wait for a server, a device or a peer.
 fn may_wait(descriptor: &OwnedFd) -> bool {
-    match mode_of(descriptor) & libc::S_IFMT {
+    // What cannot be examined is of no type.
+    match calls::examine(descriptor.as_fd()).unwrap_or(0) & libc::S_IFMT {
         // Pipes, and event counters and the like, which are of no type.
         libc::S_IFIFO | 0 => false,
-        libc::S_IFSOCK => socket2::SockRef::from(descriptor)
-            .linger()
+        libc::S_IFSOCK => Options::of(descriptor)
+            .get(|socket| socket.linger())
             .is_ok_and(|time| time.is_some_and(|time| time > Duration::ZERO)),
         libc::S_IFREG | libc::S_IFDIR => !host::is_local(descriptor),
         // Devices: terminals wait for their output, disks for what was written.
         _ => true,
-    }
-}
-
-fn mode_of(descriptor: &OwnedFd) -> libc::mode_t {
-    let mut status = MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the status has room for what is written to it; zeroes, which tell of no type, are valid.
-    unsafe {
-        libc::fstat(descriptor.as_raw_fd(), status.as_mut_ptr());
-        status.assume_init().st_mode
     }
 }
 
@@ -123,8 +115,9 @@ fn begin(core: &Core, descriptor: OwnedFd) -> Rc<Close> {
     let close = Rc::<Close>::default();
     closing.under_way.borrow_mut().insert(number, Rc::clone(&close));
     let (executor, run) = (core.id(), core.run());
+    let call = calls::Close::of(descriptor);
     let job = Box::new(move || {
-        let result = close_here(descriptor);
+        let result = call.make();
         inbox::of(executor).push(Message::Run(Box::new(move |core| end(core, run, number, result))));
     });
     if let Err(refused) = pool().submit(job) {
@@ -149,18 +142,5 @@ fn end(core: &Core, run: RunId, number: u64, result: io::Result<()>) {
     if let Some(close) = close {
         close.result.set(Some(result));
         close.waiting.notify_all();
-    }
-}
-
-/// Closes a descriptor. The number is free afterwards, whatever the result.
-fn close_here(descriptor: OwnedFd) -> io::Result<()> {
-    // SAFETY: the descriptor was this function's, which gives it up here.
-    match unsafe { libc::close(descriptor.into_raw_fd()) } {
-        0 => Ok(()),
-        _ => match io::Error::last_os_error() {
-            // It is closed all the same.
-            error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            error => Err(error),
-        },
     }
 }

@@ -336,7 +336,7 @@ impl Drop for Core {
         self.waits.take_rights(|outcome| {
             if outcome.buffer.is_message() && outcome.flags.contains(CompletionFlags::BUFFER) {
                 let chunk = driver.take_buffer(outcome.buffer, outcome.result as usize);
-                drop(ReceivedMessage::new(chunk, WITH_RIGHTS, true));
+                drop(ReceivedMessage::new(chunk, &WITH_RIGHTS));
             }
         });
         self.waits.leave_answers();

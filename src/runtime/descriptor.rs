@@ -1,14 +1,22 @@
 //! Descriptors that are shared with the operations in flight on them.
+//!
+//! # Contract
+//! A descriptor has one owner (a socket, a file), and every other share belongs to an operation. The futures of operations
+//! borrow the owner. So when the owner closes it, each of them was dropped, and its operation is an orphan, or it was
+//! forgotten and nothing will ever be done by it again. What was forgotten has a share for ever, so the owner waits for the
+//! kernel's answers and not for shares. While an operation is in flight the number is that descriptor's, and it finds the
+//! operations.
 
 use super::{Core, WaitQueue, WaitReason, Waiter, closing};
 use anyio_driver::{Driver, prefetch};
 use std::{
+    cell::Cell,
     fmt,
     future::poll_fn,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 /// A descriptor, counted by its owner and by the operations that use it. It is closed when the last lets go, so a number
@@ -25,7 +33,7 @@ const _: () = assert!(size_of::<Descriptor>() == size_of::<usize>() + 8);
 
 struct Shared {
     /// The descriptor, until it is closed or given away.
-    descriptor: Option<OwnedFd>,
+    descriptor: Cell<Option<OwnedFd>>,
     /// Who waits until nobody else shares it.
     closing: WaitQueue,
 }
@@ -33,7 +41,7 @@ struct Shared {
 impl Descriptor {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
         let number = descriptor.as_raw_fd().into();
-        let shared = Shared { descriptor: Some(descriptor), closing: WaitQueue::new() };
+        let shared = Shared { descriptor: Cell::new(Some(descriptor)), closing: WaitQueue::new() };
         Self { shared: Rc::new(shared), number }
     }
 
@@ -63,16 +71,31 @@ impl Descriptor {
     /// # Cancel safety
     /// The descriptor is closed in any case; if this future is dropped, when the last operation has ended.
     pub(crate) async fn close(self) -> io::Result<()> {
+        self.close_after(false).await
+    }
+
+    /// The same, and operations whose futures were forgotten are cancelled, as they may wait for ever.
+    pub(crate) async fn close_and_cancel(self) -> io::Result<()> {
+        self.close_after(true).await
+    }
+
+    async fn close_after(self, cancel: bool) -> io::Result<()> {
         let mut last = Last { descriptor: self, waiter: Waiter::new(WaitReason::Close) };
         poll_fn(|cx| {
             if last.descriptor.is_unused(1) {
                 return Poll::Ready(());
             }
             let Last { descriptor, waiter } = &mut last;
-            Core::with(|core| waiter.poll_shielded(core, &descriptor.shared.closing, cx)).map(|_| ())
+            Core::with(|core| {
+                if !await_operations(core, descriptor.raw(), cancel, cx) {
+                    drop(core.waits().forget_operations_on(descriptor.raw()));
+                    return Poll::Ready(());
+                }
+                waiter.poll_shielded(core, &descriptor.shared.closing, cx).map(|_| ())
+            })
         })
         .await;
-        match Rc::get_mut(&mut last.descriptor.shared).and_then(|shared| shared.descriptor.take()) {
+        match last.descriptor.shared.descriptor.take() {
             Some(descriptor) => {
                 forget(descriptor.as_raw_fd());
                 closing::close(descriptor).await
@@ -97,7 +120,7 @@ impl Descriptor {
     /// # Errors
     /// Gives the shared one back if operations are in flight on it.
     pub(crate) fn into_owned(mut self) -> Result<OwnedFd, Self> {
-        match Rc::get_mut(&mut self.shared).and_then(|shared| shared.descriptor.take()) {
+        match Rc::get_mut(&mut self.shared).and_then(|shared| shared.descriptor.get_mut().take()) {
             Some(descriptor) => {
                 forget(descriptor.as_raw_fd());
                 Ok(descriptor)
@@ -117,6 +140,23 @@ fn forget(number: RawFd) {
     });
 }
 
+/// Whether operations are in flight on a descriptor of this number. If their futures were forgotten, this task is woken when
+/// they end, and they are cancelled if that is wanted. Those that are orphans give their share back when they end.
+fn await_operations(core: &Core, number: RawFd, cancel: bool, cx: &Context<'_>) -> bool {
+    let operations = core.waits().operations_on(number);
+    for &(operation, is_forgotten) in &operations {
+        if !is_forgotten {
+            continue;
+        }
+        if cancel && core.waits().ask_cancel(operation) {
+            core.cancel_operation(operation.token());
+        }
+        // Last, as it may call wakers of others.
+        core.waits().set_waker(operation, cx.waker());
+    }
+    !operations.is_empty()
+}
+
 /// Who waits to be the last that has a descriptor.
 struct Last {
     descriptor: Descriptor,
@@ -132,8 +172,8 @@ impl Drop for Last {
 impl Drop for Descriptor {
     #[inline]
     fn drop(&mut self) {
-        // The one that stays may wait for being the last.
-        if Rc::strong_count(&self.shared) == 2 {
+        // The owner may wait for those that operations have.
+        if self.shared.closing.may_have_waiters() {
             self.shared.closing.notify_all();
         }
     }
@@ -141,7 +181,8 @@ impl Drop for Descriptor {
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.descriptor.as_ref().expect("a descriptor is there until it is taken").as_fd()
+        // SAFETY: it is open as long as its owner is there, who alone lends it: operations only name its number.
+        unsafe { BorrowedFd::borrow_raw(self.raw()) }
     }
 }
 
@@ -153,7 +194,7 @@ impl fmt::Debug for Descriptor {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(descriptor) = self.descriptor.take() {
+        if let Some(descriptor) = self.descriptor.get_mut().take() {
             forget(descriptor.as_raw_fd());
         }
     }

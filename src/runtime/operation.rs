@@ -79,6 +79,9 @@ pub(crate) unsafe trait Payload: 'static {
     /// Whether the operation can be submitted again after a cancellation that is no longer wanted, or an interruption.
     const REPEATABLE: bool = true;
 
+    /// Whether the descriptor that it uses is of this run's own, so that nobody else closes it meanwhile.
+    const IS_OURS: bool = true;
+
     /// The operation. Asked for again if it has to be repeated.
     fn op(&mut self) -> Op;
 
@@ -168,19 +171,37 @@ impl<P: Payload> Operation<P> {
         self.payload.as_ref().expect("the payload is there until the output")
     }
 
-    /// Takes back what an operation owns that has not begun.
+    /// Takes back what an operation owns that has not begun or has been [answered](Self::poll_answer).
     ///
     /// # Panics
-    /// If it has begun, or after the output.
+    /// If it is in flight, or after the output.
+    #[inline]
     pub(crate) fn take_payload(&mut self) -> P {
         assert!(self.wait.is_none(), "an operation in flight needs what it owns");
         self.payload.take().expect("the payload is there until the output")
+    }
+
+    /// What it owns, to be changed before it begins.
+    ///
+    /// # Panics
+    /// If it has begun, or after the output.
+    #[inline]
+    pub(crate) fn payload_mut(&mut self) -> &mut P {
+        assert!(self.wait.is_none(), "an operation in flight needs what it owns");
+        self.payload.as_mut().expect("the payload is there until the output")
+    }
+
+    /// Takes back what an operation owns that has not begun or has been answered, if it was not taken yet.
+    #[inline]
+    pub(crate) fn reclaim_payload(&mut self) -> Option<P> {
+        if self.wait.is_some() { None } else { self.payload.take() }
     }
 
     /// Submits it. True if it is done already, and the task may go on with that in this poll.
     #[inline]
     fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> bool {
         let op = self.payload.as_mut().expect("the payload is there until the output").op();
+        core.waits().set_descriptor(wait, op.descriptor().filter(|_| P::IS_OURS));
         // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
         let answered = unsafe { core.submit(wait, op) };
         if answered && core.poll_immediate(cx).is_ready() {
@@ -278,23 +299,21 @@ enum Verdict {
     Repeat,
 }
 
-impl<P: Payload> Future for Operation<P> {
-    type Output = P::Output;
-
+impl<P: Payload> Operation<P> {
+    /// The answer, which leaves what the operation owns where it is. Polled again, the operation begins anew.
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<P::Output> {
-        let this = &mut *self;
+    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
         Core::with(|core| {
             let waits = core.waits();
-            let wait = match this.wait {
+            let wait = match self.wait {
                 Some(wait) => wait,
-                None if this.is_unwanted(core) => {
-                    return core.poll_delivery(cx).map(|()| this.finish(Err(Refusal::Cancelled)));
+                None if self.is_unwanted(core) => {
+                    return core.poll_delivery(cx).map(|()| Err(Refusal::Cancelled));
                 }
                 None => {
                     let wait = waits.insert(WaitKind::Operation, P::REASON);
-                    this.wait = Some(wait);
-                    if !this.submit(core, wait, cx) {
+                    self.wait = Some(wait);
+                    if !self.submit(core, wait, cx) {
                         return Poll::Pending;
                     }
                     wait
@@ -302,25 +321,34 @@ impl<P: Payload> Future for Operation<P> {
             };
             loop {
                 let Some(outcome) = waits.outcome(wait) else {
-                    this.keep_waiting(core, wait, cx);
+                    self.keep_waiting(core, wait, cx);
                     return Poll::Pending;
                 };
-                match this.judge(core, wait, outcome) {
+                match self.judge(core, wait, outcome) {
                     Verdict::End(answer) => {
-                        this.wait = None;
+                        self.wait = None;
                         // Whoever waited was woken by the answer, so this drops nobody's waker.
                         drop(waits.remove(wait));
-                        return Poll::Ready(this.finish(answer));
+                        return Poll::Ready(answer);
                     }
                     Verdict::Repeat => {
                         waits.reset(wait);
-                        if !this.submit(core, wait, cx) {
+                        if !self.submit(core, wait, cx) {
                             return Poll::Pending;
                         }
                     }
                 }
             }
         })
+    }
+}
+
+impl<P: Payload> Future for Operation<P> {
+    type Output = P::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<P::Output> {
+        self.poll_answer(cx).map(|answer| self.finish(answer))
     }
 }
 

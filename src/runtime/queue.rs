@@ -58,6 +58,12 @@ impl WaitQueue {
         std::iter::successors(self.first(core), |&key| core.waits().next_in_queue(key))
     }
 
+    /// Whether somebody may wait: a look at one number, which may be left over from another run.
+    #[inline]
+    pub(crate) fn may_have_waiters(&self) -> bool {
+        self.first.get() != NO_WAIT
+    }
+
     /// Whether nobody waits, not even somebody who was cancelled and does not know yet.
     pub(crate) fn is_empty(&self) -> bool {
         Core::try_with(|core| self.first(core).is_none()).unwrap_or(true)

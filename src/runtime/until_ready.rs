@@ -59,6 +59,7 @@ impl<D: Polled, R: Readiness> UntilReady<D, R> {
 unsafe impl<D: Polled, R: Readiness> Payload for UntilReady<D, R> {
     const REASON: WaitReason = R::REASON;
     const REPEATABLE: bool = D::IS_OURS;
+    const IS_OURS: bool = D::IS_OURS;
 
     type Output = Answer;
 

@@ -1,8 +1,6 @@
 //! Sending pieces of bytes that are taken over, for what must not lose count of them.
 
-use super::{
-    AttributeRequest, Attributes, ByteSendStream, at_once::may_call, byte, repeated::Repeated, shared::Shared,
-};
+use super::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared};
 use crate::{
     error::{Error, Result},
     runtime::Core,
@@ -41,7 +39,8 @@ impl Now {
         buffers: &[IoSlice<'_>],
     ) -> Option<Result<usize>> {
         let most = buffers.iter().map(|buffer| buffer.len()).sum();
-        if most == 0 || self.is_full || !Core::with(may_call) {
+        // A task that has done a lot without waiting lets others have their turn.
+        if most == 0 || self.is_full || !Core::with(Core::charge_immediate) {
             return None;
         }
         let sent = match stream.with_now(|stream| stream.send_nowait(buffers))? {

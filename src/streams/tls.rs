@@ -56,6 +56,7 @@ mod connectable;
 mod halves;
 mod handshake;
 mod incoming;
+mod key_use;
 mod listener;
 mod options;
 mod outgoing;

@@ -11,6 +11,6 @@
 mod each_failure;
 pub(super) mod environment;
 
-pub use anyio_chaos::{Action, Chaos, Decision, Fault, Missed, Report, Submission, UnknownDecision};
-pub use anyio_driver::OpKind;
+pub use anyio_chaos::{Action, Chaos, Decision, Fault, Kind, Missed, Report, Submission, UnknownDecision};
+pub use anyio_driver::{CallKind, OpKind};
 pub use each_failure::fail_each;

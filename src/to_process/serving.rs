@@ -8,7 +8,7 @@ use super::{
     image::{self, Address},
     protocol::{self, HEADER, Kind},
 };
-use crate::runtime::text_of;
+use crate::runtime::{calls, text_of};
 use std::{
     env,
     fs::File,
@@ -36,7 +36,7 @@ pub(super) fn no_function(name: &str, _argument: &[u8]) -> Result<Vec<u8>, Strin
 
 /// What the variable is to be for a worker that has this socket.
 pub(super) fn variable(socket: impl AsFd, idle: Duration) -> io::Result<String> {
-    let socket = File::from(socket.as_fd().try_clone_to_owned()?).metadata()?;
+    let socket = File::from(calls::duplicate(socket)?).metadata()?;
     // A time that no clock can tell is as good as the longest that one can.
     let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
     Ok(format!("{}:{}:{idle}", socket.dev(), socket.ino()))

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     net::UnixStream,
     process::{self, Process, Stdio},
+    runtime::calls,
     scope::{fail_after, move_on_after, shield},
     signal::Signal,
     system::broken_worker::BrokenWorkerProcess,
@@ -20,7 +21,6 @@ use bytes::Bytes;
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
-    os::{fd::OwnedFd, unix::net},
     pin::pin,
     task::Poll,
     time::{Duration, Instant},
@@ -75,19 +75,18 @@ const ENDED: &str = "ended before it answered";
 impl Worker {
     /// Starts one, which is to end when it is idle for so long.
     pub(super) async fn start(program: &Program, idle: Duration) -> Result<Self> {
-        let (own, its) = net::UnixStream::pair()?;
+        let (own, its) = calls::pair(socket2::Type::STREAM)?;
         let mut command = match program {
             Program::Itself => entry::command()?,
             Program::Other(program) => program.command(),
         };
         command.env(serving::VARIABLE, serving::variable(&its, idle)?);
-        command.stdin(OwnedFd::from(its)).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command.stdin(its).stdout(Stdio::null()).stderr(Stdio::inherit());
         command.ending(Signal::SIGKILL, Duration::ZERO);
         let process = process::open(&mut command).await?;
         // The worker's end of the socket, which nobody but the worker is to have.
         drop(command);
-        let worker =
-            Self { process, socket: UnixStream::from_owned(own.into())?, idle_since: current_time() };
+        let worker = Self { process, socket: UnixStream::from_owned(own)?, idle_since: current_time() };
         let ready = fail_after(START_LIMIT, async {
             match worker.whatever_comes_first(worker.receive()).await {
                 Ok(frame) => Ok(Ok(frame)),

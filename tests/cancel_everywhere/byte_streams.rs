@@ -19,7 +19,7 @@ use anyio::{
     testing::{lockstep_stream_pair, memory_stream_pair},
 };
 use futures_util::SinkExt;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 async fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,6 +84,7 @@ async fn no_byte_is_lost_between_streams_and_readers_and_writers_of_others() {
     covers![
         "streams/io/read_stream::ReadStream",
         "streams/io/reader::ByteReader",
+        "streams/io/reader::ByteReader::poll_read_buf",
         "streams/io/writer::ByteWriter",
         "streams/io/write_stream::WriteStream::close"
     ];
@@ -123,14 +124,17 @@ async fn a_receive_that_wants_all_gives_what_had_come() {
     cancelled(
         async || {
             let (writer, reader) = unix();
-            (writer, reader, Vec::new())
+            (writer, reader, Cell::new(0), Vec::new())
         },
-        async |(writer, reader, got)| {
+        async |(writer, reader, sent, got)| {
             task_group(async |tg| -> Result<()> {
                 tg.start_soon(async {
-                    writer.send("abc").await?;
-                    checkpoint().await?;
-                    writer.send("def").await
+                    for part in ["abc", "def"] {
+                        writer.send(part).await?;
+                        sent.set(sent.get() + part.len());
+                        checkpoint().await?;
+                    }
+                    anyio::Ok(())
                 });
                 let (result, buffer) = reader.receive_exactly_into(Vec::with_capacity(6)).await;
                 got.extend(buffer);
@@ -138,12 +142,12 @@ async fn a_receive_that_wants_all_gives_what_had_come() {
             })
             .await
         },
-        async |(writer, reader, mut got), _| {
+        async |(writer, reader, sent, mut got), _| {
             drop(writer);
             while let Some(chunk) = reader.receive().await.unwrap() {
                 got.extend_from_slice(&chunk);
             }
-            assert!(b"abcdef".starts_with(&got) && got.len() % 3 == 0, "{got:?}");
+            assert!(b"abcdef".starts_with(&got) && got.len() >= sent.get(), "{got:?} of {sent:?}");
         },
     )
     .await;
@@ -303,8 +307,8 @@ async fn an_end_may_be_sent_again() {
         async |(stream, peer), _| {
             stream.send_eof().await.unwrap();
             assert!(peer.receive().await.unwrap().is_none());
-            peer.send("still").await.unwrap();
-            assert_eq!(stream.receive().await.unwrap().unwrap(), "still");
+            peer.send("!").await.unwrap();
+            assert_eq!(stream.receive().await.unwrap().unwrap(), "!");
         },
     )
     .await;

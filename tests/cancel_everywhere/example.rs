@@ -43,8 +43,8 @@ async fn serve(folder: &Folder, listener: TcpListener) -> Result<Vec<usize>> {
 async fn the_file_server_leaves_nothing_and_serves_again() {
     for options in [Everywhere::cancel().children(false).pairs(0, 0), Everywhere::drop()] {
         let report = cancel_everywhere(
-            // In how many pieces a file comes depends on the kernel.
-            options.allow_differences(),
+            // In how many pieces a file comes depends on the kernel, and a client that is cancelled late may have lost its server.
+            options.allow_differences().allow_errors(),
             async || {
                 let folder = Folder::with_file(vec![7; LENGTH]);
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,18 +1,19 @@
-//! Faults that other runtimes had, each as a body that would show it.
+//! Faults that other runtimes had, each as a body that would show it: six patterns of those on io_uring, and seven of AnyIO, of
+//! which the lost notifications of conditions are in `sync.rs`.
 
 use crate::{
     scratch::Folder,
     sentences::{cancelled, cut_short, whole_is_cut_short},
 };
 use anyio::{
-    Builder, Error, Result, from_thread,
+    Builder, CancelScope, Error, Result, from_thread,
     fs::File,
     lowlevel::checkpoint,
     move_on_after,
     net::{TcpListener, TcpStream, UdpSocket, UnixStream},
     sync::{CapacityLimiter, Lock, Semaphore},
     task_group,
-    testing::{Everywhere, cancel_everywhere, test_backends},
+    testing::{test_backends, wait_all_tasks_blocked},
     to_thread,
 };
 use std::{
@@ -53,51 +54,61 @@ async fn a_cancel_that_finds_the_queue_full_is_not_lost() {
 }
 
 #[anyio::test]
-async fn a_late_cancel_does_not_hit_the_next_operation_in_the_same_place() {
-    cut_short(
-        async || (UnixStream::pair().unwrap(), 0),
-        async |((one, other), received)| {
-            for _ in 0..4 {
-                let nothing =
-                    move_on_after(Duration::ZERO, async { one.receive_into(vec![0; 4]).await.0.map(drop) });
-                assert_eq!(nothing.await?, None);
-                other.send("x").await?;
-                // In the slot that has just become free.
-                let (result, buffer) = one.receive_into(Vec::with_capacity(1)).await;
-                result?;
-                assert_eq!(buffer, b"x");
-                *received += 1;
-            }
-            anyio::Ok(())
-        },
-        async |(_, received), value| assert!(value.is_none() || received == 4),
-    )
-    .await;
+async fn a_late_cancel_does_not_hit_the_next_operation_in_the_same_place() -> Result<()> {
+    let (one, other) = UnixStream::pair()?;
+    let receive = async || one.receive_into(Vec::with_capacity(1)).await.0;
+    for _ in 0..20 {
+        let scope = CancelScope::new();
+        let met = task_group(async |tg| {
+            tg.start_soon(async {
+                scope.cancel();
+                other.send("x").await
+            });
+            scope.run(receive).await
+        })
+        .await?;
+        if met.is_none() {
+            assert_eq!(receive().await?, 1);
+        }
+        // In the slot that has just become free, until what is left of the cancel has come.
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async {
+                wait_all_tasks_blocked().await?;
+                other.send("x").await
+            });
+            assert_eq!(receive().await?, 1);
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 #[anyio::test]
 async fn a_success_that_meets_a_cancellation_is_a_success() {
-    let seen = Cell::new(false);
-    let report = cancel_everywhere(
-        Everywhere::cancel(),
-        async || UnixStream::pair().unwrap(),
-        async |(one, other)| {
-            task_group(async |tg| -> Result<usize> {
-                tg.start_soon(async { other.send("abc").await });
-                one.receive_into(Vec::with_capacity(3)).await.0
+    cancelled(
+        async || (UnixStream::pair().unwrap(), Cell::new(0), Cell::new(0)),
+        async |((one, other), sent, taken)| {
+            task_group(async |tg| -> Result<()> {
+                tg.start_soon(async {
+                    sent.set(other.send_some("abc").await.0?);
+                    anyio::Ok(())
+                });
+                taken.set(one.receive_into(Vec::with_capacity(3)).await.0?);
+                Ok(())
             })
             .await
         },
-        async |(one, other), value| {
+        async |((one, other), sent, taken), _| {
             drop(other);
-            let left = one.receive().await.unwrap().map_or(0, |chunk| chunk.len());
-            let taken = value.flatten().unwrap_or(0);
-            seen.set(seen.get() || taken == 3);
-            assert!([0, 3].contains(&(taken + left)), "{taken} and {left}");
+            let (mut left, taken) = (0, taken.get());
+            while let Some(chunk) = one.receive().await.unwrap() {
+                left += chunk.len();
+            }
+            assert_eq!(taken + left, sent.get(), "{taken} were taken and {left} are left");
         },
     )
     .await;
-    assert!(seen.get() && report.completed > 0, "{report}");
 }
 
 #[anyio::test]
@@ -154,7 +165,7 @@ async fn a_write_that_nobody_waits_for_does_not_land_on_a_later_one() {
                 file.write_at(vec![b'b'; 4096], 0).await.0
             },
             async |(file, folder), _| {
-                file.write_at(vec![b'c'; 4096], 0).await.0.unwrap();
+                file.write_all_at(vec![b'c'; 4096], 0).await.0.unwrap();
                 file.close().await.unwrap();
                 assert_eq!(folder.contents("a"), [b'c'; 4096]);
             },

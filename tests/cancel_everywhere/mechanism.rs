@@ -103,7 +103,7 @@ async fn what_is_waited_for_is_under_way_or_has_come() {
     assert!(seen.contains(&(false, false)), "{seen:?}");
 }
 
-#[anyio::test]
+#[anyio::test(calm = "each of its runs has to have the same checkpoints")]
 async fn sockets_are_cancelled_before_within_and_after_the_kernels_work() {
     let report = cancel_everywhere(
         Everywhere::cancel(),
@@ -308,7 +308,7 @@ async fn a_body_that_swallows_its_cancellation_and_hangs_is_found() {
     assert!(text.contains("the body does not end"), "{text}");
 }
 
-#[anyio::test]
+#[anyio::test(calm = "with chaos checkpoints may differ")]
 async fn a_body_whose_checkpoints_differ_is_told_so() {
     let runs = Cell::new(0);
     let body = async |(): &mut ()| {

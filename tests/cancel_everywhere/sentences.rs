@@ -45,6 +45,18 @@ pub(crate) async fn cut_short_beside_threads<S, T, E, Via>(
     cancel_everywhere(Everywhere::drop().allow_differences(), &setup, &body, &check).await;
 }
 
+/// The same, of a body in which a task may lose its peer when that is cancelled before it.
+pub(crate) async fn cut_short_beside_peers<S, T, E, Via>(
+    setup: impl AsyncFn() -> S,
+    body: impl AsyncFn(&mut S) -> Result<T, E>,
+    check: impl AsyncFn(S, Option<T>),
+) where
+    E: CancelAware<Via> + Debug,
+{
+    cancel_everywhere(Everywhere::cancel().allow_errors(), &setup, &body, &check).await;
+    cancel_everywhere(Everywhere::drop(), &setup, &body, &check).await;
+}
+
 /// As [`cut_short`], but leaves out that single children are cancelled, for bodies that take it for granted that they end well.
 pub(crate) async fn whole_is_cut_short<S, T, E, Via>(
     setup: impl AsyncFn() -> S,

@@ -2,7 +2,7 @@
 
 use crate::{
     scratch::Folder,
-    sentences::{cancelled, cut_short, nothing_is_lost},
+    sentences::{cancelled, cut_short_beside_peers, nothing_is_lost},
 };
 use anyio::{
     Error, IoBufMut, Result,
@@ -125,7 +125,7 @@ async fn rest_of(stream: &UnixStream, got: &mut Vec<u8>) -> Result<()> {
 #[anyio::test]
 async fn what_was_copied_in_both_directions_is_told() {
     covers!["streams/copying::copy_bidirectional"];
-    cut_short(
+    cut_short_beside_peers(
         async || {
             let ((client, inside), (other, server)) =
                 (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());

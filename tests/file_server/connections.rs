@@ -47,6 +47,22 @@ async fn the_connection_goes_on_as_both_sides_want() {
 }
 
 #[anyio::test]
+async fn what_comes_behind_the_last_request_does_not_cost_the_answer() {
+    const LENGTH: usize = 4 << 20;
+    let server = Server::start(&[]);
+    server.put("large", vec![b'x'; LENGTH]);
+    for version in ["1.0", "1.1"] {
+        let mut client = server.connect().await;
+        let request = format!("GET /large HTTP/{version}\r\nHost: h\r\nConnection: close\r\n\r\n");
+        // More than is received at once.
+        client.send([request.as_bytes(), &[b'\n'; 400_000]].concat()).await;
+        assert_eq!(client.head().await.status, 200);
+        assert!(client.receive_exactly(LENGTH).await.iter().all(|&byte| byte == b'x'));
+        client.expect_end().await;
+    }
+}
+
+#[anyio::test]
 async fn a_client_that_has_sent_its_last_request_still_gets_the_answer() {
     let server = Server::start(&[]);
     server.put("file", "contents");

@@ -8,6 +8,7 @@ mod client;
 mod conditions;
 mod connections;
 mod content;
+mod encryption;
 mod features;
 mod logging;
 #[path = "../../examples/file_server/origin.rs"]

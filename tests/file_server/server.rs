@@ -40,8 +40,7 @@ impl Server {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let address =
-            line.trim().rsplit("http://").next().unwrap().parse().expect("the address it listens on");
+        let address = line.trim().rsplit("://").next().unwrap().parse().expect("the address it listens on");
         Self { child: Some(child), output: Some(output), address, folder }
     }
 

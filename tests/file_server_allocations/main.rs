@@ -8,13 +8,14 @@ mod counting;
 
 include!("../peers/file_server_modules.rs");
 
+use addresses::Addresses;
 use anyio::{
     Result,
     net::{TcpListener, TcpStream},
     task_group,
 };
 use clap::Parser;
-use counting::ALLOCATIONS;
+use counting::{ALLOCATIONS, HELD};
 use options::Options;
 use server::Server;
 use std::fs;
@@ -54,7 +55,8 @@ async fn allocations(request: &'static str, content: usize) -> Result<u64> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("file"), vec![b'x'; content])?;
     let options = Options::parse_from(["file_server", "--quiet"]);
-    let server = Server::new(&options, folder.path());
+    let addresses = Addresses::new(0);
+    let server = Server::new(&options, folder.path(), &addresses);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let fewest = task_group(async |tg| -> Result<u64> {
@@ -89,5 +91,52 @@ async fn nothing_is_allocated_for_a_short_file() -> Result<()> {
 #[anyio::test(calm = "what chaos does allocates")]
 async fn nothing_is_allocated_for_a_long_file() -> Result<()> {
     assert_eq!(allocations(REQUEST, 100 * 1024).await?, 0);
+    Ok(())
+}
+
+/// How many bytes a connection holds that is idle after so many requests at once, with its client.
+async fn held_after(requests: usize) -> Result<i64> {
+    const CONNECTIONS: i64 = 20;
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("file"), "x")?;
+    let options = Options::parse_from(["file_server", "--quiet"]);
+    let addresses = Addresses::new(0);
+    let server = Server::new(&options, folder.path(), &addresses);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let held = task_group(async |tg| -> Result<i64> {
+        tg.start_soon(server.serve(Entrance::Plain(listener)));
+        let (mut clients, mut before) = (Vec::new(), 0);
+        for number in 0..=CONNECTIONS {
+            if number == 1 {
+                before = HELD.get();
+            }
+            let client = TcpStream::connect(address).await?;
+            let answer = length_of_answer(&client, REQUEST, 1).await?;
+            let asking = async { client.send(REQUEST.repeat(requests)).await };
+            let reading = async {
+                let mut left = requests * answer;
+                while left > 0 {
+                    left -= client.receive().await?.expect("the answers go on").len();
+                }
+                anyio::Ok(())
+            };
+            let (asked, read) = futures_util::join!(asking, reading);
+            asked?;
+            read?;
+            clients.push(client);
+        }
+        tg.cancel();
+        Ok((HELD.get() - before) / CONNECTIONS)
+    })
+    .await?;
+    Ok(held.expect("it has ended before it was cancelled"))
+}
+
+#[anyio::test(calm = "what chaos does allocates")]
+async fn an_idle_connection_holds_no_more_for_what_it_has_sent_before() -> Result<()> {
+    held_after(1).await?;
+    let (usual, flooded) = (held_after(1).await?, held_after(2000).await?);
+    assert!(flooded < usual + 6 * 1024, "{flooded} bytes in place of {usual}");
     Ok(())
 }

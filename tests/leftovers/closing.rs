@@ -1,6 +1,6 @@
 //! Closed is closed: what a descriptor held is free when its close was awaited, or its owner dropped.
 
-use crate::peers::{alone, assert_receives, open_descriptors, poll_once};
+use crate::peers::{alone, assert_descriptors, assert_receives, open_descriptors, poll_once};
 use anyio::{
     Builder, Result,
     fs::{File, OpenOptions},
@@ -178,6 +178,6 @@ fn a_close_that_was_begun_is_done_although_its_future_is_dropped() {
             .unwrap()
             .unwrap();
         drop(listener);
-        assert_eq!(open_descriptors(), before, "{backend}");
+        assert_descriptors(before, backend);
     }
 }

@@ -13,5 +13,6 @@ mod outliving;
 mod passed_descriptors;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod refused_calls;
 mod soak;
 mod teardown;

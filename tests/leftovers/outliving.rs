@@ -1,6 +1,6 @@
 //! Futures that outlive their run: what they had been given goes on to whom it belongs.
 
-use crate::peers::{lock, open_descriptors, poll_once};
+use crate::peers::{assert_descriptors, lock, open_descriptors, poll_once};
 use anyio::{
     Builder, CancelScope, Result, TaskGroup,
     fs::File,
@@ -185,7 +185,7 @@ fn what_is_opened_or_accepted_for_a_future_that_outlives_its_run_is_closed() {
             });
             drop(kept.unwrap());
         }
-        assert_eq!(open_descriptors(), before, "{backend}");
+        assert_descriptors(before, backend);
     }
 }
 

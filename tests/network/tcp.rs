@@ -664,3 +664,25 @@ async fn whoever_else_has_a_socket_finds_it_in_blocking_mode() -> Result<()> {
     assert!(blocks(&listener) && blocks(&client) && blocks(&server));
     Ok(())
 }
+
+#[anyio::test]
+async fn a_stream_is_closed_although_what_was_done_to_it_was_forgotten() -> Result<()> {
+    for turns in 0..2 {
+        let (client, server) = pair().await?;
+        let ticker = Ticker::new();
+        // Nobody reads, so this send would wait for ever.
+        let mut sending = Box::pin(client.send(vec![7; 64 << 20]));
+        assert!(poll_once(sending.as_mut()).await.is_pending());
+        let mut receiving = Box::pin(client.receive());
+        assert!(poll_once(receiving.as_mut()).await.is_pending());
+        for _ in 0..turns {
+            ticker.tick().await;
+        }
+        std::mem::forget((sending, receiving));
+        client.close().await?;
+        // What had been sent before has arrived, and then the stream is over.
+        while server.receive().await.is_ok_and(|chunk| chunk.is_some()) {}
+        server.close().await?;
+    }
+    Ok(())
+}

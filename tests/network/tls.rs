@@ -9,6 +9,8 @@ mod floods;
 mod forger;
 mod hostile_peers;
 mod interoperation;
+mod key_use;
+mod last_words;
 mod listeners;
 mod negotiation;
 mod truncation;

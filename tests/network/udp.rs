@@ -7,6 +7,7 @@ mod multicast;
 mod options;
 mod receiving;
 mod segments;
+mod sending;
 
 use anyio::{
     CancelScope, Result,

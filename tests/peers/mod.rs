@@ -136,9 +136,15 @@ pub(crate) fn lock() -> MutexGuard<'static, usize> {
     first
 }
 
+/// Looks that as many descriptors are open as before a run that has ended.
+#[track_caller]
+pub(crate) fn assert_descriptors(before: usize, run: impl std::fmt::Display) {
+    assert_eq!(descriptors_once_at_most(before), before, "descriptors after a run: {run}");
+}
+
 /// How many descriptors are open as soon as there are at most `bound`, or else after 10 seconds: a worker thread may hold on
 /// to what woke its run for a moment longer.
-fn descriptors_once_at_most(bound: usize) -> usize {
+pub(crate) fn descriptors_once_at_most(bound: usize) -> usize {
     let limit = Instant::now() + Duration::from_secs(10);
     while open_descriptors() > bound && Instant::now() < limit {
         thread::yield_now();
@@ -157,7 +163,7 @@ pub(crate) fn alone_with(builder: &Builder, test: impl AsyncFn() -> Result<()>) 
     for backend in test_backends() {
         let before = open_descriptors();
         anyio::testing::run_test(builder.clone(), backend, None, async || test().await);
-        assert_eq!(descriptors_once_at_most(before), before, "descriptors after a run on {backend}");
+        assert_descriptors(before, backend);
     }
 }
 

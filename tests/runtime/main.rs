@@ -20,6 +20,7 @@ mod random_times;
 mod readiness;
 mod ring_options;
 mod run;
+mod slow_systems;
 mod time;
 mod to_thread;
 mod virtual_clock;

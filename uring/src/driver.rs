@@ -9,7 +9,7 @@
 use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
-    entry::{entry_of, is_punted, plain_send, works_on_file},
+    entry::{entry_of, is_punted, works_on_file},
     event_source::EventSource,
     fork::ProcessGeneration,
     kind,
@@ -25,7 +25,7 @@ use crate::{
 };
 use anyio_driver::{
     BufferId, BufferPool, Capabilities, Chunk, Completion, CompletionFlags, Driver, DriverStatistics, Op,
-    OpKind, Rest, Token, Unparker, Wait, planted,
+    OpKind, Outgoing, Rest, Token, Unparker, Wait, planted,
 };
 use io_uring::{
     opcode,
@@ -62,6 +62,8 @@ pub struct UringDriver {
     pub(crate) tracker: Tracker,
     /// Completions that were made here, for the next turn.
     pub(crate) answered: Vec<Completion>,
+    /// Messages that are sent without the ring, by the next turn.
+    pub(crate) outgoing: Outgoing,
     /// Completions that came between turns, for the next.
     pub(crate) early: Vec<Completion>,
     pub(crate) support: Support,
@@ -129,6 +131,7 @@ impl UringDriver {
                     .map(|options| Box::new(ZeroCopy::new(options))),
             },
             answered: Vec::new(),
+            outgoing: Outgoing::default(),
             early: Vec::new(),
             support,
             spin: options.spin,
@@ -183,6 +186,10 @@ impl UringDriver {
     /// Notes that an operation is to be cancelled, and does so if the kernel has not got it yet. Tells whether the kernel has
     /// to be asked.
     fn begin_cancel(&mut self, token: Token) -> bool {
+        if self.outgoing.take_back(token) {
+            self.early.push(Completion::new(token, -libc::ECANCELED));
+            return false;
+        }
         match self.tracker.operations.cancel(token, self.queue.first_number()) {
             Cancel::Nothing => false,
             Cancel::TakeBack(number, count) => {
@@ -251,21 +258,6 @@ impl UringDriver {
         }
         self.tracker.operations.in_flight() - never_submitted
     }
-
-    /// # Safety
-    /// What the operation names may be used.
-    #[inline]
-    unsafe fn entry_for(&self, op: Op) -> Entry {
-        if let Op::SendMessage { fd, message, flags } = op {
-            if self.support.send_to {
-                // SAFETY: the caller's promise.
-                if let Some(entry) = unsafe { plain_send(fd, message, flags) } {
-                    return entry;
-                }
-            }
-        }
-        entry_of(op)
-    }
 }
 
 impl Driver for UringDriver {
@@ -274,6 +266,10 @@ impl Driver for UringDriver {
         debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
         if !self.support.kind(op.kind()) {
             return self.refuse(token);
+        }
+        if let Some((fd, message)) = Outgoing::message_of(op) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.outgoing.push(token, fd, message) };
         }
         let mut marks = match op {
             Op::Accept { .. } | Op::Open { .. } => OPENS,
@@ -287,8 +283,7 @@ impl Driver for UringDriver {
         if is_punted(op.kind()) {
             self.tracker.statistics.punted += 1;
         }
-        // SAFETY: the caller's promise.
-        let mut entry = unsafe { self.entry_for(op) }.user_data(token.to_bits());
+        let mut entry = entry_of(op).user_data(token.to_bits());
         let is_linked = marks == LINKED;
         if is_linked {
             entry = entry.flags(Flags::IO_HARDLINK);
@@ -365,7 +360,8 @@ impl Driver for UringDriver {
 
     #[inline]
     fn rest(&mut self) -> Rest {
-        let is_told = !(self.queue.is_empty() && self.answered.is_empty() && self.early.is_empty());
+        let is_told = !(self.queue.is_empty() && self.answered.is_empty() && self.early.is_empty())
+            || self.outgoing.count() > 0;
         if is_told || self.tracker.called || !self.tracker.unpark_armed || self.listen() {
             return Rest::No;
         }
@@ -375,6 +371,7 @@ impl Driver for UringDriver {
     #[inline]
     fn in_flight(&self) -> usize {
         self.tracker.operations.in_flight()
+            + self.outgoing.count()
             + self.early.iter().filter(|completion| completion.is_final()).count()
     }
 
@@ -409,7 +406,7 @@ impl Driver for UringDriver {
             // A single receive mostly finds its data at once, and then a warm buffer of the caller's is faster.
             prefers_pooled_receive: false,
             attempts_sends: false,
-            sees_all: false,
+            rules_calls: false,
         }
     }
 

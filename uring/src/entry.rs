@@ -1,7 +1,4 @@
 //! From an operation to a submission entry.
-//!
-//! # Contract
-//! A message is read only where the caller promises that it may be.
 
 use crate::buffer_ring::{GROUP, MESSAGE_GROUP};
 use anyio_driver::{Op, OpKind};
@@ -10,8 +7,7 @@ use io_uring::{
     squeue::{Entry, Flags},
     types::{Fd, FsyncFlags},
 };
-use libc::msghdr;
-use std::{os::fd::RawFd, ptr};
+use std::ptr;
 
 /// The offset that means the file's own cursor.
 const CURSOR: u64 = u64::MAX;
@@ -80,25 +76,6 @@ pub(crate) fn is_punted(kind: OpKind) -> bool {
             | OpKind::SymbolicLink
             | OpKind::Splice
     )
-}
-
-/// The entry that sends a message of one piece, without ancillary data, as what it is: bytes to an address, which are less for the
-/// kernel to read and check. Nothing for other messages.
-///
-/// # Safety
-/// The message and its pieces may be read.
-#[inline]
-pub(crate) unsafe fn plain_send(fd: RawFd, message: *const msghdr, flags: i32) -> Option<Entry> {
-    // SAFETY: the caller's promise.
-    let message = unsafe { &*message };
-    if message.msg_iovlen != 1 || message.msg_controllen != 0 {
-        return None;
-    }
-    // SAFETY: the caller's promise; there is one piece.
-    let piece = unsafe { *message.msg_iov };
-    let length = u32::try_from(piece.iov_len).ok()?;
-    let send = opcode::Send::new(Fd(fd), piece.iov_base.cast(), length).flags(flags | libc::MSG_NOSIGNAL);
-    Some(send.dest_addr(message.msg_name.cast()).dest_addr_len(message.msg_namelen).build())
 }
 
 /// The entry that asks the kernel for `op`, without its token.

@@ -16,8 +16,6 @@ pub(crate) struct Support {
     pub(crate) multishot_receive: bool,
     /// A send can leave the bytes where they are.
     pub(crate) zero_copy: bool,
-    /// A send can name an address.
-    pub(crate) send_to: bool,
 }
 
 impl Support {
@@ -44,8 +42,6 @@ impl Support {
             multishot_receive,
             // That the kernel tells whether it had to copy came with Linux 6.2 and is found out by the first send.
             zero_copy: probe.is_supported(opcode::SendZc::CODE),
-            // It came with Linux 6.1, together with this opcode.
-            send_to: probe.is_supported(opcode::SendMsgZc::CODE) && kinds & 1 << OpKind::Send as u8 != 0,
         }
     }
 

@@ -219,7 +219,7 @@ fn exercise(driver: &mut UringDriver) {
 }
 
 #[test]
-fn messages_are_sent_as_they_are_with_and_without_the_short_way() {
+fn messages_are_sent_as_they_are_by_the_ring_and_without_it() {
     let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -244,13 +244,13 @@ fn messages_are_sent_as_they_are_with_and_without_the_short_way() {
             message.msg_name = (&raw mut address).cast();
             message.msg_namelen = size_of_val(&address) as libc::socklen_t;
         }
-        for send_to in [driver.support.send_to, false] {
-            driver.support.send_to = send_to;
+        for flags in [0, libc::MSG_DONTWAIT] {
             for (count, expected) in [(1, &b"one"[..]), (2, b"onetwo"), (0, b"")] {
                 message.msg_iovlen = count;
-                let op = Op::SendMessage { fd: sender.as_raw_fd(), message: &raw const message, flags: 0 };
+                let op = Op::SendMessage { fd: sender.as_raw_fd(), message: &raw const message, flags };
                 // SAFETY: all that the message points to is here until it was sent.
                 unsafe { driver.submit(Token::new(3, 1), op) };
+                assert_eq!(driver.in_flight(), 1);
                 assert_eq!(next(&mut driver).result, expected.len() as i32);
                 assert_eq!(receiver.recv(&mut received).unwrap(), expected.len());
                 assert_eq!(&received[..expected.len()], expected);

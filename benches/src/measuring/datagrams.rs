@@ -199,17 +199,25 @@ fn question(client: usize, size: usize) -> Vec<u8> {
     client.to_le_bytes().into_iter().chain(7..=u8::MAX).cycle().take(size).collect()
 }
 
-/// Floods a socket with datagrams.
+/// Floods a socket with datagrams of one sender, whose address the job is told.
 pub(crate) fn receive(
     order: &Order,
-    job: impl FnOnce(UdpSocket, &mut Progress) -> anyhow::Result<()>,
+    job: impl FnOnce(UdpSocket, SocketAddr, &mut Progress) -> anyhow::Result<()>,
 ) -> anyhow::Result<Measured> {
     let receiver = socket()?;
     let address = receiver.local_addr()?;
     let sender = socket()?;
     sender.connect(address)?;
+    let from = sender.local_addr()?;
     let other = Other::start(order.other_core, move |ended| flood(&sender, ended));
-    run(Progress::new(order.operations), other, |progress| job(receiver, progress))
+    run(Progress::new(order.operations), other, |progress| job(receiver, from, progress))
+}
+
+/// Whether an address as the system tells it is this one.
+#[inline]
+pub(crate) fn is_sender(name: &libc::sockaddr_in, sender: SocketAddr) -> bool {
+    let SocketAddr::V4(sender) = sender else { return false };
+    name.sin_port == sender.port().to_be() && name.sin_addr.s_addr == sender.ip().to_bits().to_be()
 }
 
 fn flood(sender: &UdpSocket, ended: &AtomicBool) -> io::Result<()> {

@@ -38,11 +38,17 @@ pub(super) trait Offloading: Datagrams {
     fn send_offload(order: &Order) -> anyhow::Result<Measured>;
 }
 
+/// Those of a peer that can answer together what has come together.
+pub(super) trait Together: Datagrams {
+    /// Answers so many peers, as [`Datagrams::echo`] does, with all that has come at a time together.
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured>;
+}
+
 /// A peer's jobs.
 pub(super) struct Jobs<P>(PhantomData<P>);
 
 macro_rules! jobs {
-    ($peer:ident $(, $more:expr)*) => {
+    ($peer:ident $(, $more:expr)* $(,)?) => {
         &[
             ("echo-1x64", |order| $peer::echo(order, 1, 64)),
             ("echo-50x64", |order| $peer::echo(order, 50, 64)),
@@ -68,6 +74,26 @@ impl<P: Offloading> Jobs<P> {
         jobs!(P, ("receive-offload", P::receive_offload), ("send-offload", P::send_offload));
 }
 
+impl<P: Together> Jobs<P> {
+    /// One datagram at a time, and what has come together together.
+    pub(super) const TOGETHER: &'static [(&'static str, Job)] = jobs!(
+        P,
+        ("echo-together-50x64", |order| P::echo_together(order, 50, 64)),
+        ("echo-together-50x1200", |order| P::echo_together(order, 50, 1_200)),
+    );
+}
+
+impl<P: Together + Offloading> Jobs<P> {
+    /// All there are.
+    pub(super) const EVERY: &'static [(&'static str, Job)] = jobs!(
+        P,
+        ("echo-together-50x64", |order| P::echo_together(order, 50, 64)),
+        ("echo-together-50x1200", |order| P::echo_together(order, 50, 1_200)),
+        ("receive-offload", P::receive_offload),
+        ("send-offload", P::send_offload)
+    );
+}
+
 /// A runtime's socket, used as its documentation has it.
 pub(super) trait Socket: Sized {
     /// How many sends are under way at a time: several where each waits for a turn of a ring.
@@ -82,13 +108,15 @@ pub(super) trait Socket: Sized {
     async fn receive(&self, buffer: Vec<u8>) -> (io::Result<SocketAddr>, Vec<u8>);
 
     /// Receives datagrams until there were enough, as they are told one by one.
-    async fn receive_all(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    async fn receive_all(
+        &self,
+        mut each: impl FnMut(&[u8], SocketAddr) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         let mut buffer = Vec::with_capacity(1 << 16);
         loop {
             let received;
             (received, buffer) = self.receive(buffer).await;
-            received?;
-            if !each(&buffer)? {
+            if !each(&buffer, received?)? {
                 return Ok(());
             }
             buffer.clear();
@@ -122,11 +150,12 @@ impl<S: Socket> Datagrams for OneByOne<S> {
     }
 
     fn receive(order: &Order) -> anyhow::Result<Measured> {
-        datagrams::receive(order, |socket, progress| {
+        datagrams::receive(order, |socket, from, progress| {
             S::block_on(async {
                 let socket = S::adopt(socket)?;
-                let each = |data: &[u8]| {
+                let each = |data: &[u8], sender: SocketAddr| {
                     anyhow::ensure!(data.len() == STREAM_BYTES, "of another size");
+                    anyhow::ensure!(sender == from, "of another sender");
                     Ok(progress.add(1))
                 };
                 socket.receive_all(each).await

@@ -9,7 +9,7 @@ use socket2::SockAddr;
 
 use super::{
     Peer,
-    datagrams::{Datagrams, Jobs, Offloading},
+    datagrams::{Datagrams, Jobs, Offloading, Together},
 };
 use crate::measuring::{
     amounts::{STREAM_BYTES, TOGETHER},
@@ -24,7 +24,7 @@ pub(crate) static PEER: Peer = Peer {
     packages: &[],
     by_hand: true,
     servers: &[],
-    jobs: &[("udp", Jobs::<Calls>::ALL)],
+    jobs: &[("udp", Jobs::<Calls>::EVERY)],
 };
 
 /// How many messages one call takes.
@@ -126,6 +126,13 @@ impl Datagrams for Calls {
     }
 }
 
+/// It always does.
+impl Together for Calls {
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        Self::echo(order, peers, size)
+    }
+}
+
 impl Offloading for Calls {
     fn receive_offload(order: &Order) -> anyhow::Result<Measured> {
         receive(order, ROOM_TOGETHER)
@@ -137,15 +144,16 @@ impl Offloading for Calls {
 }
 
 fn receive(order: &Order, room: usize) -> anyhow::Result<Measured> {
-    datagrams::receive(order, |socket, progress| {
+    datagrams::receive(order, |socket, from, progress| {
         datagrams::set_coalescing(&socket, room == ROOM_TOGETHER)?;
         let mut messages = Messages::new(room);
         loop {
             let count = messages.receive(&socket)?;
             let mut datagrams = 0;
-            for message in &messages.messages[..count] {
+            for (message, name) in messages.messages[..count].iter().zip(&messages.names) {
                 let length = message.msg_len as usize;
                 anyhow::ensure!(length > 0 && length % STREAM_BYTES == 0, "of another size");
+                anyhow::ensure!(datagrams::is_sender(name, from), "of another sender");
                 datagrams += length / STREAM_BYTES;
             }
             if !progress.add(datagrams as u64) {

@@ -19,6 +19,7 @@ pub(crate) struct Module {
     children: HashMap<String, Index>,
     imports: HashMap<String, Vec<Vec<String>>>,
     mentions: Vec<Mention>,
+    calls: Vec<Mention>,
 }
 
 #[derive(Debug)]
@@ -57,6 +58,10 @@ impl Modules {
         for (path, line) in scanned.mentions {
             let place = format!("{}:{line}", file.display());
             self.0[module].mentions.push(Mention { path, place });
+        }
+        for (path, line) in scanned.calls {
+            let place = format!("{}:{line}", file.display());
+            self.0[module].calls.push(Mention { path, place });
         }
         for (name, inline) in scanned.inline {
             let child = self.child(module, &name);
@@ -111,6 +116,18 @@ impl Modules {
         })
     }
 
+    /// The functions that a module calls: where, and which, with what its `use` declarations say of their first name.
+    pub(crate) fn called_by(&self, module: Index) -> impl Iterator<Item = (&str, Vec<String>)> {
+        self.0[module].calls.iter().map(move |call| {
+            let imported = self.0[module].imports.get(&call.path[0]).and_then(|targets| targets.first());
+            let path = match imported {
+                Some(target) => target.iter().chain(&call.path[1..]).cloned().collect(),
+                None => call.path.clone(),
+            };
+            (&*call.place, path)
+        })
+    }
+
     /// Notes the modules through which a path leads, those of names that are handed on included. Gives the one at its
     /// end, if that is a module of the crate.
     fn resolve(&self, from: Index, path: &[String], passed: &mut Vec<Index>, depth: u8) -> Option<Index> {
@@ -145,14 +162,23 @@ impl Modules {
 }
 
 #[cfg(test)]
+impl Modules {
+    /// Of a crate that is written out.
+    pub(crate) fn of_text(source: &str) -> Self {
+        let mut modules = Self(vec![Module { name: "crate".into(), ..Module::default() }]);
+        let scanned = Scanned::new(source.parse().expect("it is Rust"));
+        modules.take(0, scanned, Path::new("lib.rs"), Path::new("")).expect("all is written out");
+        modules
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
     fn named(source: &str, module: &str) -> BTreeSet<String> {
-        let mut modules = Modules(vec![Module { name: "crate".into(), ..Module::default() }]);
-        let scanned = Scanned::new(source.parse().expect("it is Rust"));
-        modules.take(0, scanned, Path::new("lib.rs"), Path::new("")).expect("all is written out");
+        let modules = Modules::of_text(source);
         let index = modules.all().find(|(_, known)| known.name == module).expect("there is such a module").0;
         modules.named_by(index).map(|(_, named)| modules.full_name(named)).collect()
     }

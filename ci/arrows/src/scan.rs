@@ -13,6 +13,8 @@ pub(crate) struct Scanned {
     pub(crate) imports: Vec<(String, Vec<String>)>,
     /// The paths that are named, each with its line.
     pub(crate) mentions: Vec<(Vec<String>, usize)>,
+    /// The functions that are called, by path or as methods, each with its line.
+    pub(crate) calls: Vec<(Vec<String>, usize)>,
 }
 
 impl Scanned {
@@ -68,8 +70,13 @@ impl Scanned {
                 }
                 TokenTree::Ident(word) => {
                     let (segments, after) = path(&tokens[tokens.len() - rest.len() - 1..]);
+                    let line = word.span().start().line;
+                    if matches!(after.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis)
+                    {
+                        self.calls.push((segments.clone(), line));
+                    }
                     if segments.len() > 1 {
-                        self.mentions.push((segments, word.span().start().line));
+                        self.mentions.push((segments, line));
                         rest = after;
                     }
                 }

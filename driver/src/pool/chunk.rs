@@ -19,8 +19,29 @@ use std::{
 pub struct Chunk {
     pool: BufferPool,
     buffer: NonNull<u8>,
-    start: u32,
-    end: u32,
+    part: Part,
+}
+
+/// Where its bytes begin, and above that where they end. One word, as what was written in two parts and is read as a whole
+/// right afterwards, when the chunk is moved, stalls the processor.
+#[derive(Clone, Copy)]
+struct Part(u64);
+
+impl Part {
+    #[inline]
+    fn new(start: u32, end: u32) -> Self {
+        Self(u64::from(start) | u64::from(end) << 32)
+    }
+
+    #[inline]
+    fn start(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    #[inline]
+    fn end(self) -> usize {
+        (self.0 >> 32) as usize
+    }
 }
 
 // Chunks are moved often: into and out of results, futures and buffers in flight. Two pointers and a number's space are
@@ -30,13 +51,14 @@ const _: () = assert!(size_of::<Chunk>() == 24 && size_of::<Option<Chunk>>() == 
 impl Chunk {
     #[inline]
     pub(super) fn new(pool: BufferPool, buffer: NonNull<u8>, length: u32) -> Self {
-        Self { pool, buffer, start: 0, end: length }
+        Self { pool, buffer, part: Part::new(0, length) }
     }
 
     /// Keeps the first `length` bytes and forgets the rest; does nothing if there are not more.
+    #[inline]
     pub fn truncate(&mut self, length: usize) {
         if length < self.len() {
-            self.end = self.start + length as u32;
+            self.set_part(self.part.start(), self.part.start() + length);
         }
     }
 
@@ -44,9 +66,16 @@ impl Chunk {
     ///
     /// # Panics
     /// If there are fewer than `count` bytes.
+    #[inline]
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "cannot advance {count} bytes in a chunk of {}", self.len());
-        self.start += count as u32;
+        self.set_part(self.part.start() + count, self.part.end());
+    }
+
+    /// Both are within the buffer, whose size is below 2³¹.
+    #[inline]
+    fn set_part(&mut self, start: usize, end: usize) {
+        self.part = Part::new(start as u32, end as u32);
     }
 
     /// Appends bytes.
@@ -55,17 +84,16 @@ impl Chunk {
     /// Gives back the bytes that did not fit: those beyond [`Chunk::spare_capacity`].
     pub fn extend_from_slice<'a>(&mut self, bytes: &'a [u8]) -> Result<(), &'a [u8]> {
         let count = bytes.len().min(self.spare_capacity());
+        let end = self.part.end();
         // SAFETY: there is room for `count` bytes after `end`, and the chunk owns the whole buffer.
-        unsafe {
-            self.buffer.add(self.end as usize).as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), count)
-        };
-        self.end += count as u32;
+        unsafe { self.buffer.add(end).as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), count) };
+        self.set_part(self.part.start(), end + count);
         if count == bytes.len() { Ok(()) } else { Err(&bytes[count..]) }
     }
 
     /// How many more bytes can be appended.
     pub fn spare_capacity(&self) -> usize {
-        self.limit() - self.end as usize
+        self.limit() - self.part.end()
     }
 
     /// Splits off the first `count` bytes as a chunk of their own. Of a datagram nothing is copied: both chunks own their
@@ -79,12 +107,9 @@ impl Chunk {
         assert!(count <= self.len(), "cannot split {count} bytes off a chunk of {}", self.len());
         let first = if self.pool.can_share() {
             self.pool.share(self.buffer);
-            Self {
-                pool: self.pool.clone(),
-                buffer: self.buffer,
-                start: self.start,
-                end: self.start + count as u32,
-            }
+            let start = self.part.start() as u32;
+            let part = Part::new(start, start + count as u32);
+            Self { pool: self.pool.clone(), buffer: self.buffer, part }
         } else {
             let mut first = self.pool.take();
             // There is room: buffers have one size.
@@ -98,7 +123,7 @@ impl Chunk {
     /// Where the chunk's own memory ends.
     #[inline]
     fn limit(&self) -> usize {
-        if self.pool.is_split(self.buffer) { self.end as usize } else { self.pool.buffer_size() }
+        if self.pool.is_split(self.buffer) { self.part.end() } else { self.pool.buffer_size() }
     }
 
     /// A copy of the bytes that keeps no pool buffer and may go to other threads.
@@ -126,8 +151,8 @@ impl Deref for Chunk {
 impl DerefMut for Chunk {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the chunk owns its buffer, and the bytes from `start` to `end` are initialised.
-        unsafe { std::slice::from_raw_parts_mut(self.buffer.add(self.start as usize).as_ptr(), self.len()) }
+        // SAFETY: the chunk owns its buffer, and the bytes of its part are initialised.
+        unsafe { std::slice::from_raw_parts_mut(self.buffer.add(self.part.start()).as_ptr(), self.len()) }
     }
 }
 
@@ -141,13 +166,13 @@ impl AsRef<[u8]> for Chunk {
 unsafe impl IoBuf for Chunk {
     #[inline]
     fn pointer(&self) -> *const u8 {
-        // SAFETY: `start` is at most the buffer's size.
-        unsafe { self.buffer.add(self.start as usize).as_ptr() }
+        // SAFETY: the part's start is at most the buffer's size.
+        unsafe { self.buffer.add(self.part.start()).as_ptr() }
     }
 
     #[inline]
     fn length(&self) -> usize {
-        (self.end - self.start) as usize
+        self.part.end() - self.part.start()
     }
 }
 
@@ -160,13 +185,13 @@ unsafe impl IoBufMut for Chunk {
 
     #[inline]
     fn capacity(&self) -> usize {
-        self.limit() - self.start as usize
+        self.limit() - self.part.start()
     }
 
     #[inline]
     unsafe fn set_filled(&mut self, length: usize) {
         debug_assert!(length <= self.capacity());
-        self.end = self.start + length as u32;
+        self.set_part(self.part.start(), self.part.start() + length);
     }
 }
 

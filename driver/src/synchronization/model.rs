@@ -1,5 +1,5 @@
 //! The same names as loom has them. What has a `const` constructor in the standard library is made by loom when it is first
-//! used, or by `default`, as models do: an atomic value has to be made before other threads know of it.
+//! used, or by `default` or `from`, as models do: an atomic value has to be made before other threads know of it.
 
 pub use loom::{
     sync::{Condvar, MutexGuard, atomic::fence},
@@ -91,18 +91,44 @@ macro_rules! atomic {
             }
         }
 
-        impl Default for $name {
-            fn default() -> Self {
-                let atomic = Self::new(<$value>::default());
+        impl From<$value> for $name {
+            fn from(value: $value) -> Self {
+                let atomic = Self::new(value);
                 atomic.made();
                 atomic
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::from(<$value>::default())
             }
         }
     };
 }
 
 atomic!(AtomicBool, bool);
+atomic!(AtomicU64, u64);
 atomic!(AtomicUsize, usize);
+
+macro_rules! counter {
+    ($name:ident, $value:ty) => {
+        impl $name {
+            /// Adds to the value and gives the one before.
+            pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                self.made().fetch_add(value, order)
+            }
+
+            /// Takes from the value and gives the one before.
+            pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                self.made().fetch_sub(value, order)
+            }
+        }
+    };
+}
+
+counter!(AtomicU64, u64);
+counter!(AtomicUsize, usize);
 
 /// How a thread of a model sleeps: until it was unparked since it slept last.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use super::File;
 use crate::{
     error::{Error, Result},
     fs::{WriteAllError, thread},
+    runtime::calls,
 };
 use anyio_driver::{Held, IoBuf, IoBufMut};
 use std::{
@@ -27,8 +28,7 @@ impl Cursor {
     /// Puts the system's cursor where this one stands.
     pub(super) fn hand_over(self, fd: RawFd) {
         if let Self::At(position) = self {
-            // SAFETY: takes numbers only. What has positions takes each that the file can have.
-            unsafe { libc::lseek(fd, position as libc::off_t, libc::SEEK_SET) };
+            calls::move_cursor(fd, position);
         }
     }
 }
@@ -313,9 +313,8 @@ impl File {
             }
         }
         if let Cursor::AtSystems = self.cursor {
-            // SAFETY: takes numbers only. To be told the position waits for nothing.
-            let position = unsafe { libc::lseek(self.descriptor.raw(), 0, libc::SEEK_CUR) };
-            self.cursor = u64::try_from(position).map_or(Cursor::Stream, Cursor::At);
+            let position = calls::where_cursor_is(self.descriptor.raw());
+            self.cursor = position.map_or(Cursor::Stream, Cursor::At);
         }
         match self.cursor {
             Cursor::At(position) => Some(position),

@@ -8,7 +8,7 @@ use crate::{
         checkpoint::checkpoint,
         operations::{Read, ReadVectored, Write, WriteVectored},
     },
-    runtime::{Answer, Operation, Refusal},
+    runtime::{Answer, Core, Operation, Refusal},
     streams::FileContent,
 };
 use anyio_driver::{Held, IoBuf, IoBufMut};
@@ -131,7 +131,9 @@ impl File {
         if checkpoint().await.is_err() {
             return (Err(Refusal::Cancelled), buffer);
         }
-        let (count, complete) = self.cached.read(self.descriptor.raw(), buffer.get_mut(), skip, position);
+        let (count, complete) = Core::with(|core| {
+            self.cached.read(core, self.descriptor.raw(), buffer.get_mut(), skip, position)
+        });
         if complete {
             return (Ok(count as u32), buffer);
         }

@@ -1,7 +1,7 @@
 //! How much the system keeps of datagrams.
 
-use socket2::Socket;
-use std::io;
+use crate::runtime::calls::Options;
+use std::{io, os::fd::OwnedFd};
 
 /// How many bytes of datagrams the system keeps in each direction, if it is not to be its default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,12 +15,12 @@ impl BufferSizes {
     ///
     /// # Errors
     /// What the system says.
-    pub(in crate::net) fn apply(self, socket: &Socket) -> io::Result<()> {
+    pub(in crate::net) fn apply(self, socket: &OwnedFd) -> io::Result<()> {
         if let Some(bytes) = self.receive {
-            socket.set_recv_buffer_size(bytes)?;
+            Options::of(socket).set(|socket| socket.set_recv_buffer_size(bytes))?;
         }
         if let Some(bytes) = self.send {
-            socket.set_send_buffer_size(bytes)?;
+            Options::of(socket).set(|socket| socket.set_send_buffer_size(bytes))?;
         }
         Ok(())
     }

@@ -27,10 +27,15 @@ impl Header {
         }
     }
 
-    /// The message of these bytes. What it points to is here, and is valid as long as this is neither moved nor changed.
+    /// Has the message consist of these bytes, which stay where they are until it was sent.
     #[inline]
-    pub(super) fn message(&mut self, data: &[u8]) -> *const msghdr {
+    pub(super) fn set_bytes(&mut self, data: &[u8]) {
         self.piece = iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    }
+
+    /// The message. What it points to is here, and is valid as long as this is neither moved nor changed, as are the bytes.
+    #[inline]
+    pub(super) fn message(&mut self) -> *const msghdr {
         self.message.msg_iov = &raw mut self.piece;
         self.message.msg_iovlen = 1;
         (self.message.msg_name, self.message.msg_namelen) = self.to.parts();

@@ -4,7 +4,10 @@
 //! # Contract
 //! A message in flight lies in a box and points to parts of a chunk that the same value owns.
 
-use crate::{ancillary, message::ReceivedMessage};
+use crate::{
+    ancillary,
+    message::{MessageForm, ReceivedMessage},
+};
 use anyio_driver::{Chunk, IoBuf, IoBufMut, MessageHead, MessageLayout};
 use libc::{iovec, msghdr};
 use std::{mem, ptr};
@@ -13,9 +16,7 @@ use std::{mem, ptr};
 pub(super) struct Room {
     /// Of which only the lengths count.
     pub(super) message: msghdr,
-    pub(super) layout: MessageLayout,
-    /// Whether descriptors may come.
-    pub(super) rights: bool,
+    pub(super) form: &'static MessageForm,
 }
 
 /// A single receive in flight, or one that was.
@@ -23,19 +24,21 @@ pub(super) struct Single {
     pub(super) message: msghdr,
     piece: iovec,
     pub(super) chunk: Option<Chunk>,
-    layout: MessageLayout,
-    rights: bool,
+    form: &'static MessageForm,
 }
 
 impl Room {
-    pub(super) fn new(layout: MessageLayout, rights: bool) -> Self {
-        debug_assert!(layout.fits());
+    pub(super) fn new(form: &'static MessageForm) -> Self {
+        debug_assert!(form.layout.fits());
         let mut message = no_message();
-        message.msg_namelen = layout.name as _;
-        message.msg_controllen = layout.control as _;
-        Self { message, layout, rights }
+        message.msg_namelen = form.layout.name as _;
+        message.msg_controllen = form.layout.control as _;
+        Self { message, form }
     }
 }
+
+/// For no message at all.
+static NO_ROOM: MessageForm = MessageForm { layout: MessageLayout { name: 0, control: 0 }, rights: false };
 
 impl Default for Single {
     fn default() -> Self {
@@ -43,8 +46,7 @@ impl Default for Single {
             message: no_message(),
             piece: iovec { iov_base: ptr::null_mut(), iov_len: 0 },
             chunk: None,
-            layout: MessageLayout { name: 0, control: 0 },
-            rights: false,
+            form: &NO_ROOM,
         }
     }
 }
@@ -52,7 +54,7 @@ impl Default for Single {
 impl Single {
     /// Makes the message point to parts of the chunk.
     pub(super) fn prepare(&mut self, mut chunk: Chunk, room: &Room) {
-        let layout = room.layout;
+        let layout = room.form.layout;
         let start = chunk.pointer_mut();
         // SAFETY: the layout fits into each buffer of the pool, so that every part begins within it; those are initialised.
         let control = unsafe {
@@ -70,8 +72,7 @@ impl Single {
         self.message.msg_iov = &raw mut self.piece;
         self.message.msg_iovlen = 1;
         self.chunk = Some(chunk);
-        self.layout = layout;
-        self.rights = room.rights;
+        self.form = room.form;
     }
 
     /// What was received, once.
@@ -83,7 +84,7 @@ impl Single {
             payload_length: count,
             flags: self.message.msg_flags as u32,
         };
-        let length = self.layout.payload_offset() + count as usize;
+        let length = self.form.layout.payload_offset() + count as usize;
         debug_assert!(length <= chunk.capacity() && chunk.length() == 0);
         // SAFETY: the buffers of the pool are initialised; the kernel has filled so many bytes of the payload's room. The
         // head's room is the chunk's beginning.
@@ -91,14 +92,14 @@ impl Single {
             chunk.pointer_mut().copy_from_nonoverlapping(head.to_bytes().as_ptr(), size_of::<MessageHead>());
             chunk.set_filled(length);
         }
-        Some(ReceivedMessage::new(chunk, self.layout, self.rights))
+        Some(ReceivedMessage::new(chunk, self.form))
     }
 }
 
 impl Drop for Single {
     /// What was received after the run of its socket had ended, nobody has told of. Descriptors that came are closed.
     fn drop(&mut self) {
-        if self.rights {
+        if self.form.rights {
             drop(self.finish(0));
         }
     }

@@ -15,12 +15,12 @@ use super::{
 use crate::{
     error::Result,
     lowlevel::checkpoint_if_cancelled,
-    message::ReceivedMessage,
+    message::{MessageForm, ReceivedMessage},
     receiving::{Keeper, Receive},
     reserved::Reserved,
     runtime::{Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon},
 };
-use anyio_driver::{Completion, CompletionFlags, Driver, MessageLayout, Op, OpKind};
+use anyio_driver::{Completion, CompletionFlags, Driver, Op, OpKind};
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
@@ -33,14 +33,14 @@ pub(in crate::net) trait Interpreter: 'static {
     /// What a socket gives out.
     type Datagram;
 
-    /// What is left of the message before.
-    fn rest(&self) -> Option<Self::Datagram>;
+    /// Whether something is left of the message before.
+    fn has_rest(&self) -> bool;
+
+    /// The first of what is left, where something is.
+    fn rest(&self) -> Self::Datagram;
 
     /// What a message is. It may be several datagrams; then the others are the rest.
     fn interpret(&self, message: ReceivedMessage) -> Self::Datagram;
-
-    /// Whether something is left.
-    fn has_rest(&self) -> bool;
 
     /// Forgets what is left.
     fn forget_rest(&self);
@@ -69,14 +69,14 @@ impl<I: Interpreter> DatagramReceiving<I> {
     pub(in crate::net) fn new(
         descriptor: Descriptor,
         interpreter: I,
-        layout: MessageLayout,
+        form: &'static MessageForm,
         is_connected: bool,
     ) -> Self {
         Self {
             descriptor,
             interpreter,
             is_connected,
-            room: RefCell::new(Rc::new(Room::new(layout, false))),
+            room: RefCell::new(Rc::new(Room::new(form))),
             operation: Cell::new(None),
             single: Cell::new(None),
             spare: Cell::new(None),
@@ -92,8 +92,33 @@ impl<I: Interpreter> DatagramReceiving<I> {
 
     /// Receives the next datagram.
     #[inline]
-    pub(in crate::net) fn receive(&self) -> Receive<'_, Self> {
+    pub(in crate::net) fn receive(&self) -> Receive<&Self> {
         Receive::new(self)
+    }
+
+    /// Gives out what has come already, at most so many. Tells how many those were.
+    ///
+    /// # Errors
+    /// What the operation has brought in place of a datagram; those before it have been given out.
+    pub(in crate::net) fn take_what_has_come(
+        &self,
+        most: usize,
+        mut give: impl FnMut(I::Datagram),
+    ) -> Result<usize> {
+        Core::with(|core| {
+            let has_come = || {
+                let has_queued = |wait| core.waits().has_queued(wait);
+                self.interpreter.has_rest() || self.operation.get().is_some_and(has_queued)
+            };
+            let mut count = 0;
+            while count < most && has_come() {
+                if let Some(ready) = self.take_ready(core) {
+                    give(self.give(ready?));
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })
     }
 
     /// Whether datagrams are here that nobody has taken, or may be any moment.
@@ -106,15 +131,15 @@ impl<I: Interpreter> DatagramReceiving<I> {
     ///
     /// # Errors
     /// If another task is receiving, or the scope is cancelled.
-    pub(in crate::net) async fn take_rights(&self, layout: MessageLayout) -> Result<()> {
-        if self.room.borrow().rights {
+    pub(in crate::net) async fn take_rights(&self, form: &'static MessageForm) -> Result<()> {
+        if self.room.borrow().form.rights {
             return Ok(());
         }
         let _reserved = Reserved::of(&self.busy, Self::DOING)?;
         checkpoint_if_cancelled().await?;
         self.pause().await;
         if self.operation.get().is_none() {
-            *self.room.borrow_mut() = Rc::new(Room::new(layout, true));
+            *self.room.borrow_mut() = Rc::new(Room::new(form));
         }
         Ok(())
     }
@@ -132,8 +157,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
     fn accept(&self, core: &Core, outcome: Outcome) -> Option<Result<ReceivedMessage>> {
         if outcome.flags.contains(CompletionFlags::BUFFER) {
             let chunk = core.driver_mut().take_buffer(outcome.buffer, outcome.result as usize);
-            let room = self.room.borrow();
-            return Some(Ok(ReceivedMessage::new(chunk, room.layout, room.rights)));
+            return Some(Ok(ReceivedMessage::new(chunk, self.room.borrow().form)));
         }
         self.accept_single(core, outcome)
     }
@@ -250,6 +274,8 @@ impl<I: Interpreter> DatagramReceiving<I> {
 
 impl<I: Interpreter> Keeper for DatagramReceiving<I> {
     type Item = I::Datagram;
+    /// A message, or nothing for what is left of the one before.
+    type Ready = Option<ReceivedMessage>;
 
     const DOING: &'static str = "receiving from this socket";
 
@@ -259,12 +285,19 @@ impl<I: Interpreter> Keeper for DatagramReceiving<I> {
     }
 
     #[inline]
-    fn take_ready(&self, core: &Core) -> Option<Result<I::Datagram>> {
-        if let Some(rest) = self.interpreter.rest() {
-            return Some(Ok(rest));
+    fn take_ready(&self, core: &Core) -> Option<Result<Option<ReceivedMessage>>> {
+        if self.interpreter.has_rest() {
+            return Some(Ok(None));
         }
-        let message = self.take_message(core)?;
-        Some(message.map(|message| self.interpreter.interpret(message)))
+        self.take_message(core).map(|message| message.map(Some))
+    }
+
+    #[inline]
+    fn give(&self, ready: Option<ReceivedMessage>) -> I::Datagram {
+        match ready {
+            Some(message) => self.interpreter.interpret(message),
+            None => self.interpreter.rest(),
+        }
     }
 
     #[inline]
@@ -283,10 +316,11 @@ impl<I: Interpreter> Keeper for DatagramReceiving<I> {
             Op::ReceiveMessages { fd: self.descriptor.raw(), message: &raw const room.message }
         };
         let wait = core.waits().insert(WaitKind::KeptMessages, WaitReason::Receive);
-        if room.rights && !singly {
+        if room.form.rights && !singly {
             core.waits().set_rights(wait);
         }
         self.operation.set(Some(wait));
+        core.waits().set_descriptor(wait, op.descriptor());
         // SAFETY: descriptor, room and message stay here until the operation has ended, the latter two where they are; a
         // socket that goes before hands them over to an orphan. The message is not touched meanwhile.
         let answered = unsafe { core.submit(wait, op) };
@@ -319,7 +353,7 @@ impl Disposer for LeftReceive {
         if completion.flags.contains(CompletionFlags::BUFFER) {
             let chunk = core.driver_mut().take_buffer(completion.buffer, completion.result.max(0) as usize);
             // Descriptors that came with it are closed with it.
-            drop(ReceivedMessage::new(chunk, self.room.layout, self.room.rights));
+            drop(ReceivedMessage::new(chunk, self.room.form));
         }
     }
 

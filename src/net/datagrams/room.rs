@@ -1,8 +1,8 @@
 //! Waiting until there is room for a datagram.
 
 use super::destination::Destination;
-use crate::runtime::{Descriptor, Operation, Readiness, Refusal, UntilReady, WaitReason};
-use socket2::{Domain, Socket, Type};
+use crate::runtime::{Descriptor, Operation, Readiness, Refusal, UntilReady, WaitReason, calls};
+use socket2::{Domain, Type};
 
 /// Waits until a datagram that goes there may have room.
 ///
@@ -12,11 +12,11 @@ pub(super) async fn wait(socket: &Descriptor, to: &Destination) -> Result<(), Re
     until_writable(socket.clone()).await?;
     // Without a peer a UNIX socket is told to be writable whether or not the receiver's queue is full. One with a peer knows.
     if let Some(peer) = to.of_unix_socket() {
-        let probe = Socket::new(Domain::UNIX, Type::DGRAM, None)
+        let probe = calls::make_socket(Domain::UNIX, Type::DGRAM, None)
             .map_err(|error| Refusal::System(error.raw_os_error().unwrap_or(libc::EIO)))?;
         // Where nobody can be connected to, sending says why.
-        if probe.connect(&peer).is_ok() {
-            until_writable(Descriptor::new(probe.into())).await?;
+        if calls::connect(&probe, &peer).is_ok() {
+            until_writable(Descriptor::new(probe)).await?;
         }
     }
     Ok(())

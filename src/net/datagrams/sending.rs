@@ -1,8 +1,8 @@
 //! Sending datagrams.
 //!
-//! What several tasks send at a time goes to the system together, in one turn of the driver. A task that sends alone would
-//! wait a whole turn for each datagram in this way, while all that it has to do is done within the call, as hardly any
-//! datagram waits for room. So it calls the system itself, and the driver gets what does wait.
+//! What several tasks send at a time goes to the system together, in one call of the driver's turn. A task that sends alone
+//! would wait a whole turn for each datagram in this way, while all that it has to do is done within the call, as hardly any
+//! datagram waits for room. So it calls the system itself.
 //!
 //! Sends never wait in the driver's hands: Linux's ring repeats one that has found no room with what is left of its data, and
 //! a UNIX socket may have taken that all before it looked for room, so that an empty datagram comes. They wait for room here,
@@ -15,18 +15,16 @@
 use super::{Header, network_error::is_of_the_network, room};
 use crate::{
     error::Result,
-    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason},
+    runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason, calls},
 };
 use anyio_driver::{Held, IoBuf, Op};
-use libc::msghdr;
 use socket2::SockAddr;
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    io,
     ops::Range,
-    os::fd::{OwnedFd, RawFd},
-    task::Poll,
+    os::fd::OwnedFd,
+    task::{Context, Poll},
 };
 
 /// The side of a socket that takes datagrams. Several can be sent at the same time: none is ever sent in part.
@@ -48,7 +46,7 @@ const KEPT: usize = 256;
 
 /// How often a datagram of a socket without a peer is sent again in place of which the system has told what the network said
 /// of another.
-const REPEATS: u32 = 3;
+pub(super) const REPEATS: u32 = 3;
 
 impl Sender {
     pub(in crate::net) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
@@ -65,139 +63,169 @@ impl Sender {
         &self.descriptor
     }
 
-    /// Sends a part of a buffer as one message, with what `fill` puts into the header.
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// One message of a part of a buffer, with what `fill` puts into the header. It is sent when it is
+    /// [awaited](Sending::answer).
     #[inline]
-    pub(in crate::net) async fn send_part<B: IoBuf>(
+    pub(in crate::net) fn begin<B: IoBuf>(
         &self,
-        mut data: Held<B>,
+        data: Held<B>,
         part: Range<usize>,
         fill: impl FnOnce(&mut Header),
-    ) -> (Answer, Held<B>) {
+    ) -> Sending<'_, B> {
         let mut header = self.headers.borrow_mut().pop().unwrap_or_else(|| Box::new(Header::new()));
         fill(&mut header);
-        let mut answer;
-        match self.try_at_once(&mut header, &data.get().bytes()[part.clone()]).await {
-            Some(at_once) => answer = at_once,
-            None => (answer, data, header) = self.send_by_driver(data, part.clone(), header).await,
-        }
-        if !self.is_connected && concerns_another(answer) {
-            (answer, data, header) = self.send_again(data, part, header).await;
-        }
+        header.set_bytes(&data.get().bytes()[part]);
+        let send = SendMessage { descriptor: self.descriptor.clone(), data, header };
+        Sending { sender: self, operation: Operation::new(send), is_with_driver: false }
+    }
+
+    /// One message of a whole buffer.
+    #[inline]
+    pub(in crate::net) fn begin_whole<B: IoBuf>(
+        &self,
+        data: B,
+        fill: impl FnOnce(&mut Header),
+    ) -> Sending<'_, B> {
+        let data = Held::new(data);
+        let part = 0..data.get().length();
+        self.begin(data, part, fill)
+    }
+
+    /// A part of a buffer with descriptors, which are closed afterwards.
+    pub(in crate::net) fn begin_owning<B: IoBuf>(
+        &self,
+        data: Held<B>,
+        part: Range<usize>,
+        descriptors: Vec<OwnedFd>,
+        to: Option<SockAddr>,
+    ) -> Sending<'_, B> {
+        self.begin(data, part, |header| {
+            header.to.set(to);
+            header.control.push_descriptors(&descriptors);
+            header.descriptors = descriptors;
+        })
+    }
+
+    /// Whether nobody else sends, and this task has sent before.
+    #[inline]
+    fn is_alone(&self, core: &Core) -> bool {
+        let task = core.task();
+        self.task.replace(task) == task && self.in_flight.get() == 0
+    }
+
+    #[inline]
+    fn keep(&self, mut header: Box<Header>) {
         header.control.clear();
         header.descriptors.clear();
         let mut headers = self.headers.borrow_mut();
         if headers.len() < KEPT {
             headers.push(header);
         }
-        (answer, data)
     }
+}
 
-    async fn send_by_driver<B: IoBuf>(
-        &self,
-        mut data: Held<B>,
-        part: Range<usize>,
-        mut header: Box<Header>,
-    ) -> (Answer, Held<B>, Box<Header>) {
-        let _counted = Counted::new(&self.in_flight);
-        loop {
-            let send = SendMessage { descriptor: self.descriptor.clone(), data, part: part.clone(), header };
-            let answer;
-            (answer, data, header) = Operation::new(send).await;
-            if !has_found_no_room(answer) {
-                return (answer, data, header);
-            }
-            if let Err(refusal) = room::wait(&self.descriptor, &header.to).await {
-                return (Err(refusal), data, header);
-            }
-        }
-    }
+/// One message that is being sent. It stays where it is while it is awaited, as what moves with each datagram costs more than
+/// what is done for it.
+pub(in crate::net) struct Sending<'a, B: IoBuf> {
+    sender: &'a Sender,
+    operation: Operation<SendMessage<B>>,
+    /// Whether it is counted among those that the driver has.
+    is_with_driver: bool,
+}
 
-    /// Sends what was not sent because of what the network has said of another.
-    #[cold]
-    async fn send_again<B: IoBuf>(
-        &self,
-        mut data: Held<B>,
-        part: Range<usize>,
-        mut header: Box<Header>,
-    ) -> (Answer, Held<B>, Box<Header>) {
-        let mut repeats = REPEATS;
-        loop {
-            let answer;
-            (answer, data, header) = self.send_by_driver(data, part.clone(), header).await;
-            repeats -= 1;
-            if repeats == 0 || !concerns_another(answer) {
-                return (answer, data, header);
-            }
-        }
-    }
-
-    /// Sends by a call of its own what the driver need not be asked for. Nothing if it is for the driver.
+impl<B: IoBuf> Sending<'_, B> {
+    /// Sends it.
     #[inline]
-    async fn try_at_once(&self, header: &mut Header, bytes: &[u8]) -> Option<Answer> {
-        poll_fn(|cx| {
-            Core::with(|core| {
-                let is_same = self.task.replace(core.task()) == core.task();
-                let is_alone = is_same && self.in_flight.get() == 0;
-                if !is_alone || core.capabilities().attempts_sends || core.scope_is_effective() {
+    pub(in crate::net) async fn answer(&mut self) -> Answer {
+        let answer = poll_fn(|cx| self.poll_first(cx)).await;
+        if self.is_to_be_repeated(answer) { self.repeat(answer).await } else { answer }
+    }
+
+    /// The buffer, when all is over.
+    ///
+    /// # Panics
+    /// Before the answer.
+    #[inline]
+    pub(in crate::net) fn into_data(mut self) -> Held<B> {
+        let SendMessage { data, header, .. } = self.operation.take_payload();
+        self.sender.keep(header);
+        data
+    }
+
+    /// What the answer means, and the buffer.
+    #[inline]
+    pub(in crate::net) fn end(self, answer: Answer) -> (Result<()>, B) {
+        (judge(answer), self.into_data().into_inner())
+    }
+
+    /// Sends it by a call of its own if the driver need not be asked, or else by the driver.
+    #[inline]
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        if !self.is_with_driver {
+            let at_once = Core::with(|core| {
+                let is_alone = self.sender.is_alone(core);
+                if !is_alone || core.scope_is_effective() {
                     return Poll::Ready(None);
                 }
-                core.poll_immediate(cx).map(|()| self.send_at_once(header, bytes))
-            })
-        })
-        .await
+                core.poll_immediate(cx).map(|()| self.operation.payload_mut().send_at_once(core))
+            });
+            match at_once {
+                Poll::Ready(None) => self.count(),
+                Poll::Ready(Some(answer)) => return Poll::Ready(answer),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.operation.poll_answer(cx)
     }
 
-    /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
+    /// Notes that the driver has it. Those that come meanwhile must not overtake it.
     #[inline]
-    fn send_at_once(&self, header: &mut Header, bytes: &[u8]) -> Option<Answer> {
-        let message = header.message(bytes);
-        // SAFETY: the message and all it points to are borrowed, and are not changed during the call.
-        match unsafe { send_without_waiting(self.descriptor.raw(), message) } {
-            Ok(count) => Some(Ok(count)),
-            // The numbers are the same on Linux only.
-            #[allow(unreachable_patterns)]
-            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
-            Err(number) => Some(Err(Refusal::System(number))),
+    fn count(&mut self) {
+        if !std::mem::replace(&mut self.is_with_driver, true) {
+            self.sender.in_flight.set(self.sender.in_flight.get() + 1);
         }
     }
 
-    /// Sends a part of a buffer with descriptors, which are closed afterwards.
-    pub(in crate::net) async fn send_owning<B: IoBuf>(
-        &self,
-        data: Held<B>,
-        part: Range<usize>,
-        descriptors: Vec<OwnedFd>,
-    ) -> (Answer, Held<B>) {
-        self.send_owning_to(data, part, descriptors, None).await
-    }
-
-    /// The same to an address.
-    pub(in crate::net) async fn send_owning_to<B: IoBuf>(
-        &self,
-        data: Held<B>,
-        part: Range<usize>,
-        descriptors: Vec<OwnedFd>,
-        to: Option<SockAddr>,
-    ) -> (Answer, Held<B>) {
-        self.send_part(data, part, |header| {
-            header.to.set(to);
-            header.control.push_descriptors(&descriptors);
-            header.descriptors = descriptors;
-        })
-        .await
-    }
-
-    /// Sends a whole buffer as one message.
     #[inline]
-    pub(in crate::net) async fn send<B: IoBuf>(
-        &self,
-        data: B,
-        fill: impl FnOnce(&mut Header),
-    ) -> (Result<()>, B) {
-        let data = Held::new(data);
-        let part = 0..data.get().length();
-        let (answer, data) = self.send_part(data, part, fill).await;
-        (judge(answer), data.into_inner())
+    fn is_to_be_repeated(&self, answer: Answer) -> bool {
+        matches!(answer, Err(Refusal::System(_)))
+            && (has_found_no_room(answer) || !self.sender.is_connected && concerns_another(answer))
+    }
+
+    /// Sends what was not sent because there was no room, or because of what the network has said of another.
+    #[cold]
+    async fn repeat(&mut self, mut answer: Answer) -> Answer {
+        self.count();
+        let mut repeats = REPEATS;
+        while self.is_to_be_repeated(answer) {
+            if has_found_no_room(answer) {
+                let SendMessage { descriptor, header, .. } = self.operation.payload();
+                room::wait(descriptor, &header.to).await?;
+            } else if repeats == 0 {
+                break;
+            } else {
+                repeats -= 1;
+            }
+            answer = poll_fn(|cx| self.operation.poll_answer(cx)).await;
+        }
+        answer
+    }
+}
+
+impl<B: IoBuf> Drop for Sending<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_with_driver {
+            self.sender.in_flight.set(self.sender.in_flight.get() - 1);
+        }
+        // What the driver has is its operation's.
+        if let Some(send) = self.operation.reclaim_payload() {
+            self.sender.keep(send.header);
+        }
     }
 }
 
@@ -219,69 +247,43 @@ pub(in crate::net) fn judge(answer: Answer) -> Result<()> {
     answer.map(drop).map_err(|refusal| refusal.on_stream("send"))
 }
 
-/// Counts a send that the driver has, also one whose future is dropped.
-struct Counted<'a>(&'a Cell<usize>);
-
-impl<'a> Counted<'a> {
-    #[inline]
-    fn new(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 /// Sends one message.
 struct SendMessage<B> {
     descriptor: Descriptor,
     data: Held<B>,
-    part: Range<usize>,
     header: Box<Header>,
 }
 
 impl<B: IoBuf> SendMessage<B> {
+    /// Sends without waiting. Nothing if it would have to wait, or was interrupted.
     #[inline]
-    fn message(&mut self) -> *const msghdr {
-        self.header.message(&self.data.get().bytes()[self.part.clone()])
+    fn send_at_once(&mut self, core: &Core) -> Option<Answer> {
+        let message = self.header.message();
+        // SAFETY: the message and all it points to are here, and are not changed during the call.
+        match unsafe { calls::send_message(core, self.descriptor.raw(), message) } {
+            Ok(count) => Some(Ok(count)),
+            // The numbers are the same on Linux only.
+            #[allow(unreachable_patterns)]
+            Err(libc::EAGAIN | libc::EWOULDBLOCK | libc::EINTR) => None,
+            Err(number) => Some(Err(Refusal::System(number))),
+        }
     }
 }
-
-/// Calls the system. An error is the system's number.
-///
-/// # Safety
-/// The message and all it points to may be read.
-unsafe fn send_without_waiting(fd: RawFd, message: *const msghdr) -> Result<u32, i32> {
-    // SAFETY: the caller's promise.
-    let sent = unsafe { libc::sendmsg(fd, message, libc::MSG_DONTWAIT | NO_SIGNAL) };
-    u32::try_from(sent).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
-}
-
-#[cfg(not(target_vendor = "apple"))]
-const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
-/// Datagrams raise none here.
-#[cfg(target_vendor = "apple")]
-const NO_SIGNAL: libc::c_int = 0;
 
 // SAFETY: the descriptor is counted, a held buffer stays where it is, and everything else is in a box.
 unsafe impl<B: IoBuf> Payload for SendMessage<B> {
     const REASON: WaitReason = WaitReason::Send;
 
-    type Output = (Answer, Held<B>, Box<Header>);
+    type Output = Answer;
 
     #[inline]
     fn op(&mut self) -> Op {
-        let message = self.message();
+        let message = self.header.message();
         Op::SendMessage { fd: self.descriptor.raw(), message, flags: libc::MSG_DONTWAIT }
     }
 
     #[inline]
-    fn finish(self, answer: Answer) -> Self::Output {
-        (answer, self.data, self.header)
+    fn finish(self, answer: Answer) -> Answer {
+        answer
     }
 }

@@ -3,7 +3,7 @@
 use super::{DatagramReceiving, Interpreter, Sender};
 use crate::{
     error::{Error, Result},
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
 };
 use socket2::SockRef;
 use std::{io, os::fd::OwnedFd};
@@ -24,7 +24,7 @@ impl<I: Interpreter> DatagramSocket<I> {
     }
 
     pub(in crate::net) fn options(&self) -> SockRef<'_> {
-        SockRef::from(self.descriptor())
+        calls::options_for_users(self.descriptor())
     }
 
     /// Ends what is in flight, and closes.
@@ -34,7 +34,7 @@ impl<I: Interpreter> DatagramSocket<I> {
         drop(receiving);
         let descriptor = sender.descriptor().clone();
         drop(sender);
-        Ok(descriptor.close().await?)
+        Ok(descriptor.close_and_cancel().await?)
     }
 
     /// Gives the bare descriptor away, in blocking mode, if nothing was received that its owner has not seen and no send
@@ -50,7 +50,7 @@ impl<I: Interpreter> DatagramSocket<I> {
         drop((receiving, sender));
         let descriptor = descriptor.into_owned().unwrap_or_else(|_| unreachable!("nobody else has a share"));
         // It fails only for what is no open descriptor.
-        let _ = SockRef::from(&descriptor).set_nonblocking(false);
+        let _ = calls::set_blocking(&descriptor, true);
         Ok(descriptor)
     }
 }

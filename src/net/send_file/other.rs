@@ -1,10 +1,10 @@
 //! Where the kernel is not asked to send files by itself: their bytes are copied.
 
-use crate::net::send_mode::Mode;
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
+use crate::{
+    net::send_mode::Mode,
+    runtime::{Core, calls},
 };
+use std::os::fd::BorrowedFd;
 
 /// What came of asking the kernel to send.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,29 +26,29 @@ pub(super) enum Moved {
 }
 
 /// Sends some bytes that are here, if there is room at once.
-pub(super) fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> Result<usize, Moved> {
+pub(super) fn send_now(
+    core: &Core,
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    _more: bool,
+) -> Result<usize, Moved> {
     loop {
-        // SAFETY: the bytes are lent for the call, which does not wait.
-        let sent =
-            unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
-        match usize::try_from(sent) {
-            Ok(sent) => return Ok(sent),
-            Err(_) => match io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) {
-                libc::EINTR => {}
-                libc::EAGAIN => return Err(Moved::NoRoom),
-                number => return Err(Moved::Failed(number)),
-            },
+        match calls::send(core, socket, bytes, 0) {
+            Err(libc::EINTR) => {}
+            Err(libc::EAGAIN) => return Err(Moved::NoRoom),
+            sent => return sent.map_err(Moved::Failed),
         }
     }
 }
 
 /// Never known.
-pub(super) fn is_in_memory(_file: BorrowedFd<'_>, _position: u64, _length: u64) -> bool {
+pub(super) fn is_in_memory(_core: &Core, _file: BorrowedFd<'_>, _position: u64, _length: u64) -> bool {
     false
 }
 
 /// Never asked for.
 pub(super) fn send_pages(
+    _core: &Core,
     _socket: BorrowedFd<'_>,
     _mode: Mode,
     _file: BorrowedFd<'_>,

@@ -4,13 +4,13 @@ use super::{Accepting, TcpListener, TcpListenerOptions, ToSocketAddrs, all_of, r
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
     streams::MultiListener,
 };
-use socket2::Socket;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::OwnedFd,
 };
 
 impl TcpListenerOptions {
@@ -28,8 +28,7 @@ impl TcpListenerOptions {
                 let tell = |(address, error)| Error::of_operation(error, "listen on", address);
                 all_of(refused.into_iter().map(tell).collect())
             })?;
-        let adopt =
-            |socket: Socket| TcpListener { accepting: Accepting::new(Descriptor::new(socket.into())) };
+        let adopt = |socket: OwnedFd| TcpListener { accepting: Accepting::new(Descriptor::new(socket)) };
         Ok(sockets.into_iter().map(adopt).collect())
     }
 
@@ -65,7 +64,7 @@ impl TcpListenerOptions {
     }
 
     /// One listener for each address; those without a port get that of the first.
-    fn bind_to_all(&self, addresses: &[SocketAddr]) -> Result<Vec<Socket>, Refused> {
+    fn bind_to_all(&self, addresses: &[SocketAddr]) -> Result<Vec<OwnedFd>, Refused> {
         let mut sockets = Vec::new();
         let mut chosen = None;
         for &address in addresses {
@@ -74,7 +73,7 @@ impl TcpListenerOptions {
                 _ => address,
             };
             let socket = self.bind_to(wanted).map_err(|error| (address, error))?;
-            let local = socket.local_addr().map_err(|error| (address, error))?;
+            let local = calls::local_address(&socket).map_err(|error| (address, error))?;
             chosen = chosen.or(local.as_socket().map(|local| local.port()));
             sockets.push(socket);
         }

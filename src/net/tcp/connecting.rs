@@ -9,7 +9,10 @@ use crate::{
         addresses::{Candidates, ToSocketAddrs},
         connecting::{connect, socket},
     },
-    runtime::Descriptor,
+    runtime::{
+        Descriptor,
+        calls::{self, Options},
+    },
     scope::move_on_after,
 };
 use socket2::Domain;
@@ -89,8 +92,8 @@ async fn attempt(address: SocketAddr, options: &TcpConnectOptions) -> io::Result
     let socket = socket(Domain::for_address(address))?;
     if let Some(local) = options.local_for(address) {
         // Connections from this port that linger do not stand in the way.
-        socket.set_reuse_address(true)?;
-        socket.bind(&local.into())?;
+        Options::of(&socket).set(|socket| socket.set_reuse_address(true))?;
+        calls::bind(&socket, &local.into())?;
     }
     connect(socket, address.into()).await
 }

@@ -3,16 +3,20 @@
 //! # Contract
 //! Addresses are read by copies of plain records out of bytes that are long enough.
 
-use super::{Datagram, host};
-use crate::{message::ReceivedMessage, net::datagrams::Interpreter};
-use anyio_driver::{Chunk, MessageLayout};
+use super::{Datagram, Segments, host};
+use crate::{
+    message::{MessageForm, ReceivedMessage},
+    net::datagrams::Interpreter,
+};
+use anyio_driver::MessageLayout;
 use std::{
     cell::RefCell,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
-/// What each message is received with. An address takes 28 bytes at most; what follows is aligned to words.
-pub(super) const LAYOUT: MessageLayout = MessageLayout { name: 32, control: host::CONTROL_ROOM };
+/// How messages are received. An address takes 28 bytes at most; what follows is aligned to words.
+pub(super) static FORM: MessageForm =
+    MessageForm { layout: MessageLayout { name: 32, control: host::CONTROL_ROOM }, rights: false };
 
 /// Makes datagrams of messages, each of which may be several that the kernel has put together.
 #[derive(Default)]
@@ -42,23 +46,23 @@ impl Interpreter for UdpInterpreter {
     type Datagram = Datagram;
 
     #[inline]
-    fn rest(&self) -> Option<Datagram> {
+    fn has_rest(&self) -> bool {
+        self.rest.borrow().is_some()
+    }
+
+    #[inline]
+    fn rest(&self) -> Datagram {
         let mut rest = self.rest.borrow_mut();
         match &mut *rest {
-            Some(several) if several.all.data.len() > several.size => Some(several.split_first()),
-            _ => rest.take().map(|last| last.all),
+            Some(several) if several.all.data.len() > several.size => several.split_first(),
+            _ => rest.take().expect("something is left").all,
         }
     }
 
     #[inline]
     fn interpret(&self, message: ReceivedMessage) -> Datagram {
-        let from = address(message.name());
-        let belongings = host::belongings(message.control());
-        let truncated = message.is_truncated();
-        let data: Chunk = message.into_payload();
-        let (to, interface, ecn) = (belongings.to, belongings.interface, belongings.ecn);
-        let all = Datagram { data, from, to, interface, ecn, truncated };
-        match belongings.segment_size {
+        let (all, size) = read(message);
+        match size {
             Some(size) if size < all.data.len() => {
                 self.rest.borrow_mut().insert(Rest { all, size }).split_first()
             }
@@ -66,14 +70,39 @@ impl Interpreter for UdpInterpreter {
         }
     }
 
-    fn has_rest(&self) -> bool {
-        self.rest.borrow().is_some()
-    }
-
     fn forget_rest(&self) {
         let rest = self.rest.take();
         drop(rest);
     }
+}
+
+impl UdpInterpreter {
+    /// All datagrams of a message, or without one all that are left of the one before.
+    #[inline]
+    pub(super) fn whole(&self, message: Option<ReceivedMessage>) -> Segments {
+        let (all, size) = match message {
+            Some(message) => read(message),
+            None => {
+                let Rest { all, size } = self.rest.take().expect("something is left");
+                (all, Some(size))
+            }
+        };
+        let Datagram { data, from, to, interface, ecn, truncated } = all;
+        let length = data.len();
+        let segment_size = size.map_or(length, |size| size.min(length));
+        Segments { data, segment_size, from, to, interface, ecn, truncated }
+    }
+}
+
+/// What a message is, and how long each of its datagrams if it may be several.
+#[inline]
+fn read(message: ReceivedMessage) -> (Datagram, Option<usize>) {
+    let from = address(message.name());
+    let belongings = host::belongings(message.control());
+    let truncated = message.is_truncated();
+    let data = message.into_payload();
+    let (to, interface, ecn) = (belongings.to, belongings.interface, belongings.ecn);
+    (Datagram { data, from, to, interface, ecn, truncated }, belongings.segment_size)
 }
 
 /// The address that these bytes are. Of what is none, that which nobody has.

@@ -22,12 +22,57 @@ macro_rules! methods {
                 self.socket.receive()
             }
 
+            /// Receives the next datagram and those that have come by then, at most so many, and appends them to a list.
+            /// Tells how many those are.
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive). What came before the error is in the list.
+            ///
+            /// # Cancel safety
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Panics
+            /// If `most` is 0.
+            pub async fn receive_many(&self, datagrams: &mut Vec<Datagram>, most: usize) -> Result<usize> {
+                self.socket.receive_many(datagrams, most).await
+            }
+
+            /// Receives the next datagram with those that the kernel has put together with it, where it was asked to
+            /// ([`coalesce`](crate::net::UdpSocketOptions::coalesce)). Who looks at each of many datagrams only for a
+            /// moment has less to do for them in this way than one by one.
+            ///
+            /// ```
+            /// use anyio::net::{UdpSocket, UdpSocketOptions};
+            ///
+            /// # anyio::run(async || -> anyio::Result<()> {
+            /// let server = UdpSocketOptions::new().coalesce(true).bind("127.0.0.1:0").await?;
+            /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+            /// client.send_segments("onetwoend!", 3, server.local_addr()?).await?;
+            /// let mut received = Vec::new();
+            /// while received.len() < 4 {
+            ///     let segments = server.receive_segments().await?;
+            ///     received.extend(segments.iter().map(<[u8]>::to_vec));
+            /// }
+            /// assert_eq!(received, [&b"one"[..], b"two", b"end", b"!"]);
+            /// # Ok(()) }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            /// As for [`receive`](Self::receive).
+            ///
+            /// # Cancel safety
+            /// As for [`receive`](Self::receive). The two may be mixed: what the one has not given out comes by the next.
+            #[inline]
+            pub fn receive_segments(&self) -> impl Future<Output = Result<Segments>> {
+                self.socket.receive_segments()
+            }
+
             /// The address of this side.
             ///
             /// # Errors
             /// What the system says.
             pub fn local_addr(&self) -> Result<SocketAddr> {
-                inet(self.socket.options().local_addr(), "getsockname")
+                inet(calls::local_address(self.socket.descriptor()), "getsockname")
             }
 
             /// Whether the kernel takes several datagrams at once ([`SendOptions::segment_size`]). Where it does not,
@@ -49,7 +94,8 @@ macro_rules! methods {
             /// # Errors
             /// What the system says.
             pub fn set_traffic_class(&self, class: u8) -> Result<()> {
-                let set = host::set_traffic_class(&self.socket.options(), self.socket.is_v6(), class);
+                let socket = self.socket.descriptor();
+                let set = host::set_traffic_class(Options::of(socket), self.socket.is_v6(), class);
                 option(set, "IP_TOS")
             }
 

@@ -1,7 +1,7 @@
 //! Groups of receivers.
 
 use super::{UdpSocket, host};
-use crate::{error::Result, net::tcp::option};
+use crate::{error::Result, net::tcp::option, runtime::calls::Options};
 use socket2::SockRef;
 use std::{
     io,
@@ -14,10 +14,10 @@ impl UdpSocket {
     /// # Errors
     /// What the system says, for example that the address is none of a group.
     pub fn join_multicast(&self, group: IpAddr, interface: u32) -> Result<()> {
-        let options = self.socket.options();
+        let options = Options::of(self.socket.descriptor());
         let joined = match group {
-            IpAddr::V4(group) => host::join_v4(&options, group, interface),
-            IpAddr::V6(group) => options.join_multicast_v6(&group, interface),
+            IpAddr::V4(group) => host::join_v4(options, group, interface),
+            IpAddr::V6(group) => options.set(|socket| socket.join_multicast_v6(&group, interface)),
         };
         option(joined, "joining a multicast group")
     }
@@ -27,10 +27,10 @@ impl UdpSocket {
     /// # Errors
     /// What the system says, for example that the group was not joined.
     pub fn leave_multicast(&self, group: IpAddr, interface: u32) -> Result<()> {
-        let options = self.socket.options();
+        let options = Options::of(self.socket.descriptor());
         let left = match group {
-            IpAddr::V4(group) => host::leave_v4(&options, group, interface),
-            IpAddr::V6(group) => options.leave_multicast_v6(&group, interface),
+            IpAddr::V4(group) => host::leave_v4(options, group, interface),
+            IpAddr::V6(group) => options.set(|socket| socket.leave_multicast_v6(&group, interface)),
         };
         option(left, "leaving a multicast group")
     }
@@ -61,7 +61,7 @@ impl UdpSocket {
     ) -> io::Result<()> {
         match (group, source, interface) {
             (IpAddr::V4(group), IpAddr::V4(source), Interface::Address(interface)) => {
-                host::change_source_v4(&self.socket.options(), group, source, interface, join)
+                host::change_source_v4(Options::of(self.socket.descriptor()), group, source, interface, join)
             }
             (IpAddr::V6(group), IpAddr::V6(source), Interface::Number(number)) => {
                 host::change_source_v6(self.socket.descriptor(), group, source, number, join)
@@ -78,10 +78,10 @@ impl UdpSocket {
     /// # Errors
     /// What the system says, or that the interface is named in the way of the other family.
     pub fn set_multicast_interface(&self, interface: Interface) -> Result<()> {
-        let options = self.socket.options();
+        let options = Options::of(self.socket.descriptor());
         let set = match interface {
-            Interface::Address(address) => options.set_multicast_if_v4(&address),
-            Interface::Number(number) => options.set_multicast_if_v6(number),
+            Interface::Address(address) => options.set(|socket| socket.set_multicast_if_v4(&address)),
+            Interface::Number(number) => options.set(|socket| socket.set_multicast_if_v6(number)),
         };
         option(set, "IP_MULTICAST_IF")
     }
@@ -115,8 +115,8 @@ impl UdpSocket {
         v4: impl FnOnce(SockRef<'_>) -> io::Result<()>,
         v6: impl FnOnce(SockRef<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let options = self.socket.options();
-        if self.socket.is_v6() { v6(options) } else { v4(options) }
+        let options = Options::of(self.socket.descriptor());
+        if self.socket.is_v6() { options.set(v6) } else { options.set(v4) }
     }
 }
 

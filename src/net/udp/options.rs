@@ -8,13 +8,16 @@ use crate::{
         addresses::{Candidates, ToSocketAddrs},
         datagrams::BufferSizes,
     },
-    runtime::Descriptor,
+    runtime::{
+        Descriptor,
+        calls::{self, Options},
+    },
 };
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::AsFd,
+    os::fd::{AsFd, OwnedFd},
 };
 
 /// How a UDP socket is to be made.
@@ -163,7 +166,9 @@ impl UdpSocketOptions {
         let mut failure = nowhere("bind");
         for address in resolved(address).await? {
             match self.bind_to(address) {
-                Ok(socket) => return Ok(UdpSocket::from_descriptor(Descriptor::adopt(socket.into()))),
+                Ok(socket) => {
+                    return Ok(UdpSocket::from_descriptor(Descriptor::adopt(socket), address.is_ipv6()));
+                }
                 Err(error) => failure = Error::of_operation(error, "bind", address),
             }
         }
@@ -183,12 +188,15 @@ impl UdpSocketOptions {
                 SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
             };
             let connected = self.bind_to(self.local_address.unwrap_or(any)).and_then(|socket| {
-                socket.connect(&address.into())?;
+                calls::connect(&socket, &address.into())?;
                 Ok(socket)
             });
             match connected {
                 Ok(socket) => {
-                    return Ok(ConnectedUdpSocket::from_descriptor(Descriptor::adopt(socket.into())));
+                    return Ok(ConnectedUdpSocket::from_descriptor(
+                        Descriptor::adopt(socket),
+                        address.is_ipv6(),
+                    ));
                 }
                 Err(error) => failure = Error::of_operation(error, "connect", address),
             }
@@ -196,30 +204,31 @@ impl UdpSocketOptions {
         Err(failure)
     }
 
-    fn bind_to(&self, address: SocketAddr) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    fn bind_to(&self, address: SocketAddr) -> io::Result<OwnedFd> {
+        let socket = calls::make_socket(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let options = Options::of(&socket);
         let is_v6 = address.is_ipv6();
         if self.reuse_address {
-            socket.set_reuse_address(true)?;
+            options.set(|socket| socket.set_reuse_address(true))?;
         }
         if self.reuse_port {
-            socket.set_reuse_port(true)?;
+            options.set(|socket| socket.set_reuse_port(true))?;
         }
         if is_v6 {
-            socket.set_only_v6(!self.both_families)?;
+            options.set(|socket| socket.set_only_v6(!self.both_families))?;
         }
         if self.broadcast {
-            socket.set_broadcast(true)?;
+            options.set(|socket| socket.set_broadcast(true))?;
         }
         self.buffers.apply(&socket)?;
         if let Some(hops) = self.hops {
-            set_hops(&SockRef::from(&socket), is_v6, hops)?;
+            set_hops(options, is_v6, hops)?;
         }
         if let Some(class) = self.traffic_class {
-            host::set_traffic_class(&SockRef::from(&socket), is_v6, class)?;
+            host::set_traffic_class(options, is_v6, class)?;
         }
         if let Some(name) = &self.device {
-            host::bind_device(&socket, name)?;
+            host::bind_device(options, name)?;
         }
         if self.destination {
             host::tell_destination(socket.as_fd(), is_v6)?;
@@ -234,7 +243,7 @@ impl UdpSocketOptions {
         if self.whole_packets {
             host::forbid_fragments(socket.as_fd(), is_v6)?;
         }
-        socket.bind(&address.into())?;
+        calls::bind(&socket, &address.into())?;
         Ok(socket)
     }
 }

@@ -1,14 +1,18 @@
 //! What both kinds of UDP sockets are.
 
 use super::{
-    SendOptions, host,
-    interpreter::{LAYOUT, UdpInterpreter},
+    Datagram, SendOptions, host,
+    interpreter::{FORM, UdpInterpreter},
+    receiving_segments::ReceivingSegments,
 };
 use crate::{
     error::{Error, Result},
-    net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, judge},
+    net::datagrams::{DatagramReceiving, DatagramSocket, Header, Sender, Sending, judge},
     receiving::Receive,
-    runtime::{Descriptor, Refusal},
+    runtime::{
+        Descriptor, Refusal,
+        calls::{self, Options},
+    },
 };
 use anyio_driver::{Held, IoBuf};
 use socket2::SockRef;
@@ -34,10 +38,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let is_v6 = SockRef::from(&descriptor).local_addr().is_ok_and(|address| address.is_ipv6());
+    pub(super) fn new(descriptor: Descriptor, is_connected: bool, is_v6: bool) -> Self {
         let interpreter = UdpInterpreter::default();
-        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, LAYOUT, is_connected);
+        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, &FORM, is_connected);
         Self {
             both: DatagramSocket::new(receiving, Sender::new(descriptor, is_connected)),
             is_v6,
@@ -58,8 +61,28 @@ impl Socket {
     }
 
     #[inline]
-    pub(super) fn receive(&self) -> Receive<'_, DatagramReceiving<UdpInterpreter>> {
+    pub(super) fn receive(&self) -> Receive<&DatagramReceiving<UdpInterpreter>> {
         self.both.receiving.receive()
+    }
+
+    #[inline]
+    pub(super) fn receive_segments(&self) -> Receive<ReceivingSegments<'_>> {
+        Receive::new(ReceivingSegments(&self.both.receiving))
+    }
+
+    pub(super) async fn receive_many(&self, datagrams: &mut Vec<Datagram>, most: usize) -> Result<usize> {
+        assert!(most > 0, "receiving no datagram at all would wait for nothing");
+        datagrams.push(self.receive().await?);
+        let more = self.both.receiving.take_what_has_come(most - 1, |datagram| datagrams.push(datagram))?;
+        Ok(1 + more)
+    }
+
+    pub(super) async fn send_many<T>(
+        &self,
+        list: &mut Vec<T>,
+        parts: impl Fn(&T) -> (&[u8], Option<SocketAddr>),
+    ) -> Result<()> {
+        self.both.sender.send_many(list, parts).await
     }
 
     /// Whether the kernel takes several datagrams at once.
@@ -71,10 +94,10 @@ impl Socket {
         })
     }
 
-    /// Sends one datagram.
+    /// One datagram, to be sent.
     #[inline]
-    pub(super) async fn send<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> (Result<()>, B) {
-        self.both.sender.send(data, |header| header.to.set_internet(to)).await
+    pub(super) fn sending<B: IoBuf>(&self, data: B, to: Option<SocketAddr>) -> Sending<'_, B> {
+        self.both.sender.begin_whole(data, |header| header.to.set_internet(to))
     }
 
     /// Sends one datagram, or several if the options say so.
@@ -84,20 +107,19 @@ impl Socket {
         to: Option<SocketAddr>,
         options: SendOptions,
     ) -> (Result<()>, B) {
-        if let Err(error) = self.check(to, &options) {
-            return (Err(Error::of_stream(error, "send")), data);
-        }
+        let is_v4 = match self.check(to, &options) {
+            Ok(is_v4) => is_v4,
+            Err(error) => return (Err(Error::of_stream(error, "send")), data),
+        };
         let data = Held::new(data);
         let length = data.get().length();
         match options.segment_size {
-            Some(size) if size < length => self.send_segments(data, size, to, &options).await,
+            Some(size) if size < length => self.send_segments(data, size, (to, is_v4), &options).await,
             _ => {
-                let (answer, data) = self
-                    .both
-                    .sender
-                    .send_part(data, 0..length, |header| self.fill(header, to, &options))
-                    .await;
-                (judge(answer), data.into_inner())
+                let fill = |header: &mut Header| fill(header, (to, is_v4), &options);
+                let mut sending = self.both.sender.begin(data, 0..length, fill);
+                let answer = sending.answer().await;
+                sending.end(answer)
             }
         }
     }
@@ -107,7 +129,7 @@ impl Socket {
         &self,
         mut data: Held<B>,
         size: usize,
-        to: Option<SocketAddr>,
+        way: (Option<SocketAddr>, bool),
         options: &SendOptions,
     ) -> (Result<()>, B) {
         let length = data.get().length();
@@ -123,17 +145,14 @@ impl Socket {
             };
             // A single one needs no such thing.
             let segment = segment.filter(|_| end - sent > size);
-            let answer;
-            (answer, data) = self
-                .both
-                .sender
-                .send_part(data, sent..end, |header| {
-                    self.fill(header, to, options);
-                    if let Some(size) = segment {
-                        host::push_segment_size(&mut header.control, size);
-                    }
-                })
-                .await;
+            let mut sending = self.both.sender.begin(data, sent..end, |header| {
+                fill(header, way, options);
+                if let Some(size) = segment {
+                    host::push_segment_size(&mut header.control, size);
+                }
+            });
+            let answer = sending.answer().await;
+            data = sending.into_data();
             match answer {
                 // The device cannot do it, and will not be able to.
                 Err(Refusal::System(libc::EIO)) if segment.is_some() => self.segments.set(Some(false)),
@@ -150,38 +169,37 @@ impl Socket {
         (Ok(()), data.into_inner())
     }
 
-    fn is_v4_way(&self, to: Option<SocketAddr>) -> bool {
-        let to = to.map(|to| to.ip()).or_else(|| Some(self.options().peer_addr().ok()?.as_socket()?.ip()));
-        !self.is_v6 || to.is_some_and(|to| to.to_canonical().is_ipv4())
+    /// Whether a datagram goes there, or to the peer, by IPv4.
+    ///
+    /// # Errors
+    /// If the system cannot say who the peer is.
+    fn is_v4_way(&self, to: Option<SocketAddr>) -> io::Result<bool> {
+        let to = match to {
+            _ if !self.is_v6 => return Ok(true),
+            Some(to) => Some(to),
+            None => calls::peer_address(self.descriptor())?.as_socket(),
+        };
+        Ok(to.is_some_and(|to| to.ip().to_canonical().is_ipv4()))
     }
 
-    /// Whether these options can be carried out. What they become is made of them again by `fill`.
-    fn check(&self, to: Option<SocketAddr>, options: &SendOptions) -> io::Result<()> {
-        if options.from.is_none() && options.interface.is_none() {
-            return Ok(());
+    /// Whether these options can be carried out, and whether that is by IPv4. What they become is made of them again by
+    /// `fill`.
+    fn check(&self, to: Option<SocketAddr>, options: &SendOptions) -> io::Result<bool> {
+        let names_source = options.from.is_some() || options.interface.is_some();
+        if options.ecn.is_none() && !names_source {
+            return Ok(false);
         }
-        let mut control = crate::ancillary::Control::default();
-        host::push_source(&mut control, self.is_v4_way(to), options.from, options.interface)
-    }
-
-    fn fill(&self, header: &mut Header, to: Option<SocketAddr>, options: &SendOptions) {
-        header.to.set_internet(to);
-        if options.ecn.is_none() && options.from.is_none() && options.interface.is_none() {
-            return;
+        let is_v4 = self.is_v4_way(to)?;
+        if names_source {
+            let mut control = crate::ancillary::Control::default();
+            host::push_source(&mut control, is_v4, options.from, options.interface)?;
         }
-        let is_v4 = self.is_v4_way(to);
-        if let Some(ecn) = options.ecn {
-            host::push_ecn(&mut header.control, is_v4, ecn);
-        }
-        if options.from.is_some() || options.interface.is_some() {
-            // It was checked that this works.
-            let _ = host::push_source(&mut header.control, is_v4, options.from, options.interface);
-        }
+        Ok(is_v4)
     }
 
     /// Sets how many routers a datagram may pass.
     pub(super) fn set_hops(&self, hops: u32) -> io::Result<()> {
-        set_hops(&self.options(), self.is_v6, hops)
+        set_hops(Options::of(self.descriptor()), self.is_v6, hops)
     }
 
     pub(super) async fn close(self) -> Result<()> {
@@ -195,7 +213,18 @@ impl Socket {
     }
 }
 
+/// Fills in where a datagram goes and by what, and its options, of which it was checked that they work.
+fn fill(header: &mut Header, (to, is_v4): (Option<SocketAddr>, bool), options: &SendOptions) {
+    header.to.set_internet(to);
+    if let Some(ecn) = options.ecn {
+        host::push_ecn(&mut header.control, is_v4, ecn);
+    }
+    if options.from.is_some() || options.interface.is_some() {
+        let _ = host::push_source(&mut header.control, is_v4, options.from, options.interface);
+    }
+}
+
 /// Sets how many routers a datagram may pass.
-pub(super) fn set_hops(options: &SockRef<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
-    if is_v6 { options.set_unicast_hops_v6(hops) } else { options.set_ttl_v4(hops) }
+pub(super) fn set_hops(options: Options<'_>, is_v6: bool, hops: u32) -> io::Result<()> {
+    options.set(|socket| if is_v6 { socket.set_unicast_hops_v6(hops) } else { socket.set_ttl_v4(hops) })
 }

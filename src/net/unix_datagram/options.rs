@@ -7,11 +7,13 @@ use super::{
 use crate::{
     error::{Error, Result},
     net::datagrams::BufferSizes,
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
 };
-use socket2::{Domain, Socket, Type};
+use anyio_driver::CallKind;
+use socket2::{Domain, Type};
 use std::{
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -82,9 +84,11 @@ impl UnixDatagramOptions {
     pub async fn bind(&self, path: impl AsRef<Path>) -> Result<UnixDatagram> {
         let path = path.as_ref().to_path_buf();
         let (options, shown) = (self.clone(), path.clone());
-        let socket = crate::to_thread::run_sync(move || options.socket(Some(&path))).await?;
-        let socket = socket.map_err(|error| Error::of_operation(error, "bind", shown.display()))?;
-        Ok(UnixDatagram::from_descriptor(Descriptor::adopt(socket.into())))
+        let failed = |error| Error::of_operation(error, "bind", shown.display());
+        calls::before_thread(CallKind::Bind).map_err(failed)?;
+        let socket =
+            crate::to_thread::run_sync(move || options.socket(Some(&path))).await?.map_err(failed)?;
+        Ok(UnixDatagram::from_descriptor(Descriptor::adopt(socket)))
     }
 
     /// Makes a socket without a name, which can send and not be answered.
@@ -93,7 +97,7 @@ impl UnixDatagramOptions {
     /// What the system says.
     pub fn unbound(&self) -> Result<UnixDatagram> {
         let socket = self.socket(None).map_err(|error| Error::of_operation(error, "make", "a socket"))?;
-        Ok(UnixDatagram::from_descriptor(Descriptor::adopt(socket.into())))
+        Ok(UnixDatagram::from_descriptor(Descriptor::adopt(socket)))
     }
 
     /// Makes a socket for one peer, whose path this is.
@@ -103,19 +107,19 @@ impl UnixDatagramOptions {
     pub async fn connect(&self, path: impl AsRef<Path>) -> Result<ConnectedUnixDatagram> {
         let path = path.as_ref().to_path_buf();
         let (options, shown) = (self.clone(), path.clone());
+        let failed = |error: io::Error| Error::of_operation(error, "connect", shown.display());
+        calls::before_thread(CallKind::ConnectNow).map_err(failed)?;
         let socket = crate::to_thread::run_sync(move || {
             let socket = options.socket(options.local_path.as_deref())?;
-            socket.connect(&of_path(&path)?)?;
+            calls::connect(&socket, &of_path(&path)?)?;
             Ok(socket)
         });
-        let socket = socket
-            .await?
-            .map_err(|error: io::Error| Error::of_operation(error, "connect", shown.display()))?;
-        Ok(ConnectedUnixDatagram::from_descriptor(Descriptor::adopt(socket.into())))
+        let socket = socket.await?.map_err(failed)?;
+        Ok(ConnectedUnixDatagram::from_descriptor(Descriptor::adopt(socket)))
     }
 
-    fn socket(&self, path: Option<&Path>) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    fn socket(&self, path: Option<&Path>) -> io::Result<OwnedFd> {
+        let socket = calls::make_socket(Domain::UNIX, Type::DGRAM, None)?;
         self.buffers.apply(&socket)?;
         if let Some(path) = path {
             self.binding.bind(&socket, path, |_| Ok(()))?;

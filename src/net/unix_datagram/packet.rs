@@ -9,7 +9,7 @@ use crate::{
         unix_address,
     },
 };
-use anyio_driver::{Chunk, MessageLayout};
+use anyio_driver::Chunk;
 use std::{os::unix::net::SocketAddr, path::PathBuf};
 
 /// A datagram that was received over a UNIX socket.
@@ -37,25 +37,22 @@ impl UnixPacket {
     }
 }
 
-/// What messages are received with as long as nobody wants descriptors: those that are sent are closed by the kernel.
-pub(super) const LAYOUT: MessageLayout = MessageLayout { name: WITH_RIGHTS.name, control: 0 };
-
 /// Leaves messages as they are, as only who receives one knows what is wanted of it.
 pub(super) struct UnixInterpreter;
 
 impl Interpreter for UnixInterpreter {
     type Datagram = ReceivedMessage;
 
-    fn rest(&self) -> Option<ReceivedMessage> {
-        None
+    fn has_rest(&self) -> bool {
+        false
+    }
+
+    fn rest(&self) -> ReceivedMessage {
+        unreachable!("of a message nothing is left")
     }
 
     fn interpret(&self, message: ReceivedMessage) -> ReceivedMessage {
         message
-    }
-
-    fn has_rest(&self) -> bool {
-        false
     }
 
     fn forget_rest(&self) {}
@@ -70,7 +67,7 @@ pub(super) async fn receive(receiving: &DatagramReceiving<UnixInterpreter>) -> R
 pub(super) async fn receive_fds(
     receiving: &DatagramReceiving<UnixInterpreter>,
 ) -> Result<(UnixPacket, ReceivedDescriptors)> {
-    receiving.take_rights(WITH_RIGHTS).await?;
+    receiving.take_rights(&WITH_RIGHTS).await?;
     let mut message = receiving.receive().await?;
     let truncated = message.is_control_truncated();
     let owned = message.take_descriptors();

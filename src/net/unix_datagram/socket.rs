@@ -2,10 +2,11 @@
 
 use super::{
     UnixPacket,
-    packet::{self, LAYOUT, UnixInterpreter},
+    packet::{self, UnixInterpreter},
 };
 use crate::{
     error::{Error, Result},
+    message::WITHOUT_RIGHTS,
     net::{
         PeerCredentials, ReceivedDescriptors,
         attribute::{self, RawDescriptor},
@@ -15,7 +16,7 @@ use crate::{
         take_over::{Role, take_over},
         unix_address,
     },
-    runtime::Descriptor,
+    runtime::{Descriptor, calls},
     streams::{AttributeRequest, Attributes, UnreliableObjectReceiveStream, UnreliableObjectSendStream},
 };
 use anyio_driver::{Chunk, Held, IoBuf};
@@ -34,7 +35,8 @@ struct Socket(DatagramSocket<UnixInterpreter>);
 
 impl Socket {
     fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let receiving = DatagramReceiving::new(descriptor.clone(), UnixInterpreter, LAYOUT, is_connected);
+        let receiving =
+            DatagramReceiving::new(descriptor.clone(), UnixInterpreter, &WITHOUT_RIGHTS, is_connected);
         // The network says nothing of what is sent here.
         Self(DatagramSocket::new(receiving, Sender::new(descriptor, true)))
     }
@@ -45,7 +47,11 @@ impl Socket {
 
     async fn send<B: IoBuf>(&self, data: B, to: Option<io::Result<SockAddr>>) -> (Result<()>, B) {
         match to.transpose() {
-            Ok(to) => self.0.sender.send(data, |header| header.to.set(to)).await,
+            Ok(to) => {
+                let mut sending = self.0.sender.begin_whole(data, |header| header.to.set(to));
+                let answer = sending.answer().await;
+                sending.end(answer)
+            }
             Err(error) => (Err(Error::of_stream(error, "send")), data),
         }
     }
@@ -60,8 +66,7 @@ impl Socket {
         let copies = passing::copies(descriptors)?;
         let data = Held::new(data);
         let part = 0..data.get().length();
-        let (answer, _data) = self.0.sender.send_owning_to(data, part, copies, to).await;
-        judge(answer)
+        judge(self.0.sender.begin_owning(data, part, copies, to).answer().await)
     }
 }
 
@@ -102,7 +107,7 @@ macro_rules! methods {
             /// # Errors
             /// What the system says.
             pub fn local_path(&self) -> Result<Option<PathBuf>> {
-                unix_address::path_of(self.options().local_addr(), "getsockname")
+                unix_address::path_of(calls::local_address(self.0.0.descriptor()), "getsockname")
             }
 
             /// Any option of the socket.
@@ -240,11 +245,9 @@ impl ConnectedUnixDatagram {
     /// # Errors
     /// What the system says.
     pub fn pair() -> Result<(Self, Self)> {
-        let (one, other) = std::os::unix::net::UnixDatagram::pair()
+        let (one, other) = calls::pair(Type::DGRAM)
             .map_err(|error| Error::of_operation(error, "make", "a pair of sockets"))?;
-        let adopt = |socket: std::os::unix::net::UnixDatagram| {
-            Self::from_descriptor(Descriptor::adopt(socket.into()))
-        };
+        let adopt = |socket: OwnedFd| Self::from_descriptor(Descriptor::adopt(socket));
         Ok((adopt(one), adopt(other)))
     }
 
@@ -298,7 +301,7 @@ impl ConnectedUnixDatagram {
     /// # Errors
     /// What the system says.
     pub fn peer_path(&self) -> Result<Option<PathBuf>> {
-        unix_address::path_of(self.options().peer_addr(), "getpeername")
+        unix_address::path_of(calls::peer_address(self.0.0.descriptor()), "getpeername")
     }
 
     /// Who has made the pair that this socket is of. Of other datagram sockets the system does not know.
@@ -350,7 +353,7 @@ impl<B: IoBuf> UnreliableObjectSendStream<B> for ConnectedUnixDatagram {
 impl Attributes for UnixDatagram {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }
@@ -360,7 +363,7 @@ impl Attributes for ConnectedUnixDatagram {
         request.provide_if_known::<attribute::LocalPath>(|| self.local_path().ok().flatten());
         request.provide_if_known::<attribute::RemotePath>(|| self.peer_path().ok().flatten());
         request.provide_if_known::<attribute::Peer>(|| self.peer_credentials().ok().flatten());
-        request.provide_if_known::<attribute::Family>(|| attribute::family_of(&self.options()));
+        request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }
 }

@@ -1,7 +1,9 @@
 //! A driver that lies, in front of any other.
 
 use super::AnyDriver;
+use crate::runtime::Clock;
 use anyio_chaos::Chaos;
+use anyio_driver::Token;
 use std::{io, time::Duration};
 
 /// It is boxed, since it holds a driver of any kind.
@@ -21,11 +23,13 @@ impl Disturbance {
     }
 
     /// Puts the driver that lies in front of another, if that was asked for.
-    pub(crate) fn wrap(&self, driver: AnyDriver) -> AnyDriver {
-        match &self.chaos {
-            Some(chaos) => AnyDriver::Chaos(Box::new(anyio_chaos::ChaosDriver::new(driver, chaos))),
-            None => driver,
-        }
+    pub(crate) fn wrap(&self, driver: AnyDriver, clock: Clock) -> AnyDriver {
+        let Some(chaos) = &self.chaos else { return driver };
+        let driver = anyio_chaos::ChaosDriver::new(driver, chaos);
+        AnyDriver::Chaos(Box::new(match clock {
+            Clock::Monotonic => driver,
+            Clock::Virtual => driver.on_virtual_clock(),
+        }))
     }
 
     /// The seed by which ready tasks are shuffled.
@@ -40,6 +44,19 @@ impl AnyDriver {
         if let Self::Chaos(driver) = self {
             driver.note_time(passed);
         }
+    }
+
+    /// How much later, on the clock of the run, it begins the next of those operations that it keeps back.
+    pub(in crate::runtime) fn kept_back(&self) -> Option<Duration> {
+        match self {
+            Self::Chaos(driver) => driver.kept_back(),
+            _ => None,
+        }
+    }
+
+    /// Whether it keeps an operation back until its time has come.
+    pub(in crate::runtime) fn keeps_back(&self, token: Token) -> bool {
+        matches!(self, Self::Chaos(driver) if driver.keeps_back(token))
     }
 
     /// Makes sure that everything has happened that was asked to happen.

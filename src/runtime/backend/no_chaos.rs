@@ -2,6 +2,8 @@
 
 use super::AnyDriver;
 pub(crate) use super::absent::Absent as ChaosDriver;
+use crate::runtime::Clock;
+use anyio_driver::Token;
 use std::{io, time::Duration};
 
 /// Nothing is to happen.
@@ -10,7 +12,7 @@ pub(crate) struct Disturbance;
 
 impl Disturbance {
     /// The driver as it is.
-    pub(crate) fn wrap(&self, driver: AnyDriver) -> AnyDriver {
+    pub(crate) fn wrap(&self, driver: AnyDriver, _clock: Clock) -> AnyDriver {
         self.driver().map_or(driver, AnyDriver::Chaos)
     }
 
@@ -28,6 +30,16 @@ impl Disturbance {
 impl AnyDriver {
     /// Nobody asks.
     pub(in crate::runtime) fn note_time(&mut self, _passed: Duration) {}
+
+    /// Nothing is kept back.
+    pub(in crate::runtime) fn kept_back(&self) -> Option<Duration> {
+        None
+    }
+
+    /// None is.
+    pub(in crate::runtime) fn keeps_back(&self, _token: Token) -> bool {
+        false
+    }
 
     /// Nothing was to happen.
     ///

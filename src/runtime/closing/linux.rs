@@ -1,9 +1,7 @@
 //! The file systems that Linux closes files on without waiting for anybody.
 
-use std::{
-    mem::MaybeUninit,
-    os::fd::{AsRawFd, OwnedFd},
-};
+use crate::runtime::calls;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// ext2 to ext4, XFS, F2FS, Btrfs, bcachefs, ZFS, tmpfs, ramfs, those of huge pages, `/proc`, `/sys`, and that of the
 /// descriptors of processes.
@@ -24,11 +22,5 @@ const LOCAL: [u32; 12] = [
 
 /// Whether a file lies on one of them.
 pub(super) fn is_local(file: &OwnedFd) -> bool {
-    let mut status = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: the status has room for what is written to it; zeroes, which are no file system's number, are valid.
-    let status = unsafe {
-        libc::fstatfs(file.as_raw_fd(), status.as_mut_ptr());
-        status.assume_init()
-    };
-    LOCAL.contains(&(status.f_type as u32))
+    calls::file_system(file.as_fd()).is_ok_and(|number| LOCAL.contains(&number))
 }

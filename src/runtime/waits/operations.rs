@@ -58,6 +58,48 @@ impl Waits {
         slot.state != WaitState::Done && slot.marks.add(Marks::CANCEL_ASKED)
     }
 
+    /// Notes which descriptor an operation uses that is going to be submitted.
+    #[inline]
+    pub(crate) fn set_descriptor(&self, key: WaitKey, number: Option<RawFd>) {
+        let slot = self.slot(key);
+        let number = number.unwrap_or(-1);
+        slot.outcome.set_descriptor(number);
+        if slot.kind == WaitKind::Operation {
+            slot.link.tick = number as u64;
+        }
+    }
+
+    /// Frees the slots of operations that were answered to futures which had used this descriptor and are forgotten. Gives the
+    /// wakers that they held, to be dropped when everything else is done.
+    pub(crate) fn forget_operations_on(&self, number: RawFd) -> Vec<StoredWaker> {
+        let is_forgotten = |slot: &Slot| {
+            let answered = slot.kind == WaitKind::Operation && slot.state == WaitState::Done;
+            answered && slot.link.tick == number as u64
+        };
+        let indices = 0..self.slots().len() as u32;
+        indices
+            .filter(|&index| is_forgotten(&self.slots()[index as usize]))
+            .map(|index| self.free_slot(index))
+            .collect()
+    }
+
+    /// The operations that the driver has not answered and that use this descriptor; of each, whether a future is to get its
+    /// answer.
+    pub(crate) fn operations_on(&self, number: RawFd) -> Vec<(WaitKey, bool)> {
+        let uses = |slot: &Slot| {
+            let operation = matches!(
+                slot.kind,
+                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Orphan
+            );
+            operation && slot.state != WaitState::Done && slot.outcome.descriptor() == number
+        };
+        let slots = self.slots();
+        let users = slots.iter().enumerate().filter(|(_, slot)| uses(slot));
+        users
+            .map(|(index, slot)| (self.key(index as u32, slot.generation), slot.kind == WaitKind::Operation))
+            .collect()
+    }
+
     /// Asks for every operation to be cancelled that the driver has not answered and was not asked to cancel.
     pub(crate) fn cancel_operations(&self, mut cancel: impl FnMut(Token)) {
         for (index, slot) in self.slots().iter_mut().enumerate() {

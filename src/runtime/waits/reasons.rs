@@ -1,7 +1,8 @@
 //! Who waits for what.
 
 use super::{Marks, Slot, WaitKind, WaitState, Waits};
-use crate::runtime::{Scope, WaitReason, autojump::Outside, waker::StoredWaker};
+use crate::runtime::{Scope, WaitReason, autojump::Outside, backend::AnyDriver, waker::StoredWaker};
+use anyio_driver::Token;
 
 impl Slot {
     /// Whether somebody waits here for what has not happened.
@@ -11,14 +12,20 @@ impl Slot {
 }
 
 impl Waits {
-    /// What may come from the driver for somebody who waits.
-    pub(in crate::runtime) fn outside(&self) -> Outside {
+    /// What may come from the driver for somebody who waits, but for operations that it keeps back: time alone ends these.
+    pub(in crate::runtime) fn outside(&self, driver: &AnyDriver) -> Outside {
         let mut outside = Outside::Silent;
-        for slot in self.slots() {
+        for (index, slot) in self.slots().iter().enumerate() {
             let operation =
                 matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages);
             if operation && slot.is_awaited() {
-                if slot.marks.contains(Marks::CANCEL_ASKED) || slot.reason.ends_by_itself() {
+                if slot.marks.contains(Marks::CANCEL_ASKED) {
+                    return Outside::WillAnswer;
+                }
+                if driver.keeps_back(Token::new(index as u32, slot.generation)) {
+                    continue;
+                }
+                if slot.reason.ends_by_itself() {
                     return Outside::WillAnswer;
                 }
                 outside = Outside::MayAnswer;

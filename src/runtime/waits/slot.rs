@@ -6,7 +6,7 @@ use crate::runtime::{
     wheel::{Link, Links},
 };
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
-use std::ptr;
+use std::{os::fd::RawFd, ptr};
 
 /// Names a slot in one of its generations. Two numbers, as these travel in registers: what is written to memory in parts
 /// and read as a whole right afterwards stalls the processor.
@@ -119,7 +119,8 @@ pub(super) struct Slot {
     pub(super) scope_previous: u32,
     pub(super) scope_next: u32,
     /// A timer's place in the wheel; a hook's neighbours in its queue, and its label; the first and last result of a
-    /// kept operation, and their number; the next free slot.
+    /// kept operation, and their number; the number of the descriptor that another operation uses or has used; the next
+    /// free slot.
     pub(super) link: Link,
     pub(super) outcome: Packed,
 }
@@ -162,7 +163,7 @@ impl Links for Vec<Slot> {
 pub(super) struct Packed {
     pub(super) result: i32,
     /// Flags, and above them the number of a buffer, which is below 2²⁴; or the list in which a timer is; or the queue in
-    /// which a hook stands.
+    /// which a hook stands; or the number of the descriptor that an operation in flight uses.
     extra: u32,
 }
 
@@ -183,6 +184,17 @@ impl Packed {
     #[inline]
     pub(super) fn set_queue(&mut self, queue: u32) {
         self.extra = queue;
+    }
+
+    /// The number of the descriptor that an operation in flight uses, -1 for none.
+    #[inline]
+    pub(super) fn descriptor(self) -> RawFd {
+        self.extra as RawFd
+    }
+
+    #[inline]
+    pub(super) fn set_descriptor(&mut self, number: RawFd) {
+        self.extra = number as u32;
     }
 
     #[inline]

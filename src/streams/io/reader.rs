@@ -3,10 +3,7 @@
 use crate::{
     error::{Error, Result},
     runtime::Core,
-    streams::{
-        AttributeRequest, Attributes, ByteReceiveStream, at_once::may_call, repeated::Repeated,
-        shared::Shared,
-    },
+    streams::{AttributeRequest, Attributes, ByteReceiveStream, repeated::Repeated, shared::Shared},
 };
 use anyio_driver::Chunk;
 use bytes::BufMut;
@@ -88,7 +85,8 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
     /// Receives into a buffer, unless that would wait or is not allowed now.
     #[cold]
     fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Option<io::Result<usize>> {
-        if !Core::with(may_call) {
+        // A task that has done a lot without waiting lets others have their turn.
+        if !Core::with(Core::charge_immediate) {
             return None;
         }
         let room = buffer.remaining_mut();

@@ -60,6 +60,11 @@ impl<S: Split> TlsHandshake<S> {
         Ok(())
     }
 
+    /// Waits until the peer has said something, or has gone, which is found out by going on.
+    pub(super) async fn first_word(&self) -> Result<()> {
+        self.session.first_word().await
+    }
+
     /// The stream, once the handshake is done.
     ///
     /// # Errors

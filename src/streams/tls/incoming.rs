@@ -4,7 +4,6 @@ use super::record_boundary::{HEADER, RecordBoundary};
 use crate::{
     error::{Error, Result},
     lowlevel::take_chunk,
-    runtime::Core,
     streams::ByteReceiveStream,
 };
 use anyio_driver::Chunk;
@@ -129,10 +128,16 @@ impl<R: ByteReceiveStream> Incoming<R> {
         Ok(chunk)
     }
 
+    /// Waits until there is something to be decrypted, or the stream below has ended.
+    pub(super) async fn wait(&self) -> Result<()> {
+        let chunk = self.next().await?;
+        self.ciphertext.set(chunk);
+        Ok(())
+    }
+
     /// Whether the rest of a large record is likely to be there, so that [`decrypt_nowait`](Self::decrypt_nowait) is worth it.
     pub(super) fn expects_more(&self) -> bool {
         self.has_more.get()
-            && !Core::with(|core| core.capabilities().sees_all)
             && !self.has_ciphertext()
             && self.boundary.get().length().is_some_and(|length| length > SMALL)
     }

@@ -3,7 +3,7 @@
 use super::{attribute::StandardCompatible, handshake::TlsHandshake, options::TlsOptions, stream::TlsStream};
 use crate::{
     error::{Error, Result},
-    scope::fail_after,
+    scope::{fail_after, idle},
     streams::{AttributeRequest, Attributes, Connections, Listener, Split},
 };
 use rustls::ServerConfig;
@@ -17,7 +17,8 @@ type OnHandshakeError = dyn Fn(&Error, &dyn Attributes);
 /// Accepts connections of another listener and does the server's side of the TLS handshake on them.
 ///
 /// While it [serves](Listener::serve), each handshake is done in the task of its connection, and within a limit, so a client
-/// that says nothing holds nobody up. One that fails ends its connection and nothing else.
+/// that says nothing holds nobody up. One that fails ends its connection and nothing else. When the scope is told to
+/// [finish](crate::Scope::finish), clients that have said nothing yet are disconnected, and handshakes that have begun go on.
 ///
 /// ```
 /// use anyio::{
@@ -104,7 +105,12 @@ impl<L> TlsListener<L> {
 
 impl Handshaking {
     async fn run<S: Split>(&self, handshake: &mut TlsHandshake<S>) -> Result<()> {
-        fail_after(self.limit, handshake.run()).await
+        fail_after(self.limit, async {
+            // A client that has said nothing has begun nothing.
+            idle(handshake.first_word()).await?;
+            handshake.run().await
+        })
+        .await
     }
 
     /// Does the handshake. `None` if it failed, and that was told.
@@ -113,6 +119,7 @@ impl Handshaking {
         match self.run(&mut handshake).await {
             Ok(()) => Ok(handshake.into_stream().ok()),
             Err(Error::Cancelled(cancelled)) => Err(cancelled.into()),
+            Err(Error::Finishing) => Ok(None),
             Err(error) => {
                 match &self.on_error {
                     Some(on_error) => on_error(&error, &handshake),
@@ -137,7 +144,7 @@ impl<L: Listener<Stream: Split + 'static>> Listener for TlsListener<L> {
     /// # Cancel safety
     /// A connection whose handshake has begun is closed if that is cancelled or dropped. No other is lost.
     async fn accept(&self) -> Result<Self::Stream> {
-        self.handshaking.options.check()?;
+        self.handshaking.options.check_early_data()?;
         let stream = self.listener.accept().await?;
         let mut handshake = TlsHandshake::new(stream, &self.handshaking.options)?;
         self.handshaking.run(&mut handshake).await?;

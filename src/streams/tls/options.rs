@@ -1,11 +1,14 @@
 //! What a TLS connection is to be.
 
-use super::server_name::server_name;
+use super::{record_boundary::HEADER, server_name::server_name};
 use crate::error::{Error, Result};
 use rustls::{
     ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, pki_types::ServerName,
 };
 use std::{fmt, io, sync::Arc, time::Duration};
+
+/// How many bytes of data a record has at most.
+const LARGEST_RECORD: usize = 16 * 1024;
 
 /// How long closing waits for the peer's answer, unless another time is set.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
@@ -76,12 +79,29 @@ impl TlsOptions {
         self.answer_limit
     }
 
+    /// How many bytes of data a record of this side has at most.
+    pub(super) fn record_length(&self) -> usize {
+        let with_header = match &self.side {
+            Side::Client(config, _) => config.max_fragment_size,
+            Side::Server(config) => config.max_fragment_size,
+        };
+        with_header.map_or(LARGEST_RECORD, |length| length.saturating_sub(HEADER)).max(1)
+    }
+
     pub(super) fn is_standard_compatible(&self) -> bool {
         self.standard_compatible
     }
 
-    /// Whether connections can be made with these: not if bytes would be lost.
+    /// Whether connections can be made with these.
+    ///
+    /// # Errors
+    /// Those with which the first connection would fail.
     pub(super) fn check(&self) -> Result<()> {
+        self.connection().map(drop)
+    }
+
+    /// Whether no bytes would be lost.
+    pub(super) fn check_early_data(&self) -> Result<()> {
         match &self.side {
             Side::Server(config) if config.max_early_data_size > 0 => {
                 let what = "early data is not supported: nobody would receive it, and it may be a copy of older data";
@@ -96,7 +116,7 @@ impl TlsOptions {
 
     /// A new connection. It fails for configurations that cannot be, and for such as would lose bytes.
     pub(super) fn connection(&self) -> Result<Connection> {
-        self.check()?;
+        self.check_early_data()?;
         let made = match &self.side {
             Side::Client(config, name) => {
                 ClientConnection::new(config.clone(), name.clone()).map(Connection::from)

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// How many bytes are encrypted and sent at once: four full records.
-const AT_ONCE: usize = 64 * 1024;
+pub(super) const AT_ONCE: usize = 64 * 1024;
 
 /// The sending direction of a connection. Used by one task at a time.
 pub(super) struct Outgoing<W> {

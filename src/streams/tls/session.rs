@@ -3,8 +3,9 @@
 use super::{
     attribute,
     incoming::Incoming,
+    key_use::KeyUse,
     options::TlsOptions,
-    outgoing::{Outgoing, slices, within_one_send},
+    outgoing::{AT_ONCE, Outgoing, slices, within_one_send},
 };
 use crate::{
     error::{Error, Result, TlsError},
@@ -41,6 +42,7 @@ pub(super) struct Session<S: Split> {
     answer_limit: Duration,
     incoming: Incoming<S::Receive>,
     outgoing: Outgoing<S::Send>,
+    key_use: KeyUse,
     /// Why the connection is of no use any more.
     failure: RefCell<Option<TlsError>>,
 }
@@ -61,6 +63,7 @@ impl<S: Split> Session<S> {
             answer_limit: options.longest_wait_for_answer(),
             incoming: Incoming::new(receive),
             outgoing: Outgoing::new(send),
+            key_use: KeyUse::new(options.record_length()),
             failure: RefCell::new(None),
         })
     }
@@ -76,6 +79,12 @@ impl<S: Split> Session<S> {
 
     pub(super) fn peer_has_closed(&self) -> bool {
         self.incoming.is_closed()
+    }
+
+    /// Waits until the peer has said something, or has ended the stream below. That is looked at later.
+    pub(super) async fn first_word(&self) -> Result<()> {
+        let _receiving = Reserved::of(&self.incoming.busy, RECEIVING)?;
+        self.incoming.wait().await
     }
 
     /// Does the handshake, or goes on with it.
@@ -95,7 +104,8 @@ impl<S: Split> Session<S> {
                 // with tickets unread, would lose what is under way: the system takes that for a connection broken off.
                 return Ok(());
             }
-            if !self.incoming.has_ciphertext() {
+            // What has come already is looked at first, unless the other side waits for this side's last word.
+            if !is_handshaking || !self.incoming.has_ciphertext() {
                 if let Err(error) = self.flush().await {
                     return Err(self.reason_of(error).await);
                 }
@@ -113,7 +123,8 @@ impl<S: Split> Session<S> {
     /// Why a peer has gone, if it has said so before; else the error with which this side found out.
     async fn reason_of(&self, error: Error) -> Error {
         if matches!(error, Error::BrokenResource(_)) {
-            loop {
+            // A peer that has sent data has not refused this side.
+            while is_empty(&mut self.connection.borrow_mut()) {
                 match self.advance().await {
                     Ok(true) => {}
                     Err(reason @ (Error::Tls(_) | Error::Cancelled(_))) => return reason,
@@ -218,7 +229,12 @@ impl<S: Split> Session<S> {
         // What an earlier call has left.
         self.flush().await?;
         self.check_failure()?;
-        let count = fill(&mut self.connection.borrow_mut().writer())?;
+        let count = {
+            let mut connection = self.connection.borrow_mut();
+            self.key_use.check(&connection, AT_ONCE)?;
+            fill(&mut connection.writer())?
+        };
+        self.key_use.note(count);
         match self.flush().await {
             Ok(()) | Err(Error::Cancelled(_)) => Ok(count),
             Err(error) => Err(error),

@@ -107,7 +107,8 @@ impl<S: Split> TlsStream<S> {
     /// Sends all bytes of a buffer, and waits until they are on their way.
     ///
     /// # Errors
-    /// [`Error::BrokenResource`] if the link was lost, [`Error::ClosedResource`] after the end was sent, [`Error::Tls`] if one
+    /// [`Error::BrokenResource`] if the link was lost, or the keys of a TLS 1.2 connection have encrypted as many records as
+    /// they may (some 16 million), [`Error::ClosedResource`] after the end was sent, [`Error::Tls`] if one
     /// of the sides has refused the connection, [`Error::BusyResource`] if another task is sending, [`Error::Cancelled`] if
     /// the scope is cancelled.
     ///

@@ -1,10 +1,10 @@
 //! Going through all that can fail.
 
-use super::{Chaos, OpKind};
+use super::{Chaos, Kind};
 use crate::running::Builder;
 use std::io;
 
-/// Runs a program once for each operation of a kind that it does, and has that one fail: in the first run the first, in
+/// Runs a program once for each operation, or call of the system, of a kind that it does, and has that one fail: in the first run the first, in
 /// the second the second, and so on, until a run ends without having come so far. Gives how many there were.
 ///
 /// `check` is given what each of these runs has come to, with the number of what has failed in it; the last, in which
@@ -40,11 +40,12 @@ use std::io;
 /// If the program does, or `check`.
 pub fn fail_each<T>(
     builder: &Builder,
-    kind: OpKind,
+    kind: impl Into<Kind>,
     error: i32,
     program: impl AsyncFn() -> T,
     mut check: impl FnMut(Option<u64>, T),
 ) -> io::Result<u64> {
+    let kind = kind.into();
     for number in 1.. {
         let chaos = Chaos::none().fail_if_reached(kind, number, error);
         let result = builder.clone().chaos(chaos.clone()).run(async || program().await)?;

@@ -7,6 +7,7 @@ use crate::{
     testing::repeating::command_of_this_test,
 };
 use anyio_chaos::shrink;
+use anyio_driver::CallKind;
 use std::{
     env,
     fmt::Display,
@@ -91,7 +92,7 @@ fn disturb_operations(
     );
 }
 
-/// Adds a line for each fault that there may be, and one for the operations, in one write.
+/// Adds a line for each fault that there may be, for each kind of call, and for the operations, in one write.
 ///
 /// # Panics
 /// If the file cannot be written.
@@ -99,6 +100,7 @@ fn add_to_tally(path: &Path, report: &Report) {
     let faults = Fault::ALL.iter().filter(|fault| !fault.is_noticed());
     let mut lines = format!("operations {}\n", report.operations());
     lines.extend(faults.map(|&fault| format!("{fault} {}\n", report.count(fault))));
+    lines.extend(CallKind::ALL.iter().map(|&kind| format!("call:{kind:?} {}\n", report.calls(kind))));
     let opened = OpenOptions::new().create(true).append(true).open(path);
     if let Err(error) = opened.and_then(|mut file| file.write_all(lines.as_bytes())) {
         panic!("{TALLY} names {}: {error}", path.display());

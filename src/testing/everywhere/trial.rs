@@ -203,7 +203,8 @@ where
         }
         if let Some(passed) = last.filter(|_| is_certain) {
             let text = difference(case, survey, &passed.reached);
-            assert!(self.options.differences, "{text}\nagain: {}", again(case));
+            let may_differ = self.options.differences || Core::with(|core| core.driver().is_disturbed());
+            assert!(may_differ, "{text}\nagain: {}", again(case));
             report.differences.get_or_insert(text);
         }
         false

@@ -2,12 +2,12 @@
 
 use super::authority::{self, LOCALHOST, TRUSTED, client_config};
 use anyio::{
-    Error, Result,
+    CancelScope, Error, Result,
     net::{TcpConnectable, TcpListener, TcpStream, attribute::RemoteAddress},
     streams::{
         Attributes, BoxedListener, Connectable, Listener,
         tls::{
-            ReloadingCertificate, TlsConnectable, TlsListener, TlsOptions, TlsStream,
+            ReloadingCertificate, TlsConnectable, TlsHandshake, TlsListener, TlsOptions, TlsStream,
             attribute::{PeerCertificates, StandardCompatible},
         },
     },
@@ -79,6 +79,46 @@ async fn silent_clients_and_such_that_talk_nonsense_hold_nobody_up_and_are_told_
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn who_has_said_nothing_is_not_waited_for_by_a_server_that_finishes() -> Result<()> {
+    const LONG: Duration = Duration::from_secs(3600);
+    let (listener, address) = listener().await?;
+    let listener = listener.handshake_limit(LONG).on_handshake_error(|error, _| panic!("{error}"));
+    let scope = CancelScope::new();
+    task_group(async |tg| -> Result<()> {
+        let serving = tg.start_soon(async {
+            let served = scope.run(async || -> Result<_> { Ok(listener.serve(greet).await?) }).await?;
+            assert!(matches!(served, Some(None)), "served to the end, and not given up");
+            anyio::Ok(())
+        });
+        let (silent, begun) = (TcpStream::connect(address).await?, TcpStream::connect(address).await?);
+        let options = TlsOptions::client(client_config(), "localhost")?;
+        let mut begun = TlsHandshake::new(begun, &options)?;
+        // Its first message is sent, and the answer not looked at.
+        assert!(futures_util::poll!(std::pin::pin!(begun.run())).is_pending());
+        // Clients are accepted in order.
+        check_greeted(address).await?;
+        scope.finish(LONG);
+        assert!(silent.receive().await?.is_none());
+        begun.run().await?;
+        assert_eq!(begun.into_stream().unwrap().receive().await?.unwrap(), "hello");
+        Ok(serving.await?)
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_no_connection_can_be_made_with_is_told_before_any_is_accepted() -> Result<()> {
+    let tcp = TcpListener::bind("127.0.0.1:0").await?;
+    let mut config = LOCALHOST.server_config();
+    config.max_fragment_size = Some(7);
+    let served = TlsListener::new(tcp, config).serve(greet).await;
+    let error = served.unwrap_err().into_first();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
     Ok(())
 }
 

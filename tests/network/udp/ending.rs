@@ -47,6 +47,27 @@ async fn sockets_that_are_dropped_while_they_are_used_leave_nothing_behind() -> 
     Ok(())
 }
 
+#[anyio::test]
+async fn a_socket_is_closed_although_its_sends_were_forgotten() -> Result<()> {
+    for turns in 0..3 {
+        let (client, server) = pair().await?;
+        let address = client.local_addr()?;
+        let ticker = Ticker::new();
+        for text in ["one", "two"] {
+            let mut forgotten = Box::pin(client.send(text));
+            let _ = poll_once(forgotten.as_mut()).await;
+            std::mem::forget(forgotten);
+            for _ in 0..turns {
+                ticker.tick().await;
+            }
+        }
+        client.close().await?;
+        drop(std::net::UdpSocket::bind(address)?);
+        server.close().await?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_socket_may_outlive_its_run() {
     for backend in test_backends() {

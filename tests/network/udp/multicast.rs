@@ -66,8 +66,10 @@ async fn groups_of_the_other_family_are_joined_and_left() -> Result<()> {
 #[anyio::test]
 async fn a_group_that_is_joined_twice_is_told_and_left_once() -> Result<()> {
     let loopback = 1;
-    let group = IpAddr::from(Ipv4Addr::new(239, 1, 2, 4));
     let member = UdpSocketOptions::new().reuse_address(true).bind("0.0.0.0:0").await?;
+    // A group of its own: what is sent to one that any socket of this host has joined comes to all with its port.
+    let [high, low] = member.local_addr()?.port().to_be_bytes();
+    let group = IpAddr::from(Ipv4Addr::new(239, 2, high, low));
     let sender = UdpSocket::bind("127.0.0.1:0").await?;
     sender.set_multicast_interface(Interface::Address(Ipv4Addr::LOCALHOST))?;
     let to = SocketAddr::new(group, member.local_addr()?.port());

@@ -75,6 +75,44 @@ async fn datagrams_that_came_as_one_are_kept_when_receives_are_cancelled() -> Re
 }
 
 #[anyio::test]
+async fn datagrams_that_came_as_one_are_received_as_one_and_those_that_are_left_of_one() -> Result<()> {
+    let server = UdpSocketOptions::new().coalesce(true).ecn(true).bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let mut data = numbered(20, 500);
+    data.extend([255; 7]);
+    for first in 0..21 {
+        let options = SendOptions::new().segment_size(500).ecn(Ecn::Capable0);
+        client.send_with(data.clone(), server.local_addr()?, options).await?;
+        for number in 0..first {
+            assert_eq!(server.receive().await?.data[0], number);
+            let scope = CancelScope::new();
+            scope.cancel();
+            assert!(scope.run(async || server.receive_segments().await).await?.is_none());
+        }
+        let mut number = first;
+        while number < 21 {
+            let segments = server.receive_segments().await?;
+            assert_eq!((segments.from, segments.ecn), (client.local_addr()?, Some(Ecn::Capable0)));
+            assert!(segments.segment_size <= 500 && !segments.truncated);
+            assert_eq!(segments.iter().map(<[u8]>::len).sum::<usize>(), segments.data.len());
+            for datagram in segments.iter() {
+                let expected = if number < 20 { vec![number; 500] } else { vec![255; 7] };
+                assert_eq!(datagram, expected, "{number}");
+                number += 1;
+            }
+        }
+        assert_eq!(number, 21);
+    }
+    for text in ["", "single"] {
+        client.send_to(text, server.local_addr()?).await?;
+        let segments = server.receive_segments().await?;
+        assert_eq!(segments.segment_size, text.len());
+        assert_eq!(segments.iter().collect::<Vec<_>>(), [text.as_bytes()]);
+    }
+    Ok(())
+}
+
+#[anyio::test]
 async fn segments_that_cannot_be_sent_at_once_are_sent_one_by_one() -> Result<()> {
     // A socket that computes no checksums cannot have the kernel cut datagrams.
     let (client, server) = pair().await?;

@@ -16,11 +16,11 @@ use crate::{
         job::{Job, Order},
         stopwatch::Measured,
     },
-    peers::datagrams::{Datagrams, Jobs, Offloading},
+    peers::datagrams::{Datagrams, Jobs, Offloading, Together},
 };
 
-pub(super) const URING: &[(&str, Job)] = Jobs::<Anyio<Uring>>::ALL;
-pub(super) const POLL: &[(&str, Job)] = Jobs::<Anyio<Poll>>::ALL;
+pub(super) const URING: &[(&str, Job)] = Jobs::<Anyio<Uring>>::EVERY;
+pub(super) const POLL: &[(&str, Job)] = Jobs::<Anyio<Poll>>::EVERY;
 
 struct Anyio<B>(PhantomData<B>);
 
@@ -44,6 +44,9 @@ impl On for Poll {
 /// How many tasks send at the same time where each datagram is one send.
 const SENDERS: u64 = 32;
 
+/// How many datagrams are answered together at most.
+const MOST: usize = 64;
+
 impl<B: On> Datagrams for Anyio<B> {
     fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
         datagrams::echo(order, peers, size, |socket, progress| {
@@ -61,7 +64,7 @@ impl<B: On> Datagrams for Anyio<B> {
     }
 
     fn receive(order: &Order) -> anyhow::Result<Measured> {
-        receive_all(B::BACKEND, order, false)
+        receive_all(B::BACKEND, order)
     }
 
     fn send(order: &Order) -> anyhow::Result<Measured> {
@@ -93,9 +96,28 @@ impl<B: On> Datagrams for Anyio<B> {
     }
 }
 
+impl<B: On> Together for Anyio<B> {
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        datagrams::echo(order, peers, size, |socket, progress| {
+            builder(B::BACKEND).run(async || -> anyhow::Result<()> {
+                let socket = UdpSocket::from_owned(socket.into())?;
+                let (mut questions, mut answers) = (Vec::new(), Vec::new());
+                loop {
+                    let count = socket.receive_many(&mut questions, MOST).await?;
+                    answers.extend(questions.drain(..).map(|question| (question.data, question.from)));
+                    socket.send_many(&mut answers).await?;
+                    if !progress.add(count as u64) {
+                        return Ok(());
+                    }
+                }
+            })?
+        })
+    }
+}
+
 impl<B: On> Offloading for Anyio<B> {
     fn receive_offload(order: &Order) -> anyhow::Result<Measured> {
-        receive_all(B::BACKEND, order, true)
+        receive_together(B::BACKEND, order)
     }
 
     fn send_offload(order: &Order) -> anyhow::Result<Measured> {
@@ -117,15 +139,33 @@ impl<B: On> Offloading for Anyio<B> {
     }
 }
 
-fn receive_all(backend: Backend, order: &Order, together: bool) -> anyhow::Result<Measured> {
-    datagrams::receive(order, |socket, progress| {
-        datagrams::set_coalescing(&socket, together)?;
+fn receive_all(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    datagrams::receive(order, |socket, from, progress| {
+        datagrams::set_coalescing(&socket, false)?;
         builder(backend).run(async || -> anyhow::Result<()> {
             let socket = UdpSocket::from_owned(socket.into())?;
             loop {
                 let datagram = socket.receive().await?;
                 anyhow::ensure!(datagram.data.len() == STREAM_BYTES, "of another size");
+                anyhow::ensure!(datagram.from == from, "of another sender");
                 if !progress.add(1) {
+                    return Ok(());
+                }
+            }
+        })?
+    })
+}
+
+fn receive_together(backend: Backend, order: &Order) -> anyhow::Result<Measured> {
+    datagrams::receive(order, |socket, from, progress| {
+        datagrams::set_coalescing(&socket, true)?;
+        builder(backend).run(async || -> anyhow::Result<()> {
+            let socket = UdpSocket::from_owned(socket.into())?;
+            loop {
+                let segments = socket.receive_segments().await?;
+                anyhow::ensure!(segments.segment_size == STREAM_BYTES, "of another size");
+                anyhow::ensure!(segments.from == from, "of another sender");
+                if !progress.add(segments.iter().len() as u64) {
                     return Ok(());
                 }
             }

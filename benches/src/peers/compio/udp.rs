@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin};
 
+use anyhow::Context;
 use compio::{BufResult, net::UdpSocket};
 use futures_util::StreamExt;
 
@@ -29,13 +30,20 @@ impl Socket for UdpSocket {
         (received.map(|(_, from)| from), filled)
     }
 
-    async fn receive_all(&self, mut each: impl FnMut(&[u8]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    async fn receive_all(
+        &self,
+        mut each: impl FnMut(&[u8], SocketAddr) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         loop {
             let mut datagrams = pin!(self.recv_from_multi());
             while let Some(datagram) = datagrams.next().await {
                 match datagram {
-                    Ok(datagram) if each(datagram.data())? => {}
-                    Ok(_) => return Ok(()),
+                    Ok(datagram) => {
+                        let from = datagram.addr().and_then(|address| address.as_socket());
+                        if !each(datagram.data(), from.context("a datagram of nobody")?)? {
+                            return Ok(());
+                        }
+                    }
                     // The pool was empty for a moment: it begins again.
                     Err(error) if error.to_string().contains("no available buffer") => break,
                     Err(error) => return Err(error.into()),

@@ -3,7 +3,11 @@
 //! Contract of the unsafe code: the messages and what they point to are leaked like the buffers, so no completion is too late.
 //! A buffer that a completion named is touched by nobody else until it was sent, and only then goes back to the kernel.
 
-use std::{mem, net::UdpSocket, os::fd::AsRawFd};
+use std::{
+    mem,
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsRawFd,
+};
 
 use anyhow::Context;
 use io_uring::{cqueue, opcode, types::Fd};
@@ -18,10 +22,10 @@ use crate::{
         stopwatch::Measured,
         submissions::{Submissions, ring},
     },
-    peers::datagrams::{Datagrams, Jobs},
+    peers::datagrams::{Datagrams, Jobs, Together},
 };
 
-pub(super) const JOBS: &[(&str, Job)] = Jobs::<Ring>::SINGLE;
+pub(super) const JOBS: &[(&str, Job)] = Jobs::<Ring>::TOGETHER;
 
 const BUFFERS: u16 = 1024;
 const BUFFER_BYTES: usize = 2048;
@@ -39,15 +43,22 @@ struct Ring;
 
 impl Datagrams for Ring {
     fn echo(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
-        datagrams::echo(order, peers, size, |socket, progress| serve(&socket, progress, true))
+        datagrams::echo(order, peers, size, |socket, progress| serve(&socket, progress, None))
     }
 
     fn receive(order: &Order) -> anyhow::Result<Measured> {
-        datagrams::receive(order, |socket, progress| serve(&socket, progress, false))
+        datagrams::receive(order, |socket, from, progress| serve(&socket, progress, Some(from)))
     }
 
     fn send(order: &Order) -> anyhow::Result<Measured> {
         datagrams::send(order, |socket, to, progress| send(&socket, &SockAddr::from(to), progress))
+    }
+}
+
+/// It always does.
+impl Together for Ring {
+    fn echo_together(order: &Order, peers: usize, size: usize) -> anyhow::Result<Measured> {
+        Self::echo(order, peers, size)
     }
 }
 
@@ -81,7 +92,8 @@ fn send(socket: &UdpSocket, to: &SockAddr, progress: &mut Progress) -> anyhow::R
     }
 }
 
-fn serve(socket: &UdpSocket, progress: &mut Progress, answers: bool) -> anyhow::Result<()> {
+/// Answers, or takes what one sender has sent.
+fn serve(socket: &UdpSocket, progress: &mut Progress, sender: Option<SocketAddr>) -> anyhow::Result<()> {
     let mut ring = ring()?;
     let (submitter, queue, mut completions) = ring.split();
     let mut buffers = BufferRing::register(&submitter, BUFFERS, BUFFER_BYTES)?;
@@ -115,8 +127,12 @@ fn serve(socket: &UdpSocket, progress: &mut Progress, answers: bool) -> anyhow::
             done += 1;
             let buffer = cqueue::buffer_select(flags).context("a datagram without a buffer")?;
             let filled = buffers.take(buffer, result as u32);
-            if !answers {
+            if let Some(sender) = sender {
                 anyhow::ensure!(filled.length as usize == PAYLOAD + STREAM_BYTES, "of another size");
+                // SAFETY: the kernel has put the sender's address there, and the buffer is this loop's until it goes back.
+                let from =
+                    unsafe { buffers.address(filled.buffer).add(HEAD).cast::<libc::sockaddr_in>().read() };
+                anyhow::ensure!(datagrams::is_sender(&from, sender), "of another sender");
                 buffers.give_back(filled.buffer);
                 continue;
             }

@@ -1,6 +1,9 @@
 //! Datagrams on tokio by way of `quinn-udp`: several for each call of the system, in both directions where it can.
 
-use std::io::{ErrorKind, IoSliceMut, Result};
+use std::{
+    io::{ErrorKind, IoSliceMut, Result},
+    net::SocketAddr,
+};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use tokio::{io::Interest, net::UdpSocket};
@@ -77,13 +80,14 @@ impl Quinn {
         }
     }
 
-    async fn receive_all(&self, progress: &mut Progress) -> anyhow::Result<()> {
+    async fn receive_all(&self, from: SocketAddr, progress: &mut Progress) -> anyhow::Result<()> {
         let mut room = Room::new();
         loop {
             let count = self.receive(&mut room).await?;
             let mut datagrams = 0;
             for meta in &room.found[..count] {
                 anyhow::ensure!(meta.stride == STREAM_BYTES, "of another size");
+                anyhow::ensure!(meta.addr == from, "of another sender");
                 datagrams += meta.len.div_ceil(meta.stride);
             }
             if !progress.add(datagrams as u64) {
@@ -117,11 +121,11 @@ impl Datagrams for Quinn {
     }
 
     fn receive(order: &Order) -> anyhow::Result<Measured> {
-        datagrams::receive(order, |socket, progress| {
+        datagrams::receive(order, |socket, from, progress| {
             runtime()?.block_on(async {
                 let socket = Self::new(socket)?;
                 datagrams::set_coalescing(&socket.socket, false)?;
-                socket.receive_all(progress).await
+                socket.receive_all(from, progress).await
             })
         })
     }
@@ -133,8 +137,8 @@ impl Datagrams for Quinn {
 
 impl Offloading for Quinn {
     fn receive_offload(order: &Order) -> anyhow::Result<Measured> {
-        datagrams::receive(order, |socket, progress| {
-            runtime()?.block_on(async { Self::new(socket)?.receive_all(progress).await })
+        datagrams::receive(order, |socket, from, progress| {
+            runtime()?.block_on(async { Self::new(socket)?.receive_all(from, progress).await })
         })
     }
 

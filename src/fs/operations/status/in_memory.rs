@@ -8,14 +8,16 @@
 //! File systems without a device of their own are left out: their numbers are used again for others after an
 //! unmount.
 
-use crate::{runtime::Descriptor, to_thread};
+use crate::{
+    runtime::{Descriptor, calls},
+    to_thread,
+};
 use anyio_driver::FileStatus;
 use libc::c_int;
 use std::{
     cell::RefCell,
     collections::HashMap,
-    mem::MaybeUninit,
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, OwnedFd},
 };
 
 /// Means the descriptor itself.
@@ -31,7 +33,7 @@ thread_local! {
 
 /// The status, if it is in memory and known to be true.
 pub(super) async fn of_descriptor(descriptor: &Descriptor) -> Option<FileStatus> {
-    let status = remembered(descriptor.raw())?;
+    let status = calls::cached_status(descriptor.raw()).ok()?;
     if status.stx_dev_major == 0 {
         return None;
     }
@@ -40,7 +42,7 @@ pub(super) async fn of_descriptor(descriptor: &Descriptor) -> Option<FileStatus>
     let local = match known {
         Some(local) => local,
         None => {
-            let copy = descriptor.as_fd().try_clone_to_owned().ok()?;
+            let copy = calls::duplicate(descriptor).ok()?;
             // Without an answer (the scope may be cancelled) the driver is asked for the status.
             let local = to_thread::for_files(move || is_local(&copy)).await.ok()?;
             DEVICES.with_borrow_mut(|devices| devices.insert(device, local));
@@ -50,27 +52,7 @@ pub(super) async fn of_descriptor(descriptor: &Descriptor) -> Option<FileStatus>
     local.then_some(status)
 }
 
-/// What the kernel remembers of an open file, without asking anyone.
-fn remembered(fd: RawFd) -> Option<FileStatus> {
-    let mut status = MaybeUninit::<FileStatus>::zeroed();
-    let flags = ITSELF | libc::AT_STATX_DONT_SYNC;
-    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
-    // SAFETY: the path is a C string, and the status has room for what is written to it.
-    match unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, status.as_mut_ptr()) } {
-        // SAFETY: the call has filled it.
-        0 => Some(unsafe { status.assume_init() }),
-        _ => None,
-    }
-}
-
+/// Asked in a worker thread, as a file system that is none of those may have to ask a server.
 fn is_local(file: &OwnedFd) -> bool {
-    let mut status = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: the status has room for what is written to it; zeroes are valid where nothing is.
-    let status = unsafe {
-        if libc::fstatfs(file.as_raw_fd(), status.as_mut_ptr()) != 0 {
-            return false;
-        }
-        status.assume_init()
-    };
-    LOCAL.contains(&(status.f_type as u32))
+    calls::file_system(file.as_fd()).is_ok_and(|number| LOCAL.contains(&number))
 }

@@ -4,14 +4,16 @@
 //! Options and ancillary data are plain numbers, read and written by copies; lengths say how long they are.
 
 use super::{Belongings, Ecn};
-use crate::ancillary::{self, Control, Piece};
+use crate::{
+    ancillary::{self, Control, Piece},
+    runtime::calls::{self, Options, set_option},
+};
 use libc::{c_int, in_pktinfo, in6_pktinfo};
-use socket2::{InterfaceIndexOrAddress, SockRef, Socket};
+use socket2::InterfaceIndexOrAddress;
 use std::{
     io,
-    mem::MaybeUninit,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd},
 };
 
 /// Room for all that may come: the local address, the bits about congestion and the size of segments, of either family.
@@ -120,31 +122,31 @@ pub(in crate::net::udp) fn push_segment_size(control: &mut Control, size: u16) {
 
 /// Whether the kernel takes several datagrams at once.
 pub(in crate::net::udp) fn can_segment(socket: BorrowedFd<'_>) -> bool {
-    get::<c_int>(socket, libc::SOL_UDP, libc::UDP_SEGMENT).is_ok()
+    get(socket, libc::SOL_UDP, libc::UDP_SEGMENT).is_ok()
 }
 
 /// Has datagrams that follow each other come as one.
 pub(in crate::net::udp) fn coalesce(socket: BorrowedFd<'_>) -> io::Result<()> {
-    set(socket, libc::SOL_UDP, libc::UDP_GRO, &1)
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, &1)
 }
 
 /// Has it told which address each datagram was sent to.
 pub(in crate::net::udp) fn tell_destination(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
-    let told = set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, &1);
-    if is_v6 { set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &1) } else { told }
+    let told = set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, &1);
+    if is_v6 { set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &1) } else { told }
 }
 
 /// Has it told what the bits about congestion say.
 pub(in crate::net::udp) fn tell_ecn(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
-    let told = set(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, &1);
-    if is_v6 { set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, &1) } else { told }
+    let told = set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, &1);
+    if is_v6 { set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, &1) } else { told }
 }
 
 /// Forbids fragments, so that what is too long for the path is an error.
 pub(in crate::net::udp) fn forbid_fragments(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
-    let set_v4 = set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_DO);
+    let set_v4 = set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_DO);
     if is_v6 {
-        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, &libc::IPV6_PMTUDISC_DO)
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, &libc::IPV6_PMTUDISC_DO)
     } else {
         set_v4
     }
@@ -154,50 +156,42 @@ pub(in crate::net::udp) fn forbid_fragments(socket: BorrowedFd<'_>, is_v6: bool)
 pub(in crate::net::udp) fn path_mtu(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<u32> {
     let (level, name) =
         if is_v6 { (libc::IPPROTO_IPV6, libc::IPV6_MTU) } else { (libc::IPPROTO_IP, libc::IP_MTU) };
-    get::<c_int>(socket, level, name).map(|mtu| mtu as u32)
+    get(socket, level, name).map(|mtu| mtu as u32)
 }
 
 /// Sets the type of service or traffic class.
-pub(in crate::net::udp) fn set_traffic_class(
-    options: &SockRef<'_>,
-    is_v6: bool,
-    class: u8,
-) -> io::Result<()> {
-    if is_v6 { options.set_tclass_v6(class.into()) } else { options.set_tos_v4(class.into()) }
+pub(in crate::net::udp) fn set_traffic_class(options: Options<'_>, is_v6: bool, class: u8) -> io::Result<()> {
+    let class = class.into();
+    options.set(|socket| if is_v6 { socket.set_tclass_v6(class) } else { socket.set_tos_v4(class) })
 }
 
 /// Uses the interface of this name alone.
-pub(in crate::net::udp) fn bind_device(socket: &Socket, name: &str) -> io::Result<()> {
-    socket.bind_device(Some(name.as_bytes()))
+pub(in crate::net::udp) fn bind_device(options: Options<'_>, name: &str) -> io::Result<()> {
+    options.set(|socket| socket.bind_device(Some(name.as_bytes())))
 }
 
 /// Joins an IPv4 group.
-pub(in crate::net::udp) fn join_v4(options: &SockRef<'_>, group: Ipv4Addr, interface: u32) -> io::Result<()> {
-    options.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface))
+pub(in crate::net::udp) fn join_v4(options: Options<'_>, group: Ipv4Addr, interface: u32) -> io::Result<()> {
+    options.set(|socket| socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface)))
 }
 
 /// Leaves an IPv4 group.
-pub(in crate::net::udp) fn leave_v4(
-    options: &SockRef<'_>,
-    group: Ipv4Addr,
-    interface: u32,
-) -> io::Result<()> {
-    options.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface))
+pub(in crate::net::udp) fn leave_v4(options: Options<'_>, group: Ipv4Addr, interface: u32) -> io::Result<()> {
+    options.set(|socket| socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface)))
 }
 
 /// Joins or leaves what one source sends to an IPv4 group.
 pub(in crate::net::udp) fn change_source_v4(
-    options: &SockRef<'_>,
+    options: Options<'_>,
     group: Ipv4Addr,
     source: Ipv4Addr,
     interface: Ipv4Addr,
     join: bool,
 ) -> io::Result<()> {
-    if join {
-        options.join_ssm_v4(&source, &group, &interface)
-    } else {
-        options.leave_ssm_v4(&source, &group, &interface)
-    }
+    options.set(|socket| match join {
+        true => socket.join_ssm_v4(&source, &group, &interface),
+        false => socket.leave_ssm_v4(&source, &group, &interface),
+    })
 }
 
 /// Joins or leaves what one source sends to an IPv6 group.
@@ -219,25 +213,10 @@ pub(in crate::net::udp) fn change_source_v6(
         gsr_source: address(source),
     };
     let name = if join { libc::MCAST_JOIN_SOURCE_GROUP } else { libc::MCAST_LEAVE_SOURCE_GROUP };
-    set(socket.as_fd(), libc::IPPROTO_IPV6, name, &request)
+    set_option(socket.as_fd(), libc::IPPROTO_IPV6, name, &request)
 }
 
-fn set<T>(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
-    let length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the value is as long as the length says.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), length)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn get<T: Copy>(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<T> {
-    let mut value = MaybeUninit::<T>::zeroed();
-    let mut length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: there is as much room as the length says.
-    let result = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut length)
-    };
-    // SAFETY: zeroes make such a number, and so does what the system has written.
-    if result == 0 { Ok(unsafe { value.assume_init() }) } else { Err(io::Error::last_os_error()) }
+fn get(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+    // SAFETY: any bytes are such a number.
+    unsafe { calls::get_option::<c_int>(socket, level, name) }
 }

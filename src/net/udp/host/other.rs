@@ -1,8 +1,7 @@
 //! Hosts where only the bytes of datagrams are known.
 
 use super::{Belongings, Ecn};
-use crate::ancillary::Control;
-use socket2::{SockRef, Socket};
+use crate::{ancillary::Control, runtime::calls::Options};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -53,38 +52,34 @@ pub(in crate::net::udp) fn path_mtu(_socket: BorrowedFd<'_>, _is_v6: bool) -> io
 }
 
 pub(in crate::net::udp) fn set_traffic_class(
-    _options: &SockRef<'_>,
+    _options: Options<'_>,
     _is_v6: bool,
     _class: u8,
 ) -> io::Result<()> {
     unsupported()
 }
 
-pub(in crate::net::udp) fn bind_device(_socket: &Socket, _name: &str) -> io::Result<()> {
+pub(in crate::net::udp) fn bind_device(_options: Options<'_>, _name: &str) -> io::Result<()> {
     unsupported()
 }
 
 /// The system chooses the interface; another cannot be asked for by number.
-pub(in crate::net::udp) fn join_v4(options: &SockRef<'_>, group: Ipv4Addr, interface: u32) -> io::Result<()> {
+pub(in crate::net::udp) fn join_v4(options: Options<'_>, group: Ipv4Addr, interface: u32) -> io::Result<()> {
     if interface != 0 {
         return unsupported();
     }
-    options.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)
+    options.set(|socket| socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED))
 }
 
-pub(in crate::net::udp) fn leave_v4(
-    options: &SockRef<'_>,
-    group: Ipv4Addr,
-    interface: u32,
-) -> io::Result<()> {
+pub(in crate::net::udp) fn leave_v4(options: Options<'_>, group: Ipv4Addr, interface: u32) -> io::Result<()> {
     if interface != 0 {
         return unsupported();
     }
-    options.leave_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)
+    options.set(|socket| socket.leave_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED))
 }
 
 pub(in crate::net::udp) fn change_source_v4(
-    _options: &SockRef<'_>,
+    _options: Options<'_>,
     _group: Ipv4Addr,
     _source: Ipv4Addr,
     _interface: Ipv4Addr,
