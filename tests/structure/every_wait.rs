@@ -6,7 +6,7 @@ use anyio::{
     lowlevel::{checkpoint, wait_readable},
     net::{TcpListener, TcpStream, UdpSocket, UnixStream},
     process::{self, Command},
-    streams::{ByteSendStream, memory},
+    streams::memory,
     sync::{Event, Semaphore},
     testing::wait_all_tasks_blocked,
 };
@@ -298,11 +298,16 @@ async fn an_accept_heeds_its_scope() {
 async fn a_send_heeds_its_scope() {
     heeds_its_scope(
         async || {
-            let (mut stream, peer) = unix();
-            peer.set_nonblocking(true).unwrap();
-            // The last of these may be a part.
-            while stream.send_nowait(&[io::IoSlice::new(&[0; 4096])]).is_ok() {}
-            (stream, peer)
+            let (mut stream, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+            for end in [&stream, &peer] {
+                end.set_nonblocking(true).unwrap();
+            }
+            // Until there is no room for a single byte.
+            for length in [4096, 1] {
+                while stream.write(&[0; 4096][..length]).is_ok() {}
+            }
+            stream.set_nonblocking(false).unwrap();
+            (UnixStream::from_owned(stream.into()).unwrap(), peer)
         },
         async |stream| {
             let (result, _) = stream.send_some(vec![0; 4096]).await;
