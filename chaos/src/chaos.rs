@@ -160,12 +160,12 @@ impl Chaos {
     ///
     /// Calls on paths that worker threads make without the driver, such as changes of permissions, take no longer.
     pub fn slow_disk(self, share: f64) -> Self {
-        self.slow(share, |kind| is_of_disk(kind))
+        self.slow(share, is_of_disk)
     }
 
     /// Has this share of all sends, receives and attempts to connect be [slow](Fault::Slow). None is done at once then.
     pub fn slow_network(self, share: f64) -> Self {
-        self.slow(share, |kind| is_of_network(kind))
+        self.slow(share, is_of_network)
     }
 
     fn slow(mut self, share: f64, is_slow: impl Fn(OpKind) -> bool) -> Self {

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(send(&[b"a"]), 1);
         assert_eq!(send(&[b"b", b"", b"c", &LONG, b"d"]), 3);
         assert_eq!(send(&[&LONG, b"d"]), -libc::EMSGSIZE);
-        assert_eq!(send(&[b"e"; 50]), MOST_SENT_NOW as i32);
+        assert_eq!(send(&[b"e".as_slice(); 50]), MOST_SENT_NOW as i32);
         let received = received(&at_one);
         assert_eq!(received[..4], [&b"a"[..], b"b", b"", b"c"]);
         assert_eq!(received[4..], [b"e"; MOST_SENT_NOW]);

@@ -65,50 +65,73 @@ pub(super) enum Begins {
     Now,
 }
 
-/// Makes a child of the group, ready to be polled; the caller owns it together with the group.
-///
-/// # Safety
-/// The group and its errors stay where they are until the child is off the group's list, and the future is valid until
-/// then. Without an executor, which is for groups that are closed, the future is dropped at once.
-#[inline]
-pub(super) unsafe fn spawn<F, O, E>(
-    core: Option<&Core>,
-    group: &GroupCore,
-    errors: *const Errors<E>,
-    future: F,
-    parent: Parent,
-    begins: Begins,
-    location: &'static Location<'static>,
-) -> NonNull<ChildHeader>
-where
-    F: Future<Output = O>,
-    O: Outcome<E>,
-{
-    let table = Child::<F, O::Value, E>::TABLE;
-    let child =
-        blocks::allocate(const { Child::<F, O::Value, E>::SIZE }).cast::<Child<F, O::Value, E>>().as_ptr();
-    // SAFETY: the block was allocated for this type and is not yet anyone else's; with the header all of it is written.
-    unsafe {
-        (&raw mut (*child).stage).write(UnsafeCell::new(Stage::Running(future)));
-        (&raw mut (*child).errors).write(errors);
-        begin(core, group, NonNull::new_unchecked(child).cast(), table, parent, begins, location)
+/// A block for a child, in which only the header was not written.
+pub(super) struct Placed {
+    child: NonNull<ChildHeader>,
+    table: &'static Table,
+}
+
+impl Placed {
+    /// Puts a future where it is to stay. Before anything else, as each closure that it goes through may copy all of it; and as
+    /// something that nothing drops on its way, or the compiler would have it lie elsewhere first.
+    #[inline]
+    pub(super) fn new<F, O, E>(errors: *const Errors<E>, future: F) -> Self
+    where
+        F: Future<Output = O>,
+        O: Outcome<E>,
+    {
+        let future = ManuallyDrop::new(future);
+        let block = blocks::allocate(const { Child::<F, O::Value, E>::SIZE });
+        let child = block.cast::<Child<F, O::Value, E>>().as_ptr();
+        // SAFETY: the block was allocated for this type and is not yet anyone else's.
+        unsafe {
+            (&raw mut (*child).stage)
+                .write(UnsafeCell::new(Stage::Running(ManuallyDrop::into_inner(future))));
+            (&raw mut (*child).errors).write(errors);
+        }
+        Self { child: block.cast(), table: Child::<F, O::Value, E>::TABLE }
+    }
+
+    /// Makes this a child of the group, ready to be polled; the caller owns it together with the group.
+    ///
+    /// # Safety
+    /// The group and its errors stay where they are until the child is off the group's list, and the future is valid until
+    /// then. If the group is closed, or its run over, the future is dropped at once.
+    #[inline(never)]
+    pub(super) unsafe fn begin(
+        self,
+        group: &GroupCore,
+        parent: Parent,
+        begins: Begins,
+        location: &'static Location<'static>,
+    ) -> NonNull<ChildHeader> {
+        Core::try_with_any(|core| match core {
+            Some(core) if !group.closed.get() && group.belongs_to(core) => {
+                // SAFETY: the caller's promise.
+                unsafe { begin(Some(core), group, self, parent, begins, location) }
+            }
+            // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
+            // panic.
+            // SAFETY: as above.
+            _ => unsafe { begin(None, group, self, parent, begins, location) },
+        })
     }
 }
 
-/// The part of [`spawn`] that is the same for all children: writes the header and makes the child known.
+/// Writes the header and makes the child known.
 ///
 /// # Safety
-/// As for [`spawn`]; at `child` lies a block for a child of this table, in which only the header was not written.
-#[inline(never)]
+/// As for [`Placed::begin`]. Without an executor the future is dropped at once.
+#[inline]
 unsafe fn begin(
     core: Option<&Core>,
     group: &GroupCore,
-    child: NonNull<ChildHeader>,
-    table: &'static Table,
+    placed: Placed,
     parent: Parent,
     begins: Begins,
     location: &'static Location<'static>,
 ) -> NonNull<ChildHeader> {
+    let Placed { child, table } = placed;
     let next = group.children.get();
     // First, so that the header is written where it lies.
     let bindings = Bindings::current();
@@ -518,13 +541,12 @@ where
 
     unsafe fn take_value(child: NonNull<ChildHeader>, value: *mut ()) {
         // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value. That is
-        // moved by itself, as the stage is as large as the future was; nothing runs until the stage is over.
+        // moved by itself, as the stage is as large as the future was; nothing runs until the stage is over. There was `None`.
         unsafe {
             let stage = child.cast::<Self>().as_ref().stage.get();
             if let Stage::Finished(finished) = &*stage {
-                let taken = ptr::read(finished);
+                value.cast::<Option<T>>().write(Some(ptr::read(finished)));
                 stage.write(Stage::Over);
-                *value.cast::<Option<T>>() = Some(taken);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What users see of a group.
 
 use super::{
-    child::{self, Begins, Parent},
+    child::{self, Begins, Parent, Placed},
     core::GroupCore,
     drive::Drive,
     errors::Errors,
@@ -225,19 +225,11 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         begins: Begins,
         location: &'static Location<'static>,
     ) -> TaskHandle<'scope, O::Value> {
-        let spawn = |core: Option<&Core>| {
-            // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
-            let child =
-                unsafe { child::spawn(core, &self.core, &self.errors, child, parent, begins, location) };
-            // SAFETY: one of the child's two shares, and the type of its value.
-            unsafe { TaskHandle::new(child) }
-        };
-        Core::try_with_any(|core| match core {
-            Some(core) if !self.core.closed.get() && self.core.belongs_to(core) => spawn(Some(core)),
-            // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
-            // panic.
-            _ => spawn(None),
-        })
+        let placed = Placed::new(&self.errors, child);
+        // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
+        let child = unsafe { placed.begin(&self.core, parent, begins, location) };
+        // SAFETY: one of the child's two shares, and the type of its value.
+        unsafe { TaskHandle::new(child) }
     }
 
     /// Cancels the group's scope: its body and all children.

@@ -187,8 +187,8 @@ macro_rules! stream {
         }
 
         impl ByteReceiveStream for $stream {
-            async fn receive(&mut self) -> Result<Option<Chunk>> {
-                self.socket.receive().await
+            fn receive(&mut self) -> impl Future<Output = Result<Option<Chunk>>> {
+                self.socket.receive()
             }
 
             async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
@@ -278,8 +278,8 @@ macro_rules! stream {
         }
 
         impl ByteReceiveStream for $receive_half {
-            async fn receive(&mut self) -> Result<Option<Chunk>> {
-                self.0.receive().await
+            fn receive(&mut self) -> impl Future<Output = Result<Option<Chunk>>> {
+                self.0.socket.receive()
             }
 
             async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {

@@ -134,13 +134,10 @@ impl<W> PieceSender<W> {
                 if self.sent == self.piece.len() {
                     return Poll::Ready(Ok(()));
                 }
-                // Not where the driver does the same.
-                if !Core::with(|core| core.capabilities().attempts_sends) {
-                    let rest = [IoSlice::new(&self.piece[self.sent..])];
-                    if let Some(sent) = self.now.send(&self.stream, &rest) {
-                        self.judge(sent)?;
-                        continue;
-                    }
+                let rest = [IoSlice::new(&self.piece[self.sent..])];
+                if let Some(sent) = self.now.send(&self.stream, &rest) {
+                    self.judge(sent)?;
+                    continue;
                 }
                 self.operation.begin(Command::Send(std::mem::take(&mut self.piece), self.sent));
             }

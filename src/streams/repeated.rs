@@ -9,11 +9,13 @@ use std::{
 
 /// An operation of an unknown type, which poll-based adapters keep in flight between two polls. Each begins with an `A`
 /// and ends with an `O`. Memory is allocated once.
-pub(super) struct Repeated<A, O>(Pin<Box<dyn Repeat<A, O>>>);
+pub(super) struct Repeated<A, O> {
+    operation: Pin<Box<dyn Repeat<A, O>>>,
+    is_running: bool,
+}
 
 trait Repeat<A, O> {
     fn begin(self: Pin<&mut Self>, argument: A);
-    fn is_running(&self) -> bool;
     /// Polls what runs.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O>;
 }
@@ -33,10 +35,6 @@ impl<A, F: Future, M: FnMut(A) -> F> Repeat<A, F::Output> for Operation<M, F> {
         this.running.set(Some(future));
     }
 
-    fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let running = this.running.as_mut().as_pin_mut().expect("polled after it has begun");
@@ -49,16 +47,18 @@ impl<A, F: Future, M: FnMut(A) -> F> Repeat<A, F::Output> for Operation<M, F> {
 impl<A, O> Repeated<A, O> {
     /// An operation that is begun by calling `make`.
     pub(super) fn new<F: Future<Output = O> + 'static>(make: impl FnMut(A) -> F + 'static) -> Self {
-        Self(Box::pin(Operation { make, running: None }))
+        Self { operation: Box::pin(Operation { make, running: None }), is_running: false }
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.0.is_running()
+        self.is_running
     }
 
     /// Begins; what runs is dropped.
     pub(super) fn begin(&mut self, argument: A) {
-        self.0.as_mut().begin(argument);
+        self.is_running = false;
+        self.operation.as_mut().begin(argument);
+        self.is_running = true;
     }
 
     /// What has begun must have been polled to its end before the next begins.
@@ -66,7 +66,9 @@ impl<A, O> Repeated<A, O> {
     /// # Panics
     /// If nothing runs.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<O> {
-        self.0.as_mut().poll(cx)
+        let output = ready!(self.operation.as_mut().poll(cx));
+        self.is_running = false;
+        Poll::Ready(output)
     }
 }
 

@@ -40,9 +40,13 @@ pub(crate) fn send_buffers(
     flags: c_int,
 ) -> Result<usize, i32> {
     let send = |buffers: &[IoSlice<'_>]| {
-        SockRef::from(&socket)
-            .send_vectored_with_flags(buffers, flags)
-            .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+        let socket = SockRef::from(&socket);
+        let sent = match buffers {
+            // The kernel takes that for less than a list of one.
+            [one] => socket.send_with_flags(one, flags),
+            _ => socket.send_vectored_with_flags(buffers, flags),
+        };
+        sent.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
     };
     let call = Call::on(CallKind::SendNow, socket.as_raw_fd());
     if !core.capabilities().rules_calls {

@@ -15,6 +15,9 @@ use std::{
 /// How many bytes are taken over by one write at most.
 const PIECE: usize = 64 * 1024;
 
+/// Up to so many bytes of several buffers are sent as one.
+const SMALL: usize = 1024;
+
 /// Makes a stream of bytes something to write to. Writes allocate nothing once the first ones have.
 ///
 /// Of a write as much as possible is sent at once, from where it lies, if the stream [can do that](ByteSendStream::send_nowait).
@@ -48,8 +51,12 @@ impl<W> ByteWriter<W> {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         ready!(sender.poll_sent(cx))?;
-        if let Some(sent) = sender.send_nowait(slices) {
-            return Poll::Ready(sent.map_err(io::Error::from));
+        // What is small and in several pieces is copied all the same, as the kernel takes one for less than a list.
+        let is_small = slices.len() > 1 && slices.iter().map(|slice| slice.len()).sum::<usize>() <= SMALL;
+        if !is_small {
+            if let Some(sent) = sender.send_nowait(slices) {
+                return Poll::Ready(sent.map_err(io::Error::from));
+            }
         }
         let piece = sender.piece();
         for slice in slices {

@@ -8,20 +8,22 @@ use super::{
     error::ConnectionError,
     production::take_production,
     statistics::count,
-    upgrade::Upgrades,
+    upgrade::Offered,
 };
 use crate::BoxError;
 use anyio::{
     CancelAware, CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle,
     lowlevel::{checkpoint_if_cancelled, is_finishing},
+    sync::SemaphorePermit,
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::Service};
+use pin_project_lite::pin_project;
 use std::{
     any::Any,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// What hyper calls for each request.
@@ -41,14 +43,34 @@ where
     type Error = Cancelled;
     type Future = Answering<'scope, Self::Response>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (connection, handler) = (self.connection, self.handler);
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let Self { connection, group, handler } = *self;
         let busy = connection.requests.begin();
         let server = connection.server();
         count(&server.counts.accepted);
-        let request = request
-            .map(|body| RequestBody::new(body, server.options.max_body_bytes, connection.info.clone()));
-        let task = self.group.start_now(connection.answer(self.group, busy, handler, request));
+        if RequestBody::is_too_large(request.body(), server.options.max_body_bytes) {
+            let refused = async move { Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy)) };
+            return Answering { task: group.start_now(refused), connection };
+        }
+        let offered = connection.upgrades.offer(&mut request);
+        let asked = Some(Asked { connection, group, offered, version: request.version(), busy });
+        let admission = connection.admit();
+        // From here to the block of the child nothing may panic: what would then be dropped would have to lie elsewhere first,
+        // and be copied. A handler that panics before it gives its future does so in there.
+        let caught = CatchPanic::new(async move {
+            let request = request.map(|body| RequestBody::new(body, connection));
+            handler(request).await
+        });
+        let task = match admission {
+            Admission::Now(permit) => {
+                let handled = Direct { permit, caught };
+                group.start_now(RequestTask { asked, handled, failed: None })
+            }
+            Admission::Limited => {
+                let handled = connection.handle_within_limits(caught);
+                group.start_now(RequestTask { asked, handled, failed: None })
+            }
+        };
         Answering { task, connection }
     }
 }
@@ -76,84 +98,161 @@ impl<T> Drop for Answering<'_, T> {
     }
 }
 
-impl Connection<'_> {
-    /// Has the request handled, and makes an answer of whatever becomes of that.
+/// Whether a request is handled at once.
+enum Admission<'a> {
+    Now(Option<SemaphorePermit<'a>>),
+    /// There is a limit of time, or no room for another one.
+    Limited,
+}
+
+/// What a handler has made of a request. What panics is the inner error. `None` if it has taken too long.
+type Handled<T> = Option<Result<T, Box<dyn Any + Send>>>;
+
+pin_project! {
+    /// Handling without a limit.
+    struct Direct<'a, F> {
+        permit: Option<SemaphorePermit<'a>>,
+        #[pin]
+        caught: CatchPanic<F>,
+    }
+}
+
+impl<F: Future> Future for Direct<'_, F> {
+    type Output = Result<Handled<F::Output>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let handled = ready!(this.caught.poll(cx));
+        *this.permit = None;
+        Poll::Ready(Ok(Some(handled)))
+    }
+}
+
+pin_project! {
+    /// Has a request handled, and makes an answer of whatever becomes of that.
     ///
-    /// A block and not an `async fn`, here and in what it calls: of that each would keep room for the request once more, and
-    /// each request would be copied as often.
-    #[expect(clippy::manual_async_fn)]
-    fn answer<'a, B, E>(
-        &'a self,
-        group: &'a TaskGroup<'a, '_, Error>,
-        busy: Busy,
-        handler: &'a impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
-        mut request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<AnswerBody<B>>>>
-    where
-        B: 'a,
-        E: Into<BoxError> + 'static,
-    {
-        async move {
-            if request.body().is_too_large() {
-                return Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy));
-            }
-            let version = request.version();
-            let of_stream = Upgrades::of_stream(&request);
-            let upgrades = of_stream.as_ref().unwrap_or(&self.upgrades);
-            let agreed = upgrades.offer(&mut request);
-            let handled = match self.server().options.request_timeout {
-                None => Some(self.handle(handler, request).await?),
-                Some(limit) => {
-                    let scope = CancelScope::new().with_timeout(limit);
-                    let handled = scope.run(async || self.handle(handler, request).await).await?;
-                    handled.filter(|_| !scope.cancel_called())
-                }
-            };
-            if let Some(agreed) = agreed
-                && !matches!(&handled, Some(Ok(Ok(answer))) if answer.status() == agreed)
-            {
-                upgrades.refuse();
-            }
-            if let Some(task) = of_stream.and_then(|upgrades| upgrades.take()) {
-                group.start_soon(self.run_upgraded(task));
-            }
-            match handled {
-                Some(Ok(Ok(mut answer))) => {
-                    if let Some(task) = take_production(answer.extensions_mut()) {
-                        group.start_soon(self.produce(task));
-                    }
-                    Ok(answer.map(|body| AnswerBody::new(Some(body), busy)))
-                }
-                Some(Ok(Err(error))) => self.answer_error(error.into(), busy).await,
-                Some(Err(panic)) => Ok(self.answer_panic(panic, version, busy)),
-                None => {
-                    count(&self.server().counts.timed_out);
-                    Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy))
-                }
+    /// A future by hand, as an `async fn` would keep room for what it is given once more, and copy it.
+    struct RequestTask<'a, 'env, F, B> {
+        asked: Option<Asked<'a, 'env>>,
+        #[pin]
+        handled: F,
+        // What an error is answered with.
+        failed: Option<Pin<Box<dyn Future<Output = Result<Response<AnswerBody<B>>>> + 'a>>>,
+    }
+}
+
+impl<'a, F, B, E> Future for RequestTask<'a, '_, F, B>
+where
+    F: Future<Output = Result<Handled<Result<Response<B>, E>>>>,
+    B: 'a,
+    E: Into<BoxError> + 'static,
+{
+    type Output = Result<Response<AnswerBody<B>>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some(failed) = this.failed {
+            return failed.as_mut().poll(cx);
+        }
+        let handled = ready!(this.handled.poll(cx))?;
+        let asked = this.asked.take().expect("a task is not polled after its end");
+        let connection = asked.connection;
+        match asked.answer(handled) {
+            Ok(answer) => Poll::Ready(Ok(answer)),
+            Err((error, busy)) => {
+                let answer = Box::pin(connection.answer_error(error, busy));
+                this.failed.insert(answer).as_mut().poll(cx)
             }
         }
     }
+}
 
-    /// Calls the handler, when there is room for it. What panics is the inner error.
-    #[expect(clippy::manual_async_fn)]
-    fn handle<'a, T>(
-        &'a self,
-        handler: &'a impl AsyncFn(Request<RequestBody>) -> T,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Result<T, Box<dyn Any + Send>>>> {
-        async move {
-            let _permit = match &self.server().requests {
+/// What the answer to a request depends on besides the handler.
+struct Asked<'a, 'env> {
+    connection: &'a Connection<'a>,
+    group: &'a TaskGroup<'a, 'env, Error>,
+    offered: Option<Offered>,
+    version: Version,
+    busy: Busy,
+}
+
+impl Asked<'_, '_> {
+    /// Makes an answer of whatever has become of a request.
+    ///
+    /// # Errors
+    /// The handler's.
+    #[inline]
+    fn answer<B, E: Into<BoxError>>(
+        self,
+        handled: Handled<Result<Response<B>, E>>,
+    ) -> Result<Response<AnswerBody<B>>, (BoxError, Busy)> {
+        let Self { connection, group, offered, version, busy } = self;
+        if let Some(offered) = offered {
+            let status = match &handled {
+                Some(Ok(Ok(answer))) => Some(answer.status()),
+                _ => None,
+            };
+            if let Some(task) = offered.conclude(status) {
+                group.start_soon(connection.run_upgraded(task));
+            }
+        }
+        match handled {
+            Some(Ok(Ok(mut answer))) => {
+                if let Some(task) = take_production(answer.extensions_mut()) {
+                    group.start_soon(connection.produce(task));
+                }
+                Ok(answer.map(|body| AnswerBody::new(Some(body), busy)))
+            }
+            Some(Ok(Err(error))) => Err((error.into(), busy)),
+            Some(Err(panic)) => Ok(connection.answer_panic(panic, version, busy)),
+            None => {
+                count(&connection.server().counts.timed_out);
+                Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy))
+            }
+        }
+    }
+}
+
+impl<'a> Connection<'a> {
+    fn admit(&self) -> Admission<'a> {
+        let server = self.server();
+        if server.options.request_timeout.is_some() {
+            return Admission::Limited;
+        }
+        match &server.requests {
+            None => Admission::Now(None),
+            Some(requests) => match requests.try_acquire() {
+                Ok(permit) => Admission::Now(Some(permit)),
+                Err(_) => Admission::Limited,
+            },
+        }
+    }
+
+    /// Has a request handled when there is room for it, and for no longer than it may take.
+    async fn handle_within_limits<T>(
+        &self,
+        handled: impl Future<Output = Result<T, Box<dyn Any + Send>>>,
+    ) -> Result<Handled<T>> {
+        let server = self.server();
+        let handle = async || {
+            let _permit = match &server.requests {
                 Some(requests) => Some(requests.acquire().await?),
                 None => None,
             };
-            Ok(CatchPanic::new(move || handler(request)).await)
-        }
+            Ok(handled.await)
+        };
+        let Some(limit) = server.options.request_timeout else { return handle().await.map(Some) };
+        let scope = CancelScope::new().with_timeout(limit);
+        let handled = scope.run(handle).await?;
+        Ok(handled.filter(|_| !scope.cancel_called()))
     }
 
     /// Makes the body of an answer that has been given.
     async fn produce(&self, task: impl Future<Output = Result<(), BoxError>>) -> Result<()> {
         let server = self.server();
-        match CatchPanic::new(|| task).await {
+        match CatchPanic::new(task).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_cancelled() => checkpoint_if_cancelled().await?,
             Ok(Err(error)) => {

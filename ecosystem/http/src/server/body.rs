@@ -1,6 +1,6 @@
 //! The body of a request.
 
-use super::connection_info::ConnectionInfo;
+use super::{connection::Connection, connection_info::ConnectionInfo};
 use crate::cancellation::CancellationWatch;
 use anyio::Cancelled;
 use bytes::Bytes;
@@ -29,13 +29,15 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, limit: Option<u64>, connection: ConnectionInfo) -> Self {
+    #[inline]
+    pub(super) fn new(incoming: Incoming, connection: &Connection<'_>) -> Self {
+        let limit = connection.server().options.max_body_bytes;
         Self {
             incoming,
             limit,
             left: limit.unwrap_or(u64::MAX),
             cancellation: CancellationWatch::default(),
-            connection,
+            connection: connection.info.clone(),
         }
     }
 
@@ -44,9 +46,10 @@ impl RequestBody {
         &self.connection
     }
 
-    /// Whether it says that it has more bytes than allowed.
-    pub(super) fn is_too_large(&self) -> bool {
-        self.incoming.size_hint().lower() > self.left
+    /// Whether a body says that it has more bytes than allowed.
+    #[inline]
+    pub(super) fn is_too_large(incoming: &Incoming, limit: Option<u64>) -> bool {
+        limit.is_some_and(|limit| incoming.size_hint().lower() > limit)
     }
 }
 

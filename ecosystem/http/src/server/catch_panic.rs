@@ -11,52 +11,36 @@ use std::{
 };
 
 pin_project! {
-    /// Makes a future and polls it to its end; a panic of either, or of dropping the future at its end, is the error.
-    ///
-    /// What makes the future and the future itself take the same room, which an `async fn` would have twice.
-    pub(super) struct CatchPanic<M, F> {
+    /// Polls a future to its end; a panic of that, or of dropping the future at its end, is the error.
+    pub(super) struct CatchPanic<F> {
         #[pin]
-        step: Step<M, F>,
+        future: Option<F>,
     }
 }
 
-pin_project! {
-    #[project = StepProjection]
-    enum Step<M, F> {
-        Begin { make: Option<M> },
-        Running { #[pin] future: F },
-        Over,
+impl<F: Future> CatchPanic<F> {
+    #[inline]
+    pub(super) fn new(future: F) -> Self {
+        Self { future: Some(future) }
     }
 }
 
-impl<M: FnOnce() -> F, F: Future> CatchPanic<M, F> {
-    pub(super) fn new(make: M) -> Self {
-        Self { step: Step::Begin { make: Some(make) } }
-    }
-}
-
-impl<M: FnOnce() -> F, F: Future> Future for CatchPanic<M, F> {
+impl<F: Future> Future for CatchPanic<F> {
     type Output = Result<F::Output, Box<dyn Any + Send>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut step = self.project().step;
+        let mut future = self.project().future;
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let StepProjection::Begin { make } = step.as_mut().project() {
-                let make = make.take().expect("made once");
-                step.set(Step::Running { future: make() });
-            }
-            let StepProjection::Running { future } = step.as_mut().project() else {
-                unreachable!("polled after its end");
-            };
-            let output = ready!(future.poll(cx));
-            step.set(Step::Over);
+            let running = future.as_mut().as_pin_mut().expect("not polled after its end");
+            let output = ready!(running.poll(cx));
+            future.set(None);
             Poll::Ready(output)
         }));
         let panic = match polled {
             Ok(polled) => return polled.map(Ok),
             Err(panic) => panic,
         };
-        if let Err(another) = catch_unwind(AssertUnwindSafe(|| step.set(Step::Over))) {
+        if let Err(another) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
             // Not within the macro, which evaluates nothing if nobody logs.
             let error = ConnectionError::of_panic(another);
             log::error!("{error}");
@@ -102,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_future_that_panics_again_and_again_gives_its_first_panic() {
-        let mut caught = pin!(CatchPanic::new(|| Panics));
+        let mut caught = pin!(CatchPanic::new(Panics));
         let polled = caught.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(Err(panic)) = polled else { panic!("it has ended, with a panic") };
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"first"));

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
-    CancelScope, Cancelled, Chunk, Error, Result, fail_after, idle,
+    Cancelled, Chunk, Error, Result, Scope, current_time, fail_after, idle,
     lowlevel::is_cancelled,
     streams::{Attributes, ByteReceiveStream, ByteSendStream},
     sync::Event,
@@ -22,7 +22,7 @@ use anyio::{
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, time::Instant};
 
 /// What all connections of a listener have in common.
 pub(super) struct Serving<'a> {
@@ -40,8 +40,8 @@ pub(super) struct Connection<'a> {
     pub(super) info: ConnectionInfo,
     pub(super) heads: HeadLimit,
     is_closing: Cell<bool>,
-    /// Kept from the cancellation of serving, which only means that the connection is to come to an end.
-    scope: CancelScope,
+    /// When what is left is cancelled, once nothing new starts.
+    end_of_grace: Cell<Option<Instant>>,
 }
 
 impl<'a> Connection<'a> {
@@ -53,7 +53,7 @@ impl<'a> Connection<'a> {
             info: ConnectionInfo::of(stream),
             heads: HeadLimit::default(),
             is_closing: Cell::new(false),
-            scope: CancelScope::new().shielded(),
+            end_of_grace: Cell::new(None),
         }
     }
 
@@ -74,13 +74,18 @@ impl<'a> Connection<'a> {
         self.is_closing.replace(false)
     }
 
-    /// From now on nothing new starts, and there is only so much time left.
-    pub(super) fn finish(&self) {
+    /// From now on nothing new starts in the scope of the connection, and there is only so much time left.
+    pub(super) fn finish(&self, scope: &Scope) {
         if self.serving.is_finishing.get() {
-            self.scope.set_shield(false);
-        } else {
-            self.scope.finish(self.server().options.grace);
+            scope.set_shield(false);
+            return;
         }
+        let grace = match self.end_of_grace.get() {
+            Some(end) => end.saturating_duration_since(current_time()),
+            None => self.server().options.grace,
+        };
+        self.end_of_grace.set(current_time().checked_add(grace));
+        scope.finish(grace);
     }
 
     /// Answers requests until one of the sides ends that.
@@ -111,8 +116,7 @@ impl<'a> Connection<'a> {
             }
         };
         let io = with_beginning(HyperIo::from_halves(receive, send), beginning);
-        let served = self.scope.run(async || self.speak(protocol, io, handler).await).await;
-        served.map(|_| ())
+        self.speak(protocol, io, handler).await
     }
 
     async fn speak<R, W, B, E>(
@@ -129,17 +133,18 @@ impl<'a> Connection<'a> {
     {
         let options = &self.server().options;
         task_group(async |group| -> Result<()> {
+            keep_from_cancellation(group.scope());
             let answerer = Answerer { connection: self, group, handler };
             let ended = match protocol {
                 Protocol::Http1 => {
                     let connection =
                         options.http1(&self.heads).serve_connection(io, answerer).with_upgrades();
-                    self.drive(connection, |connection| connection.graceful_shutdown()).await
+                    self.drive(group.scope(), connection, |connection| connection.graceful_shutdown()).await
                 }
                 Protocol::Http2 => {
                     let http = options.http2(GroupExecutor(group));
                     let connection = http.serve_connection(io, answerer);
-                    self.drive(connection, |connection| connection.graceful_shutdown()).await
+                    self.drive(group.scope(), connection, |connection| connection.graceful_shutdown()).await
                 }
             };
             group.cancel();
@@ -149,9 +154,10 @@ impl<'a> Connection<'a> {
         .await?;
         if let Some(upgraded) = self.upgrades.take() {
             task_group(async |group| -> Result<()> {
+                keep_from_cancellation(group.scope());
                 // A task, which is awaited also when it is cancelled.
                 let running = group.start_soon(self.run_upgraded(upgraded));
-                self.drive(running, |_| ()).await??;
+                self.drive(group.scope(), running, |_| ()).await??;
                 Ok(())
             })
             .await?;
@@ -167,6 +173,11 @@ impl<'a> Connection<'a> {
             self.server().tell(&ConnectionError::Connection(error));
         }
     }
+}
+
+/// Cancelling what serves only means that its connections are to come to an end.
+fn keep_from_cancellation(scope: &Scope) {
+    scope.set_shield(true);
 }
 
 fn with_beginning<R, W>(io: HyperIo<R, W>, beginning: Option<Chunk>) -> HyperIo<R, W>

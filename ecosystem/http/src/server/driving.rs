@@ -1,7 +1,7 @@
 //! What ends a connection beside its peers.
 
 use super::{calls::Calls, connection::Connection, head_limit::HeadClock};
-use anyio::{Cancelled, Sleep, foreign, sleep};
+use anyio::{Cancelled, Scope, Sleep, foreign, sleep};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -10,11 +10,12 @@ use std::{
 
 impl Connection<'_> {
     /// Polls what speaks with the client to its end. `shut_down` has it come to an end, when the server drains, when a handler
-    /// has panicked, and when the connection was idle for long.
+    /// has panicked, and when the connection was idle for long. The scope is the connection's own.
     ///
     /// What it is polled for is mostly the client; what else can end it is polled only when it was woken.
     pub(super) async fn drive<C: Future>(
         &self,
+        scope: &Scope,
         connection: C,
         shut_down: impl Fn(Pin<&mut C>),
     ) -> Result<C::Output, Cancelled> {
@@ -34,7 +35,7 @@ impl Connection<'_> {
             }
             loop {
                 if self.takes_closing() {
-                    self.finish();
+                    self.finish(scope);
                     shut_down(connection.as_mut());
                 }
                 if let Poll::Ready(output) = connection.as_mut().poll(cx) {
@@ -47,7 +48,7 @@ impl Connection<'_> {
                 }
             }
             if is_called && !is_draining && idle.poll(self, &mut calls.context()).is_ready() {
-                self.finish();
+                self.finish(scope);
                 shut_down(connection.as_mut());
                 return connection.as_mut().poll(cx);
             }

@@ -17,34 +17,47 @@ pub(super) struct Upgrades(Rc<RefCell<Option<Task>>>);
 #[derive(Clone)]
 struct Offer(OnThread<Upgrades>);
 
+/// What the handler of a request was offered.
+pub(super) struct Offered {
+    upgrades: Upgrades,
+    /// The status that agrees to it.
+    agreed: StatusCode,
+    /// Whether it is a stream of its own, and not the connection.
+    is_stream: bool,
+}
+
+impl Offered {
+    /// Takes note of the status of the answer, if there is one. Gives what is to be done with the stream of the request.
+    pub(super) fn conclude(self, status: Option<StatusCode>) -> Option<Task> {
+        if status != Some(self.agreed) {
+            // hyper hands connections over at their end even if that was not agreed to.
+            drop(self.upgrades.take());
+        }
+        if self.is_stream { self.upgrades.take() } else { None }
+    }
+}
+
 impl Upgrades {
-    /// Those of a request that has a stream of its own to take over, as `CONNECT` has in HTTP/2.
-    pub(super) fn of_stream<B>(request: &Request<B>) -> Option<Self> {
-        let takes_stream = request.version() >= Version::HTTP_2 && request.method() == Method::CONNECT;
-        takes_stream.then(Self::default)
+    /// Lets the handler of a request take the connection over, or the stream, as `CONNECT` does in HTTP/2, if that is asked
+    /// for.
+    #[inline]
+    pub(super) fn offer<B>(&self, request: &mut Request<B>) -> Option<Offered> {
+        // hyper puts its own offer there, if the client has asked for one.
+        if request.extensions().is_empty() { None } else { self.offer_what_is_asked_for(request) }
     }
 
-    /// Lets the handler of a request take the connection or the stream over, if that is asked for. Gives the status that
-    /// agrees to it.
-    pub(super) fn offer(&self, request: &mut Request<RequestBody>) -> Option<StatusCode> {
-        // hyper puts its own offer there, if the client has asked for one.
-        if request.extensions().is_empty() {
-            return None;
-        }
-        let agreed = match request.method() {
-            &Method::CONNECT => StatusCode::OK,
-            _ if request.version() >= Version::HTTP_2 => return None,
-            _ if request.headers().contains_key(UPGRADE) => StatusCode::SWITCHING_PROTOCOLS,
+    #[cold]
+    fn offer_what_is_asked_for<B>(&self, request: &mut Request<B>) -> Option<Offered> {
+        let has_streams = request.version() >= Version::HTTP_2;
+        let (agreed, is_stream) = match request.method() {
+            &Method::CONNECT => (StatusCode::OK, has_streams),
+            _ if has_streams => return None,
+            _ if request.headers().contains_key(UPGRADE) => (StatusCode::SWITCHING_PROTOCOLS, false),
             _ => return None,
         };
-        request.extensions_mut().insert(Offer(OnThread::new(self.clone())));
-        Some(agreed)
-    }
-
-    /// Forgets what was to be done. hyper hands connections over at their end even if that was not agreed to.
-    pub(super) fn refuse(&self) {
-        let refused = self.take();
-        drop(refused);
+        let upgrades = if is_stream { Self::default() } else { self.clone() };
+        request.extensions_mut().insert(Offer(OnThread::new(upgrades.clone())));
+        Some(Offered { upgrades, agreed, is_stream })
     }
 
     pub(super) fn take(&self) -> Option<Task> {
