@@ -47,7 +47,16 @@ async fn skip_bytes(mut count: usize, input: &mut Input, stream: &ClientStream) 
 async fn skip_chunks(input: &mut Input, stream: &ClientStream) -> Result<Result<(), Status>> {
     let mut total = 0;
     loop {
-        match httparse::parse_chunk_size(input.bytes()) {
+        let parsed = httparse::parse_chunk_size(input.bytes());
+        // An extension may have anything in it, but not what others take for the end of the line.
+        let line = match parsed {
+            Ok(httparse::Status::Complete((line, _))) => input.bytes()[..line].strip_suffix(b"\r\n"),
+            Ok(httparse::Status::Partial) | Err(_) => Some(input.bytes()),
+        };
+        if line.is_none_or(|line| line.contains(&b'\n')) {
+            return Ok(Err(Status::BadRequest));
+        }
+        match parsed {
             Ok(httparse::Status::Complete((line, 0))) => {
                 input.consume(line);
                 return skip_trailer(input, stream).await;

@@ -1,6 +1,6 @@
 //! Requests that ask for nothing special, as most do: told at one glance, without taking them apart.
 
-use crate::encodings::Encodings;
+use crate::{encodings::Encodings, request::is_host};
 use std::mem::MaybeUninit;
 
 /// More headers than these are not looked at here.
@@ -33,10 +33,10 @@ impl<'b> Quick<'b> {
         for header in head.headers.iter() {
             match Meaning::of(header.name) {
                 Meaning::None => {}
-                Meaning::Host => hosts += 1,
+                Meaning::Host if is_host(header.value) => hosts += 1,
                 Meaning::Encodings => encodings = Encodings::parse(header.value),
                 Meaning::Connection if header.value.eq_ignore_ascii_case(b"keep-alive") => {}
-                Meaning::Connection | Meaning::Special => return None,
+                Meaning::Host | Meaning::Connection | Meaning::Special => return None,
             }
         }
         (hosts == 1).then_some(Self { target: head.path?, encodings, length })

@@ -104,6 +104,11 @@ fn names_other_version(bytes: &[u8]) -> bool {
     matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
+/// Whether a header can name a host, and a port.
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    value.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte))
+}
+
 fn method_of(name: &str) -> Method {
     match name {
         "GET" => Method::Get,
@@ -151,11 +156,12 @@ impl<'h> Headers<'h> {
         !self.lists("connection", "close") && (is_1_1 || self.lists("connection", "keep-alive"))
     }
 
-    /// HTTP/1.1 has to name a host, and nobody may name two.
+    /// HTTP/1.1 has to name a host, and nobody may name two, or what is none.
     fn check_host(&self, is_1_1: bool) -> Result<(), Status> {
-        match self.values("host").count() {
-            0 if is_1_1 => Err(Status::BadRequest),
-            0 | 1 => Ok(()),
+        let mut hosts = self.values("host");
+        match (hosts.next(), hosts.next()) {
+            (None, _) if !is_1_1 => Ok(()),
+            (Some(host), None) if is_host(host) => Ok(()),
             _ => Err(Status::BadRequest),
         }
     }

@@ -11,6 +11,9 @@ async fn requests_that_are_wrong_are_refused_and_the_connection_closed() {
     for (request, status) in [
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        ("GET / HTTP/1.0\r\nHost: user@a\r\n\r\n", 400),
         ("GET /\r\n\r\n", 400),
         ("\x16\x03\x01\x02\x00\x01\x00\x01", 400),
         ("GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400),
@@ -27,6 +30,9 @@ async fn requests_that_are_wrong_are_refused_and_the_connection_closed() {
         ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
         ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", 400),
+        // Others may take the end of the first line for the end of what says how long the chunk is.
+        ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;a\nx\r\n0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;a\n", 400),
         ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413),
         ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413),
         (&large, 431),
@@ -40,6 +46,24 @@ async fn requests_that_are_wrong_are_refused_and_the_connection_closed() {
         assert_eq!(response.header("Connection"), "close", "{request:?}");
         client.expect_end().await;
     }
+}
+
+#[anyio::test]
+async fn hosts_are_named_in_many_ways() {
+    let server = Server::start(&[]);
+    server.put("file", "contents");
+    let mut client = server.connect().await;
+    for host in
+        ["", "h", "example.org:8080", "[::1]:80", "127.0.0.1", "xn--bcher-kva.example", "a_b.%41~!$&'()*+,;="]
+    {
+        // The second is answered from what the first has made ready.
+        for _ in 0..2 {
+            client.send(format!("GET /file HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+            assert_eq!(client.response().await.text(), "contents", "{host:?}");
+        }
+    }
+    client.send("GET /file HTTP/1.1\r\nHost: a b\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 400);
 }
 
 #[anyio::test]

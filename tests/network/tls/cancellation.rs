@@ -12,7 +12,7 @@ use anyio::{
     testing::{lockstep_stream_pair, wait_all_tasks_blocked},
 };
 use futures_util::poll;
-use std::{pin::pin, task::Poll};
+use std::{future::Future, pin::pin, task::Poll};
 
 /// Runs an operation to its end, but drops its future each time that it has to wait, and calls it again.
 async fn dropped_at_each_wait<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> Result<T> {
@@ -195,6 +195,48 @@ async fn a_peer_that_does_not_receive_does_not_hold_closing_up_for_ever() -> Res
     let (client, server) = wrapped(lockstep_stream_pair()).await?;
     assert!(matches!(client.close().await, Err(Error::TimedOut(_))));
     assert!(matches!(server.receive().await, Err(Error::BrokenResource(_))));
+    Ok(())
+}
+
+/// Forgets an operation that waits.
+async fn forget<T>(operation: impl Future<Output = Result<T>>) {
+    let mut operation = Box::pin(operation);
+    assert!(poll!(operation.as_mut()).is_pending());
+    std::mem::forget(operation);
+}
+
+#[anyio::test]
+async fn a_receive_that_is_forgotten_keeps_its_direction_and_nothing_else() -> Result<()> {
+    check_forgotten(UnixStream::pair()?).await?;
+    check_forgotten(super::connection().await?).await
+}
+
+async fn check_forgotten<S: Split>(streams: (S, S)) -> Result<()> {
+    let (client, server) = wrapped(streams).await?;
+    forget(client.receive()).await;
+    assert!(matches!(client.receive().await, Err(Error::BusyResource(_))));
+    client.send("still heard").await?;
+    assert_eq!(server.receive().await?.unwrap(), "still heard");
+    let (receive, send) = client.split();
+    let client = receive.reunite(send).unwrap();
+    client.close().await?;
+    assert!(server.receive().await?.is_none());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_handshake_that_is_forgotten_can_be_given_up() -> Result<()> {
+    let (client, server) = UnixStream::pair()?;
+    let mut handshake = TlsHandshake::new(client, &authority::options().0)?;
+    forget(handshake.run()).await;
+    assert!(matches!(handshake.run().await, Err(Error::BusyResource(_))));
+    drop(handshake.into_inner());
+    let mut hello = Vec::new();
+    // The other side hears the end. What was not received here breaks it off.
+    while let Ok(Some(chunk)) = server.receive().await {
+        hello.extend_from_slice(&chunk);
+    }
+    assert!(hello.starts_with(&[22, 3, 1]), "{hello:?}");
     Ok(())
 }
 

@@ -6,13 +6,15 @@ use super::{
 };
 use anyio::{
     Error, Result,
+    net::{TcpListener, TcpStream},
     streams::{
-        Attributes,
+        Attributes, Listener,
         tls::{
-            TlsError, TlsOptions, TlsSide,
+            TlsError, TlsListener, TlsOptions, TlsSide, TlsStream,
             attribute::{PeerCertificates, ServerName},
         },
     },
+    task_group,
     testing::lockstep_stream_pair,
 };
 use rcgen::{ExtendedKeyUsagePurpose, SanType, date_time_ymd};
@@ -175,6 +177,36 @@ async fn a_client_shows_its_certificate_or_is_refused() -> Result<()> {
     let told = tls_error(client?.receive().await);
     assert_eq!((told.refused_by(), told.in_handshake()), (TlsSide::Peer, false));
     assert_eq!(told.alert(), Some(AlertDescription::CertificateRequired));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_client_that_is_refused_while_it_sends_can_hear_why() -> Result<()> {
+    let tcp = TcpListener::bind("127.0.0.1:0").await?;
+    let port = tcp.local_addr()?.port();
+    let listener = TlsListener::new(tcp, asking_for_certificates());
+    task_group(async |tg| -> Result<()> {
+        let serving = tg.start_soon(async {
+            listener
+                .serve(async |_: TlsStream<TcpStream>| -> Result<()> { panic!("nobody has a certificate") })
+                .await?;
+            anyio::Ok(())
+        });
+        for _ in 0..10 {
+            let client = TcpStream::connect_tls("localhost", port, client_config()).await?;
+            let failure = loop {
+                if let Err(failure) = client.send(vec![7; 100_000]).await {
+                    break failure;
+                }
+            };
+            assert!(matches!(failure, Error::BrokenResource(_)), "{failure:?}");
+            let told = tls_error(client.receive().await);
+            assert_eq!(told.alert(), Some(AlertDescription::CertificateRequired));
+        }
+        serving.cancel();
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
