@@ -28,7 +28,7 @@ async fn download(address: SocketAddr) -> Result<usize> {
 async fn serve(folder: &Folder, listener: TcpListener) -> Result<Vec<usize>> {
     let address = listener.local_addr()?;
     let options = Options::parse_from(["file_server", "--quiet"]);
-    let addresses = Addresses::new(0);
+    let addresses = Addresses::new(options.connections_per_address);
     let server = Server::new(&options, folder.path(), &addresses);
     let served = task_group(async |tg| -> Result<Vec<usize>> {
         tg.start_soon(server.serve(Entrance::Plain(listener)));

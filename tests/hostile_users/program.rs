@@ -7,8 +7,12 @@ use crate::{
     values::{discard, fault, faults, new_census},
     world::{self, World},
 };
-use anyio::{Backend, Builder, CancelScope, Clock, Result, lowlevel, shield, sleep, testing};
+use anyio::{
+    Backend, Builder, CancelScope, Clock, Result, lowlevel, shield, sleep,
+    testing::{self, chaos::Chaos},
+};
 use std::{
+    env,
     future::{Future, poll_fn},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,6 +23,9 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+/// The variable of the environment that is the seed of what the system does.
+pub(crate) const CHAOS: &str = "ANYIO_TEST_CHAOS";
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +50,9 @@ pub(crate) fn run(seed: u64, backend: Backend) -> Vec<String> {
     let virtually = seed % 5 == 4;
     if virtually {
         builder = builder.clock(Clock::Virtual);
+    }
+    if let Some(chaos) = chaos(seed) {
+        builder = builder.chaos(chaos);
     }
     if habits.leaves {
         run_once(&builder, &world, Part::Begin, virtually);
@@ -85,6 +95,15 @@ pub(crate) fn run(seed: u64, backend: Backend) -> Vec<String> {
         fault(format!("memory of {size} bytes was written to after it was freed"));
     }
     mem::take(&mut *faults())
+}
+
+/// What the system does to the program of a seed, if the environment wants chaos. Each program has one of its own, so that
+/// one that fails can be repeated.
+fn chaos(seed: u64) -> Option<Chaos> {
+    let text = env::var(CHAOS).ok().filter(|text| !text.is_empty())?;
+    let chaos: Chaos = text.parse().unwrap_or_else(|error| panic!("{CHAOS}: {error}"));
+    let first: u64 = text.split(':').next().and_then(|first| first.trim().parse().ok()).unwrap_or(0);
+    Some(chaos.unnoticed().reseed(first.wrapping_mul(1_000_003).wrapping_add(seed)))
 }
 
 /// Waits for worker threads that are about to let go of something.

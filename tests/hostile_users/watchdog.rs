@@ -1,10 +1,13 @@
 //! Who tells which program hangs, crashes, or panics where nobody has thrown anything.
 
-use crate::values::{Payload, fault};
+use crate::{
+    program::CHAOS,
+    values::{Payload, fault},
+};
 use anyio::Backend;
 use std::{
     backtrace::Backtrace,
-    mem,
+    env, mem,
     panic::{self, PanicHookInfo},
     process, ptr,
     sync::{
@@ -40,7 +43,8 @@ const DOCUMENTED: [&str; 8] = [
 
 /// The command that repeats a program.
 pub(crate) fn repeat(seed: u64, backend: Backend) -> String {
-    format!("ANYIO_HOSTILE_SEED={seed} cargo test --test hostile_users hostile_programs_on_{backend}")
+    let chaos = env::var(CHAOS).map_or_else(|_| String::new(), |seed| format!("{CHAOS}={seed} "));
+    format!("{chaos}ANYIO_HOSTILE_SEED={seed} cargo test --test hostile_users hostile_programs_on_{backend}")
 }
 
 /// The seed of the program that runs, for the handler of signals.

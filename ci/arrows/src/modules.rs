@@ -200,5 +200,9 @@ mod tests {
     fn tests_documentation_and_visibilities_name_nothing() {
         let source = "mod a {} /// [`X`](crate::a::X) \n mod b { pub(in crate::a) fn f() {} #[cfg(test)] mod tests { use crate::a; } }";
         assert_eq!(named(source, "b"), BTreeSet::new());
+        let source = "mod a {} mod b { #[cfg(all(test, loom))] mod tests { use crate::a; } }";
+        assert_eq!(named(source, "b"), BTreeSet::new());
+        let source = "mod a {} mod b { #[cfg(not(test))] use crate::a::X; #[cfg(any(loom))] use crate::a; }";
+        assert_eq!(named(source, "b"), BTreeSet::from(["crate", "crate::a"].map(String::from)));
     }
 }

@@ -158,16 +158,23 @@ fn attribute(group: &Group) -> Attribute {
         [TokenTree::Ident(name), TokenTree::Group(condition)]
             if name == "cfg" && condition.delimiter() == Delimiter::Parenthesis =>
         {
-            let is_test = condition
-                .stream()
-                .into_iter()
-                .any(|token| matches!(token, TokenTree::Ident(word) if word == "test" || word == "doctest"));
-            if is_test { Attribute::Test } else { Attribute::Other }
+            if is_of_tests(&condition.stream()) { Attribute::Test } else { Attribute::Other }
         }
         [TokenTree::Ident(name), _, TokenTree::Literal(path)] if name == "path" => {
             Attribute::Path(path.to_string().trim_matches('"').to_owned())
         }
         _ => Attribute::Other,
+    }
+}
+
+/// Whether a condition is true in tests alone: it is that of tests, or one of which all parts have to be true is.
+fn is_of_tests(condition: &TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = condition.clone().into_iter().collect();
+    match &tokens[..] {
+        [TokenTree::Ident(all), TokenTree::Group(parts)] if all == "all" => is_of_tests(&parts.stream()),
+        tokens => tokens
+            .iter()
+            .any(|token| matches!(token, TokenTree::Ident(word) if word == "test" || word == "doctest")),
     }
 }
 

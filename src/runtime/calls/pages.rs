@@ -57,5 +57,8 @@ pub(crate) fn is_in_memory_itself(file: BorrowedFd<'_>) -> bool {
         }
     });
     // SAFETY: zeroes are valid, and so is what the kernel has written.
-    asked.is_ok() && unsafe { about.assume_init() }.f_type as i64 == libc::TMPFS_MAGIC
+    let about = unsafe { about.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
+    let is_of_memory = about.f_type as i64 == libc::TMPFS_MAGIC as i64;
+    asked.is_ok() && is_of_memory
 }
