@@ -4,6 +4,7 @@ use crate::{folder::is_hidden, target::encode};
 use anyio::{
     Error, Result,
     fs::{self, DirEntry, Metadata},
+    to_thread,
 };
 use std::{
     cmp::Ordering,
@@ -13,6 +14,9 @@ use std::{
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// Longer pages are made on a thread, so that other clients do not wait meanwhile.
+const LONG: usize = 1000;
 
 /// What a page says of one file or folder.
 struct Line {
@@ -78,9 +82,16 @@ pub(crate) async fn page(
     with_hidden: bool,
 ) -> Result<String> {
     let order = Order::of(query);
-    let mut lines = read(folder, root, with_hidden).await?;
-    lines.sort_by(|one, other| order.compare(one, other));
+    let lines = read(folder, root, with_hidden).await?;
     let title = escape(title);
+    if lines.len() < LONG {
+        return Ok(write_page(&title, order, lines));
+    }
+    to_thread::run_sync(move || write_page(&title, order, lines)).await
+}
+
+fn write_page(title: &str, order: Order, mut lines: Vec<Line>) -> String {
+    lines.sort_by(|one, other| order.compare(one, other));
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <style>td, th {{ text-align: left; padding-right: 2em }} td + td {{ text-align: right }}</style>\n\
@@ -109,7 +120,7 @@ pub(crate) async fn page(
         };
     }
     page.push_str("</table>\n</body>\n</html>\n");
-    Ok(page)
+    page
 }
 
 /// A moment as `2024-02-29 13:45`, in universal time.

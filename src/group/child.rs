@@ -14,6 +14,10 @@
 //! The stage lies in an `UnsafeCell`. The group borrows it while polling or dropping the future; the handle takes the
 //! value out only after the status says that the child has finished, and nothing runs in between.
 
+mod beginning;
+
+pub(super) use beginning::{Begins, Parent, Placed, begin_now};
+
 use super::{
     blocks,
     core::{ChildHeader, GroupCore, Table},
@@ -21,15 +25,13 @@ use super::{
     outcome::{Outcome, Settled},
     status::TaskStatus,
 };
-use crate::runtime::{
-    Bindings, Core, Deadline, FirstPanic, Scope, Stopping, TaskEnd, TaskKey, TaskKind, WaitQueue, Within,
-};
+use crate::runtime::{Core, FirstPanic, Stopping, TaskEnd, TaskKey, Within};
 use std::{
     alloc::Layout,
-    cell::{Cell, UnsafeCell},
+    cell::UnsafeCell,
     future::Future,
     mem::{ManuallyDrop, needs_drop},
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     ptr::{self, NonNull},
     task::{Context, Poll},
@@ -46,192 +48,6 @@ enum Stage<F, T> {
     Running(F),
     Finished(T),
     Over,
-}
-
-/// Under which scope a child begins.
-pub(super) enum Parent {
-    /// The group's.
-    Group,
-    /// The one of who starts it.
-    Current,
-}
-
-/// When a child is polled for the first time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Begins {
-    /// In its turn.
-    Soon,
-    /// By who starts it, at once.
-    Now,
-}
-
-/// A block for a child, in which only the header was not written.
-pub(super) struct Placed {
-    child: NonNull<ChildHeader>,
-    table: &'static Table,
-}
-
-impl Placed {
-    /// Puts a future where it is to stay. Before anything else, as each closure that it goes through may copy all of it; and as
-    /// something that nothing drops on its way, or the compiler would have it lie elsewhere first.
-    #[inline]
-    pub(super) fn new<F, O, E>(errors: *const Errors<E>, future: F) -> Self
-    where
-        F: Future<Output = O>,
-        O: Outcome<E>,
-    {
-        let future = ManuallyDrop::new(future);
-        let block = blocks::allocate(const { Child::<F, O::Value, E>::SIZE });
-        let child = block.cast::<Child<F, O::Value, E>>().as_ptr();
-        // SAFETY: the block was allocated for this type and is not yet anyone else's.
-        unsafe {
-            (&raw mut (*child).stage)
-                .write(UnsafeCell::new(Stage::Running(ManuallyDrop::into_inner(future))));
-            (&raw mut (*child).errors).write(errors);
-        }
-        Self { child: block.cast(), table: Child::<F, O::Value, E>::TABLE }
-    }
-
-    /// Makes this a child of the group, ready to be polled; the caller owns it together with the group.
-    ///
-    /// # Safety
-    /// The group and its errors stay where they are until the child is off the group's list, and the future is valid until
-    /// then. If the group is closed, or its run over, the future is dropped at once.
-    #[inline(never)]
-    pub(super) unsafe fn begin(
-        self,
-        group: &GroupCore,
-        parent: Parent,
-        begins: Begins,
-        location: &'static Location<'static>,
-    ) -> NonNull<ChildHeader> {
-        Core::try_with_any(|core| match core {
-            Some(core) if !group.closed.get() && group.belongs_to(core) => {
-                // SAFETY: the caller's promise.
-                unsafe { begin(Some(core), group, self, parent, begins, location) }
-            }
-            // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
-            // panic.
-            // SAFETY: as above.
-            _ => unsafe { begin(None, group, self, parent, begins, location) },
-        })
-    }
-}
-
-/// Writes the header and makes the child known.
-///
-/// # Safety
-/// As for [`Placed::begin`]. Without an executor the future is dropped at once.
-#[inline]
-unsafe fn begin(
-    core: Option<&Core>,
-    group: &GroupCore,
-    placed: Placed,
-    parent: Parent,
-    begins: Begins,
-    location: &'static Location<'static>,
-) -> NonNull<ChildHeader> {
-    let Placed { child, table } = placed;
-    let next = group.children.get();
-    // First, so that the header is written where it lies.
-    let bindings = Bindings::current();
-    let header = ChildHeader {
-        table,
-        group,
-        owners: Cell::new(2),
-        status: Cell::new(TaskStatus::Pending),
-        task: Cell::new(None),
-        previous: Cell::new(ptr::null()),
-        next: Cell::new(next),
-        scope: Scope::new_node(Deadline::NEVER, false),
-        joiners: WaitQueue::new(),
-        name: Cell::new(None),
-        bindings: Cell::new(bindings),
-        location,
-    };
-    // SAFETY: the caller's promise.
-    unsafe { child.write(header) };
-    let Some(core) = core else {
-        // SAFETY: just made, and known to nobody.
-        unsafe { refuse(child) };
-        return child;
-    };
-    // A child that begins in its turn in a group that is being polled wakes nobody, and nobody is told.
-    let is_quiet = matches!(parent, Parent::Group)
-        && (begins == Begins::Now || group.ready.is_polling() && !core.is_dispatching())
-        && !core.is_instrumented();
-    if is_quiet {
-        // SAFETY: the caller's promise.
-        unsafe { make_known(core, group, child, parent, begins) };
-        return child;
-    }
-    // SAFETY: the caller's promise.
-    let ((), panic) = core.change_catching(|core| unsafe { make_known(core, group, child, parent, begins) });
-    if let Some(payload) = panic {
-        let panics = FirstPanic::of(payload);
-        // SAFETY: the share of the handle, which is not made.
-        panics.catch(|| unsafe { release(child) });
-        panics.resume();
-    }
-    child
-}
-
-/// Ends a child that is not to begin.
-///
-/// # Safety
-/// The child was just made, and no group keeps it.
-#[cold]
-unsafe fn refuse(child: NonNull<ChildHeader>) {
-    // SAFETY: the caller's promise.
-    unsafe { child.as_ref() }.status.set(TaskStatus::Cancelled);
-    let panics = FirstPanic::new();
-    // SAFETY: the share is the group's, which does not keep it. If the future's destructor panics there is no handle, either.
-    unsafe {
-        panics.catch(|| drop_future(child));
-        release(child);
-        if panics.is_some() {
-            release(child);
-        }
-    }
-    panics.resume();
-}
-
-/// Puts a child on the list of its group and into the table of tasks.
-///
-/// # Safety
-/// As for [`spawn`]; the child's header was just written.
-#[inline]
-unsafe fn make_known(
-    core: &Core,
-    group: &GroupCore,
-    child: NonNull<ChildHeader>,
-    parent: Parent,
-    begins: Begins,
-) {
-    // SAFETY: the caller's promise.
-    let header = unsafe { child.as_ref() };
-    if matches!(parent, Parent::Current) {
-        // SAFETY: the block does not move; linked at once, so the scope outside may go first.
-        unsafe { header.scope.enter(core, core.scope()) };
-        header.scope.link(core);
-    }
-    // SAFETY: children on the list are alive.
-    if let Some(next) = unsafe { header.next.get().as_ref() } {
-        next.previous.set(child.as_ptr());
-    }
-    group.children.set(child.as_ptr());
-    group.live.set(group.live.get() + 1);
-    let (address, size) = (child.as_ptr().cast_const().cast(), header.table.size.bytes());
-    // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
-    let task = unsafe { core.tasks().insert(&group.ready, address, size) };
-    header.task.set(Some(task));
-    if begins == Begins::Soon {
-        core.tasks().start(core, task, &group.ready);
-    }
-    if core.is_instrumented() {
-        let host = group.ready.host_task();
-        core.tell_of_start(task, TaskKind::Child, host, &header.scope, Some(header.location));
-    }
 }
 
 /// Polls a child; if that ends it, settles it with the group.
@@ -271,21 +87,6 @@ unsafe fn poll_untold(core: &Core, task: TaskKey, child: NonNull<ChildHeader>) {
     let _current = core.begin_task(task);
     // SAFETY: the caller's promise.
     unsafe { poll(child, core, &mut Context::from_waker(&waker)) };
-}
-
-/// Polls a child for the first time that was just made and stands in no ready list: at once, if that can be afforded, and
-/// else in its turn.
-///
-/// # Safety
-/// The child is on the list of this group, and was not polled.
-pub(super) unsafe fn begin_now(core: &Core, group: &GroupCore, child: NonNull<ChildHeader>) {
-    // SAFETY: just made.
-    let Some(task) = (unsafe { child.as_ref().task.get() }) else { return };
-    match core.begin_within().filter(|_| group.ready.is_polling() && !core.is_dispatching()) {
-        // SAFETY: the caller's promise; the group is being polled.
-        Some(_within) => unsafe { poll_task(core, task, child) },
-        None => core.tasks().start(core, task, &group.ready),
-    }
 }
 
 unsafe fn drop_future(child: NonNull<ChildHeader>) {

@@ -1,6 +1,6 @@
 //! The file server of the examples, cut short while clients download.
 
-use crate::{options::Options, scratch::Folder, server::Server, stream::Entrance};
+use crate::{addresses::Addresses, options::Options, scratch::Folder, server::Server, stream::Entrance};
 use anyio::{
     Result, gather,
     net::{TcpListener, TcpStream},
@@ -28,7 +28,8 @@ async fn download(address: SocketAddr) -> Result<usize> {
 async fn serve(folder: &Folder, listener: TcpListener) -> Result<Vec<usize>> {
     let address = listener.local_addr()?;
     let options = Options::parse_from(["file_server", "--quiet"]);
-    let server = Server::new(&options, folder.path());
+    let addresses = Addresses::new(options.connections_per_address);
+    let server = Server::new(&options, folder.path(), &addresses);
     let served = task_group(async |tg| -> Result<Vec<usize>> {
         tg.start_soon(server.serve(Entrance::Plain(listener)));
         let counts = gather((0..2).map(|_| download(address))).await?;

@@ -186,6 +186,18 @@ async fn folders_are_listed_in_the_order_that_is_asked_for() {
 }
 
 #[anyio::test]
+async fn long_lists_are_complete_and_in_order() {
+    let server = Server::start(&[]);
+    let names: Vec<_> = (0..1500).map(|number| format!("{number:04}")).collect();
+    for name in &names {
+        server.put(name, name);
+    }
+    let page = server.connect().await.get("/?sort=name&order=desc").await;
+    let shown: Vec<_> = page.text().split("href=\"./").skip(1).map(|rest| &rest[..4]).collect();
+    assert!(shown.iter().rev().eq(names.iter()), "{} of {}", shown.len(), names.len());
+}
+
+#[anyio::test]
 async fn folders_without_an_index_need_not_be_shown() {
     let server = Server::start(&["--no-listing", "--index", "start.htm"]);
     server.make_folder("empty");

@@ -38,7 +38,10 @@ fn adapt(stream: BoxedByteStream) -> Stream {
 /// for that, as whoever has a handle may have something to end.
 pub(crate) async fn drive(connection: impl Future<Output = ()>) {
     let scope = CancelScope::new().shielded();
-    let mut ended = pin!(scope.run(async || anyio::Ok(connection.await)));
+    let mut ended = pin!(scope.run(async || {
+        connection.await;
+        anyio::Ok(())
+    }));
     let mut cancelled = pin!(sleep_forever());
     let mut is_cancelled = false;
     poll_fn(|cx| {

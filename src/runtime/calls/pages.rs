@@ -47,6 +47,7 @@ pub(crate) fn send_file(
 
 /// Whether a file lies on no disk at all.
 #[cold]
+#[allow(clippy::unnecessary_cast, reason = "the type of the number differs between systems")]
 pub(crate) fn is_in_memory_itself(file: BorrowedFd<'_>) -> bool {
     let mut about = MaybeUninit::<libc::statfs>::zeroed();
     let asked = make(Call::on(CallKind::Examine, file.as_raw_fd()), || {

@@ -58,11 +58,10 @@ async fn handle(mut request: Request<RequestBody>) -> Result<Response<Empty<Byte
         while let Ok(frame) = socket.read_frame().await {
             match frame.opcode {
                 OpCode::Close => break,
-                OpCode::Text | OpCode::Binary => {
-                    if socket.write_frame(frame).await.is_err() {
-                        break;
-                    }
-                }
+                OpCode::Text | OpCode::Binary => match socket.write_frame(frame).await {
+                    Ok(()) => {}
+                    Err(_) => break,
+                },
                 _ => {}
             }
         }

@@ -59,6 +59,7 @@ pub(super) fn handshake(
             answer.extend_from_slice(&piece[..length]);
         }
     }
+    ensure!(answer == pattern(BYTES), "the answer is not what was asked");
     let kind = client.handshake_kind().context("the handshake is not over")?;
     server.clock(|| drop(connection));
     drop(client);

@@ -24,11 +24,11 @@ pub(super) async fn handshake(
         tg.start_soon(serve(server, server_options));
         let client = TlsStream::wrap(client, client_options).await?;
         client.send(pattern(BYTES)).await?;
-        let mut received = 0;
-        while received < BYTES {
-            received += client.receive().await?.context("the answer ended")?.len();
+        let mut answer = Vec::with_capacity(BYTES);
+        while answer.len() < BYTES {
+            answer.extend_from_slice(&client.receive().await?.context("the answer ended")?);
         }
-        ensure!(received == BYTES, "the answer is longer than it should be");
+        ensure!(answer == pattern(BYTES), "the answer is not what was asked");
         client.extra::<Handshake>().context("the handshake is not over")
     });
     kind.await?.context("nobody cancels this")
