@@ -181,8 +181,9 @@ impl<'a> Connection<'a> {
     /// Reads on for a while, to give the client time to read the answer: closing a connection that has unread data makes
     /// the system throw away what the client has not read yet.
     async fn say_farewell(&self) -> Result<()> {
-        self.stream.send_eof().await?;
         move_on_after(FAREWELL, async {
+            // By TLS that is a record, which a client that reads nothing leaves no room for.
+            self.stream.send_eof().await?;
             while self.stream.receive().await?.is_some() {}
             anyio::Ok(())
         })

@@ -112,9 +112,17 @@ impl File {
     ///
     /// # Cancel safety
     /// The file is closed also in a cancelled scope, and when the future is dropped.
-    pub async fn close(self) -> Result<()> {
+    pub async fn close(mut self) -> Result<()> {
+        // One that has nothing to be written, and no server to be told, waits for nothing but operations that are in flight.
         if self.local.get() && self.flags & libc::O_ACCMODE == libc::O_RDONLY {
-            return self.close_at_once().await;
+            match self.descriptor.into_owned() {
+                Ok(descriptor) => {
+                    drop(descriptor);
+                    checkpoint::let_others_run().await;
+                    return Ok(());
+                }
+                Err(shared) => self.descriptor = shared,
+            }
         }
         let subject = self.subject().to_string();
         self.descriptor.close().await.map_err(|error| Error::of_operation(error, "close", subject))
@@ -126,14 +134,6 @@ impl File {
     /// Gives the file back if an operation that was abandoned is still under way on it.
     pub fn into_std(self) -> Result<std::fs::File, Self> {
         OwnedFd::try_from(self).map(Into::into)
-    }
-
-    /// Closes a file that has nothing to be written and no server to be told, which waits for nothing.
-    async fn close_at_once(self) -> Result<()> {
-        // With operations in flight on it, it is closed when they have ended.
-        drop(self.descriptor.into_owned());
-        checkpoint::let_others_run().await;
-        Ok(())
     }
 
     /// What is known of the file besides its contents.

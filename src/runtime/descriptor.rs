@@ -69,7 +69,8 @@ impl Descriptor {
     /// this process holds what it led to, if it has no other descriptor for that.
     ///
     /// # Cancel safety
-    /// The descriptor is closed in any case; if this future is dropped, when the last operation has ended.
+    /// The descriptor is closed in any case; if this future is dropped, when the last operation has ended. One whose future was
+    /// forgotten keeps it open then.
     pub(crate) async fn close(self) -> io::Result<()> {
         self.close_after(false).await
     }

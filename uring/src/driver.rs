@@ -316,7 +316,9 @@ impl Driver for UringDriver {
     fn withdraw(&mut self, token: Token, completions: &mut Vec<Completion>) {
         self.cancel(token);
         let mut early = std::mem::take(&mut self.early);
-        for _ in 0..WITHDRAWALS {
+        // What was to be sent with the next turn has not left, and nor do those that wait with it.
+        let is_over = early.iter().any(|completion| completion.token == token && completion.is_final());
+        for _ in 0..if is_over { 0 } else { WITHDRAWALS } {
             // An error comes again in the next turn.
             if self.take_turn(Wait::No, &mut early).is_err()
                 || !self.tracker.operations.is_alive(token)

@@ -78,7 +78,8 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     /// What is read first, before what comes from the stream.
     #[must_use]
     pub fn with_beginning(mut self, beginning: Chunk) -> Self {
-        self.beginning = Some(OnThread::new(beginning));
+        // To hyper nothing is the end.
+        self.beginning = (!beginning.is_empty()).then(|| OnThread::new(beginning));
         self
     }
 

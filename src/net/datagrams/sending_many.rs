@@ -13,6 +13,9 @@ use anyio_driver::MOST_SENT_NOW;
 use libc::{iovec, msghdr};
 use std::{future::poll_fn, mem, mem::MaybeUninit, net::SocketAddr};
 
+/// What a call counts for in what a task may do in one poll without waiting, as it takes that long.
+const COST: usize = MOST_SENT_NOW / 4;
+
 impl Sender {
     /// Sends all of a list, in order, and takes what was sent out of it. `parts` tells the bytes of each, and where they go.
     pub(in crate::net) async fn send_many<T>(
@@ -20,9 +23,9 @@ impl Sender {
         list: &mut Vec<T>,
         parts: impl Fn(&T) -> (&[u8], Option<SocketAddr>),
     ) -> Result<()> {
-        checkpoint_if_cancelled().await?;
         let mut repeats = super::sending::REPEATS;
         while let Some(first) = list.first() {
+            checkpoint_if_cancelled().await?;
             match Core::with(|core| self.send_beginning(core, list, &parts)) {
                 Ok(sent) => drop(list.drain(..sent)),
                 Err(libc::EINTR) => {}
@@ -39,7 +42,9 @@ impl Sender {
                 }
                 Err(number) => return Err(Refusal::System(number).on_stream("send")),
             }
-            poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
+            for _ in 0..COST {
+                poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
+            }
         }
         Ok(())
     }

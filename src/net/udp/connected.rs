@@ -72,7 +72,8 @@ impl ConnectedUdpSocket {
     ///
     /// # Errors
     /// What the system says, such as `EMSGSIZE` for what is too long, and what the network says of what was sent before,
-    /// such as that nobody listens there: then this datagram was not sent, and the socket stays usable.
+    /// such as that nobody listens there: then this datagram was not sent, and the socket stays usable. What the network says
+    /// while several go to the system together is known to the kernel alone.
     /// [`Error::Cancelled`](crate::Error::Cancelled) if the scope is cancelled.
     ///
     /// # Cancel safety

@@ -182,10 +182,14 @@ struct Missing<'a, R> {
 impl<R: ByteReceiveStream> Read for Missing<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len().min(self.boundary.missing() + HEADER);
+        let mut left = &mut buffer[..room];
+        let answer = self.stream.receive_nowait(&mut left);
+        // What has come, whatever the stream says of it.
+        let count = room - left.len();
         // At the end it is not told so: that may be an error, or not.
-        let count = match self.stream.receive_nowait(&mut &mut buffer[..room]) {
-            Ok(count @ 1..) => count.min(room),
-            Ok(0) | Err(Error::WouldBlock | Error::Unsupported(_) | Error::Cancelled(_)) => {
+        let count = match answer {
+            _ if count > 0 => count,
+            Ok(_) | Err(Error::WouldBlock | Error::Unsupported(_) | Error::Cancelled(_)) => {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             Err(error) => {

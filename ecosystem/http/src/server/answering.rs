@@ -111,9 +111,10 @@ type Handled<T> = Option<Result<T, Box<dyn Any + Send>>>;
 pin_project! {
     /// Handling without a limit.
     struct Direct<'a, F> {
-        permit: Option<SemaphorePermit<'a>>,
         #[pin]
         caught: CatchPanic<F>,
+        // Given back when the handler is gone.
+        permit: Option<SemaphorePermit<'a>>,
     }
 }
 
@@ -134,9 +135,10 @@ pin_project! {
     ///
     /// A future by hand, as an `async fn` would keep room for what it is given once more, and copy it.
     struct RequestTask<'a, 'env, F, B> {
-        asked: Option<Asked<'a, 'env>>,
         #[pin]
         handled: F,
+        // Over when the handler is gone.
+        asked: Option<Asked<'a, 'env>>,
         // What an error is answered with.
         failed: Option<Pin<Box<dyn Future<Output = Result<Response<AnswerBody<B>>>> + 'a>>>,
     }

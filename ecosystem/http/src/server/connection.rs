@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{BoxError, GroupExecutor, HyperIo};
 use anyio::{
-    Cancelled, Chunk, Error, Result, Scope, current_time, fail_after, idle,
+    Chunk, Error, Result, Scope, current_time, fail_after, idle,
     lowlevel::is_cancelled,
     streams::{Attributes, ByteReceiveStream, ByteSendStream},
     sync::Event,
@@ -132,7 +132,7 @@ impl<'a> Connection<'a> {
         E: Into<BoxError> + 'static,
     {
         let options = &self.server().options;
-        task_group(async |group| -> Result<()> {
+        let ended = task_group(async |group| -> Result<_> {
             keep_from_cancellation(group.scope());
             let answerer = Answerer { connection: self, group, handler };
             let ended = match protocol {
@@ -148,10 +148,15 @@ impl<'a> Connection<'a> {
                 }
             };
             group.cancel();
-            self.tell_end(ended);
-            Ok(())
+            Ok(ended)
         })
         .await?;
+        if let Some(Ok(Err(error))) = ended
+            // In a cancelled scope there are errors for that alone.
+            && !is_cancelled()
+        {
+            self.server().tell(&ConnectionError::Connection(error));
+        }
         if let Some(upgraded) = self.upgrades.take() {
             task_group(async |group| -> Result<()> {
                 keep_from_cancellation(group.scope());
@@ -163,15 +168,6 @@ impl<'a> Connection<'a> {
             .await?;
         }
         Ok(())
-    }
-
-    fn tell_end(&self, ended: Result<hyper::Result<()>, Cancelled>) {
-        // In a cancelled scope there are errors for that alone.
-        if let Ok(Err(error)) = ended
-            && !is_cancelled()
-        {
-            self.server().tell(&ConnectionError::Connection(error));
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use anyio_http::{RequestBody, Server};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
+use std::cell::RefCell;
 
 /// Says what it has understood.
 async fn understand(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, anyio_http::BodyError> {
@@ -204,5 +205,22 @@ async fn hundreds_of_half_requests_keep_nobody_waiting() -> Result<()> {
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_connection_that_is_no_http_is_told_of_once() -> Result<()> {
+    let (meeting, told) = (Meeting::new(), RefCell::new(Vec::new()));
+    let server = Server::new().on_error(|error| told.borrow_mut().push(format!("{error:?}")));
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { server.serve(&meeting, understand).await });
+        let answer = exchange(meeting.connect(), "nothing of the kind\r\n\r\n".to_owned()).await?;
+        assert_eq!(status(&answer), "400");
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    assert_eq!(told.borrow().len(), 1, "{told:?}");
+    assert!(told.borrow()[0].starts_with("Connection("), "{told:?}");
     Ok(())
 }

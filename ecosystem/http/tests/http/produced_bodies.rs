@@ -4,7 +4,7 @@ use crate::{asking::options, meeting::Meeting};
 use anyio::{
     Error, Result, current_time, move_on_after, shield, sleep, sleep_forever, streams::memory, task_group,
 };
-use anyio_http::{ProducedBody, RequestBody, Server, produce_body};
+use anyio_http::{ConnectionError, ProducedBody, RequestBody, Server, produce_body};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
@@ -66,7 +66,11 @@ async fn with_both(
         let (sender, events) = memory::unbounded();
         task_group(async |tg| -> Result<()> {
             tg.start_soon(async {
-                let server = Server::new().on_error(|error| note(&sender, error.to_string()));
+                // That clients go is what some of these are about.
+                let server = Server::new().on_error(|error| match error {
+                    ConnectionError::Connection(_) => {}
+                    _ => note(&sender, error.to_string()),
+                });
                 server.serve(&*meeting, async |request| make(request, &sender).await).await
             });
             let client = options(&meeting).only_http2(only_http2).in_group(tg);
