@@ -394,6 +394,8 @@ impl<D: Driver> ChaosDriver<D> {
             if completion.is_final() {
                 self.flights[completion.token.index() as usize] = None;
                 self.answered -= 1;
+                // What is still on its way was for this one, and not for what has its name next.
+                self.cancels.retain(|(token, _)| *token != completion.token);
             }
         }
         completion

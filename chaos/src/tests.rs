@@ -252,6 +252,27 @@ fn a_cancellation_that_comes_too_late_finds_a_success() {
 }
 
 #[test]
+fn a_cancellation_that_comes_too_late_is_not_for_what_has_the_name_next() {
+    let mut driver = driver(&Chaos::none().rate(Fault::LateCancel, 1.0));
+    // Each comes later by another number of turns.
+    for _ in 0..8 {
+        submit(&mut driver, FIRST, Op::Accept { fd: -1 });
+        driver.cancel(FIRST);
+        let answer = Completion::new(FIRST, 3);
+        driver.driver.answers = vec![answer];
+        assert_eq!(turn(&mut driver, Wait::No), [answer]);
+        driver.driver.cancelled.clear();
+        submit(&mut driver, FIRST, Op::Accept { fd: -1 });
+        for _ in 0..20 {
+            assert_eq!(turn(&mut driver, Wait::No), []);
+        }
+        assert_eq!(driver.get_ref().cancelled, []);
+        driver.driver.answers.push(answer);
+        assert_eq!(turn(&mut driver, Wait::No), [answer]);
+    }
+}
+
+#[test]
 fn what_is_withdrawn_is_known_at_once_unless_a_thread_has_it() {
     let chaos = Chaos::none().rate(Fault::SlowCancel, 1.0).rate(Fault::Late, 1.0);
     let mut driver = driver(&chaos);
