@@ -63,7 +63,8 @@ echo "=== what has happened"
 awk '{ counts[$1] += $2 } END { for (name in counts) print name, counts[name] }' "$tally" | sort
 while read -r fault; do
     failed+=("no test has met the fault: $fault")
-done < <(awk '{ counts[$1] += $2 } END { for (name in counts) if (!counts[name]) print name }' "$tally")
+    # Each kind of call is refused by tests/leftovers/refused_calls.rs; here only those are met that the tests make.
+done < <(awk '{ counts[$1] += $2 } END { for (name in counts) if (!counts[name] && name !~ /^call:/) print name }' "$tally")
 if [ "${#failed[@]}" -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}"
     exit 1
