@@ -61,9 +61,9 @@ done
 echo "=== what has happened"
 [ -s "$tally" ] || failed+=("nothing is known of any fault")
 awk '{ counts[$1] += $2 } END { for (name in counts) print name, counts[name] }' "$tally" | sort
+# Each kind of call is refused by tests/leftovers/refused_calls.rs; here only those are met that the tests make.
 while read -r fault; do
     failed+=("no test has met the fault: $fault")
-    # Each kind of call is refused by tests/leftovers/refused_calls.rs; here only those are met that the tests make.
 done < <(awk '{ counts[$1] += $2 } END { for (name in counts) if (!counts[name] && name !~ /^call:/) print name }' "$tally")
 if [ "${#failed[@]}" -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}"
