@@ -127,15 +127,7 @@ fn usual(call: &Call) -> &'static [i32] {
 
 /// Whether a call of this kind can be interrupted before it had any effect, or, if it closes, after.
 const fn can_be_interrupted(kind: CallKind) -> bool {
-    matches!(
-        kind,
-        CallKind::ReceiveNow
-            | CallKind::SendNow
-            | CallKind::SendMessageNow
-            | CallKind::SendFile
-            | CallKind::ReadCached
-            | CallKind::Close
-    )
+    matches!(kind, CallKind::Close) || would_wait(kind) && !matches!(kind, CallKind::LookUp)
 }
 
 /// Whether a call of this kind may find that it would have to wait.

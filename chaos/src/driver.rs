@@ -6,6 +6,9 @@
 //! operation below has ended. Memory that an operation fills is only touched between its end below and the moment its final
 //! completion is handed out.
 
+mod cancelling;
+mod slow;
+
 use crate::{
     Chaos, Decision, Fault, Kind, Missed, Report,
     calls::Verdict,
@@ -115,96 +118,6 @@ impl<D: Driver> ChaosDriver<D> {
     /// If not, with what has not.
     pub fn check(&self) -> Result<(), Missed> {
         self.plan.chaos().check(&self.report)
-    }
-
-    /// The same where time is that of a virtual clock, which passes by [`note_time`](Self::note_time).
-    #[must_use]
-    pub fn on_virtual_clock(mut self) -> Self {
-        self.begun = None;
-        self
-    }
-
-    /// The time on the clock of the run, from its beginning on.
-    fn now(&self) -> Duration {
-        self.begun.map_or(self.time, |begun| begun.elapsed())
-    }
-
-    /// How much later, on the clock of the run, the next slow operation is to be begun.
-    pub fn kept_back(&self) -> Option<Duration> {
-        self.earliest_slow().map(|until| until.saturating_sub(self.now()))
-    }
-
-    /// At what time on that clock.
-    fn earliest_slow(&self) -> Option<Duration> {
-        if self.slow == 0 {
-            return None;
-        }
-        let times = self.flights.iter().flatten().filter_map(|flight| match flight.stage {
-            Stage::Slow(_, until) => Some(until),
-            _ => None,
-        });
-        times.min()
-    }
-
-    /// Whether an operation is slow and not begun yet, so that nothing but time brings its end nearer.
-    pub fn keeps_back(&self, token: Token) -> bool {
-        let flight = self.flights.get(token.index() as usize).and_then(Option::as_ref);
-        flight.is_some_and(|flight| flight.token == token && matches!(flight.stage, Stage::Slow(..)))
-    }
-
-    /// When that is, if it is on the real clock.
-    fn next_slow(&self) -> Option<Instant> {
-        self.begun?.checked_add(self.earliest_slow()?)
-    }
-
-    /// How long a turn may wait because of slow operations. A virtual clock sees to it by itself.
-    fn wait_for_slow(&self, wait: Wait) -> Wait {
-        match (wait, self.next_slow()) {
-            (Wait::Until(until), Some(slow)) => Wait::Until(until.min(slow)),
-            (Wait::Forever, Some(slow)) => Wait::Until(slow),
-            (wait, _) => wait,
-        }
-    }
-
-    /// Begins the slow operations whose time has come.
-    fn submit_slow(&mut self) {
-        if self.slow == 0 {
-            return;
-        }
-        let now = self.now();
-        let mut due: Vec<(Duration, Token, Op)> = Vec::new();
-        for flight in self.flights.iter_mut().flatten() {
-            if let Stage::Slow(op, until) = flight.stage {
-                if until <= now {
-                    flight.stage = Stage::Below;
-                    due.push((until, flight.token, op));
-                }
-            }
-        }
-        due.sort_by_key(|(until, ..)| *until);
-        self.slow -= due.len();
-        for (_, token, op) in due {
-            // SAFETY: the promise of who has submitted it here, which holds until its final completion.
-            unsafe { self.driver.submit(token, op) };
-        }
-    }
-
-    /// Ends an operation that is slow and has not begun. False if it is none.
-    fn end_slow(&mut self, token: Token) -> bool {
-        let turn = self.turn;
-        let Some(flight) = self.flight(token).filter(|flight| matches!(flight.stage, Stage::Slow(..))) else {
-            return false;
-        };
-        flight.stage = Stage::Answered;
-        self.slow -= 1;
-        self.answered += 1;
-        self.held.push(Held::new(Completion::new(token, -libc::ECANCELED), turn));
-        true
-    }
-
-    /// Notes that so much time has passed on a virtual clock.
-    pub fn note_time(&mut self, passed: Duration) {
-        self.time += passed;
     }
 
     fn flight(&mut self, token: Token) -> Option<&mut Flight> {
@@ -334,37 +247,6 @@ impl<D: Driver> ChaosDriver<D> {
             }
         }
         answers.into_iter().for_each(|completion| self.hold(completion));
-    }
-
-    /// Sends the cancellations below that have been kept back until now.
-    fn send_cancels(&mut self) {
-        let turn = self.turn;
-        let mut due = Vec::new();
-        self.cancels.retain(|(token, at)| {
-            let waits = *at > turn;
-            if !waits {
-                due.push(*token);
-            }
-            waits
-        });
-        due.into_iter().for_each(|token| self.cancel_below(token));
-    }
-
-    /// Has the driver below cancel an operation, unless it has ended there.
-    fn cancel_below(&mut self, token: Token) {
-        if self.end_slow(token) {
-            return;
-        }
-        let Some(flight) = self.flight(token).filter(|flight| !matches!(flight.stage, Stage::Answered))
-        else {
-            return;
-        };
-        let (kind, number) = (flight.kind, flight.number);
-        if !flight.course.unfound_cancel {
-            self.driver.cancel(token);
-        } else if self.driver.cancel_in_vain(token) {
-            self.note(kind, number, Fault::UnfoundCancel);
-        }
     }
 
     /// Hands out the answers for which `is_wanted` is true.
