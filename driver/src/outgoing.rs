@@ -16,7 +16,7 @@ mod together;
 
 use crate::{Op, Token, send_now::send_now};
 use libc::msghdr;
-use std::{fmt, mem::MaybeUninit, os::fd::RawFd};
+use std::{fmt, mem::MaybeUninit, ops::Range, os::fd::RawFd};
 use together::Slot;
 
 /// Sends several messages of a socket, one after the other until one fails. Gives how many were sent, each of which says by
@@ -25,15 +25,17 @@ type Call = unsafe fn(RawFd, &mut [Slot]) -> i32;
 
 /// Sends that wait for the next turn.
 pub struct Outgoing {
-    names: Vec<(RawFd, Token)>,
+    /// Whose they are. `None` for those that were taken back.
+    names: Vec<Option<(RawFd, Token)>>,
     messages: Vec<Slot>,
+    taken_back: usize,
     /// Nothing where there is no such call, or it is refused.
     call: Option<Call>,
 }
 
 impl Default for Outgoing {
     fn default() -> Self {
-        Self { names: Vec::new(), messages: Vec::new(), call: together::CALL }
+        Self { names: Vec::new(), messages: Vec::new(), taken_back: 0, call: together::CALL }
     }
 }
 
@@ -53,7 +55,7 @@ impl Outgoing {
     /// It and all it points to may be read until it was answered or taken back.
     #[inline]
     pub unsafe fn push(&mut self, token: Token, fd: RawFd, message: *const msghdr) {
-        self.names.push((fd, token));
+        self.names.push(Some((fd, token)));
         // SAFETY: the caller's promise.
         self.messages.push(together::slot(unsafe { *message }));
     }
@@ -61,54 +63,72 @@ impl Outgoing {
     /// How many messages there are.
     #[inline]
     pub fn count(&self) -> usize {
-        self.names.len()
+        self.names.len() - self.taken_back
     }
 
     /// Takes a message back. False if it is not here.
     pub fn take_back(&mut self, token: Token) -> bool {
-        let place = self.names.iter().position(|(_, name)| *name == token);
-        place.is_some_and(|place| {
-            self.names.remove(place);
-            self.messages.remove(place);
-            true
-        })
+        let is_it = |name: &&mut Option<(RawFd, Token)>| name.is_some_and(|(_, name)| name == token);
+        let taken = self.names.iter_mut().find(is_it).and_then(Option::take);
+        self.taken_back += usize::from(taken.is_some());
+        taken.is_some()
     }
 
     /// Sends all, in order, and tells of each how many bytes were sent, or minus the number of the system's error.
     pub fn send(&mut self, mut answer: impl FnMut(Token, i32)) {
         let mut first = 0;
-        while let Some(&(fd, token)) = self.names.get(first) {
-            let run = self.names[first..].iter().take_while(|(other, _)| *other == fd).count();
-            let messages = &mut self.messages[first..first + run];
-            match self.call.filter(|_| run > 1) {
-                // SAFETY: the promise of those who have pushed them.
-                Some(call) => match unsafe { call(fd, messages) } {
-                    sent @ 1.. => {
-                        let sent = sent as usize;
-                        for ((_, token), message) in self.names[first..].iter().zip(&messages[..sent]) {
-                            answer(*token, together::length(message));
-                        }
-                        first += sent;
-                        continue;
-                    }
-                    // A firewall refuses a message so, and a sandbox the call.
-                    refused if refused == -libc::ENOSYS || refused == -libc::EPERM => {
-                        // SAFETY: the promise of the one who has pushed it.
-                        let alone = unsafe { send_now(fd, together::head(&messages[0])) };
-                        if alone != refused {
-                            self.call = None;
-                        }
-                        answer(token, alone);
-                    }
-                    failed => answer(token, failed),
-                },
-                // SAFETY: the promise of the one who has pushed it.
-                None => answer(token, unsafe { send_now(fd, together::head(&messages[0])) }),
+        while let Some(&name) = self.names.get(first) {
+            let Some((fd, _)) = name else {
+                first += 1;
+                continue;
+            };
+            let run =
+                self.names[first..].iter().take_while(|name| name.is_some_and(|(other, _)| other == fd));
+            let end = first + run.count();
+            while first < end {
+                first += self.send_some(fd, first..end, &mut answer);
             }
-            first += 1;
         }
         self.names.clear();
         self.messages.clear();
+        self.taken_back = 0;
+    }
+
+    /// Sends the first of these messages of a socket, or several, and tells of each. Gives how many those were.
+    fn send_some(&mut self, fd: RawFd, run: Range<usize>, answer: &mut impl FnMut(Token, i32)) -> usize {
+        let messages = &mut self.messages[run.clone()];
+        let mut tell = |place: usize, result| {
+            if let Some((_, token)) = self.names[run.start + place] {
+                answer(token, result);
+            }
+        };
+        let Some(call) = self.call.filter(|_| messages.len() > 1) else {
+            // SAFETY: the promise of the one who has pushed it.
+            tell(0, unsafe { send_now(fd, together::head(&messages[0])) });
+            return 1;
+        };
+        // SAFETY: the promise of those who have pushed them.
+        match unsafe { call(fd, messages) } {
+            sent @ 1.. => {
+                let sent = sent as usize;
+                messages[..sent]
+                    .iter()
+                    .enumerate()
+                    .for_each(|(place, sent)| tell(place, together::length(sent)));
+                return sent;
+            }
+            // A firewall refuses a message so, and a sandbox the call.
+            refused if refused == -libc::ENOSYS || refused == -libc::EPERM => {
+                // SAFETY: the promise of the one who has pushed it.
+                let alone = unsafe { send_now(fd, together::head(&messages[0])) };
+                if alone != refused {
+                    self.call = None;
+                }
+                tell(0, alone);
+            }
+            failed => tell(0, failed),
+        }
+        1
     }
 }
 
@@ -199,6 +219,7 @@ mod tests {
         }
         assert!(outgoing.take_back(Token::new(4, 0)));
         assert!(!outgoing.take_back(Token::new(4, 0)));
+        assert_eq!(outgoing.count(), 4);
         assert_eq!(answers(&mut outgoing), [(0, 1), (1, 2), (2, 3), (3, 0)]);
         assert_eq!(received(&at_one), [&b"a"[..], b"bc", b""]);
         assert_eq!(received(&at_two), [b"def"]);
@@ -220,6 +241,22 @@ mod tests {
         let received = received(&at_one);
         assert_eq!(received[..4], [&b"a"[..], b"b", b"", b"c"]);
         assert_eq!(received[4..], [b"e"; MOST_SENT_NOW]);
+    }
+
+    #[test]
+    fn what_was_taken_back_from_between_others_is_not_sent() {
+        let (one, at_one) = pair();
+        let mut outgoing = Outgoing::default();
+        for (index, text) in [b"a", b"b", b"c", b"d", b"e"].into_iter().enumerate() {
+            // SAFETY: the message is leaked.
+            unsafe { outgoing.push(Token::new(index as u32, 0), one.as_raw_fd(), message(text)) };
+        }
+        for index in [0, 2, 3] {
+            assert!(outgoing.take_back(Token::new(index, 0)));
+        }
+        assert_eq!(outgoing.count(), 2);
+        assert_eq!(answers(&mut outgoing), [(1, 1), (4, 1)]);
+        assert_eq!(received(&at_one), [b"b", b"e"]);
     }
 
     #[test]

@@ -264,12 +264,12 @@ impl Driver for UringDriver {
     #[inline]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
-        if !self.support.kind(op.kind()) {
-            return self.refuse(token);
-        }
         if let Some((fd, message)) = Outgoing::message_of(op) {
             // SAFETY: the caller's promise.
             return unsafe { self.outgoing.push(token, fd, message) };
+        }
+        if !self.support.kind(op.kind()) {
+            return self.refuse(token);
         }
         let mut marks = match op {
             Op::Accept { .. } | Op::Open { .. } => OPENS,
@@ -283,7 +283,9 @@ impl Driver for UringDriver {
         if is_punted(op.kind()) {
             self.tracker.statistics.punted += 1;
         }
-        let mut entry = entry_of(op).user_data(token.to_bits());
+        let mut entry = entry_of(op);
+        // In place: the other way copies the entry.
+        entry.set_user_data(token.to_bits());
         let is_linked = marks == LINKED;
         if is_linked {
             entry = entry.flags(Flags::IO_HARDLINK);

@@ -7,7 +7,7 @@ use super::{Sender, destination::Destination, network_error::is_of_the_network, 
 use crate::{
     error::Result,
     lowlevel::checkpoint_if_cancelled,
-    runtime::{Core, Refusal, calls},
+    runtime::{Core, Refusal, calls, drop_each},
 };
 use anyio_driver::MOST_SENT_NOW;
 use libc::{iovec, msghdr};
@@ -16,6 +16,25 @@ use std::{future::poll_fn, mem, mem::MaybeUninit, net::SocketAddr};
 /// What a call counts for in what a task may do in one poll without waiting, as it takes that long.
 const COST: usize = MOST_SENT_NOW / 4;
 
+/// A list of which the beginning was sent: that goes when this does, in one piece, whatever ends the sending.
+struct Rest<'a, T> {
+    list: &'a mut Vec<T>,
+    sent: usize,
+}
+
+impl<T> Rest<'_, T> {
+    fn items(&self) -> &[T] {
+        &self.list[self.sent..]
+    }
+}
+
+impl<T> Drop for Rest<'_, T> {
+    fn drop(&mut self) {
+        // Their destructors are code of users.
+        drop_each(self.list.drain(..self.sent));
+    }
+}
+
 impl Sender {
     /// Sends all of a list, in order, and takes what was sent out of it. `parts` tells the bytes of each, and where they go.
     pub(in crate::net) async fn send_many<T>(
@@ -23,11 +42,12 @@ impl Sender {
         list: &mut Vec<T>,
         parts: impl Fn(&T) -> (&[u8], Option<SocketAddr>),
     ) -> Result<()> {
+        checkpoint_if_cancelled().await?;
+        let mut rest = Rest { list, sent: 0 };
         let mut repeats = super::sending::REPEATS;
-        while let Some(first) = list.first() {
-            checkpoint_if_cancelled().await?;
-            match Core::with(|core| self.send_beginning(core, list, &parts)) {
-                Ok(sent) => drop(list.drain(..sent)),
+        while let Some(first) = rest.items().first() {
+            match Core::with(|core| self.send_beginning(core, rest.items(), &parts)) {
+                Ok(sent) => rest.sent += sent,
                 Err(libc::EINTR) => {}
                 // The numbers are the same on Linux only.
                 #[allow(unreachable_patterns)]
@@ -44,6 +64,9 @@ impl Sender {
             }
             for _ in 0..COST {
                 poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
+            }
+            if !rest.items().is_empty() {
+                checkpoint_if_cancelled().await?;
             }
         }
         Ok(())

@@ -91,7 +91,7 @@ impl ConnectedUdpSocket {
     /// As for [`send`](Self::send), for the datagram that is the first of the list then.
     ///
     /// # Cancel safety
-    /// What was sent is not in the list any more, and what is in it was not sent.
+    /// What was sent is not in the list any more, and what is in it was not sent, unless the future is forgotten.
     pub async fn send_many<B: IoBuf>(&self, datagrams: &mut Vec<B>) -> Result<()> {
         self.socket.send_many(datagrams, |data| (data.bytes(), None)).await
     }

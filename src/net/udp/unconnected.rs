@@ -101,7 +101,7 @@ impl UdpSocket {
     /// As for [`send_to`](Self::send_to), for the datagram that is the first of the list then.
     ///
     /// # Cancel safety
-    /// What was sent is not in the list any more, and what is in it was not sent.
+    /// What was sent is not in the list any more, and what is in it was not sent, unless the future is forgotten.
     pub async fn send_many<B: IoBuf>(&self, datagrams: &mut Vec<(B, SocketAddr)>) -> Result<()> {
         self.socket.send_many(datagrams, |(data, to)| (data.bytes(), Some(*to))).await
     }

@@ -4,6 +4,7 @@ use super::{pair, turn_on};
 use crate::peers::{Random, Ticker, poll_once};
 use anyio::{
     CancelScope, Result,
+    lowlevel::checkpoint,
     net::{UdpSocket, UdpSocketOptions},
     task_group,
 };
@@ -133,6 +134,36 @@ async fn a_list_is_neither_sent_nor_received_in_a_cancelled_scope() -> Result<()
         server.receive_many(&mut received, 9).await?;
     }
     assert_eq!((&*received[0].data, &*received[1].data), (&b"one"[..], &b"two"[..]));
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_list_that_is_cancelled_in_its_midst_keeps_what_was_not_sent() -> Result<()> {
+    const COUNT: usize = 400;
+    let server = UdpSocketOptions::new().receive_buffer(1 << 22).bind("127.0.0.1:0").await?;
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let address = server.local_addr()?;
+    let mut list: Vec<_> = (0..COUNT as u32).map(|number| (number.to_be_bytes(), address)).collect();
+    let scope = CancelScope::new();
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            assert!(scope.run(async || client.send_many(&mut list).await).await?.is_none());
+            Ok(())
+        });
+        // It lets others have their turn.
+        checkpoint().await?;
+        scope.cancel();
+        Ok(())
+    })
+    .await?;
+    assert!((1..COUNT).contains(&list.len()), "{}", list.len());
+    let sent = COUNT - list.len();
+    for number in 0..sent as u32 {
+        assert_eq!(server.receive().await?.data, number.to_be_bytes());
+    }
+    assert!(list.iter().map(|(number, _)| u32::from_be_bytes(*number)).eq(sent as u32..COUNT as u32));
+    client.send_many(&mut list).await?;
+    assert_eq!(server.receive().await?.data, (sent as u32).to_be_bytes());
     Ok(())
 }
 
