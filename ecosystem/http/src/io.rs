@@ -159,3 +159,23 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for Hype
         Pin::new(&mut *self.writer).poll_close(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyio::{lowlevel::take_chunk, testing::memory_stream_pair};
+    use hyper::rt::ReadBuf;
+    use std::future::poll_fn;
+
+    #[anyio::test]
+    async fn a_beginning_of_nothing_is_no_end() -> anyio::Result<()> {
+        let (mut client, server) = memory_stream_pair();
+        client.send("hello").await?;
+        let mut io = HyperIo::new(server).with_beginning(take_chunk());
+        let mut room = [0; 16];
+        let mut buffer = ReadBuf::new(&mut room);
+        poll_fn(|cx| Pin::new(&mut io).poll_read(cx, buffer.unfilled())).await?;
+        assert_eq!(buffer.filled(), b"hello");
+        Ok(())
+    }
+}

@@ -248,7 +248,8 @@ impl<'a> Connection<'a> {
         let Some(limit) = server.options.request_timeout else { return handle().await.map(Some) };
         let scope = CancelScope::new().with_timeout(limit);
         let handled = scope.run(handle).await?;
-        Ok(handled.filter(|_| !scope.cancel_called()))
+        // What comes too late is no answer, but a panic is one whenever it comes.
+        Ok(handled.filter(|handled| handled.is_err() || !scope.cancel_called()))
     }
 
     /// Makes the body of an answer that has been given.

@@ -6,6 +6,7 @@ use super::{
     answering::Answerer,
     body::RequestBody,
     connection_info::ConnectionInfo,
+    driving::Ended,
     error::ConnectionError,
     head_limit::HeadLimit,
     protocol::{self, Protocol},
@@ -151,7 +152,7 @@ impl<'a> Connection<'a> {
             Ok(ended)
         })
         .await?;
-        if let Some(Ok(Err(error))) = ended
+        if let Some(Ok(Ended { output: Err(error), as_asked: false })) = ended
             // In a cancelled scope there are errors for that alone.
             && !is_cancelled()
         {
@@ -162,7 +163,7 @@ impl<'a> Connection<'a> {
                 keep_from_cancellation(group.scope());
                 // A task, which is awaited also when it is cancelled.
                 let running = group.start_soon(self.run_upgraded(upgraded));
-                self.drive(group.scope(), running, |_| ()).await??;
+                self.drive(group.scope(), running, |_| ()).await?.output?;
                 Ok(())
             })
             .await?;

@@ -8,6 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
+/// How what speaks with a client has ended.
+pub(super) struct Ended<T> {
+    pub(super) output: T,
+    /// It was to end, and all requests were answered: whatever the client did then cost nobody anything.
+    pub(super) as_asked: bool,
+}
+
 impl Connection<'_> {
     /// Polls what speaks with the client to its end. `shut_down` has it come to an end, when the server drains, when a handler
     /// has panicked, and when the connection was idle for long. The scope is the connection's own.
@@ -18,10 +25,10 @@ impl Connection<'_> {
         scope: &Scope,
         connection: C,
         shut_down: impl Fn(Pin<&mut C>),
-    ) -> Result<C::Output, Cancelled> {
+    ) -> Result<Ended<C::Output>, Cancelled> {
         let mut connection = pin!(connection);
         let mut draining = pin!(self.serving.draining.wait());
-        let mut is_draining = false;
+        let (mut is_draining, mut is_asked) = (false, false);
         let (mut heads, mut idle) = (HeadClock::default(), Idle::default());
         let mut calls = Calls::default();
         foreign(poll_fn(|cx| {
@@ -35,24 +42,22 @@ impl Connection<'_> {
             }
             loop {
                 if self.takes_closing() {
+                    is_asked = true;
                     self.finish(scope);
                     shut_down(connection.as_mut());
                 }
                 if let Poll::Ready(output) = connection.as_mut().poll(cx) {
-                    return Poll::Ready(output);
+                    return Poll::Ready(Ended { output, as_asked: is_asked && self.requests.is_idle() });
                 }
                 let is_late =
                     heads.is_to_be_set(&self.heads) && heads.look(&self.heads, &mut calls.context());
+                if is_called && !is_draining && idle.poll(self, &mut calls.context()).is_ready() {
+                    self.close_soon();
+                }
                 if !is_late && !self.is_closing() {
-                    break;
+                    return Poll::Pending;
                 }
             }
-            if is_called && !is_draining && idle.poll(self, &mut calls.context()).is_ready() {
-                self.finish(scope);
-                shut_down(connection.as_mut());
-                return connection.as_mut().poll(cx);
-            }
-            Poll::Pending
         }))
         .await
     }

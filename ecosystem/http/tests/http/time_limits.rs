@@ -14,7 +14,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::rt::Timer;
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -116,6 +119,30 @@ async fn a_request_that_takes_too_long_is_cancelled_and_answered() -> Result<()>
     })
     .await?;
     assert_eq!((cancelled.get(), server.statistics().timed_out), (2, 2));
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_handler_that_panics_as_its_time_is_over_has_panicked() -> Result<()> {
+    let (meeting, told) = (Meeting::new(), RefCell::new(Vec::new()));
+    let server =
+        Server::new().request_timeout(3 * SECOND).on_error(|error| told.borrow_mut().push(error.to_string()));
+    let handler = async |_: Request<RequestBody>| -> Result<Response<Full<Bytes>>> {
+        sleep(10 * SECOND).await.expect("it has all the time");
+        Ok(text("late"))
+    };
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { server.serve(&meeting, handler).await });
+        let mut client = meeting.connect();
+        client.send(GET).await?;
+        assert_eq!(status(&receive_until(&mut client, "\r\n\r\n").await?), "500");
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    let counts = server.statistics();
+    assert_eq!((counts.panicked, counts.timed_out), (1, 0));
+    assert!(told.borrow()[0].contains("it has all the time"), "{told:?}");
     Ok(())
 }
 
