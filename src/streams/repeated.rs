@@ -66,9 +66,11 @@ impl<A, O> Repeated<A, O> {
     /// # Panics
     /// If nothing runs.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<O> {
-        let output = ready!(self.operation.as_mut().poll(cx));
+        // Nothing runs any more if it panics.
         self.is_running = false;
-        Poll::Ready(output)
+        let polled = self.operation.as_mut().poll(cx);
+        self.is_running = polled.is_pending();
+        polled
     }
 }
 

@@ -12,6 +12,7 @@ use anyio::{
 };
 use futures_util::{AsyncReadExt, AsyncWriteExt, FutureExt, io::Cursor};
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
@@ -273,8 +274,8 @@ async fn where_a_lot_comes_it_is_received_into_the_reader_s_own_buffer() -> Resu
         let mut most = 0;
         let mut buffer = vec![0; data.len()];
         loop {
-            // Of a full one and of one that is almost empty.
-            for room in [data.len(), 1] {
+            // The first takes what a small one has left of what came.
+            for room in [data.len(), data.len(), 1] {
                 let count = reader.read(&mut buffer[..room]).await?;
                 read.extend_from_slice(&buffer[..count]);
                 most = most.max(count);
@@ -296,6 +297,8 @@ async fn where_a_lot_comes_it_is_received_into_the_reader_s_own_buffer() -> Resu
 /// Gives full buffers, and when it is asked for what is there, some bytes or an error that it tells once.
 struct Unsteady {
     answers: Vec<Result<usize>>,
+    /// How many bytes come with an error.
+    beside_errors: usize,
 }
 
 impl ByteReceiveStream for Unsteady {
@@ -316,9 +319,8 @@ impl ByteReceiveStream for Unsteady {
 
     fn receive_nowait(&mut self, buffer: &mut (impl bytes::BufMut + ?Sized)) -> Result<usize> {
         let answer = self.answers.pop().unwrap_or(Err(Error::WouldBlock));
-        if let Ok(count) = answer {
-            buffer.put_bytes(b'n', count.min(buffer.remaining_mut()));
-        }
+        let count = *answer.as_ref().unwrap_or(&self.beside_errors);
+        buffer.put_bytes(b'n', count.min(buffer.remaining_mut()));
         answer
     }
 }
@@ -328,7 +330,7 @@ async fn what_is_received_at_once_is_believed_to_its_number_and_its_errors() -> 
     let broken = || Error::BrokenResource(io::ErrorKind::ConnectionReset.into());
     // From the last to the first; more than there is room for is not true.
     let answers = vec![Ok(0), Err(Error::Unsupported("it")), Err(broken()), Ok(usize::MAX), Ok(3)];
-    let mut reader = ByteReader::new(Unsteady { answers });
+    let mut reader = ByteReader::new(Unsteady { answers, beside_errors: 0 });
     let full = anyio::lowlevel::take_chunk().spare_capacity();
     let mut buffer = vec![0; full];
     let mut next = async |bytes: u8, count: usize| {
@@ -349,5 +351,35 @@ async fn what_is_received_at_once_is_believed_to_its_number_and_its_errors() -> 
     next(b'c', full).await;
     next(b'c', full).await;
     next(b'n', 0).await;
+    Ok(())
+}
+
+#[anyio::test]
+async fn bytes_that_come_with_an_error_are_given_out_before_it() -> Result<()> {
+    let broken = Error::BrokenResource(io::ErrorKind::ConnectionReset.into());
+    let mut reader = ByteReader::new(Unsteady { answers: vec![Err(broken)], beside_errors: 2 });
+    let mut buffer = vec![0; anyio::lowlevel::take_chunk().spare_capacity()];
+    assert_eq!(reader.read(&mut buffer).await?, buffer.len());
+    assert_eq!((reader.read(&mut buffer).await?, &buffer[..2]), (2, &b"nn"[..]));
+    let error = reader.read(&mut buffer).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(reader.read(&mut buffer).await?, buffer.len());
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_buffer_that_grows_takes_what_comes_and_a_small_one_is_filled_from_what_came() -> Result<()> {
+    let full = anyio::lowlevel::take_chunk().spare_capacity();
+    let mut reader = ByteReader::new(Unsteady { answers: vec![Ok(5)], beside_errors: 0 });
+    let mut grows = Vec::with_capacity(2 * full);
+    for expected in [full, 5] {
+        assert_eq!(poll_fn(|cx| reader.poll_read_buf(cx, &mut grows)).await?, expected);
+    }
+    assert_eq!((grows.len(), &grows[full..]), (full + 5, &b"nnnnn"[..]));
+    let mut reader = ByteReader::new(Unsteady { answers: vec![Ok(5)], beside_errors: 0 });
+    let mut large = vec![0; full];
+    assert_eq!(reader.read(&mut large).await?, full);
+    // Whatever comes, it is not asked for so little at a time.
+    assert_eq!((reader.read(&mut [0; 100]).await?, reader.read(&mut [0; 100]).await?), (100, 100));
     Ok(())
 }

@@ -1,4 +1,7 @@
 //! Reading from a stream of bytes.
+//!
+//! # Contract
+//! What is written to a buffer is written by its own rules.
 
 use crate::{
     error::{Error, Result},
@@ -6,13 +9,17 @@ use crate::{
     streams::{AttributeRequest, Attributes, ByteReceiveStream, repeated::Repeated, shared::Shared},
 };
 use anyio_driver::Chunk;
-use bytes::BufMut;
+use bytes::{BufMut, buf::UninitSlice};
 use futures_io::{AsyncBufRead, AsyncRead};
 use std::{
     fmt, io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
+
+/// How much room a reader's buffer has at least that is received into: calls for less cost more than a copy of what one call
+/// brings.
+const LEAST: usize = 4096;
 
 /// Makes a stream of bytes something to read from. Reads allocate nothing.
 ///
@@ -30,6 +37,31 @@ pub struct ByteReader<R> {
     chunk: Option<Chunk>,
     /// Whether there was as much as there was room for, so that more is likely to be there.
     has_more: bool,
+    /// What the stream has said with bytes that were given out, maybe for the only time.
+    failure: Option<Error>,
+}
+
+/// A buffer, and how much was put into it: how much room it has left tells that of no buffer that grows.
+struct Counted<'a, B: ?Sized> {
+    buffer: &'a mut B,
+    count: usize,
+}
+
+// SAFETY: all is the buffer's.
+unsafe impl<B: BufMut + ?Sized> BufMut for Counted<'_, B> {
+    fn remaining_mut(&self) -> usize {
+        self.buffer.remaining_mut()
+    }
+
+    unsafe fn advance_mut(&mut self, count: usize) {
+        // SAFETY: passed on.
+        unsafe { self.buffer.advance_mut(count) };
+        self.count += count;
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        self.buffer.chunk_mut()
+    }
 }
 
 // The stream lies elsewhere.
@@ -51,7 +83,7 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         let share = stream.share();
         let receiving =
             Repeated::new(move |()| share.share().with(async |stream: &mut R| stream.receive().await));
-        Self { receiving, stream, chunk: None, has_more: false }
+        Self { receiving, stream, chunk: None, has_more: false, failure: None }
     }
 
     /// Reads into the room that a buffer has left, and tells how many bytes. 0 is the end, or a buffer without room. The buffer
@@ -70,7 +102,7 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         if !buffer.has_remaining_mut() {
             return Poll::Ready(Ok(0));
         }
-        if !self.has_bytes() && self.has_more && !self.receiving.is_running() {
+        if !self.has_bytes() && self.has_more && self.failure.is_none() && !self.receiving.is_running() {
             if let Some(received) = self.receive_nowait(buffer) {
                 return Poll::Ready(received);
             }
@@ -85,19 +117,23 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
     /// Receives into a buffer, unless that would wait or is not allowed now.
     #[cold]
     fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Option<io::Result<usize>> {
+        let mut buffer = Counted { buffer, count: 0 };
+        let room = buffer.chunk_mut().len();
         // A task that has done a lot without waiting lets others have their turn.
-        if !Core::with(Core::charge_immediate) {
+        if room < LEAST || !Core::with(Core::charge_immediate) {
             return None;
         }
-        let room = buffer.remaining_mut();
-        let received = self.stream.with_now(|stream| stream.receive_nowait(buffer))?;
-        let count = room - buffer.remaining_mut().min(room);
-        self.has_more = count == room;
+        let received = self.stream.with_now(|stream| stream.receive_nowait(&mut buffer))?;
+        let count = buffer.count;
+        self.has_more = count >= room;
         match received {
-            // What has come is what the buffer says.
-            Ok(_) | Err(_) if count > 0 => Some(Ok(count)),
-            Ok(_) => Some(Ok(0)),
-            Err(Error::WouldBlock | Error::Unsupported(_)) => None,
+            // What has come is what the buffer was told.
+            Ok(_) => Some(Ok(count)),
+            Err(Error::WouldBlock | Error::Unsupported(_)) => (count > 0).then_some(Ok(count)),
+            Err(error) if count > 0 => {
+                self.failure = Some(error);
+                Some(Ok(count))
+            }
             Err(error) => Some(Err(error.into())),
         }
     }
@@ -110,6 +146,9 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         while !self.has_bytes() {
             self.chunk = None;
+            if let Some(failure) = self.failure.take() {
+                return Poll::Ready(Err(failure.into()));
+            }
             if !self.receiving.is_running() {
                 self.receiving.begin(());
             }
