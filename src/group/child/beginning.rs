@@ -80,16 +80,36 @@ impl Placed {
         begins: Begins,
         location: &'static Location<'static>,
     ) -> NonNull<ChildHeader> {
-        Core::try_with_any(|core| match core {
-            Some(core) if !group.closed.get() && group.belongs_to(core) => {
-                // SAFETY: the caller's promise.
-                unsafe { begin(Some(core), group, self, parent, begins, location) }
-            }
+        // A host that is asked for the thread may panic.
+        let unbegun = Unbegun(self);
+        Core::try_with_any(|core| {
             // The group is being dropped, or its run is over: what can start a child then is a destructor, which must not
             // panic.
-            // SAFETY: as above.
-            _ => unsafe { begin(None, group, self, parent, begins, location) },
+            let core = core.filter(|core| !group.closed.get() && group.belongs_to(core));
+            // SAFETY: the caller's promise.
+            unsafe { begin(core, group, unbegun.into_inner(), parent, begins, location) }
         })
+    }
+}
+
+/// A child that does not begin, because something panics before: what is there of it goes with this.
+struct Unbegun(Placed);
+
+impl Unbegun {
+    fn into_inner(self) -> Placed {
+        let Placed { child, table } = ManuallyDrop::new(self).0;
+        Placed { child, table }
+    }
+}
+
+impl Drop for Unbegun {
+    fn drop(&mut self) {
+        let Placed { child, table } = self.0;
+        let panics = FirstPanic::new();
+        // SAFETY: the future is there, nobody else knows of it, and all else in the block needs no destructor.
+        panics.catch(|| unsafe { (table.drop_future)(child) });
+        // SAFETY: allocated with this size, and not used afterwards.
+        unsafe { blocks::free(child.cast(), table.size) };
     }
 }
 
