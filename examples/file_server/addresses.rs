@@ -17,13 +17,46 @@ use std::{
 pub(crate) struct Addresses {
     /// 0 is no limit.
     limit: usize,
-    connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    connections: Arc<Mutex<HashMap<IpAddr, Counts>>>,
 }
 
-/// The place of one connection.
-pub(crate) struct Place {
-    addresses: Addresses,
-    address: IpAddr,
+/// How many connections of one address are served, and how many are told that they are too many.
+#[derive(Default)]
+struct Counts {
+    served: usize,
+    refused: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Served,
+    Refused,
+}
+
+impl Counts {
+    fn of(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Served => &mut self.served,
+            Kind::Refused => &mut self.refused,
+        }
+    }
+}
+
+/// What becomes of a connection.
+pub(crate) enum Entry {
+    Served(Place),
+    /// It is told that there are too many.
+    Refused(Place),
+    /// Nobody has time for it.
+    Closed,
+}
+
+/// The place of one connection, where they are counted.
+pub(crate) struct Place(Option<(Addresses, IpAddr, Kind)>);
+
+impl Place {
+    /// That of a connection which is not counted, or was before.
+    pub(crate) const UNCOUNTED: Self = Self(None);
 }
 
 impl Addresses {
@@ -31,33 +64,39 @@ impl Addresses {
         Self { limit, connections: Arc::default() }
     }
 
-    /// Takes a place for a connection, if the address may have another.
-    pub(crate) fn enter(&self, address: IpAddr) -> Option<Place> {
-        if self.limit > 0 {
-            let mut connections = self.connections();
-            let count = connections.entry(address).or_default();
-            if *count >= self.limit {
-                return None;
-            }
-            *count += 1;
+    /// Takes a place for a connection, if the address may have another. As many as may be served are told that they may not.
+    pub(crate) fn enter(&self, address: IpAddr) -> Entry {
+        if self.limit == 0 {
+            return Entry::Served(Place::UNCOUNTED);
         }
-        Some(Place { addresses: self.clone(), address })
+        let mut connections = self.connections();
+        let counts = connections.entry(address).or_default();
+        let kind = if counts.served < self.limit { Kind::Served } else { Kind::Refused };
+        let count = counts.of(kind);
+        if *count == self.limit {
+            return Entry::Closed;
+        }
+        *count += 1;
+        let place = Place(Some((self.clone(), address, kind)));
+        match kind {
+            Kind::Served => Entry::Served(place),
+            Kind::Refused => Entry::Refused(place),
+        }
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<IpAddr, Counts>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.addresses.limit > 0 {
-            let mut connections = self.addresses.connections();
-            if let Some(count) = connections.get_mut(&self.address) {
-                *count -= 1;
-                if *count == 0 {
-                    connections.remove(&self.address);
-                }
+        let Some((addresses, address, kind)) = self.0.take() else { return };
+        let mut connections = addresses.connections();
+        if let Some(counts) = connections.get_mut(&address) {
+            *counts.of(kind) -= 1;
+            if counts.served + counts.refused == 0 {
+                connections.remove(&address);
             }
         }
     }
@@ -105,8 +144,8 @@ impl<L: Listener<Stream = TcpStream>> Listener for Guarded<L> {
             let handler = handler.clone();
             async move {
                 match place {
-                    Some(_place) => handler(stream).await,
-                    None => Ok(()),
+                    Entry::Served(_place) => handler(stream).await,
+                    Entry::Refused(_) | Entry::Closed => Ok(()),
                 }
             }
         };

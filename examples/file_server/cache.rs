@@ -192,7 +192,11 @@ impl Cache {
         }
         self.bytes.set(self.bytes.get() + ready.size());
         let mut targets = self.targets.borrow_mut();
-        targets.entry(target.into()).or_default()[encodings.number()] = Some(Rc::new(ready));
+        let place = &mut targets.entry(target.into()).or_default()[encodings.number()];
+        // Two may have missed it at a time.
+        if let Some(old) = place.replace(Rc::new(ready)) {
+            self.bytes.set(self.bytes.get() - old.size());
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@
 
 use crate::{
     access_log::AccessLog,
-    addresses::Addresses,
+    addresses::{Addresses, Entry},
     cache::Cache,
     connection::Connection,
     encryption::Encryption,
@@ -101,8 +101,9 @@ impl Server<'_> {
             Ok(())
         });
         let handler = async |stream: ClientStream| match stream.enter(self.addresses) {
-            Some(_place) => Connection::new(self, stream).serve().await,
-            None => Connection::new(self, stream).turn_away().await,
+            Entry::Served(_place) => Connection::new(self, stream).serve().await,
+            Entry::Refused(_place) => Connection::new(self, stream).turn_away().await,
+            Entry::Closed => Ok(()),
         };
         let served: Result<_, ErrorGroup<Error>> = task_group(async |connections| -> Result<Infallible> {
             let ended = server.serve_in(connections, &listener, &handler).await;

@@ -1,6 +1,6 @@
 //! Connections to clients, plain or encrypted, and where they come from.
 
-use crate::addresses::{Addresses, Guarded, Place, client_of};
+use crate::addresses::{Addresses, Entry, Guarded, Place, client_of};
 use anyio::{
     Chunk, Error, IoBuf, IoBufMut as _, Result, Slice,
     fs::File,
@@ -83,10 +83,10 @@ impl ClientStream {
     }
 
     /// Takes a place for it, if the client may have another connection. Encrypted ones have theirs from before the handshake.
-    pub(crate) fn enter(&self, addresses: &Addresses) -> Option<Option<Place>> {
+    pub(crate) fn enter(&self, addresses: &Addresses) -> Entry {
         match self {
-            Self::Plain(_) => addresses.enter(self.client()).map(Some),
-            Self::Encrypted(_) => Some(None),
+            Self::Plain(_) => addresses.enter(self.client()),
+            Self::Encrypted(_) => Entry::Served(Place::UNCOUNTED),
         }
     }
 }

@@ -254,7 +254,11 @@ async fn one_address_has_no_more_connections_than_it_may() {
     let mut third = server.connect().await;
     let refused = third.response().await;
     assert_eq!((refused.status, refused.header("Connection")), (503, "close"));
-    drop(third);
+    let mut fourth = server.connect().await;
+    assert_eq!(fourth.response().await.status, 503);
+    // As many as may be connected are told so, and no more while those stay.
+    server.connect().await.expect_end().await;
+    drop((third, fourth));
     one.send_eof().await;
     one.expect_end().await;
     assert_eq!(server.connect().await.get("/file").await.status, 200);
