@@ -1,5 +1,6 @@
 //! Disks and peers that are slow, on a virtual clock.
 
+use crate::peers::poll_once;
 use anyio::{
     Builder, Clock, Result, current_time,
     fs::File,
@@ -46,6 +47,30 @@ async fn time_of<T>(work: impl Future<Output = T>) -> (Duration, T) {
     let begun = current_time();
     let result = work.await;
     (current_time() - begun, result)
+}
+
+/// Whether this process has the file open.
+fn is_open(path: &Path) -> bool {
+    std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .any(|descriptor| std::fs::read_link(descriptor.path()).is_ok_and(|target| target == path))
+}
+
+#[test]
+fn a_file_is_closed_although_a_read_of_it_was_forgotten() {
+    for write in [false, true] {
+        run(slow_disk, async |path| {
+            let file = File::options().read(true).write(write).open(path).await?;
+            let mut read = Box::pin(file.read_at(vec![0; 4], 0));
+            assert!(poll_once(read.as_mut()).await.is_pending());
+            std::mem::forget(read);
+            assert!(is_open(path));
+            file.close().await?;
+            assert!(!is_open(path), "writable: {write}");
+            Ok(())
+        });
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the stream below says of a failure, if it says it once.
+//! What the stream below says of a failure, if it says it once, and of what it has received, if that is not true.
 
 use super::{authority, connection};
 use anyio::{
@@ -85,5 +85,66 @@ async fn a_failure_that_is_told_once_is_no_end() -> Result<()> {
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+/// Receives like the stream that it has, and says that it was less, or that it would wait.
+struct Understates {
+    stream: TcpReceiveHalf,
+    number: Cell<usize>,
+}
+
+impl ByteReceiveStream for Understates {
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        self.stream.receive().await
+    }
+
+    async fn receive_at_most(&mut self, max_bytes: usize) -> Result<Option<Chunk>> {
+        self.stream.receive_at_most(max_bytes).await
+    }
+
+    async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+        self.stream.receive_into(buffer).await
+    }
+
+    fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
+        let count = self.stream.receive_nowait(buffer)?;
+        self.number.set(self.number.get() + 1);
+        if self.number.get() % 2 == 0 { Err(Error::WouldBlock) } else { Ok(count.min(1)) }
+    }
+
+    async fn close_receiving(self) -> Result<()> {
+        self.stream.close_receiving().await
+    }
+}
+
+impl Attributes for Understates {
+    fn provide(&self, _: &mut AttributeRequest<'_>) {}
+}
+
+// Under chaos little is received beside the operations.
+#[anyio::test(calm = "it is about what is received at once")]
+async fn what_came_counts_whatever_the_stream_says_of_it() -> Result<()> {
+    const LENGTH: usize = 1 << 20;
+    let (client, server) = connection().await?;
+    let (receive, send) = client.split();
+    let receive = Understates { stream: receive, number: Cell::new(0) };
+    let (client_options, server_options) = authority::options();
+    let (client, server) = join!(
+        TlsStream::wrap(StapledByteStream::new(send, receive), &client_options),
+        TlsStream::<TcpStream>::wrap(server, &server_options)
+    );
+    let (client, server) = (client?, server?);
+    let data: Vec<u8> = (0..LENGTH).map(|place| (place / 251) as u8).collect();
+    let received = async {
+        let mut received = Vec::new();
+        while received.len() < LENGTH {
+            received.extend_from_slice(&client.receive().await?.expect("more comes"));
+        }
+        anyio::Ok(received)
+    };
+    let (sent, received) = join!(server.send(data.clone()), received);
+    sent?;
+    assert!(received? == data);
     Ok(())
 }

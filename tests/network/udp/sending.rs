@@ -8,7 +8,7 @@ use anyio::{
     net::{UdpSocket, UdpSocketOptions},
     task_group,
 };
-use std::cell::RefCell;
+use std::{cell::RefCell, io::ErrorKind};
 
 #[anyio::test]
 async fn what_many_tasks_send_arrives_whole_and_in_the_order_of_each() -> Result<()> {
@@ -183,6 +183,32 @@ async fn what_the_network_says_of_one_does_not_keep_a_list_from_being_sent() -> 
         assert_eq!(server.receive().await?.data, "one");
         assert_eq!(server.receive().await?.data, "two");
     }
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_send_that_is_dropped_before_its_turn_sends_none_beside_it() -> Result<()> {
+    let client = UdpSocket::bind("127.0.0.1:0").await?;
+    let server = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    server.set_nonblocking(true)?;
+    let address = server.local_addr()?;
+    // In another task's name, so that this one is not the last that has sent.
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { client.send_to("before", address).await });
+        Ok(())
+    })
+    .await?;
+    let mut room = [0; 16];
+    assert_eq!(server.recv(&mut room)?, "before".len());
+    let mut dropped = Box::pin(client.send_to("dropped", address));
+    let mut sent = Box::pin(client.send_to("sent", address));
+    assert!(poll_once(dropped.as_mut()).await.is_pending());
+    assert!(poll_once(sent.as_mut()).await.is_pending());
+    drop(dropped);
+    assert_eq!(server.recv(&mut room).unwrap_err().kind(), ErrorKind::WouldBlock);
+    sent.await?;
+    assert_eq!(server.recv(&mut room)?, "sent".len());
+    assert_eq!(server.recv(&mut room).unwrap_err().kind(), ErrorKind::WouldBlock);
     Ok(())
 }
 
