@@ -2,6 +2,7 @@
 
 mod body;
 mod connecting;
+mod credentials;
 mod error;
 mod link;
 pub mod multipart;
