@@ -2,6 +2,7 @@
 
 mod asking;
 mod axum_services;
+mod cancelled_everywhere;
 mod certificate;
 mod client;
 mod curl;
