@@ -18,11 +18,11 @@ use anyio::{
     Chunk, Error, Result, Scope, current_time, fail_after, idle,
     lowlevel::is_cancelled,
     streams::{Attributes, ByteReceiveStream, ByteSendStream},
-    sync::Event,
+    sync::{Event, Semaphore},
     task_group,
 };
 use bytes::Buf;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use std::{cell::Cell, rc::Rc, time::Instant};
 
@@ -42,6 +42,9 @@ pub(super) struct Connection<'a> {
     pub(super) upgrades: Upgrades,
     pub(super) info: ConnectionInfo,
     pub(super) heads: HeadLimit,
+    /// A permit for each task of a stream of HTTP/2: the protocol no longer counts those that were reset, whose tasks may have
+    /// a lot to clean up.
+    streams: Semaphore,
     is_closing: Cell<bool>,
     /// When what is left is cancelled, once nothing new starts.
     end_of_grace: Cell<Option<Instant>>,
@@ -56,6 +59,7 @@ impl<'a> Connection<'a> {
             requests,
             upgrades: Upgrades::default(),
             info: ConnectionInfo::of(stream),
+            streams: Semaphore::new(serving.server.options.max_streams as usize),
             is_closing: Cell::new(false),
             end_of_grace: Cell::new(None),
         }
@@ -63,6 +67,11 @@ impl<'a> Connection<'a> {
 
     pub(super) fn server(&self) -> &'a Server<'a> {
         self.serving.server
+    }
+
+    /// What limits how many tasks its requests have, where they come side by side.
+    pub(super) fn streams(&self, version: Version) -> Option<&Semaphore> {
+        (version >= Version::HTTP_2).then_some(&self.streams)
     }
 
     /// Has the connection end after the answers to what was asked so far.
