@@ -152,7 +152,10 @@ async fn a_queue_gives_up_who_has_given_up() -> Result<()> {
         let mut shared = Buffer::in_group(tg, Gate(gate.clone(), calls.clone()), 8);
         for _ in 0..3 {
             let asked = shared.call(Request::new(String::new()));
-            let mut asked = tg.start_soon(async { Ok(drop(asked.await)) });
+            let mut asked = tg.start_soon(async {
+                drop(asked.await);
+                Ok(())
+            });
             anyio::lowlevel::checkpoint().await?;
             asked.cancel();
             assert_eq!(asked.outcome().await?, Ok(()));
