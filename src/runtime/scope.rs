@@ -282,13 +282,23 @@ impl Scope {
         }
     }
 
+    /// Takes the node into its parent's list, and that into the one above it: what is cancelled further out finds the node by way
+    /// of all those between, whose own polls may go on for a while.
     fn link_to_parent(&self, core: &Core) {
-        self.set(Flags::LINKED, true);
-        let Some(parent) = self.parent() else { return };
-        // What is cancelled further out finds the node by way of all those between, whose own polls may go on for a while.
-        if !parent.has(Flags::LINKED) {
-            parent.link_to_parent(core);
+        let mut node = self;
+        loop {
+            let parent = node.parent();
+            node.link_to(parent, core);
+            match parent {
+                Some(parent) if !parent.has(Flags::LINKED) => node = parent,
+                _ => return,
+            }
         }
+    }
+
+    fn link_to(&self, parent: Option<&Scope>, core: &Core) {
+        self.set(Flags::LINKED, true);
+        let Some(parent) = parent else { return };
         let next = parent.first_child.replace(self);
         self.previous.set(ptr::null());
         self.next.set(next);
