@@ -39,8 +39,8 @@ pub(crate) trait Keeper {
     /// What has come and was not given out yet.
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>>;
 
-    /// Makes of it what is given out. It is made last, where it is wanted, as moving it may cost more than making it.
-    fn give(&self, ready: Self::Ready) -> Self::Item;
+    /// Makes of it what is given out, once. It is made last, where it is wanted, as moving it may cost more than making it.
+    fn give(&self, core: &Core, ready: Self::Ready) -> Self::Item;
 
     /// The operation in flight.
     fn in_flight(&self) -> Option<WaitKey>;
@@ -61,14 +61,14 @@ impl<K: Keeper> Keeper for &K {
         (**self).busy()
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
         (**self).take_ready(core)
     }
 
-    #[inline]
-    fn give(&self, ready: Self::Ready) -> Self::Item {
-        (**self).give(ready)
+    #[inline(always)]
+    fn give(&self, core: &Core, ready: Self::Ready) -> Self::Item {
+        (**self).give(core, ready)
     }
 
     #[inline]
@@ -144,7 +144,7 @@ impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
                     let _last = this.unhook(core);
                     this.end();
                     return Poll::Ready(match ready {
-                        Ok(ready) => Ok(receiving.give(ready)),
+                        Ok(ready) => Ok(receiving.give(core, ready)),
                         Err(error) => Err(error),
                     });
                 }

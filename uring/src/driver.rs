@@ -383,7 +383,8 @@ impl Driver for UringDriver {
         Unparker::new(self.tracker.unpark.clone())
     }
 
-    #[inline]
+    // A chunk is made in registers if this is part of what gives it out; else in memory, from which it is moved on at once.
+    #[inline(always)]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
         match &mut self.tracker.message_buffers {
             Some(messages) if buffer.is_message() => messages.take(buffer.0 as u16, length),
