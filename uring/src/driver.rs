@@ -219,6 +219,16 @@ impl UringDriver {
         self.answered.push(Completion { flags, ..Completion::new(token, result) });
     }
 
+    /// Queues an entry with one behind it that tells when the kernel has let go of the file.
+    // Apart, because an entry that may be changed once more is copied for that, whether it is or not.
+    #[inline(never)]
+    fn push_linked(&mut self, token: Token, entry: Entry) -> u64 {
+        let number = self.queue.push(entry.flags(Flags::IO_HARDLINK));
+        let release = token.with_kind(kind::RELEASED).to_bits();
+        self.queue.push(opcode::Nop::new().build().user_data(release));
+        number
+    }
+
     /// Queues a send, without a copy if that is worth it.
     fn submit_send(&mut self, token: Token, op: Op) {
         let without_copy = self.tracker.zero_copy.as_mut().and_then(|zero_copy| zero_copy.begin(token, op));
@@ -286,15 +296,7 @@ impl Driver for UringDriver {
         let mut entry = entry_of(op);
         // In place: the other way copies the entry.
         entry.set_user_data(token.to_bits());
-        let is_linked = marks == LINKED;
-        if is_linked {
-            entry = entry.flags(Flags::IO_HARDLINK);
-        }
-        let number = self.queue.push(entry);
-        if is_linked {
-            let release = token.with_kind(kind::RELEASED).to_bits();
-            self.queue.push(opcode::Nop::new().build().user_data(release));
-        }
+        let number = if marks == LINKED { self.push_linked(token, entry) } else { self.queue.push(entry) };
         if self.source.is_some() && is_doubtful(op) {
             marks |= DOUBTFUL;
         }
