@@ -274,14 +274,15 @@ impl Driver for UringDriver {
     #[inline]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
-        if let Some((fd, message)) = Outgoing::message_of(op) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.outgoing.push(token, fd, message) };
-        }
-        if !self.support.kind(op.kind()) {
+        // What the ring is not needed for is sent in any case.
+        if !self.support.kind(op.kind()) && Outgoing::message_of(op).is_none() {
             return self.refuse(token);
         }
         let mut marks = match op {
+            // SAFETY: the caller's promise.
+            Op::SendMessage { fd, message, flags: libc::MSG_DONTWAIT } => unsafe {
+                return self.outgoing.push(token, fd, message);
+            },
             Op::Accept { .. } | Op::Open { .. } => OPENS,
             Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
             Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
