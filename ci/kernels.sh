@@ -9,12 +9,25 @@
 #
 # Fails if a test does. Ends with 77 if the kernels or qemu are not to be had.
 #
-# Environment: TESTS, the test programs to run; FILTER, arguments for each of them; ACCELERATION, kvm or tcg (kvm where it
-# works); PROCESSORS (2), MEMORY in MiB (2048), PROGRAM_LIMIT in seconds (1500); CARGO_TARGET_DIR as usual.
+# The table is printed in the end, and stands in target/kernels/table as far as it has come. What earlier runs have found of
+# other programs and kernels stays in it, so that a part can be run again; ANEW=1 begins with an empty one.
+#
+# Environment: TESTS, the test programs to run, each with the seconds that it may take if these are not PROGRAM_LIMIT (1500):
+# "network:300 files"; FILTER, arguments for each of them; GUESTS, how many kernels run at once (1); ACCELERATION, kvm or tcg
+# (kvm where it works); PROCESSORS (2), MEMORY in MiB (2048); CARGO_TARGET_DIR as usual.
 set -eu
 
 cd "$(dirname "$0")/.."
-read -ra tests <<<"${TESTS:-network structure files streams sync runtime leftovers}"
+read -ra programs <<<"${TESTS:-network structure files streams sync runtime leftovers}"
+tests=("${programs[@]%%:*}")
+limits=0
+for index in "${!programs[@]}"; do
+    case ${programs[index]} in
+        *:*) ;;
+        *) programs[index]+=:${PROGRAM_LIMIT:-1500} ;;
+    esac
+    ((limits += ${programs[index]#*:}))
+done
 read -ra suites <<<"${*:-bullseye bookworm trixie trixie-backports}"
 [ "$(uname -m)" = x86_64 ] || { echo "the kernels are for x86_64" >&2; exit 77; }
 mkdir -p "${CARGO_TARGET_DIR:-target}/kernels"
@@ -164,14 +177,28 @@ ulimit -n 65536
 mount -t ext4 /dev/vda /disk && mount --bind /disk/tmp /tmp && chmod 1777 /tmp
 cd /disk/tests
 exec </dev/null >/dev/ttyS1 2>&1
+mkfifo /run/pipe
 echo "## kernel \$(uname -r)"
-for name in doctor ${tests[@]}; do
+for program in doctor:100 ${programs[@]}; do
+    name=\${program%:*}
     echo "## begin \$name"
     begun=\$(date +%s)
     arguments="--show-output ${FILTER:-}"
     [ "\$name" = doctor ] && arguments=
-    timeout -s KILL ${PROGRAM_LIMIT:-1500} "/disk/tests/\$name" \$arguments
-    echo "## end \$? \$((\$(date +%s) - begun))"
+    tee /run/said </run/pipe &
+    tee=\$!
+    timeout -s KILL "\${program#*:}" "/disk/tests/\$name" \$arguments >/run/pipe 2>&1
+    status=\$?
+    # What it has left behind may hold the pipe.
+    sleep 1
+    kill \$tee 2>/dev/null
+    echo "## end \$status \$((\$(date +%s) - begun))"
+    # What has failed says why, also if time has run out meanwhile, and whether it fails by itself.
+    for test in \$(sed -nE 's/^test ([^ ]*).* \.\.\. FAILED.*/\1/p' /run/said | head -n 9); do
+        echo "## again \$test"
+        timeout -s KILL 200 "/disk/tests/\$name" --exact "\$test" --nocapture
+        echo "## ended \$?"
+    done
 done
 sync
 echo "## done"
@@ -183,12 +210,16 @@ INIT
 
 # Boots the kernel of `cache`: boot ACCELERATION LIMIT MORE-OF-ITS-COMMAND-LINE
 boot() {
-    local processor=max
-    [ "$1" = kvm ] && processor=host
+    # Where the processor is emulated on a busy machine, what a kernel finds out about its time stamps is wrong, and its time
+    # may go several times too fast.
+    local processor=max clock="tsc=unstable clocksource=hpet"
+    if [ "$1" = kvm ]; then
+        processor=host clock=tsc=reliable
+    fi
     : >"$cache/said"
     timeout -k 5 "$2" "${qemu[@]}" -accel "$1" -cpu "$processor" -smp "${PROCESSORS:-2}" -m "${MEMORY:-2048}" \
         -nodefaults -no-user-config -display none -no-reboot -kernel "$kernel" -initrd "$cache/initrd" \
-        -append "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable random.trust_cpu=on $3" \
+        -append "console=ttyS0 panic=-1 quiet mitigations=off $clock random.trust_cpu=on $3" \
         -serial "file:$cache/console" -serial "file:$cache/said" \
         -drive "file=$cache/disk.image,format=raw,if=virtio,cache=unsafe" </dev/null >"$cache/qemu" 2>&1 || true
 }
@@ -206,9 +237,9 @@ choose_acceleration() {
     fi
 }
 
-# Gives one line of the table for each test program that the guest has run.
+# Gives one line of the table for each test program that the guest has run: rows KERNEL STATE-OF-WHAT-HAS-NOT-ENDED
 rows() {
-    awk -v kernel="$1" '
+    awk -v kernel="$1" -v unended="$2" '
         function row() {
             printf "| %s | %s | %d | %d | %d | %d | %s | %s |\n",
                 kernel, name, passed, failed, over, ignored, seconds, outcome
@@ -227,57 +258,109 @@ rows() {
             outcome = $3 == 0 || $3 == 101 && summed ? "" : $3 == 137 ? "ran out of time" : "ended with " $3
             row()
         }
-        END { if (name != "") { seconds = "?"; outcome = "the guest died"; row() } }
+        END { if (name != "") { seconds = "?"; outcome = unended; row() } }
     ' "$cache/said"
 }
 
-# Says what has not passed, and what a test has passed over for want of something.
+# Says what has not passed, and what a test has passed over for want of something: a line each, of a kernel and a program.
 details() {
-    sed -n '/^## begin doctor/,/^## end/p' "$cache/said" | sed '1d;$d' >"$cache/doctor"
-    echo "$1: $(grep '^trial: ' "$cache/doctor" || echo 'the doctor says nothing')"
-    grep -E '^test .* \.\.\. FAILED$' "$cache/said" | sed "s/^/$1: /" || true
-    awk '
+    awk -v kernel="$1" '
+        function say(text) { print kernel ", " name ": " text }
+        /^## begin / { name = last = $3; split("", waiting); split("", over); trial = "it says nothing"; next }
+        /^## again / { again = $3 }
+        /^## ended / { print kernel ", " last ": by itself it " ($3 == 0 ? "passes: " : "fails: ") again }
+        name == "" { next }
+        name == "doctor" && /^trial: / { trial = $0 }
+        /^test .* \.\.\. FAILED$/ { say($0) }
         /^test .* has been running for over 60 seconds/ { waiting[$2] = 1 }
         /^test .* \.\.\. / { delete waiting[$2] }
-        /^## end 137 / { for (test in waiting) print test }
-        /^## begin / { split("", waiting) }
-    ' "$cache/said" | sed "s/^/$1: had no end: /"
-    grep -E '^passed over, ' "$cache/said" | sort | uniq -c | sed -E "s/^ *([0-9]+) /$1: \\1 times /" || true
+        /^passed over, / { over[$0]++ }
+        /^## end / {
+            if (name == "doctor") say(trial)
+            if ($3 == 137) for (test in waiting) say("had no end: " test)
+            for (text in over) say(over[text] " times " text)
+            name = ""
+        }
+    ' "$cache/said"
+}
+
+# Puts what the guest of `suite` has said so far into its part of the table, in the place of what was known of these programs.
+# How it stands with the program that has not ended is said by the caller.
+note() {
+    local version
+    version=$(sed -n 's/^## kernel //p' "$cache/said")
+    version=${version:-of $suite}
+    rows "$version" "$1" >"$cache/rows.new"
+    awk -F '|' 'NR == FNR { new[$3] = 1; print; next } !($3 in new)' "$cache/rows.new" "$cache/rows.known" >"$cache/rows"
+    details "$version" >"$cache/details.new"
+    sed -n 's/^## begin //p' "$cache/said" | awk -F '[,:]' '
+        NR == FNR { new[" " $1] = 1; next }
+        !($2 in new)
+    ' - "$cache/details.known" | cat "$cache/details.new" - >"$cache/details"
+    print_table >"$cache/table.part"
+    mv "$cache/table.part" "$table"
+}
+
+# The table, of all that is known.
+print_table() {
+    echo "| kernel | tests | passed | failed | passed over | ignored | seconds | |"
+    echo "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    cat "$home"/*/rows 2>/dev/null || true
+    echo
+    cat "$home"/*/details 2>/dev/null || true
+}
+
+# Boots the kernel of `suite` and runs the tests in it. Fails if one does.
+try_suite() {
+    cp --sparse=always "$home/disk.image" "$cache/disk.image"
+    echo "the kernel of Debian $suite runs (by $acceleration); what it says is in $cache/said" >&2
+    : >"$cache/said"
+    for part in rows details; do
+        cp "$cache/$part" "$cache/$part.known" 2>/dev/null || : >"$cache/$part.known"
+    done
+    boot "$acceleration" $((limits + 600)) "" &
+    local guest=$! good=0
+    while kill -0 "$guest" 2>/dev/null; do
+        sleep 5
+        note "goes on"
+    done
+    wait "$guest" || true
+    note "the guest died"
+    rm -f "$cache/disk.image"
+    if ! grep -q '^## done' "$cache/said"; then
+        echo "the guest of $suite did not come to its end; its console ends so:" >&2
+        tail -n 25 "$cache/console" "$cache/qemu" >&2
+        good=1
+    fi
+    if grep -qE '^## end [^0]' "$cache/said"; then
+        good=1
+    fi
+    return "$good"
 }
 
 table=$home/table
-: >"$table.rows"
-: >"$table.details"
-verdict=0
+if [ "${ANEW:-}" = 1 ]; then
+    rm -f "$home"/*/rows "$home"/*/details
+fi
+verdict=0 guests=()
 for suite in "${suites[@]}"; do
     cache=$home/$suite
     mkdir -p "$cache"
     fetch linux-image-cloud-amd64 '^linux-(image|binary|modules)-[0-9]' || not_to_be_had "the kernel of Debian $suite"
     kernel=$(find "$cache/root/" -name 'vmlinuz*' -type f | head -n 1)
     make_ram_disk
-    cp --sparse=always "$home/disk.image" "$cache/disk.image"
-    [ -n "${acceleration:-}" ] || choose_acceleration
-    echo "the kernel of Debian $suite runs (by $acceleration); what it says is in $cache/said" >&2
-    boot "$acceleration" $(((${PROGRAM_LIMIT:-1500}) * (${#tests[@]} + 1))) ""
-    rm -f "$cache/disk.image"
-    version=$(sed -n 's/^## kernel //p' "$cache/said")
-    rows "${version:-of $suite}" >>"$table.rows"
-    details "${version:-of $suite}" >>"$table.details"
-    if ! grep -q '^## done' "$cache/said"; then
-        echo "the guest did not come to its end; its console ends so:" >&2
-        tail -n 25 "$cache/console" "$cache/qemu" >&2
-        verdict=1
+    if [ -z "${acceleration:-}" ]; then
+        : >"$cache/disk.image"
+        choose_acceleration
     fi
-    if grep -qE '^## end [^0]' "$cache/said"; then
-        verdict=1
-    fi
+    while [ "$(jobs -pr | wc -l)" -ge "${GUESTS:-1}" ]; do
+        sleep 1
+    done
+    try_suite &
+    guests+=($!)
 done
-
-{
-    echo "| kernel | tests | passed | failed | passed over | ignored | seconds | |"
-    echo "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"
-    cat "$table.rows"
-    echo
-    cat "$table.details"
-} | tee "$table"
+for guest in "${guests[@]}"; do
+    wait "$guest" || verdict=1
+done
+print_table | tee "$table"
 exit "$verdict"

@@ -343,7 +343,7 @@ mod tests {
             Error::IncompleteRead,
             Error::DelimiterNotFound { max_bytes: 7 },
             Error::WouldBlock,
-            Error::Unsupported("splice"),
+            Error::Unsupported("linkat"),
             Error::Io(io::Error::from_raw_os_error(libc::ENOENT)),
             Error::of_operation(io::Error::from_raw_os_error(libc::ENOENT), "open", "/nowhere"),
         ];

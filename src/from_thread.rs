@@ -35,6 +35,7 @@
 //! # anyio::Ok(())
 //! ```
 
+mod jobs;
 mod portal;
 mod provider;
 mod resource;

@@ -215,10 +215,19 @@ fn tls_options() -> (TlsOptions, TlsOptions) {
     (TlsOptions::client(client, "localhost").unwrap(), TlsOptions::server(server))
 }
 
+async fn tls_pair(
+    (client_options, server_options): &(TlsOptions, TlsOptions),
+) -> Result<(TlsStream<UnixStream>, TlsStream<UnixStream>)> {
+    let (client, server) = UnixStream::pair()?;
+    let (client, server) =
+        futures_util::join!(TlsStream::wrap(client, client_options), TlsStream::wrap(server, server_options));
+    Ok((client?, server?))
+}
+
 #[anyio::test]
 async fn an_idle_tls_connection_holds_less_than_20_kib() -> Result<()> {
     const CONNECTIONS: usize = 100;
-    let (client_options, server_options) = tls_options();
+    let options = tls_options();
     let mut connections = Vec::with_capacity(CONNECTIONS + 1);
     let mut before = 0;
     // The first warms everything up.
@@ -226,12 +235,7 @@ async fn an_idle_tls_connection_holds_less_than_20_kib() -> Result<()> {
         if number == 1 {
             before = HELD.get();
         }
-        let (client, server) = UnixStream::pair()?;
-        let (client, server) = futures_util::join!(
-            TlsStream::wrap(client, &client_options),
-            TlsStream::wrap(server, &server_options)
-        );
-        let (client, server) = (client?, server?);
+        let (client, server) = tls_pair(&options).await?;
         for (from, to) in [(&client, &server), (&server, &client)] {
             from.send(vec![7; 16_384]).await?;
             let mut received = 0;
@@ -334,19 +338,14 @@ async fn a_handshake_that_does_not_go_on_holds_no_more_than_a_message() -> Resul
 /// What a side that does not receive holds of what the other has sent.
 #[anyio::test]
 async fn what_nobody_receives_is_left_to_the_system() -> Result<()> {
-    let (client_options, server_options) = tls_options();
+    let options = tls_options();
     let mut connections = Vec::new();
     let mut before = 0;
     for number in 0..=20 {
         if number == 1 {
             before = HELD.get();
         }
-        let (client, server) = UnixStream::pair()?;
-        let (client, server) = futures_util::join!(
-            TlsStream::wrap(client, &client_options),
-            TlsStream::wrap(server, &server_options)
-        );
-        let (client, server) = (client?, server?);
+        let (client, server) = tls_pair(&options).await?;
         // As much as the socket takes.
         for _ in 0..40 {
             client.send(vec![7; 1000]).await?;

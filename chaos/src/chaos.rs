@@ -23,6 +23,8 @@ use std::{
 pub struct Chaos {
     pub(crate) seed: u64,
     pub(crate) rates: [f64; Fault::ALL.len()],
+    /// Those that texts want to happen each time.
+    always: Vec<Fault>,
     /// Those for operations or calls of a kind.
     rates_of: BTreeMap<(Kind, Fault), f64>,
     /// Those whose rates were set, and that therefore have to happen.
@@ -100,6 +102,7 @@ impl Chaos {
         Self {
             seed: 0,
             rates: [0.0; Fault::ALL.len()],
+            always: Vec::new(),
             rates_of: BTreeMap::new(),
             asked: Vec::new(),
             asked_of: Vec::new(),
@@ -300,6 +303,9 @@ impl fmt::Debug for Chaos {
 impl fmt::Display for Chaos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.seed)?;
+        for fault in &self.always {
+            write!(f, "~{fault}")?;
+        }
         let Some(only) = &self.only else { return Ok(()) };
         let mut decisions: Vec<String> = only.iter().map(Decision::to_string).collect();
         decisions.sort();
@@ -307,7 +313,8 @@ impl fmt::Display for Chaos {
     }
 }
 
-/// Of such a text, with the usual rates.
+/// Of such a text, with the usual rates: `7`, or with the decisions that are to be made alone: `7:Send#2:short,Read#1:late`.
+/// Faults that are to happen wherever they can are named behind the seed: `7~short`.
 impl FromStr for Chaos {
     type Err = UnknownDecision;
 
@@ -316,7 +323,14 @@ impl FromStr for Chaos {
             Some((seed, decisions)) => (seed, Some(decisions)),
             None => (text, None),
         };
-        let chaos = Self::seed(seed.trim().parse().map_err(|_| UnknownDecision(text.to_owned()))?);
+        let unknown = || UnknownDecision(text.to_owned());
+        let mut parts = seed.trim().split('~');
+        let mut chaos = Self::seed(parts.next().and_then(|seed| seed.parse().ok()).ok_or_else(unknown)?);
+        for name in parts {
+            let fault = Fault::ALL.iter().find(|fault| fault.name() == name).ok_or_else(unknown)?;
+            chaos.rates[*fault as usize] = 1.0;
+            chaos.always.push(*fault);
+        }
         let Some(decisions) = decisions else { return Ok(chaos) };
         let only = decisions.split(',').filter(|decision| !decision.is_empty()).map(str::parse);
         Ok(chaos.only(only.collect::<Result<Vec<_>, _>>()?))

@@ -204,8 +204,7 @@ impl Course {
             Op::Receive { length, .. }
             | Op::Send { length, .. }
             | Op::Read { length, .. }
-            | Op::Write { length, .. }
-            | Op::Splice { length, .. } => Some(length.into()),
+            | Op::Write { length, .. } => Some(length.into()),
             _ => None,
         };
         let descriptor = op.descriptor().filter(|_| op.kind() != OpKind::Status);

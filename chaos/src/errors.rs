@@ -22,12 +22,9 @@ pub(crate) const fn usual(kind: OpKind) -> &'static [i32] {
         OpKind::Rename | OpKind::MakeDirectory | OpKind::Link | OpKind::SymbolicLink => {
             &[libc::ENOSPC, libc::EIO]
         }
-        OpKind::Read
-        | OpKind::ReadVectored
-        | OpKind::Synchronize
-        | OpKind::Status
-        | OpKind::Unlink
-        | OpKind::Splice => &[libc::EIO],
+        OpKind::Read | OpKind::ReadVectored | OpKind::Synchronize | OpKind::Status | OpKind::Unlink => {
+            &[libc::EIO]
+        }
     }
 }
 

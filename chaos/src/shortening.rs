@@ -47,9 +47,6 @@ pub(crate) unsafe fn shorten(op: Op, choose: impl Fn(u64) -> u64) -> Option<Shor
             let length = is_divisible(fd, length.into()).then(|| shorter(length))??;
             Op::Write { fd, pointer, length, offset }
         }
-        Op::Splice { from, from_offset, to, to_offset, length, flags } => {
-            Op::Splice { from, from_offset, to, to_offset, length: shorter(length)?, flags }
-        }
         Op::ReadVectored { fd, pieces, count, offset } => {
             // SAFETY: the contract.
             let pieces = unsafe { clip(pieces, count as usize, |_| is_divisible(fd, 0), &choose) }?;

@@ -55,7 +55,6 @@ macro_rules! operations {
                         | Self::MakeDirectory
                         | Self::Link
                         | Self::SymbolicLink
-                        | Self::Splice
                 )
             }
         }
@@ -71,7 +70,8 @@ macro_rules! operations {
 }
 
 impl Op {
-    /// The descriptor that it works on, the first if there are two. Operations on paths work on none.
+    /// The descriptor that it works on: one at most, since whoever closes it has to find all operations that use it. Those on
+    /// paths work on none.
     #[inline]
     pub const fn descriptor(&self) -> Option<RawFd> {
         match *self {
@@ -94,7 +94,6 @@ impl Op {
             | Self::Truncate { fd, .. }
             | Self::Allocate { fd, .. }
             | Self::Advise { fd, .. }
-            | Self::Splice { from: fd, .. }
             | Self::Status { directory: fd, .. } => Some(fd),
             Self::Nop {}
             | Self::Open { .. }
@@ -362,21 +361,6 @@ operations! {
         directory: RawFd,
         /// The link's path, ending in a zero byte.
         path: *const c_char,
-    }
-    /// Moves bytes between two descriptors of which one is a pipe, inside the kernel. Linux only.
-    Splice "splice" {
-        /// Where the bytes come from.
-        from: RawFd,
-        /// Where in it, or `None` for its cursor or a pipe.
-        from_offset: Option<u64>,
-        /// Where they go.
-        to: RawFd,
-        /// Where in it, or `None` for its cursor or a pipe.
-        to_offset: Option<u64>,
-        /// How many at most.
-        length: u32,
-        /// `SPLICE_F_…` flags.
-        flags: u32,
     }
     /// Waits for a child process to end and fills `info`; leaves it to be waited for again if `options` has
     /// `WNOWAIT`.

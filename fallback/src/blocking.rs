@@ -62,7 +62,7 @@ pub(crate) unsafe fn start(
     op: Op,
 ) -> Result<JobHandle, Refused> {
     let pool = match op {
-        Op::Splice { .. } | Op::WaitProcess { .. } => waiting_pool(),
+        Op::WaitProcess { .. } => waiting_pool(),
         _ => files,
     };
     let (work, outcomes) = (Work(op), Arc::clone(outcomes));
@@ -138,9 +138,6 @@ impl Work {
                 }
                 Op::SymbolicLink { target, directory, path } => {
                     uninterrupted(|| libc::symlinkat(target, directory, path))
-                }
-                Op::Splice { from, from_offset, to, to_offset, length, flags } => {
-                    host::splice(from, from_offset, to, to_offset, length, flags)
                 }
                 Op::WaitProcess { pid, info, options } => {
                     uninterrupted(|| libc::waitid(libc::P_PID, pid as libc::id_t, info, options))

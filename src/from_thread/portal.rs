@@ -1,8 +1,11 @@
 //! A task group that other threads start tasks in.
 
-use super::task::{Control, Ending, PortalTask};
+use super::{
+    jobs::Jobs,
+    task::{Control, Ending, PortalTask},
+};
 use crate::{
-    cross::{Event, Notifier},
+    cross::Event,
     error::{CancelAware, Cancelled, Error, ErrorGroup, Result},
     group::{Started, TaskGroup, task_group},
     lowlevel::{RunToken, current_scope_remote, current_token},
@@ -14,11 +17,10 @@ use crate::{
     },
 };
 use std::{
-    collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 /// Lets other threads start tasks in a run, and wait for them.
@@ -35,17 +37,10 @@ pub struct BlockingPortal {
 }
 
 struct Shared {
-    jobs: Mutex<Jobs>,
-    news: Notifier,
+    jobs: Jobs<Job>,
     stopped: Event,
     run: RunToken,
     scope: RemoteScope,
-}
-
-/// What has been asked for and not begun.
-struct Jobs {
-    waiting: VecDeque<Job>,
-    open: bool,
 }
 
 struct Job {
@@ -112,44 +107,16 @@ struct CloseAtEnd<'a>(&'a Shared);
 
 impl Drop for CloseAtEnd<'_> {
     fn drop(&mut self) {
-        self.0.close();
-        let left = std::mem::take(&mut self.0.jobs().waiting);
+        let left = self.0.jobs.shut();
+        self.0.stopped.set();
         // Whoever waits for these is told that they are gone.
         drop_each(left);
     }
 }
 
-impl Shared {
-    fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        // Only moves happen under the lock.
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Refuses new jobs.
-    fn close(&self) {
-        self.jobs().open = false;
-        self.stopped.set();
-        self.news.notify();
-    }
-
-    /// Takes what there is to do; without anything, whether more may come.
-    fn next(&self) -> Result<Job, bool> {
-        let mut jobs = self.jobs();
-        jobs.waiting.pop_front().ok_or(jobs.open)
-    }
-}
-
 impl BlockingPortal {
     fn new(run: RunToken, scope: RemoteScope) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                jobs: Mutex::new(Jobs { waiting: VecDeque::new(), open: true }),
-                news: Notifier::new(),
-                stopped: Event::new(),
-                run,
-                scope,
-            }),
-        }
+        Self { shared: Arc::new(Shared { jobs: Jobs::default(), stopped: Event::new(), run, scope }) }
     }
 
     /// Starts what other threads ask for, until the portal is stopped.
@@ -158,15 +125,10 @@ impl BlockingPortal {
         group: &'scope TaskGroup<'scope, '_, E>,
     ) -> Result<(), E> {
         let _end = CloseAtEnd(&self.shared);
-        loop {
-            match self.shared.next() {
-                Ok(job) => {
-                    group.start_soon(job.run::<E>());
-                }
-                Err(true) => self.shared.news.wait().await?,
-                Err(false) => return Ok(()),
-            }
+        while let Some(job) = self.shared.jobs.next().await? {
+            group.start_soon(job.run::<E>());
         }
+        Ok(())
     }
 
     fn submit(&self, request: Request) -> Result<Arc<Control>> {
@@ -176,21 +138,10 @@ impl BlockingPortal {
         }
         let control = Arc::new(Control::default());
         let job = Job { request: inheriting(request), control: Arc::clone(&control) };
-        let refused = {
-            let mut jobs = self.shared.jobs();
-            if jobs.open {
-                jobs.waiting.push_back(job);
-                None
-            } else {
-                Some(job)
-            }
-        };
-        // What the request holds belongs to users: it goes when the lock is free.
-        if refused.is_some() {
-            return Err(Error::ClosedResource);
+        match self.shared.jobs.push(job) {
+            Ok(()) => Ok(control),
+            Err(_) => Err(Error::ClosedResource),
         }
-        self.shared.news.notify();
-        Ok(control)
     }
 
     /// In which run the tasks are.
@@ -266,7 +217,8 @@ impl BlockingPortal {
     /// goes on, or, with `cancel_remaining`, is cancelled. Works on any thread, and does not wait.
     #[track_caller]
     pub fn stop(&self, cancel_remaining: bool) {
-        self.shared.close();
+        self.shared.jobs.close();
+        self.shared.stopped.set();
         if cancel_remaining {
             self.shared.scope.cancel_because("the portal was stopped");
         }

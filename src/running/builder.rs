@@ -202,7 +202,7 @@ impl Builder {
         self
     }
 
-    /// Has the ring do without operations of these names, as if the kernel lacked them. For tests of what stands in.
+    /// Has the ring do without operations of these names or kinds, as if the kernel lacked them. For tests of what stands in.
     ///
     /// # Panics
     /// If no operation has such a name.
@@ -211,7 +211,8 @@ impl Builder {
     pub fn mask_operations(mut self, names: &[&str]) -> Self {
         for name in names {
             let before = self.options.masked.len();
-            self.options.masked.extend(OpKind::ALL.iter().filter(|kind| kind.name() == *name));
+            let is_meant = |kind: &&OpKind| kind.name() == *name || format!("{kind:?}") == *name;
+            self.options.masked.extend(OpKind::ALL.iter().filter(is_meant));
             assert!(self.options.masked.len() > before, "no operation is called {name}");
         }
         self

@@ -6,8 +6,8 @@
 //!
 //! - `parent` is set when a node is entered. Until the node is linked it is used only during the poll in which that
 //!   happened, and cleared should the body panic in it. A node is linked into its parent's list of children when its
-//!   body first returns `Pending`; from then on the parent changes the pointer before it goes, and the node takes
-//!   itself off the list before it goes.
+//!   body first returns `Pending`, or that of a node below it does; from then on the parent changes the pointer before it
+//!   goes, and the node takes itself off the list before it goes.
 //! - The waits of a node point to it.
 //!
 //! A future may outlive the scope in which it was polled: it was only borrowed there, or it was forgotten. So a node
@@ -282,9 +282,23 @@ impl Scope {
         }
     }
 
+    /// Takes the node into its parent's list, and that into the one above it: what is cancelled further out finds the node by way
+    /// of all those between, whose own polls may go on for a while.
     fn link_to_parent(&self, core: &Core) {
+        let mut node = self;
+        loop {
+            let parent = node.parent();
+            node.link_to(parent, core);
+            match parent {
+                Some(parent) if !parent.has(Flags::LINKED) => node = parent,
+                _ => return,
+            }
+        }
+    }
+
+    fn link_to(&self, parent: Option<&Scope>, core: &Core) {
         self.set(Flags::LINKED, true);
-        let Some(parent) = self.parent() else { return };
+        let Some(parent) = parent else { return };
         let next = parent.first_child.replace(self);
         self.previous.set(ptr::null());
         self.next.set(next);

@@ -47,6 +47,18 @@ impl<T, E: Debug> Verdict for Result<T, E> {
     }
 }
 
+/// Operations that the rings of tests have to do without, by their kinds or names with blanks between them.
+const LACKING: &str = "ANYIO_TEST_LACKING";
+
+/// Has the ring of a test do without what the environment says.
+///
+/// # Panics
+/// If there is no such operation.
+fn without_lacking(builder: Builder) -> Builder {
+    let names = env::var(LACKING).unwrap_or_default();
+    builder.mask_operations(&names.split_whitespace().collect::<Vec<_>>())
+}
+
 #[cfg(not(feature = "chaos"))]
 mod undisturbed;
 
@@ -65,6 +77,7 @@ pub fn run_test<V: Verdict>(
     test: impl AsyncFn() -> V,
 ) {
     if is_to_be_run(backend, expected) {
+        let builder = without_lacking(builder);
         disturb(builder, expected.is_some(), |builder| run_selected(builder, backend, &test));
     }
 }

@@ -1,41 +1,15 @@
 //! Runs within event loops of others.
 
-use anyio::{
-    Builder, Result, fs, lowlevel::Host, net::UnixStream, sleep, task_group, testing::test_backends,
-};
+use crate::busy_host::BusyHost;
+use anyio::{Builder, Result, fs, net::UnixStream, sleep, task_group, testing::test_backends};
 use std::{
-    future::{Future, poll_fn},
-    io::{self, Read},
-    os::fd::OwnedFd,
+    future::Future,
+    io::Read,
     pin::pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    task::{Context, Waker},
+    time::Duration,
 };
-
-/// An event loop that looks for news again and again.
-struct Busy {
-    _news: OwnedFd,
-}
-
-impl Host for Busy {
-    async fn wait(&mut self, _deadline: Option<Instant>) -> io::Result<()> {
-        self.give_way().await;
-        Ok(())
-    }
-
-    async fn give_way(&mut self) {
-        let mut has_waited = false;
-        poll_fn(|_| {
-            if has_waited {
-                return Poll::Ready(());
-            }
-            has_waited = true;
-            Poll::Pending
-        })
-        .await;
-    }
-}
 
 /// Has things in flight: a timer, a file, bytes to be received.
 async fn program(near: UnixStream, alive: Rc<()>, folder: &std::path::Path) -> Result<()> {
@@ -68,10 +42,9 @@ fn a_guest_that_is_dropped_leaves_nothing_wherever_it_was() {
             let has_ended = {
                 let (alive, folder) = (alive.clone(), folder.path());
                 let builder = Builder::new().backend(backend);
-                let mut guest = pin!(builder.run_as_guest(
-                    |news| Ok(Busy { _news: news }),
-                    async move || program(UnixStream::from_owned(near.into())?, alive, folder).await
-                ));
+                let mut guest = pin!(builder.run_as_guest(BusyHost::new, async move || {
+                    program(UnixStream::from_owned(near.into())?, alive, folder).await
+                }));
                 let mut cx = Context::from_waker(Waker::noop());
                 (0..polls)
                     .any(|_| guest.as_mut().poll(&mut cx).map(|ended| ended.unwrap().unwrap()).is_ready())

@@ -3,6 +3,8 @@
 #[macro_use]
 mod sentences;
 
+#[path = "../peers/busy_host.rs"]
+mod busy_host;
 mod byte_streams;
 mod completeness;
 mod cores;

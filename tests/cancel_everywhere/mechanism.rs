@@ -278,14 +278,15 @@ fn what_is_left_is_found() {
                 async || (),
                 async |()| {
                     if checkpoint().await.is_err() {
-                        kept.borrow_mut().push(std::fs::File::open("/dev/null")?);
+                        // No other has its name: who looks beside this sees it go.
+                        kept.borrow_mut().push(std::io::pipe()?.0);
                     }
                     anyio::Ok(())
                 },
                 async |(), _| (),
             ))
             .await;
-            assert!(text.contains("each time a descriptor is left") && text.contains("/dev/null"), "{text}");
+            assert!(text.contains("each time a descriptor is left") && text.contains("pipe:"), "{text}");
         });
         run.unwrap();
     }

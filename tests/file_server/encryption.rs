@@ -98,3 +98,25 @@ async fn a_client_that_has_not_begun_its_handshake_does_not_delay_the_end() -> R
     })
     .await
 }
+
+#[anyio::test]
+async fn a_client_that_has_its_last_answer_and_does_not_go_is_left_after_a_while() -> Result<()> {
+    let encrypted = Encrypted::start(&[]);
+    for goes_on_sending in [false, true] {
+        let stream = encrypted.connect().await?;
+        stream.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await?;
+        while stream.receive().await?.is_some() {}
+        // The answer is here, and with it the server's last word. Now it waits for the client's.
+        fail_after(LIMIT, async {
+            if !goes_on_sending {
+                sleep(Duration::from_secs(4)).await?;
+            }
+            while stream.send("still here").await.is_ok() {
+                sleep(Duration::from_millis(50)).await?;
+            }
+            anyio::Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}

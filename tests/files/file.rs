@@ -267,7 +267,9 @@ fn metadata_is_the_same_as_the_standard_librarys() {
             assert_eq!(ours.permissions(), theirs.permissions());
             assert_eq!(ours.modified()?, theirs.modified()?);
             assert_eq!(ours.accessed()?, theirs.accessed()?);
-            assert_eq!(ours.created()?, theirs.created()?);
+            // Not each file system knows that.
+            let kind = |error: std::io::Error| error.kind();
+            assert_eq!(ours.created().map_err(kind), theirs.created().map_err(kind));
             assert_eq!((ours.dev(), ours.ino(), ours.nlink()), (theirs.dev(), theirs.ino(), theirs.nlink()));
             assert_eq!((ours.uid(), ours.gid(), ours.mode()), (theirs.uid(), theirs.gid(), theirs.mode()));
             assert_eq!((ours.ctime(), ours.ctime_nsec()), (theirs.ctime(), theirs.ctime_nsec()));
@@ -327,6 +329,19 @@ fn an_exclusive_lock_keeps_others_waiting_until_it_is_given_up() {
     });
 }
 
+/// Reads as many bytes as are expected, in however many parts they come.
+async fn assert_reads(file: &mut File, expected: &[u8]) -> Result<()> {
+    let mut bytes = Vec::new();
+    while bytes.len() < expected.len() {
+        let (count, part) = file.read(vec![0u8; expected.len() - bytes.len()]).await;
+        let count = count?;
+        assert!(count > 0, "{bytes:?} came instead of {expected:?}");
+        bytes.extend_from_slice(&part[..count]);
+    }
+    assert_eq!(bytes, expected);
+    Ok(())
+}
+
 #[test]
 fn a_clone_has_a_cursor_of_its_own() {
     on_each_backend(async |folder| {
@@ -335,12 +350,11 @@ fn a_clone_has_a_cursor_of_its_own() {
         let mut file = File::open(&path).await?;
         file.seek(SeekFrom::Start(4)).await?;
         let mut clone = file.try_clone()?;
-        assert_eq!(file.read([0u8; 3]).await.0?, 3);
-        assert_eq!((file.stream_position()?, clone.stream_position()?), (7, 4));
+        let count = file.read([0u8; 3]).await.0?;
+        assert!(count > 0);
+        assert_eq!((file.stream_position()?, clone.stream_position()?), (4 + count as u64, 4));
         drop(file);
-        let (count, buffer) = clone.read([0u8; 2]).await;
-        assert_eq!((count?, &buffer), (2, b"45"));
-        Ok(())
+        assert_reads(&mut clone, b"45").await
     });
 }
 
@@ -352,8 +366,7 @@ fn cursors_go_along_from_and_to_the_standard_library() {
         let mut theirs = blocking::File::open(&path)?;
         theirs.seek(SeekFrom::Start(3))?;
         let mut ours = File::from(theirs);
-        let (count, buffer) = ours.read([0u8; 2]).await;
-        assert_eq!((count?, &buffer), (2, b"34"));
+        assert_reads(&mut ours, b"34").await?;
         let mut theirs = ours.into_std().expect("nothing is under way");
         let mut rest = String::new();
         theirs.read_to_string(&mut rest)?;
@@ -374,24 +387,23 @@ fn a_pipe_has_no_positions_and_a_write_to_it_can_be_cancelled() {
         let (reader, writer) = std::io::pipe()?;
         let (mut reader, mut writer) = (File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer)));
         writer.write_all("through").await.0?;
-        let (count, buffer) = reader.read([0u8; 16]).await;
-        assert_eq!(&buffer[..count?], b"through");
+        assert_reads(&mut reader, b"through").await?;
         let seek = reader.seek(SeekFrom::Start(0)).await.unwrap_err();
         assert_eq!(seek.raw_os_error(), Some(libc::ESPIPE));
+        let mut left = 0;
         let written = move_on_after(Duration::from_millis(20), async {
             let (result, _) = writer.write_all(vec![7u8; 1 << 20]).await;
-            assert!(result.as_ref().is_err_and(|error| error.written > 0 && error.written < 1 << 20));
+            left = result.as_ref().unwrap_err().written;
             result.map_err(Error::from)
         })
         .await?;
         assert_eq!(written, None);
-        let nothing = move_on_after(Duration::from_millis(5), async {
-            let (result, _) = reader.read(vec![0u8; 1 << 20]).await;
-            result?;
-            reader.read([0u8; 1]).await.0
-        })
-        .await?;
-        assert_eq!(nothing, None);
+        assert!(left > 0 && left < 1 << 20, "{left}");
+        while left > 0 {
+            left -= reader.read(vec![0u8; left]).await.0?;
+        }
+        let nothing = move_on_after(Duration::from_millis(5), async { reader.read([0u8; 1]).await.0 });
+        assert_eq!(nothing.await?, None);
         Ok(())
     });
 }
@@ -510,8 +522,13 @@ fn misaligned_direct_access_says_what_is_wrong() {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()), // no such file system
             file => file?,
         };
-        let error = file.read_at(vec![0u8; 100], 1).await.0.unwrap_err();
-        assert!(error.to_string().contains("multiples of the device's block size"), "{error}");
+        // What is misaligned is refused, or read by way of memory: that depends on the file system and the kernel.
+        match file.read_at(vec![0u8; 100], 1).await {
+            (Ok(count), bytes) => assert!(count > 0 && bytes[..count] == vec![1; count]),
+            (Err(error), _) => {
+                assert!(error.to_string().contains("multiples of the device's block size"), "{error}");
+            }
+        }
         Ok(())
     });
 }
@@ -555,11 +572,11 @@ fn a_file_that_has_grown_is_read_to_its_new_end() {
         blocking::write(&path, pattern(512))?;
         let mut file = File::open(&path).await?;
         assert_eq!(file.metadata().await?.len(), 512);
-        let (read, bytes) = file.read(Vec::with_capacity(4096)).await;
-        assert_eq!((read?, bytes.len()), (512, 512));
+        assert_reads(&mut file, &pattern(512)).await?;
+        assert_eq!(file.read(Vec::with_capacity(4096)).await.0?, 0);
         blocking::OpenOptions::new().append(true).open(&path)?.write_all(b"more")?;
-        let (read, bytes) = file.read(Vec::with_capacity(4096)).await;
-        assert_eq!((read?, &bytes[..]), (4, &b"more"[..]));
+        assert_reads(&mut file, b"more").await?;
+        assert_eq!(file.read(Vec::with_capacity(4096)).await.0?, 0);
         file.close().await
     });
 }

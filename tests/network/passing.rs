@@ -15,6 +15,10 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// The writing end of a pipe, which is closed when all that have it are.
@@ -203,8 +207,12 @@ async fn a_datagram_socket_that_is_asked_for_descriptors_only_later_gets_them_fr
 /// What is dropped before it has noticed that its operation has ended must not be taken for something that has come.
 #[test]
 fn a_receive_that_has_ended_for_nothing_costs_no_descriptors() {
+    // Kernels before Linux 6.0 do not receive messages again and again.
+    let is_repeated = Arc::new(AtomicBool::new(false));
     let ends = |kinds: &'static [OpKind], error| {
+        let is_repeated = is_repeated.clone();
         Chaos::none().rule(move |submission| {
+            is_repeated.fetch_or(submission.kind == OpKind::ReceiveMessages, Ordering::Relaxed);
             let is_first = kinds.iter().any(|kind| submission.kind == *kind) && submission.number == 1;
             is_first.then_some(Action::FailLate { error, turns: 1 })
         })
@@ -242,11 +250,16 @@ fn a_receive_that_has_ended_for_nothing_costs_no_descriptors() {
         run(ends(STREAMS, libc::EINTR)).run(async || stream().await).unwrap().unwrap();
         run(ends(DATAGRAMS, libc::EINTR)).run(async || datagram().await).unwrap().unwrap();
         // Only where the driver chooses buffers it can lack them.
-        run(ends(&[OpKind::ReceiveMessages], libc::ENOBUFS)).run(async || datagram().await).unwrap().unwrap();
+        if is_repeated.swap(false, Ordering::Relaxed) {
+            run(ends(&[OpKind::ReceiveMessages], libc::ENOBUFS))
+                .run(async || datagram().await)
+                .unwrap()
+                .unwrap();
+        }
     }
 }
 
-#[anyio::test]
+#[anyio::test(calm = "what it looks at has to be received before it is asked for")]
 async fn a_datagram_that_had_come_before_anybody_asked_for_descriptors_says_that_they_are_lost() -> Result<()>
 {
     let (one, other) = ConnectedUnixDatagram::pair()?;

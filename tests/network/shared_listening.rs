@@ -1,6 +1,6 @@
 //! Listeners that cores share.
 
-use crate::peers::{poll_once, until};
+use crate::peers::{assert_receives, poll_once, until};
 use anyio::{
     Builder, CancelScope, Core, Error, ErrorGroup, Result,
     cores::SharedListener,
@@ -341,7 +341,7 @@ fn an_accept_that_is_given_up_leaves_its_connection_to_the_next() {
                 drop(accept);
                 client.send("here").await?;
                 let stream = listener.accept().await?;
-                assert_eq!(stream.receive().await?.unwrap(), "here");
+                assert_receives!(stream, "here");
             }
             Ok(())
         }));

@@ -2,9 +2,9 @@
 
 use crate::peers::{Blackhole, Ticker, assert_receives, pair, poll_once, refusing, with_std_peer};
 use anyio::{
-    Error, IoBufMut, Result, move_on_after,
+    Error, IoBufMut, Result, current_time, move_on_after,
     net::{TcpListener, TcpStream},
-    streams::ByteReceiveStream,
+    streams::ByteReceiveStream as _,
     task_group,
 };
 use socket2::{Domain, SockRef, Socket, Type};
@@ -365,7 +365,7 @@ async fn halves_work_apart_and_the_end_of_the_sending_one_is_seen() -> Result<()
     let (mut receiving, sending) = stream.split();
     sending.send("from the half").await?;
     peer.write_all(b"to the half")?;
-    assert_eq!(ByteReceiveStream::receive(&mut receiving).await?.unwrap(), "to the half");
+    assert_receives!(receiving, "to the half");
     let stream = receiving.reunite(sending).unwrap();
     stream.send(" and the whole").await?;
     let (mut receiving, sending) = stream.split();
@@ -374,7 +374,7 @@ async fn halves_work_apart_and_the_end_of_the_sending_one_is_seen() -> Result<()
     peer.read_to_string(&mut received)?;
     assert_eq!(received, "from the half and the whole");
     peer.write_all(b"an answer all the same")?;
-    assert_eq!(ByteReceiveStream::receive(&mut receiving).await?.unwrap(), "an answer all the same");
+    assert_receives!(receiving, "an answer all the same");
     Ok(())
 }
 
@@ -450,14 +450,14 @@ async fn an_address_of_a_link_names_its_interface_by_number_and_by_name() -> Res
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(clock = "virtual")]
 async fn the_next_address_is_tried_as_soon_as_one_has_failed() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let start = Instant::now();
+    let start = current_time();
     let addresses = vec![refusing(), refusing(), listener.local_addr()?];
     let stream = TcpStream::connect(addresses).await?;
     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
-    assert!(start.elapsed() < Duration::from_millis(240));
+    assert!(current_time() - start < Duration::from_millis(240));
     Ok(())
 }
 

@@ -62,7 +62,8 @@ impl Blackhole {
 
 /// An address at which nobody listens.
 pub(crate) fn refusing() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    // Others neither listen nor connect from there, so the port stays free.
+    std::net::TcpListener::bind("127.0.91.2:0").unwrap().local_addr().unwrap()
 }
 
 /// Something that makes the driver take turns: everything queued before is with the kernel afterwards.

@@ -1,7 +1,8 @@
 //! Wakers whose clones, wakes and destructors do what nobody expects.
 
+use crate::busy_host::BusyHost;
 use anyio::{
-    CancelScope, Cancelled, RemoteScope, Result, cross, foreign, lowlevel, move_on_after,
+    Builder, CancelScope, Cancelled, RemoteScope, Result, cross, foreign, lowlevel, move_on_after,
     net::UnixStream,
     sleep, sleep_forever,
     streams::memory,
@@ -304,7 +305,7 @@ async fn one_waker_that_panics_costs_nobody_else_the_wake() {
     assert_eq!(woken.get(), 6);
 }
 
-#[anyio::test]
+#[anyio::test(calm = "its waker is to be dropped with the operation, and not when that is interrupted")]
 async fn an_operation_is_cancelled_although_the_destructor_of_its_waker_panics() -> Result<()> {
     let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
     let one = UnixStream::from_owned(one.into())?;
@@ -450,5 +451,76 @@ fn wakers_that_panic_with_their_run_end_it_with_one_panic() {
             Ok(result) => assert!(result.is_err()),
         }
         assert!(dropped.load(Ordering::SeqCst) || backend == anyio::Backend::Uring);
+    }
+}
+
+/// Counts how often it is dropped.
+struct Counts(Rc<Cell<u32>>);
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+/// Panics when it is told to wake somebody, once.
+struct PanicsOnce(AtomicBool);
+
+impl Wake for PanicsOnce {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        assert!(self.0.swap(true, Ordering::Relaxed), "the host is not to be woken");
+    }
+}
+
+#[test]
+fn a_child_whose_host_panics_as_it_begins_is_dropped_once() {
+    for backend in anyio::testing::test_backends() {
+        let start = Rc::new(RefCell::new(None::<Box<dyn Fn(Counts)>>));
+        let stop = Rc::new(Event::new());
+        let (given, stopped) = (start.clone(), stop.clone());
+        let mut guest = pin!(Builder::new().backend(backend).run_as_guest(BusyHost::new, async move || {
+            task_group(async |tg| -> Result<()> {
+                let start: Box<dyn Fn(Counts) + '_> = Box::new(|counts| {
+                    tg.start_soon(async move {
+                        lowlevel::checkpoint().await?;
+                        drop(counts);
+                        anyio::Ok(())
+                    });
+                });
+                // SAFETY: it is taken back before the group ends.
+                let start: Box<dyn Fn(Counts)> = unsafe { std::mem::transmute(start) };
+                given.replace(Some(start));
+                let ended = stopped.wait().await;
+                drop(given.take());
+                ended.map_err(anyio::Error::from)
+            })
+            .await
+        }));
+        let waker = Waker::from(Arc::new(PanicsOnce(AtomicBool::new(false))));
+        let mut cx = Context::from_waker(&waker);
+        while start.borrow().is_none() {
+            assert!(guest.as_mut().poll(&mut cx).is_pending());
+        }
+        // The thread is the host's now, who has to be told of a new task.
+        let dropped = Rc::new(Cell::new(0));
+        for (number, panics) in [true, false].into_iter().enumerate() {
+            let counts = Counts(dropped.clone());
+            let started = catch_unwind(AssertUnwindSafe(|| {
+                start.borrow().as_ref().expect("the group is there")(counts);
+            }));
+            assert_eq!((started.is_err(), dropped.get()), (panics, 1), "{backend}, child {number}");
+        }
+        stop.set();
+        let ended = loop {
+            if let Poll::Ready(ended) = guest.as_mut().poll(&mut cx) {
+                break ended;
+            }
+        };
+        ended.unwrap().unwrap();
+        assert_eq!(dropped.get(), 2, "{backend}: the other child has run");
     }
 }

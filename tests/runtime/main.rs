@@ -3,6 +3,8 @@
 #![allow(clippy::incompatible_msrv, reason = "tests are built with a current compiler")]
 
 mod attributes;
+#[path = "../peers/busy_host.rs"]
+mod busy_host;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod core_calls;
@@ -16,6 +18,8 @@ mod lowlevel;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod portals;
+#[path = "../peers/processor_time.rs"]
+mod processor_time;
 mod random_times;
 mod readiness;
 mod ring_options;

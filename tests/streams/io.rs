@@ -1,5 +1,6 @@
 //! Adapters to and from `futures-io`.
 
+use crate::assert_receives::assert_receives;
 use anyio::{
     CancelScope, Error, Result,
     net::UnixStream,
@@ -226,12 +227,12 @@ async fn a_large_write_in_a_cancelled_scope_sends_nothing() -> Result<()> {
     assert_eq!(scope.run(async || Ok::<_, Error>(writer.write(&large).await?)).await?, None);
     writer.write_all(b"small").await?;
     writer.close().await?;
-    assert_eq!(other.receive().await?.unwrap(), "small");
+    assert_receives!(other, "small");
     assert!(other.receive().await?.is_none());
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "it wants to be told of no lack of room where there is room")]
 async fn a_stream_sends_at_once_what_there_is_room_for() -> Result<()> {
     let (mut one, mut other) = UnixStream::pair()?;
     let (head, body) = ([1; 10], vec![2; 1 << 20]);
@@ -259,7 +260,7 @@ async fn a_stream_sends_at_once_what_there_is_room_for() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "it wants a lot to come at once")]
 async fn where_a_lot_comes_it_is_received_into_the_reader_s_own_buffer() -> Result<()> {
     let (one, mut other) = UnixStream::pair()?;
     let data: Vec<u8> = (0..150_000u32).map(|n| (n >> 4) as u8).collect();

@@ -12,6 +12,8 @@ mod finishing;
 mod groups;
 mod instruments;
 mod pending_cancellations;
+#[path = "../peers/processor_time.rs"]
+mod processor_time;
 mod records;
 mod shields;
 #[cfg(feature = "tracing")]

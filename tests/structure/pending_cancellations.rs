@@ -1,7 +1,9 @@
 //! Tasks that are cancelled and have not come to know.
 
 use anyio::{
-    CancelScope, ReasonKind, Result, current_cancel_reason, shield, sleep_forever,
+    CancelScope, ReasonKind, Result, current_cancel_reason,
+    lowlevel::{checkpoint, is_cancelled},
+    shield, sleep_forever,
     sync::Event,
     task_group,
     testing::{TaskInfo, running_tasks, wait_all_tasks_blocked},
@@ -135,5 +137,36 @@ async fn a_group_and_a_child_are_cancelled_with_a_reason() -> Result<()> {
     })
     .await?;
     assert_eq!(reasons.take(), ["the first alone", "all of them"]);
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_scope_that_waits_knows_of_a_cancellation_in_the_first_poll_of_those_around_it() -> Result<()> {
+    let (outer, event, seen) = (CancelScope::new(), Event::new(), Cell::new(None));
+    let cancelled = outer
+        .run(async || {
+            task_group(async |tg| -> Result<()> {
+                tg.start_soon(async {
+                    outer.cancel();
+                    event.set();
+                    anyio::Ok(())
+                });
+                // This waits, the child cancels, and this goes on: all before the group or the scope has waited.
+                CancelScope::new()
+                    .run(async || {
+                        let waited = event.wait().await;
+                        seen.set(Some((waited.is_err(), is_cancelled(), checkpoint().await.is_err())));
+                        anyio::Ok(())
+                    })
+                    .await?;
+                Ok(())
+            })
+            .await?;
+            anyio::Ok(())
+        })
+        .await?;
+    assert_eq!(seen.get(), Some((true, true, true)));
+    // What is in the scope has ended by itself all the same.
+    assert_eq!(cancelled, Some(()));
     Ok(())
 }

@@ -9,7 +9,7 @@
 use crate::{
     Options, Report, SetupError, Statistics,
     buffer_ring::BufferRing,
-    entry::{entry_of, is_punted, works_on_file},
+    entry::{ended_by_a_part, entry_of, is_punted, works_on_file},
     event_source::EventSource,
     fork::ProcessGeneration,
     kind,
@@ -278,6 +278,7 @@ impl Driver for UringDriver {
         if !self.support.kind(op.kind()) && Outgoing::message_of(op).is_none() {
             return self.refuse(token);
         }
+        let op = if self.support.keeps_parts { op } else { ended_by_a_part(op) };
         let mut marks = match op {
             // SAFETY: the caller's promise.
             Op::SendMessage { fd, message, flags: libc::MSG_DONTWAIT } => unsafe {
@@ -313,7 +314,9 @@ impl Driver for UringDriver {
     fn cancel_in_vain(&mut self, token: Token) -> bool {
         let is_asked = self.begin_cancel(token);
         if is_asked {
-            self.tracker.take_cancel(token, -libc::ENOENT);
+            // It was not found, or interrupted where it does not notice.
+            let answer = if token.generation() % 2 == 0 { libc::ENOENT } else { libc::EALREADY };
+            self.tracker.take_cancel(token, -answer);
         }
         is_asked
     }

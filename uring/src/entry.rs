@@ -39,7 +39,6 @@ pub(crate) fn opcode_of(kind: OpKind) -> u8 {
         OpKind::MakeDirectory => opcode::MkDirAt::CODE,
         OpKind::Link => opcode::LinkAt::CODE,
         OpKind::SymbolicLink => opcode::SymlinkAt::CODE,
-        OpKind::Splice => opcode::Splice::CODE,
         OpKind::WaitProcess => opcode::WaitId::CODE,
     }
 }
@@ -57,8 +56,21 @@ pub(crate) fn works_on_file(kind: OpKind) -> bool {
             | OpKind::Truncate
             | OpKind::Allocate
             | OpKind::Advise
-            | OpKind::Splice
     )
+}
+
+/// The same without the wish that the kernel go on after a part: one that forgets what was transferred when it is called off
+/// has it sent twice.
+#[cold]
+pub(crate) fn ended_by_a_part(mut op: Op) -> Op {
+    match &mut op {
+        Op::Receive { flags, .. }
+        | Op::Send { flags, .. }
+        | Op::ReceiveMessage { flags, .. }
+        | Op::SendMessage { flags, .. } => *flags &= !libc::MSG_WAITALL,
+        _ => {}
+    }
+    op
 }
 
 /// Whether the kernel gives operations of this kind to its worker threads in any case.
@@ -74,7 +86,6 @@ pub(crate) fn is_punted(kind: OpKind) -> bool {
             | OpKind::MakeDirectory
             | OpKind::Link
             | OpKind::SymbolicLink
-            | OpKind::Splice
     )
 }
 
@@ -157,12 +168,6 @@ pub(crate) fn entry_of(op: Op) -> Entry {
         }
         Op::SymbolicLink { target, directory, path } => {
             opcode::SymlinkAt::new(Fd(directory), target, path).build()
-        }
-        Op::Splice { from, from_offset, to, to_offset, length, flags } => {
-            let offset = |offset: Option<u64>| offset.map_or(-1, |offset| offset as i64);
-            opcode::Splice::new(Fd(from), offset(from_offset), Fd(to), offset(to_offset), length)
-                .flags(flags)
-                .build()
         }
         Op::WaitProcess { pid, info, options } => {
             opcode::WaitId::new(libc::P_PID, pid as libc::id_t, options).infop(info).build()

@@ -129,8 +129,8 @@ impl Operations {
         Cancel::TakeBack(slot.number, if slot.marks & LINKED == 0 { 1 } else { 2 })
     }
 
-    /// Notes that the kernel has not found an operation that was to be cancelled, and gives how often this was
-    /// so; nothing if it has ended.
+    /// Notes that a cancel has not ended an operation, as far as is known, and gives how often this was so; nothing if it has
+    /// ended.
     pub(crate) fn cancel_failed(&mut self, token: Token) -> Option<u8> {
         let slot = self.alive(token).filter(|slot| slot.marks & HELD == 0)?;
         slot.failures = slot.failures.saturating_add(1);

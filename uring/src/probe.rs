@@ -16,6 +16,9 @@ pub(crate) struct Support {
     pub(crate) multishot_receive: bool,
     /// A send can leave the bytes where they are.
     pub(crate) zero_copy: bool,
+    /// What was transferred before a cancellation is told of although the kernel was to go on until it is all
+    /// (`MSG_WAITALL`). Kernels before Linux 6.1 forget it.
+    pub(crate) keeps_parts: bool,
 }
 
 impl Support {
@@ -42,6 +45,8 @@ impl Support {
             multishot_receive,
             // That the kernel tells whether it had to copy came with Linux 6.2 and is found out by the first send.
             zero_copy: probe.is_supported(opcode::SendZc::CODE),
+            // The kernel does not tell. It came together with this opcode.
+            keeps_parts: probe.is_supported(opcode::SendMsgZc::CODE),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Cancels to be sent again.
 //!
 //! The kernel says of an operation that it found none such not only when it has ended, but also while it is
-//! somewhere the kernel doesn't look, such as a read waiting for a page. So when the operation turns out to be
+//! somewhere the kernel doesn't look, such as a read waiting for a page. And of one that a thread of the kernel is at work on
+//! it says that it was interrupted, which what does not wait just then may not notice. So when the operation turns out to be
 //! alive, the request is repeated: after 1, 2, 4, … turns, or 1, 2, 4, … ms where turns are rare.
 
 use anyio_driver::Token;

@@ -115,14 +115,72 @@ fn a_cancel_that_was_not_found_is_not_repeated_after_the_operation_has_ended() {
 }
 
 #[test]
-fn an_operation_that_is_about_to_end_is_waited_for() {
+fn a_cancel_is_repeated_until_one_reaches_the_operation() {
     skip_unless_selected!();
-    let (mut driver, token, _left, _buffer) = cancel_that_missed(0);
-    driver.tracker.take_cancel(token, -libc::EALREADY);
-    driver.tracker.take_cancel(token, 0);
-    assert!(driver.tracker.retries.is_empty());
-    driver.push_cancel(token);
+    // That it was interrupted does not say that it noticed.
+    for (answer, retries) in [(0, 0), (1, 0), (-libc::ENOENT, 1), (-libc::EALREADY, 1)] {
+        let (mut driver, token, _left, _buffer) = cancel_that_missed(0);
+        driver.tracker.take_cancel(token, answer);
+        assert_eq!(driver.tracker.retries.is_empty(), retries == 0, "{answer}");
+        if retries == 0 {
+            driver.push_cancel(token);
+        }
+        assert_eq!(next(&mut driver).result, -libc::ECANCELED);
+        assert_eq!(driver.statistics().cancel_retries, retries, "{answer}");
+    }
+}
+
+#[test]
+fn an_operation_that_ends_by_an_interruption_has_been_interrupted_once() {
+    skip_unless_selected!();
+    let mut driver = UringDriver::new(&Options::default()).unwrap();
+    let folder = std::env::temp_dir().join(format!("anyio-interrupted-{}", std::process::id()));
+    let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
+    // SAFETY: the path is a string.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    let token = Token::new(5, 9);
+    // A thread of the kernel waits for a writer: what may create a file is not tried without one.
+    let flags = libc::O_RDONLY | libc::O_CREAT;
+    let op = Op::Open { directory: libc::AT_FDCWD, path: path.as_ptr(), flags, mode: 0o600 };
+    // SAFETY: the path outlives the driver.
+    unsafe { driver.submit(token, op) };
+    assert!(turn(&mut driver, Wait::Until(Instant::now() + Duration::from_millis(5))).is_empty());
+    driver.cancel(token);
     assert_eq!(next(&mut driver).result, -libc::ECANCELED);
+    std::fs::remove_file(folder).unwrap();
+    for _ in 0..10 {
+        assert!(turn(&mut driver, Wait::No).is_empty());
+    }
+    assert!(driver.tracker.retries.is_empty(), "what has ended is not interrupted");
+}
+
+#[test]
+fn a_send_that_is_called_off_tells_what_it_has_sent() {
+    skip_unless_selected!();
+    for may_go_on in [true, false] {
+        let mut driver = UringDriver::new(&Options::default()).unwrap();
+        driver.support.keeps_parts &= may_go_on;
+        let goes_on = driver.support.keeps_parts;
+        let (left, mut right) = UnixStream::pair().unwrap();
+        let bytes = vec![7; 1 << 20];
+        let (fd, length) = (left.as_raw_fd(), bytes.len() as u32);
+        let op = Op::Send { fd, pointer: bytes.as_ptr(), length, flags: libc::MSG_WAITALL };
+        let token = Token::new(5, 9);
+        // SAFETY: the bytes outlive the driver's work on them: its completion is awaited.
+        unsafe { driver.submit(token, op) };
+        // Nobody receives, so a part is sent and waits for room, or is all that is sent.
+        let mut completions = turn(&mut driver, Wait::Until(Instant::now() + Duration::from_millis(5)));
+        assert_eq!(completions.is_empty(), goes_on);
+        if goes_on {
+            driver.cancel(token);
+            completions.push(next(&mut driver));
+        }
+        drop(left);
+        let mut received = Vec::new();
+        right.read_to_end(&mut received).unwrap();
+        assert!(!received.is_empty() && received.len() < bytes.len());
+        assert_eq!(completions[0].result, received.len() as i32, "it goes on: {goes_on}");
+    }
 }
 
 #[test]

@@ -1,11 +1,41 @@
 //! Cancelling what others wait for by polling.
 
-use anyio::{Cancelled, Foreign, OnThread, foreign};
+use anyio::{Cancelled, Foreign, OnThread, foreign, lowlevel::is_cancelled};
 use std::{
     future::{Pending, pending},
     pin::Pin,
     task::{Context, Poll},
 };
+
+/// What has failed in a cancelled scope: mostly because the connection is cancelled as well, so that it is no error there. It is
+/// kept for whoever goes on in another scope.
+pub(crate) struct Failure<E>(Option<E>);
+
+impl<E> Default for Failure<E> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<E> Failure<E> {
+    /// Polls for something, unless an error was kept from before. An error in a cancelled scope is kept, and nothing is ready.
+    pub(crate) fn keep<T>(&mut self, poll: impl FnOnce() -> Poll<Result<T, E>>) -> Poll<Result<T, E>> {
+        let polled = self.0.take().map_or_else(poll, |error| Poll::Ready(Err(error)));
+        match polled {
+            Poll::Ready(Err(error)) if is_cancelled() => {
+                self.0 = Some(error);
+                Poll::Pending
+            }
+            polled => polled,
+        }
+    }
+}
+
+impl<E> std::fmt::Debug for Failure<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Failure").field(&self.0.is_some()).finish()
+    }
+}
 
 /// Notices that the scope is cancelled in which something is polled that knows nothing of scopes, such as a body of
 /// hyper's.

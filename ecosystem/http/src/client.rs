@@ -2,6 +2,7 @@
 
 mod body;
 mod connecting;
+mod credentials;
 mod error;
 mod link;
 pub mod multipart;
@@ -30,7 +31,9 @@ pub use response_body::ResponseBody;
 
 use self::{connecting::Connector, options::Settings};
 use crate::LocalExecutor;
-use anyio::{CancelAware, Error, TaskGroup, current_time, fail_at, foreign};
+use anyio::{
+    CancelAware, Error, TaskGroup, current_time, fail_at, foreign, lowlevel::checkpoint_if_cancelled,
+};
 use http::{Method, Request, Response, header::PROXY_AUTHORIZATION};
 use hyper_util::client::legacy;
 use std::{fmt, rc::Rc};
@@ -209,6 +212,8 @@ impl Client {
             Err(cancelled) => Err(cancelled.into()),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
+                // The connection may be cancelled as well, which is no other error.
+                checkpoint_if_cancelled().await?;
                 let is_connecting = error.is_connect();
                 let kind = if is_connecting { ClientErrorKind::Connect } else { ClientErrorKind::Transfer };
                 Err(ClientError::of_source(kind, error))

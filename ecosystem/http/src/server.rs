@@ -13,6 +13,7 @@ mod head_limit;
 mod options;
 mod production;
 mod protocol;
+mod requests;
 mod statistics;
 #[cfg(feature = "tls")]
 mod tls;
@@ -28,9 +29,11 @@ pub use upgrade::{NotUpgradable, on_upgrade};
 pub(crate) use upgrade::{Upgrade, take_upgrade};
 
 use self::{
+    calls::CallCount,
+    catch_panic::CatchPanic,
     connection::{Connection, Serving},
     options::Options,
-    statistics::Counts,
+    statistics::{Counts, count},
 };
 use crate::BoxError;
 use anyio::{
@@ -56,7 +59,11 @@ type OnError<'a> = Box<dyn Fn(&ConnectionError) + 'a>;
 /// has to be cleaned up belongs into the handler, or into `Drop`. Or a task makes the body, by [`produce_body`].
 ///
 /// **No client and no handler ends a server.** An error or a panic of a handler is answered by 500 and logged; a panic also
-/// ends its connection, once that is answered. Errors of connections go to [`on_error`](Self::on_error).
+/// ends its connection, once that is answered. The body of an answer that panics ends its connection. Errors of connections go
+/// to [`on_error`](Self::on_error).
+///
+/// A handler that waits for what is not anyio's, such as a channel of tokio's, does that within [`foreign`](anyio::foreign()):
+/// elsewhere it cannot be cancelled, and would be awaited in vain.
 ///
 /// **It ends gracefully** when the scope around it is told to [finish](anyio::Scope::finish), as by
 /// [`Interrupt::Finish`](anyio::Interrupt::Finish): it no longer accepts, connections without a request are closed, those
@@ -168,7 +175,8 @@ impl<'a> Server<'a> {
         self
     }
 
-    /// How many requests of one HTTP/2 connection are handled at the same time; 200 by default.
+    /// How many requests of one HTTP/2 connection are handled at the same time; 200 by default. Those that the client has taken
+    /// back count until they have cleaned up, and so do bodies of [`produce_body`] and streams that were taken over; more wait.
     pub fn max_streams(mut self, limit: u32) -> Self {
         self.options.max_streams = limit;
         self
@@ -240,11 +248,18 @@ impl<'a> Server<'a> {
         E: Into<BoxError> + 'static,
     {
         let (draining, is_finishing) = (Event::new(), Cell::new(false));
-        let serving = Serving { server: self, draining: &draining, is_finishing: &is_finishing };
+        let calls = CallCount::default();
+        let serving = Serving { server: self, calls, draining: &draining, is_finishing: &is_finishing };
         let (serving, handler) = (&serving, &handler);
         let serve = &async |stream: L::Stream| {
             let (receive, send) = stream.split();
-            Connection::new(serving, &receive).serve(receive, send, handler).await
+            let connection = Connection::new(serving, &receive);
+            // Handlers are not all that may panic: bodies do, and what is told of errors.
+            CatchPanic::new(connection.serve(receive, send, handler)).await.unwrap_or_else(|panic| {
+                count(&self.counts.panicked);
+                self.tell(&ConnectionError::of_panic(panic));
+                Ok(())
+            })
         };
         let served = task_group(async |group| -> Result<Infallible> {
             let ended = self.connections.serve_in(group, listener, serve).await;

@@ -1,6 +1,6 @@
 //! A connection that has become something else than HTTP.
 
-use crate::cancellation::CancellationWatch;
+use crate::cancellation::{CancellationWatch, Failure};
 use anyio::lowlevel::is_cancelled;
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::{
@@ -25,11 +25,19 @@ pub struct UpgradedStream {
     // Streams of HTTP/2 know nothing of scopes.
     reading: CancellationWatch,
     writing: CancellationWatch,
+    read_failure: Failure<io::Error>,
+    write_failure: Failure<io::Error>,
 }
 
 impl UpgradedStream {
     pub(crate) fn new(upgraded: Upgraded) -> Self {
-        Self { upgraded, reading: CancellationWatch::default(), writing: CancellationWatch::default() }
+        Self {
+            upgraded,
+            reading: CancellationWatch::default(),
+            writing: CancellationWatch::default(),
+            read_failure: Failure::default(),
+            write_failure: Failure::default(),
+        }
     }
 
     /// The same as hyper has it.
@@ -43,7 +51,7 @@ impl UpgradedStream {
         cx: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut Upgraded>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let polled = poll(Pin::new(&mut self.upgraded), cx);
+        let polled = self.write_failure.keep(|| poll(Pin::new(&mut self.upgraded), cx));
         Poll::Ready(ready!(self.writing.check(polled, cx))?)
     }
 }
@@ -55,7 +63,8 @@ impl AsyncRead for UpgradedStream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        let mut polled = Pin::new(&mut self.upgraded).poll_read(cx, buffer.unfilled());
+        let Self { upgraded, read_failure, .. } = &mut *self;
+        let mut polled = read_failure.keep(|| Pin::new(upgraded).poll_read(cx, buffer.unfilled()));
         // A connection that a cancellation has ended looks like one that the other side has.
         if polled.is_ready() && buffer.filled().is_empty() && is_cancelled() {
             polled = Poll::Pending;

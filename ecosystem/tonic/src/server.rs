@@ -12,7 +12,7 @@ use crate::{
     deadline::{Malformed, time_limit},
     status::deadline_exceeded,
 };
-use anyio::{CancelScope, current_time};
+use anyio::{CancelScope, current_time, foreign};
 use anyio_http::RequestBody;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -74,12 +74,19 @@ where
         let mut service = service.clone();
         let call = Rc::<Call>::default();
         let handling = async {
-            poll_fn(|cx| service.poll_ready(cx)).await?;
-            service.call(request.map(|body| tonic::body::Body::new(Incoming(body)))).await
+            match foreign(poll_fn(|cx| service.poll_ready(cx))).await {
+                Ok(ready) => ready?,
+                // Nobody gets the answer to a call that is cancelled.
+                Err(_) => return Ok(None),
+            }
+            service.call(request.map(|body| tonic::body::Body::new(Incoming(body)))).await.map(Some)
         };
         let answered = within_deadline(deadline, within(&call, handling)).await;
         let Some(answer) = answered else { return Ok(deadline_exceeded().into_http()) };
-        Ok(Begun::probe(call, deadline, answer?).await)
+        let Some(answer) = answer? else {
+            return Ok(Status::cancelled("the call was cancelled").into_http());
+        };
+        Ok(Begun::probe(call, deadline, answer).await)
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) const CLOSE_ON_EXEC: c_int = 0;
 
 pub(crate) fn supports(kind: OpKind) -> bool {
     match kind {
-        OpKind::ReceiveMultishot | OpKind::Splice => false,
+        OpKind::ReceiveMultishot => false,
         OpKind::Allocate | OpKind::Advise => super::PLANS_FILES,
         _ => true,
     }

@@ -10,7 +10,7 @@ pub(crate) const CLOSE_ON_EXEC: c_int = libc::MSG_CMSG_CLOEXEC;
 
 pub(crate) fn supports(kind: OpKind) -> bool {
     match kind {
-        OpKind::ReceiveMultishot | OpKind::Splice => false,
+        OpKind::ReceiveMultishot => false,
         OpKind::Allocate | OpKind::Advise => super::PLANS_FILES,
         _ => true,
     }

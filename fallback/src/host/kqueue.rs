@@ -81,17 +81,6 @@ pub(crate) unsafe fn rename(
     uninterrupted(|| unsafe { libc::renameat(from_directory, from, to_directory, to) })
 }
 
-pub(crate) unsafe fn splice(
-    _from: RawFd,
-    _from_offset: Option<u64>,
-    _to: RawFd,
-    _to_offset: Option<u64>,
-    _length: u32,
-    _flags: c_uint,
-) -> i32 {
-    -libc::EOPNOTSUPP
-}
-
 /// A descriptor, of a queue of events with just this one, that becomes readable when the process ends.
 pub(crate) fn watch_process(pid: libc::pid_t, options: c_int) -> io::Result<OwnedFd> {
     if options & (libc::WSTOPPED | libc::WCONTINUED) != 0 {

@@ -105,22 +105,6 @@ pub(crate) unsafe fn rename(
     })
 }
 
-pub(crate) unsafe fn splice(
-    from: RawFd,
-    from_offset: Option<u64>,
-    to: RawFd,
-    to_offset: Option<u64>,
-    length: u32,
-    flags: c_uint,
-) -> i32 {
-    let (mut from_offset, mut to_offset) =
-        (from_offset.map(|offset| offset as i64), to_offset.map(|offset| offset as i64));
-    let from_pointer = from_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-    let to_pointer = to_offset.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: the offsets are null or this function's own.
-    uninterrupted(|| unsafe { libc::splice(from, from_pointer, to, to_pointer, length as usize, flags) })
-}
-
 /// A descriptor that becomes readable when the process ends.
 pub(crate) fn watch_process(pid: libc::pid_t, options: c_int) -> io::Result<OwnedFd> {
     if options & (libc::WSTOPPED | libc::WCONTINUED) != 0 {

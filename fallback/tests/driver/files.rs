@@ -198,31 +198,6 @@ fn a_folder_is_not_read_like_a_file() {
 }
 
 #[test]
-fn bytes_move_from_a_file_into_a_pipe_within_the_kernel() {
-    let folder = Folder::new();
-    fs::write(folder.path("file"), "spliced").unwrap();
-    let file = File::open(folder.path("file")).unwrap();
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let mut harness = Harness::new();
-    let op = Op::Splice {
-        from: file.as_raw_fd(),
-        from_offset: Some(2),
-        to: writer.as_raw_fd(),
-        to_offset: None,
-        length: 100,
-        flags: 0,
-    };
-    if !harness.driver.supports(OpKind::Splice) {
-        return assert_eq!(harness.error(op), libc::EOPNOTSUPP);
-    }
-    assert_eq!(harness.run(op).unwrap(), 5);
-    drop(writer);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "liced");
-}
-
-#[test]
 fn the_end_of_a_process_is_awaited_or_the_wait_withdrawn() {
     let mut harness = Harness::new();
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();

@@ -215,7 +215,10 @@ mod tests {
 
     #[test]
     fn texts_of_the_environment_are_seeds_or_refused() {
-        assert_eq!("7".parse::<Chaos>().unwrap().to_string(), "7");
+        for text in ["7", "7~short~late", "7~short:Send#2:short"] {
+            assert_eq!(text.parse::<Chaos>().unwrap().to_string(), text);
+        }
+        assert!("7~long".parse::<Chaos>().is_err());
         assert!("seven".parse::<Chaos>().is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Nothing is lost by cancelling, nor by dropping futures.
 
 use super::{authority, wrapped};
+use crate::peers::assert_receives;
 use anyio::{
     CancelScope, Error, Result,
     net::UnixStream,
@@ -236,7 +237,8 @@ async fn a_handshake_that_is_forgotten_can_be_given_up() -> Result<()> {
     while let Ok(Some(chunk)) = server.receive().await {
         hello.extend_from_slice(&chunk);
     }
-    assert!(hello.starts_with(&[22, 3, 1]), "{hello:?}");
+    // How much of its first message had been sent nobody can tell.
+    assert!(hello.iter().zip(&[22, 3, 1]).all(|(come, sent)| come == sent), "{hello:?}");
     Ok(())
 }
 
@@ -263,7 +265,7 @@ async fn a_cancelled_unwrap_gives_the_stream_back() -> Result<()> {
         assert!(rest.is_none());
         let (server, _) = server.unwrap().await.map_err(|(error, _)| error)?;
         client.send("in the clear").await?;
-        assert_eq!(server.receive().await?.unwrap(), "in the clear");
+        assert_receives!(server, "in the clear");
         Ok(())
     })
     .await?;

@@ -272,6 +272,26 @@ async fn a_peer_that_was_told_and_does_not_answer_is_no_error() -> Result<()> {
     Ok(())
 }
 
+#[anyio::test(clock = "virtual")]
+async fn a_peer_that_was_told_and_sends_on_and_on_does_not_hold_closing_up() -> Result<()> {
+    let (client, server) = super::wrapped(anyio::testing::memory_stream_pair()).await?;
+    let began = anyio::current_time();
+    anyio::task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            while server.send("more").await.is_ok() {
+                anyio::sleep(Duration::from_millis(10)).await?;
+            }
+            anyio::Ok(())
+        });
+        client.close().await
+    })
+    .await?;
+    let took = anyio::current_time() - began;
+    // The peer hears of it when it sends next.
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_millis(1020), "{took:?}");
+    Ok(())
+}
+
 #[anyio::test]
 async fn a_client_that_asks_for_another_handshake_by_tls_1_2_is_told_that_there_is_none() -> Result<()> {
     use rustls::version::TLS12;

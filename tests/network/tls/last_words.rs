@@ -41,15 +41,20 @@ fn written(server: &mut ServerConnection) -> Vec<u8> {
     bytes
 }
 
+/// The first record of a client, which may come in parts: its length is in its header of five bytes.
+async fn receive_hello(from_client: &mut impl ByteReceiveStream) -> Result<Vec<u8>> {
+    let mut hello = Vec::new();
+    while hello.len() < 5 || hello.len() < 5 + usize::from(u16::from_be_bytes([hello[3], hello[4]])) {
+        hello.extend_from_slice(&from_client.receive().await?.expect("the client begins"));
+    }
+    Ok(hello)
+}
+
 async fn check<S: Split>((client, server): (S, S), data: &[u8]) -> Result<()> {
     let options = authority::options().0;
     let (mut from_client, mut to_client) = server.split();
     let server = async {
-        // A record, which may come in parts: its length is in its header of five bytes.
-        let mut hello = Vec::new();
-        while hello.len() < 5 || hello.len() < 5 + usize::from(u16::from_be_bytes([hello[3], hello[4]])) {
-            hello.extend_from_slice(&from_client.receive().await?.expect("the client begins"));
-        }
+        let hello = receive_hello(&mut from_client).await?;
         let (mut server, flight) = eager(&hello, data);
         to_client.send(flight).await?;
         while server.is_handshaking() {
@@ -87,11 +92,7 @@ async fn a_server_that_sends_much_and_goes_before_the_last_word_is_lost_and_not_
     let options = authority::options().0;
     let (mut from_client, mut to_client) = server.split();
     let server = async {
-        // A record, which may come in parts: its length is in its header of five bytes.
-        let mut hello = Vec::new();
-        while hello.len() < 5 || hello.len() < 5 + usize::from(u16::from_be_bytes([hello[3], hello[4]])) {
-            hello.extend_from_slice(&from_client.receive().await?.expect("the client begins"));
-        }
+        let hello = receive_hello(&mut from_client).await?;
         drop(from_client);
         to_client.send(eager(&hello, &[b'x'; 100_000]).1).await
     };

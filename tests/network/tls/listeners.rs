@@ -56,7 +56,9 @@ async fn silent_clients_and_such_that_talk_nonsense_hold_nobody_up_and_are_told_
         });
         let silent = TcpStream::connect(address).await?;
         let noisy = TcpStream::connect(address).await?;
-        noisy.send("GET / HTTP/1.0\r\n\r\n").await?;
+        // The server may have heard enough before that is all sent.
+        let said = noisy.send("GET / HTTP/1.0\r\n\r\n").await;
+        assert!(matches!(said, Ok(()) | Err(Error::BrokenResource(_))), "{said:?}");
         let gone = TcpStream::connect(address).await?;
         let addresses = [silent.local_addr()?, noisy.local_addr()?, gone.local_addr()?];
         gone.close().await?;

@@ -211,12 +211,15 @@ async fn senders_that_vanish_and_floods_leave_a_socket_as_it_was() -> Result<()>
     }
     assert!(lowlevel::statistics().operations_in_flight <= before.operations_in_flight + 1);
     let mut received = 0;
-    while move_on_after(Duration::from_millis(20), server.receive()).await?.is_some() {
-        received += 1;
+    loop {
+        match move_on_after(Duration::from_millis(20), server.receive()).await? {
+            Some(datagram) if datagram.data == "the last" => break,
+            Some(_) => received += 1,
+            // There is room for it when most of what came before was received.
+            None => drop(flood.send_to(b"the last", address)?),
+        }
     }
     assert!(received > 128, "{received}");
-    flood.send_to(b"the last", address)?;
-    assert_eq!(server.receive().await?.data, "the last");
     Ok(())
 }
 

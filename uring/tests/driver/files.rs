@@ -150,24 +150,3 @@ fn names_are_made_changed_and_removed() {
     let missing = open(&mut harness, &folder.path("inner"), libc::O_RDONLY).unwrap_err();
     assert_eq!(missing.kind(), io::ErrorKind::NotFound);
 }
-
-#[test]
-fn bytes_are_spliced_from_a_file_into_a_pipe() {
-    skip_unless_selected!();
-    let (mut harness, folder) = (Harness::new(), Folder::new("splice"));
-    fs::write(folder.path("file"), "0123456789").unwrap();
-    let file = open(&mut harness, &folder.path("file"), libc::O_RDONLY).unwrap();
-    let (mut reader, writer) = io::pipe().unwrap();
-    let op = Op::Splice {
-        from: file.as_raw_fd(),
-        from_offset: Some(4),
-        to: writer.as_raw_fd(),
-        to_offset: None,
-        length: 3,
-        flags: 0,
-    };
-    assert_eq!(harness.run(op).unwrap(), 3);
-    let mut buffer = [0; 3];
-    io::Read::read_exact(&mut reader, &mut buffer).unwrap();
-    assert_eq!(&buffer, b"456");
-}

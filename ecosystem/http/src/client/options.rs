@@ -14,7 +14,7 @@ use anyio::{
     streams::{Connectable, Split},
     task_group,
 };
-use http::HeaderValue;
+use http::{HeaderValue, header::InvalidHeaderValue};
 use hyper_util::client::legacy;
 use std::{fmt, rc::Rc, time::Duration};
 
@@ -105,7 +105,8 @@ impl ClientOptions {
         self
     }
 
-    /// What the client calls itself, unless a request has a header `User-Agent` of its own.
+    /// What the client calls itself, unless a request has a header `User-Agent` of its own. A name that cannot be one is told by
+    /// each request that has none.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
         self
@@ -237,7 +238,7 @@ impl ClientOptions {
         let settings = Settings {
             timeout: self.timeout,
             redirects: self.redirects,
-            user_agent: HeaderValue::try_from(self.user_agent).ok(),
+            user_agent: HeaderValue::try_from(self.user_agent),
             max_body_bytes: self.max_body_bytes,
             decompress: self.decompress,
             only_http2,
@@ -269,7 +270,7 @@ impl fmt::Debug for ClientOptions {
 pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) redirects: usize,
-    pub(super) user_agent: Option<HeaderValue>,
+    pub(super) user_agent: Result<HeaderValue, InvalidHeaderValue>,
     pub(super) max_body_bytes: Option<u64>,
     #[cfg_attr(
         not(any(feature = "compression", feature = "zstd")),

@@ -2,13 +2,14 @@
 
 use super::{
     body::ClientBody,
+    credentials::take_credentials,
     error::{ClientError, ClientErrorKind},
 };
 use http::{
     HeaderMap, Method, StatusCode,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE,
-        COOKIE, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+        COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
     },
 };
 use url::Url;
@@ -66,10 +67,14 @@ impl Asked {
             let Some(again) = again else { return Ok(None) };
             self.body = again;
         }
+        let credentials = take_credentials(&mut url);
         if url.origin() != self.url.origin() {
-            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE] {
+            for name in [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, WWW_AUTHENTICATE] {
                 self.headers.remove(name);
             }
+        }
+        if let Some(credentials) = credentials {
+            self.headers.insert(AUTHORIZATION, credentials?);
         }
         self.url = url;
         Ok(Some(self))

@@ -2,6 +2,7 @@
 
 use super::{
     Client, ClientBody,
+    credentials::{basic, secret, take_credentials},
     error::{ClientError, ClientErrorKind},
     redirect::Asked,
     response::ClientResponse,
@@ -9,7 +10,6 @@ use super::{
 };
 use crate::BoxError;
 use anyio::{current_time, fail_at};
-use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{ACCEPT, AUTHORIZATION, USER_AGENT},
@@ -52,7 +52,8 @@ fn wrong(error: impl Into<BoxError>) -> ClientError {
 
 impl<'a> ClientRequest<'a> {
     pub(super) fn new(client: &'a Client, method: Method, url: &str) -> Self {
-        let url = Url::parse(url).map_err(|error| wrong(format!("{error}: {url:?}")));
+        let mut url = Url::parse(url).map_err(|error| wrong(format!("{error}: {url:?}")));
+        let credentials = url.as_mut().ok().and_then(take_credentials);
         let mut request = Self {
             client,
             method,
@@ -64,35 +65,18 @@ impl<'a> ClientRequest<'a> {
             extensions: http::Extensions::new(),
             wrong: None,
         };
-        request.take_credentials();
+        if let Some(credentials) = credentials {
+            request.set_authorization(credentials);
+        }
         request
     }
 
-    /// A name and a password in the URL are for a header.
-    fn take_credentials(&mut self) {
-        let Ok(url) = &mut self.url else { return };
-        let decoded =
-            |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let (name, password) = (decoded(url.username()), url.password().map(decoded));
-        if name.is_empty() && password.is_none() {
-            return;
-        }
-        let _ = (url.set_username(""), url.set_password(None));
-        self.set_basic_auth(&name, password.as_deref());
-    }
-
-    fn set_basic_auth(&mut self, name: &str, password: Option<&str>) {
-        let credentials = format!("{name}:{}", password.unwrap_or_default());
-        self.set_authorization(format!("Basic {}", BASE64_STANDARD.encode(credentials)));
-    }
-
-    fn set_authorization(&mut self, text: String) {
-        match HeaderValue::try_from(text) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
+    fn set_authorization(&mut self, value: Result<HeaderValue, ClientError>) {
+        match value {
+            Ok(value) => {
                 self.headers.insert(AUTHORIZATION, value);
             }
-            Err(error) => self.is_wrong(wrong(error)),
+            Err(error) => self.is_wrong(error),
         }
     }
 
@@ -127,13 +111,13 @@ impl<'a> ClientRequest<'a> {
 
     /// Says who asks, by name and password.
     pub fn basic_auth(mut self, name: &str, password: Option<&str>) -> Self {
-        self.set_basic_auth(name, password);
+        self.set_authorization(basic(name, password));
         self
     }
 
     /// Says who asks, by a token.
     pub fn bearer_auth(mut self, token: &str) -> Self {
-        self.set_authorization(format!("Bearer {token}"));
+        self.set_authorization(secret(format!("Bearer {token}")));
         self
     }
 
@@ -307,8 +291,10 @@ impl<'a> ClientRequest<'a> {
         let (client, settings) = (self.client, &*self.client.settings);
         let mut asked = Asked { method: self.method, url: self.url?, headers: self.headers, body: self.body };
         asked.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        if let Some(name) = &settings.user_agent {
-            asked.headers.entry(USER_AGENT).or_insert_with(|| name.clone());
+        if !asked.headers.contains_key(USER_AGENT) {
+            let name = settings.user_agent.as_ref();
+            let name = name.map_err(|error| wrong(format!("the user agent of the options: {error}")))?;
+            asked.headers.insert(USER_AGENT, name.clone());
         }
         let mut redirects = 0;
         loop {

@@ -5,7 +5,7 @@ use super::{
     response_body::ResponseBody,
 };
 use crate::UpgradedStream;
-use anyio::foreign;
+use anyio::{foreign, lowlevel::checkpoint_if_cancelled};
 use bytes::Bytes;
 use http::{
     HeaderMap, Response, StatusCode, Version,
@@ -153,7 +153,11 @@ impl ClientResponse {
         }
         match foreign(hyper::upgrade::on(self.response)).await? {
             Ok(upgraded) => Ok(UpgradedStream::new(upgraded)),
-            Err(error) => Err(ClientError::of_source(ClientErrorKind::NotUpgraded, error).at(&url)),
+            Err(error) => {
+                // The connection may be cancelled as well, which is no other error.
+                checkpoint_if_cancelled().await?;
+                Err(ClientError::of_source(ClientErrorKind::NotUpgraded, error).at(&url))
+            }
         }
     }
 }

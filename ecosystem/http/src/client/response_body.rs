@@ -1,7 +1,7 @@
 //! The body of an answer.
 
 use super::error::{ClientError, ClientErrorKind};
-use crate::cancellation::CancellationWatch;
+use crate::cancellation::{CancellationWatch, Failure};
 use anyio::{OnThread, Sleep, current_time, streams::ObjectReceiveStream};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
@@ -30,6 +30,7 @@ pub(super) type Decoded = Incoming;
 pub struct ResponseBody {
     decoded: Pin<Box<Decoded>>,
     cancellation: CancellationWatch,
+    failure: Failure<<Decoded as Body>::Error>,
     /// `None` once it is over in time.
     deadline: Option<Instant>,
     time_out: Option<OnThread<Sleep>>,
@@ -43,6 +44,7 @@ impl ResponseBody {
         Self {
             decoded: Box::pin(decoded),
             cancellation: CancellationWatch::default(),
+            failure: Failure::default(),
             deadline,
             time_out: deadline.map(|deadline| OnThread::new(anyio::sleep_until(deadline))),
             limit,
@@ -104,7 +106,8 @@ impl Body for ResponseBody {
         if self.has_timed_out() {
             return Poll::Ready(Some(Err(ClientError::new(ClientErrorKind::TimedOut).at(&self.url))));
         }
-        let polled = self.decoded.as_mut().poll_frame(cx);
+        let Self { decoded, failure, .. } = &mut *self;
+        let polled = failure.keep(|| decoded.as_mut().poll_frame(cx).map(Option::transpose));
         if polled.is_pending()
             && let Poll::Ready(error) = self.poll_time_out(cx)
         {
@@ -112,12 +115,12 @@ impl Body for ResponseBody {
         }
         match ready!(self.cancellation.check(polled, cx)) {
             Err(cancelled) => Poll::Ready(Some(Err(self.failed(ClientErrorKind::Cancelled, cancelled)))),
-            Ok(None) => {
+            Ok(Ok(None)) => {
                 self.deadline = None;
                 Poll::Ready(None)
             }
-            Ok(Some(Err(error))) => Poll::Ready(Some(Err(self.failed(kind(&error), error)))),
-            Ok(Some(Ok(frame))) => {
+            Ok(Err(error)) => Poll::Ready(Some(Err(self.failed(kind(&error), error)))),
+            Ok(Ok(Some(frame))) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
                 self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if self.limit.is_some_and(|limit| self.received > limit) {

@@ -1,12 +1,13 @@
 //! The task of one request.
 
 use super::{
-    answer::{AnswerBody, Busy},
+    answer::AnswerBody,
     body::{BodyError, RequestBody},
     catch_panic::CatchPanic,
     connection::Connection,
     error::ConnectionError,
     production::take_production,
+    requests::Busy,
     statistics::count,
     upgrade::Offered,
 };
@@ -14,7 +15,7 @@ use crate::BoxError;
 use anyio::{
     CancelAware, CancelScope, Cancelled, Error, Result, TaskGroup, TaskHandle,
     lowlevel::{checkpoint_if_cancelled, is_finishing},
-    sync::SemaphorePermit,
+    sync::{Semaphore, SemaphorePermit},
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::Service};
@@ -53,8 +54,9 @@ where
             return Answering { task: group.start_now(refused), connection };
         }
         let offered = connection.upgrades.offer(&mut request);
-        let asked = Some(Asked { connection, group, offered, version: request.version(), busy });
-        let admission = connection.admit();
+        let version = request.version();
+        let asked = Some(Asked { connection, group, offered, version, busy });
+        let admission = connection.admit(version);
         // From here to the block of the child nothing may panic: what would then be dropped would have to lie elsewhere first,
         // and be copied. A handler that panics before it gives its future does so in there.
         let caught = CatchPanic::new(async move {
@@ -62,12 +64,12 @@ where
             handler(request).await
         });
         let task = match admission {
-            Admission::Now(permit) => {
-                let handled = Direct { permit, caught };
+            Admission::Now(permits) => {
+                let handled = Direct { permits, caught };
                 group.start_now(RequestTask { asked, handled, failed: None })
             }
             Admission::Limited => {
-                let handled = connection.handle_within_limits(caught);
+                let handled = connection.handle_within_limits(version, caught);
                 group.start_now(RequestTask { asked, handled, failed: None })
             }
         };
@@ -98,9 +100,12 @@ impl<T> Drop for Answering<'_, T> {
     }
 }
 
+/// What a request has while it is handled: that of its connection, and of the server.
+type Permits<'a> = [Option<SemaphorePermit<'a>>; 2];
+
 /// Whether a request is handled at once.
 enum Admission<'a> {
-    Now(Option<SemaphorePermit<'a>>),
+    Now(Permits<'a>),
     /// There is a limit of time, or no room for another one.
     Limited,
 }
@@ -114,7 +119,7 @@ pin_project! {
         #[pin]
         caught: CatchPanic<F>,
         // Given back when the handler is gone.
-        permit: Option<SemaphorePermit<'a>>,
+        permits: Permits<'a>,
     }
 }
 
@@ -125,7 +130,7 @@ impl<F: Future> Future for Direct<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let handled = ready!(this.caught.poll(cx));
-        *this.permit = None;
+        *this.permits = [None, None];
         Poll::Ready(Ok(Some(handled)))
     }
 }
@@ -197,13 +202,13 @@ impl Asked<'_, '_> {
                 _ => None,
             };
             if let Some(task) = offered.conclude(status) {
-                group.start_soon(connection.run_upgraded(task));
+                group.start_soon(connection.run_stream(version, connection.run_upgraded(task)));
             }
         }
         match handled {
             Some(Ok(Ok(mut answer))) => {
                 if let Some(task) = take_production(answer.extensions_mut()) {
-                    group.start_soon(connection.produce(task));
+                    group.start_soon(connection.run_stream(version, connection.produce(task)));
                 }
                 Ok(answer.map(|body| AnswerBody::new(Some(body), busy)))
             }
@@ -218,34 +223,56 @@ impl Asked<'_, '_> {
 }
 
 impl<'a> Connection<'a> {
-    fn admit(&self) -> Admission<'a> {
-        let server = self.server();
-        if server.options.request_timeout.is_some() {
+    /// What limits how many requests are handled at the same time.
+    fn limits(&self, version: Version) -> [Option<&Semaphore>; 2] {
+        [self.streams(version), self.server().requests.as_ref()]
+    }
+
+    fn admit(&self, version: Version) -> Admission<'_> {
+        if self.server().options.request_timeout.is_some() {
             return Admission::Limited;
         }
-        match &server.requests {
-            None => Admission::Now(None),
-            Some(requests) => match requests.try_acquire() {
-                Ok(permit) => Admission::Now(Some(permit)),
-                Err(_) => Admission::Limited,
-            },
+        let mut permits = [None, None];
+        for (limit, permit) in self.limits(version).into_iter().zip(&mut permits) {
+            if let Some(limit) = limit {
+                let Ok(free) = limit.try_acquire() else { return Admission::Limited };
+                *permit = Some(free);
+            }
         }
+        Admission::Now(permits)
+    }
+
+    /// Waits for the permits of a request, that of its connection first: what waits for that keeps no others waiting.
+    async fn acquire(&self, version: Version) -> Result<Permits<'_>> {
+        let mut permits = [None, None];
+        for (limit, permit) in self.limits(version).into_iter().zip(&mut permits) {
+            if let Some(limit) = limit {
+                *permit = Some(limit.acquire().await?);
+            }
+        }
+        Ok(permits)
+    }
+
+    /// Runs what goes on with a stream when its request has been answered.
+    async fn run_stream(&self, version: Version, task: impl Future<Output = Result<()>>) -> Result<()> {
+        let _permit = match self.streams(version) {
+            Some(streams) => Some(streams.acquire().await?),
+            None => None,
+        };
+        task.await
     }
 
     /// Has a request handled when there is room for it, and for no longer than it may take.
     async fn handle_within_limits<T>(
         &self,
+        version: Version,
         handled: impl Future<Output = Result<T, Box<dyn Any + Send>>>,
     ) -> Result<Handled<T>> {
-        let server = self.server();
         let handle = async || {
-            let _permit = match &server.requests {
-                Some(requests) => Some(requests.acquire().await?),
-                None => None,
-            };
+            let _permits = self.acquire(version).await?;
             Ok(handled.await)
         };
-        let Some(limit) = server.options.request_timeout else { return handle().await.map(Some) };
+        let Some(limit) = self.server().options.request_timeout else { return handle().await.map(Some) };
         let scope = CancelScope::new().with_timeout(limit);
         let handled = scope.run(handle).await?;
         // What comes too late is no answer, but a panic is one whenever it comes.

@@ -1,7 +1,7 @@
 //! The body of a request.
 
 use super::{connection::Connection, connection_info::ConnectionInfo};
-use crate::cancellation::CancellationWatch;
+use crate::cancellation::{CancellationWatch, Failure};
 use anyio::Cancelled;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -25,6 +25,7 @@ pub struct RequestBody {
     /// How many bytes may still come.
     left: u64,
     cancellation: CancellationWatch,
+    failure: Failure<hyper::Error>,
     connection: ConnectionInfo,
 }
 
@@ -37,6 +38,7 @@ impl RequestBody {
             limit,
             left: limit.unwrap_or(u64::MAX),
             cancellation: CancellationWatch::default(),
+            failure: Failure::default(),
             connection: connection.info.clone(),
         }
     }
@@ -61,11 +63,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        let frame = match ready!(self.cancellation.check(polled, cx)) {
-            Ok(None) => return Poll::Ready(None),
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Transfer(error)))),
+        let Self { incoming, cancellation, failure, .. } = &mut *self;
+        let polled = failure.keep(|| Pin::new(incoming).poll_frame(cx).map(Option::transpose));
+        let frame = match ready!(cancellation.check(polled, cx)) {
+            Ok(Ok(None)) => return Poll::Ready(None),
+            Ok(Ok(Some(frame))) => frame,
+            Ok(Err(error)) => return Poll::Ready(Some(Err(BodyError::Transfer(error)))),
             Err(cancelled) => return Poll::Ready(Some(Err(BodyError::Cancelled(cancelled)))),
         };
         let count = frame.data_ref().map_or(0, |data| data.len() as u64);

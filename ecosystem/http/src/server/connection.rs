@@ -2,14 +2,15 @@
 
 use super::{
     Server,
-    answer::Requests,
     answering::Answerer,
     body::RequestBody,
+    calls::CallCount,
     connection_info::ConnectionInfo,
     driving::Ended,
     error::ConnectionError,
     head_limit::HeadLimit,
     protocol::{self, Protocol},
+    requests::Requests,
     upgrade::Upgrades,
 };
 use crate::{BoxError, GroupExecutor, HyperIo};
@@ -17,17 +18,18 @@ use anyio::{
     Chunk, Error, Result, Scope, current_time, fail_after, idle,
     lowlevel::is_cancelled,
     streams::{Attributes, ByteReceiveStream, ByteSendStream},
-    sync::Event,
+    sync::{Event, Semaphore},
     task_group,
 };
 use bytes::Buf;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use std::{cell::Cell, rc::Rc, time::Instant};
 
 /// What all connections of a listener have in common.
 pub(super) struct Serving<'a> {
     pub(super) server: &'a Server<'a>,
+    pub(super) calls: CallCount,
     /// Set when there are to be no more requests.
     pub(super) draining: &'a Event,
     /// Whether that is because the scope around the server is finishing, which has a time of its own for it.
@@ -40,6 +42,9 @@ pub(super) struct Connection<'a> {
     pub(super) upgrades: Upgrades,
     pub(super) info: ConnectionInfo,
     pub(super) heads: HeadLimit,
+    /// A permit for each task of a stream of HTTP/2: the protocol no longer counts those that were reset, whose tasks may have
+    /// a lot to clean up.
+    streams: Semaphore,
     is_closing: Cell<bool>,
     /// When what is left is cancelled, once nothing new starts.
     end_of_grace: Cell<Option<Instant>>,
@@ -47,12 +52,14 @@ pub(super) struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     pub(super) fn new(serving: &'a Serving<'a>, stream: &impl Attributes) -> Self {
+        let requests = Requests::new(serving.server.counts.requests.clone());
         Self {
             serving,
-            requests: Requests::new(serving.server.counts.requests.clone()),
+            heads: HeadLimit::of(&requests),
+            requests,
             upgrades: Upgrades::default(),
             info: ConnectionInfo::of(stream),
-            heads: HeadLimit::default(),
+            streams: Semaphore::new(serving.server.options.max_streams as usize),
             is_closing: Cell::new(false),
             end_of_grace: Cell::new(None),
         }
@@ -60,6 +67,11 @@ impl<'a> Connection<'a> {
 
     pub(super) fn server(&self) -> &'a Server<'a> {
         self.serving.server
+    }
+
+    /// What limits how many tasks its requests have, where they come side by side.
+    pub(super) fn streams(&self, version: Version) -> Option<&Semaphore> {
+        (version >= Version::HTTP_2).then_some(&self.streams)
     }
 
     /// Has the connection end after the answers to what was asked so far.

@@ -18,7 +18,7 @@ pub enum ConnectionError {
     Handshake(anyio::Error),
     /// A handler failed, and 500 was answered.
     Handler(BoxError),
-    /// A handler panicked, with this text, and 500 was answered.
+    /// A handler panicked, with this text, and 500 was answered; or the body of an answer did, and its connection has ended.
     Panic(String),
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for ConnectionError {
             Self::Connection(_) => f.write_str("an HTTP connection ended early"),
             Self::Handshake(_) => f.write_str("no request came"),
             Self::Handler(_) => f.write_str("a handler failed"),
-            Self::Panic(text) => write!(f, "a handler panicked: {text}"),
+            Self::Panic(text) => write!(f, "a handler or a body panicked: {text}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::local::LocalFuture;
 use anyio::{
-    Error, OnThread, TaskGroup,
+    Error, OnThread, TaskGroup, foreign,
     streams::memory::{self, SendStream},
 };
 use http::{Response, StatusCode};
@@ -24,7 +24,7 @@ struct Asked<S: Service<Request>, Request> {
 /// when it is ready for it.
 ///
 /// It is called in a child of a group. What it answers is awaited by who has asked, so a request that is cancelled is given
-/// up.
+/// up, and does not come to the service if it still stands in the queue.
 ///
 /// ```
 /// use anyio::{Error, TaskGroup};
@@ -59,13 +59,16 @@ impl<S: Service<Request>, Request> Buffer<S, Request> {
         let (queue, asked) = memory::channel::<Asked<S, Request>>(capacity);
         group.start_soon(async move {
             while let Some(Asked { request, reply }) = asked.receive().await? {
-                let answering =
-                    match anyio::foreign(poll_fn(|cx| service.poll_ready(cx))).await.map_err(Error::from)? {
-                        Ok(()) => Ok(service.call(request)),
-                        Err(error) => Err(error),
-                    };
-                // Who has asked may be gone.
-                drop(reply.send_nowait(answering));
+                let is_given_up = || reply.statistics().open_receive_streams == 0;
+                if is_given_up() {
+                    continue;
+                }
+                let ready = foreign(poll_fn(|cx| service.poll_ready(cx))).await.map_err(Error::from)?;
+                // The service stays ready for the next.
+                if is_given_up() {
+                    continue;
+                }
+                drop(reply.send_nowait(ready.map(|()| service.call(request))));
             }
             Ok::<_, E>(())
         });

@@ -1,7 +1,7 @@
 //! A limit of requests in a time.
 
 use super::local::LocalFuture;
-use anyio::{Error, OnThread, current_time, sleep, sync::Lock};
+use anyio::{Error, OnThread, current_time, sleep, sync::Semaphore};
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 use std::{
     cell::Cell,
@@ -11,6 +11,9 @@ use std::{
 };
 use tower_layer::Layer;
 use tower_service::Service;
+
+/// A time of which nobody sees the end, and that can be added to any other.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// Limits how many requests are handled in a time, by all services that it and its clones are put around together. Others
 /// wait for their turn, or are [refused](Self::refuse).
@@ -41,11 +44,11 @@ impl RateLimitLayer {
     /// If the number is 0.
     pub fn new(requests: u32, time: Duration) -> Self {
         assert!(requests > 0, "a rate limit of no requests");
-        let interval = time / requests;
+        let interval = time.min(LONGEST) / requests;
         let limiter = Limiter {
             interval,
             ahead: interval * (requests - 1),
-            queue: Lock::new(()),
+            queue: Semaphore::new(1),
             due: Cell::new(None),
         };
         Self { limiter: OnThread::new(Rc::new(limiter)), refuses: false }
@@ -74,8 +77,9 @@ struct Limiter {
     interval: Duration,
     /// How far ahead of that requests may be.
     ahead: Duration,
-    /// Who waits for the next place, in the order in which they came.
-    queue: Lock<()>,
+    /// Who waits for the next place, in the order in which they came. No lock, as requests of one task may wait beside each
+    /// other.
+    queue: Semaphore,
     /// When the next request would be due if they came evenly.
     due: Cell<Option<Instant>>,
 }

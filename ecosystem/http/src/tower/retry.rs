@@ -1,7 +1,7 @@
 //! Trying again.
 
 use super::local::LocalFuture;
-use anyio::sleep;
+use anyio::{foreign, sleep};
 use http::{Response, StatusCode};
 use std::{
     future::poll_fn,
@@ -117,8 +117,11 @@ where
                 if sleep(pause).await.is_err() {
                     return outcome;
                 }
+                match foreign(poll_fn(|cx| service.poll_ready(cx))).await {
+                    Ok(ready) => ready?,
+                    Err(_) => return outcome,
+                }
                 request = again;
-                poll_fn(|cx| service.poll_ready(cx)).await?;
             }
             unreachable!("a policy gives up before 2^32 attempts")
         })

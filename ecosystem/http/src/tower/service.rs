@@ -1,12 +1,13 @@
 //! Services and layers of tower's.
 
-use crate::RequestBody;
+use crate::{BoxError, RequestBody};
+use anyio::foreign;
 use http::{Request, Response};
 use std::future::poll_fn;
 use tower_service::Service;
 
 /// Makes a handler for [`Server::serve`](crate::Server::serve) of a service of tower's, such as a router of axum's. Each
-/// request is handled by a clone of it, once that is ready.
+/// request is handled by a clone of it, once that is ready. A request that is cancelled does not wait for that.
 ///
 /// ```
 /// use anyio_http::{RequestBody, Server, tower};
@@ -21,13 +22,13 @@ use tower_service::Service;
 ///     Ok(())
 /// }
 /// ```
-pub fn tower<S, B>(service: S) -> impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, S::Error>
+pub fn tower<S, B>(service: S) -> impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, BoxError>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>> + Clone,
 {
     async move |request| {
         let mut service = service.clone();
-        poll_fn(|cx| service.poll_ready(cx)).await?;
-        service.call(request).await
+        foreign(poll_fn(|cx| service.poll_ready(cx))).await?.map_err(Into::into)?;
+        service.call(request).await.map_err(Into::into)
     }
 }

@@ -2,11 +2,14 @@
 
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+/// How many bytes there may be to be sent besides a message.
+const SPARE: usize = 16 * 1024;
+
 /// What can be chosen about a WebSocket.
 #[derive(Debug, Clone)]
 #[must_use = "options do nothing by themselves"]
 pub struct WebSocketOptions {
-    max_message_bytes: usize,
+    pub(super) max_message_bytes: usize,
     pub(super) protocols: Vec<String>,
 }
 
@@ -16,7 +19,8 @@ impl WebSocketOptions {
         Self { max_message_bytes: 16 << 20, protocols: Vec::new() }
     }
 
-    /// How many bytes a message of the other side may have. A larger one ends the connection with an error.
+    /// How many bytes a message may have. A larger one of the other side ends the connection with an error, and a larger one
+    /// cannot be sent.
     pub fn max_message_bytes(mut self, limit: usize) -> Self {
         self.max_message_bytes = limit;
         self
@@ -34,6 +38,8 @@ impl WebSocketOptions {
         WebSocketConfig::default()
             .read_buffer_size(8 * 1024)
             .write_buffer_size(0)
+            // A whole message, and answers to pings: who sends those and reads nothing must not fill the memory with them.
+            .max_write_buffer_size(self.max_message_bytes.saturating_add(SPARE))
             .max_message_size(Some(self.max_message_bytes))
             .max_frame_size(Some(self.max_message_bytes))
     }

@@ -15,6 +15,7 @@ use async_tungstenite::{
     tungstenite::{self, error::Error as WsError, protocol::Role},
 };
 use futures_core::Stream;
+use futures_sink::Sink;
 use std::{fmt, future::poll_fn, io, pin::Pin};
 
 /// A WebSocket: messages in both directions. It splits into halves for two tasks.
@@ -35,6 +36,7 @@ pub struct WebSocketReceiveHalf {
 /// The sending half of a [`WebSocket`].
 pub struct WebSocketSendHalf {
     sender: WebSocketSender<Patient>,
+    max_message_bytes: usize,
 }
 
 impl WebSocket {
@@ -48,7 +50,7 @@ impl WebSocket {
         let (sender, receiver) = stream.split();
         Self {
             receive: WebSocketReceiveHalf { receiver, reason: None },
-            send: WebSocketSendHalf { sender },
+            send: WebSocketSendHalf { sender, max_message_bytes: options.max_message_bytes },
             protocol,
         }
     }
@@ -74,7 +76,8 @@ impl WebSocket {
     ///
     /// # Errors
     /// [`Error::BrokenResource`] if the link was lost, [`Error::ClosedResource`] if it was closed, [`Error::Io`] of the kind
-    /// `InvalidInput` if the message is too large, [`Error::Cancelled`] if the scope is cancelled.
+    /// `InvalidInput` if the message is larger than [allowed](WebSocketOptions::max_message_bytes), or a ping or pong has more
+    /// than 125 bytes, [`Error::Cancelled`] if the scope is cancelled.
     ///
     /// # Cancel safety
     /// When it is cancelled or dropped, the message may have been taken over: then it goes out whole with the next one, or
@@ -154,19 +157,33 @@ impl WebSocketSendHalf {
     /// # Cancel safety
     /// As for [`WebSocket::send`].
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<()> {
-        let message = message.into().into_inner();
-        foreign(self.sender.send(message)).await?.map_err(failed)
+        let message = message.into();
+        message.check(self.max_message_bytes)?;
+        self.flush().await?;
+        foreign(self.sender.send(message.into_inner())).await?.map_err(failed)
+    }
+
+    /// Sends what is left of before, such as answers to pings, so that there is room.
+    async fn flush(&mut self) -> Result<()> {
+        foreign(poll_fn(|cx| Pin::new(&mut self.sender).poll_flush(cx))).await?.map_err(failed)
     }
 
     /// Says that nothing more will be sent, and why.
     ///
     /// # Errors
-    /// Those of [`WebSocket::send`].
+    /// Those of [`WebSocket::send`], with `InvalidInput` for a reason that cannot be sent: whose text is too long, or whose
+    /// number is for those to whom nothing was said.
     ///
     /// # Cancel safety
     /// As for [`WebSocket::send`].
     pub async fn close(&mut self, reason: impl Into<Option<CloseReason>>) -> Result<()> {
-        match foreign(self.sender.close(reason.into().map(Into::into))).await? {
+        let reason = reason.into();
+        reason.as_ref().map_or(Ok(()), CloseReason::check)?;
+        match self.flush().await {
+            Err(Error::ClosedResource) => return Ok(()),
+            flushed => flushed?,
+        }
+        match foreign(self.sender.close(reason.map(Into::into))).await? {
             Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
             closed => closed.map_err(failed),
         }

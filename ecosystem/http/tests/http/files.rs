@@ -114,6 +114,7 @@ async fn conditions_and_encodings_are_heeded() -> Result<()> {
         let kind = || "text/javascript; charset=utf-8".to_owned();
         assert_eq!(accepting("gzip, br").await?, ("br".into(), kind(), "as br".into()));
         assert_eq!(accepting("gzip;q=0.5, br;q=0").await?, ("gzip".into(), kind(), "as gzip".into()));
+        assert_eq!(accepting("gzip; Q=0.001, br;Q=0").await?, ("gzip".into(), kind(), "as gzip".into()));
         assert_eq!(accepting("zstd").await?, (String::new(), kind(), "plain".into()));
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! Layers: our own whose time is anyio's, and others' as they are.
 
 use crate::{asking::options, meeting::Meeting};
-use anyio::{Error, Result, current_time, net::TcpListener, sleep, task_group};
+use anyio::{Error, Result, current_time, net::TcpListener, sleep, sync::Event, task_group};
 use anyio_http::{
     Client, ClientOptions, ConnectionInfo, Proxies, Server,
     axum::local,
@@ -101,6 +101,109 @@ async fn requests_beyond_a_rate_wait_or_are_refused() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[anyio::test(clock = "virtual")]
+async fn requests_of_one_task_wait_for_their_rate_like_others() -> Result<()> {
+    let limited = RateLimitLayer::new(1, SECOND).layer(Flaky(Rc::new(Cell::new(4))));
+    let begun = current_time();
+    let ask = || limited.clone().call(Request::new(String::new()));
+    let answers = futures_util::future::join_all([ask(), ask(), ask()]).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status() == StatusCode::OK), "{answers:?}");
+    assert_eq!(current_time() - begun, 2 * SECOND);
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_rate_may_be_as_slow_as_one_likes() -> Result<()> {
+    let limited = RateLimitLayer::new(1, Duration::MAX).refuse().layer(Flaky(Rc::new(Cell::new(4))));
+    let ask = || limited.clone().call(Request::new(String::new()));
+    assert_eq!(ask().await.unwrap().status(), 200);
+    assert_eq!(ask().await.unwrap().status(), 429);
+    Ok(())
+}
+
+/// A service that is not ready before it is told so, and counts its calls.
+struct Gate(Rc<Event>, Rc<Cell<u32>>);
+
+impl Service<Request<String>> for Gate {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<std::result::Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        if self.0.is_set() {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<String>) -> Self::Future {
+        self.1.set(self.1.get() + 1);
+        ready(Ok(Response::new(request.into_body())))
+    }
+}
+
+#[anyio::test]
+async fn a_queue_gives_up_who_has_given_up() -> Result<()> {
+    let (gate, calls) = (Rc::new(Event::new()), Rc::new(Cell::new(0)));
+    task_group(async |tg| -> Result<()> {
+        let mut shared = Buffer::in_group(tg, Gate(gate.clone(), calls.clone()), 8);
+        for _ in 0..3 {
+            let asked = shared.call(Request::new(String::new()));
+            let mut asked = tg.start_soon(async {
+                drop(asked.await);
+                Ok(())
+            });
+            anyio::lowlevel::checkpoint().await?;
+            asked.cancel();
+            assert_eq!(asked.outcome().await?, Ok(()));
+        }
+        gate.set();
+        assert_eq!(shared.call(Request::new("last".to_owned())).await.unwrap().into_body(), "last");
+        assert_eq!(calls.get(), 1);
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// A service that is never ready, by a future of others.
+#[derive(Clone)]
+struct Never;
+
+impl<R> Service<Request<R>> for Never {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<std::result::Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<R>) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_service_that_is_never_ready_is_given_up_in_time() -> Result<()> {
+    let meeting = Rc::new(Meeting::new());
+    let server = Server::new().request_timeout(SECOND);
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { server.serve(&*meeting, tower(Never)).await });
+        let client = options(&meeting).in_group(tg);
+        let answer =
+            anyio::fail_after(5 * SECOND, async { Ok::<_, Error>(client.get("http://h/").send().await?) });
+        assert_eq!(answer.await?.status(), 503);
+        assert_eq!(server.statistics().failed, 0);
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
 }
 
 /// A service that cannot be cloned, and is ready for one request at a time.

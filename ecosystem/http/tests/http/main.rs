@@ -2,17 +2,20 @@
 
 mod asking;
 mod axum_services;
+mod cancelled_everywhere;
 mod certificate;
 mod client;
 mod curl;
 mod draining;
 mod executors;
 mod files;
+mod hostile_answers;
 mod hostile_clients;
 mod layers;
 mod load;
 mod meeting;
 mod produced_bodies;
+mod resets;
 mod server_events;
 mod serving;
 mod time_limits;

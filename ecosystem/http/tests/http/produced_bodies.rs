@@ -162,7 +162,8 @@ async fn it_cleans_up_when_the_client_goes_and_when_the_server_ends() -> Result<
 #[anyio::test(clock = "virtual")]
 async fn one_that_fails_or_panics_is_not_whole_and_is_told() -> Result<()> {
     with_both(async |client, events| {
-        for (path, told) in [("fails", "a handler failed"), ("panics", "a handler panicked: as it was told")]
+        for (path, told) in
+            [("fails", "a handler failed"), ("panics", "a handler or a body panicked: as it was told")]
         {
             let mut answer = client.get(format!("http://h/{path}")).send().await?;
             assert_eq!(answer.chunk().await?.unwrap(), "begun");

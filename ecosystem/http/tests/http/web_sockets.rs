@@ -6,7 +6,10 @@ use crate::{
     meeting::Meeting,
 };
 use anyio::{
-    CancelAware, CancelScope, Error, Result, current_time, move_on_after, shield, sleep, task_group,
+    CancelAware, CancelScope, Error, Result, current_time, move_on_after,
+    net::{UnixListener, UnixStream},
+    shield, sleep, task_group,
+    tempfile::TemporaryDirectory,
 };
 use anyio_http::{
     Client, ClientErrorKind, RequestBody, Server,
@@ -148,6 +151,72 @@ async fn what_is_against_the_protocol_ends_the_connection_alone() -> Result<()> 
         Ok(())
     })
     .await
+}
+
+#[anyio::test]
+async fn what_would_be_against_the_protocol_is_not_sent() -> Result<()> {
+    with_axum(async |client, _| {
+        let options = WebSocketOptions::new().max_message_bytes(1000);
+        let mut socket = client.get("ws://h/echo").websocket(&options).await?;
+        let is_refused = |sent: Result<()>| {
+            let error = sent.expect_err("it is too large");
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
+        };
+        is_refused(socket.send(Bytes::from(vec![0; 1001])).await);
+        is_refused(socket.send(Message::Ping(Bytes::from(vec![0; 126]))).await);
+        is_refused(socket.send(Message::Pong(Bytes::from(vec![0; 126]))).await);
+        // It goes on.
+        socket.send(Bytes::from(vec![0; 1000])).await?;
+        assert_eq!(socket.receive().await?, Some(Message::Binary(Bytes::from(vec![0; 1000]))));
+        let (mut receive, mut send) = socket.split();
+        is_refused(send.close(CloseReason { code: 4000, text: "x".repeat(124) }).await);
+        // 1005 is for those to whom nothing was said.
+        is_refused(send.close(CloseReason { code: 1005, text: String::new() }).await);
+        send.close(CloseReason { code: 4000, text: "x".repeat(123) }).await?;
+        assert_eq!(receive.receive().await?, None);
+        assert_eq!(receive.close_reason().map(|reason| reason.text.len()), Some(123));
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test]
+async fn who_pings_and_reads_nothing_fills_no_memory() -> Result<()> {
+    let folder = TemporaryDirectory::new().await?;
+    let listener = UnixListener::bind(folder.path().join("socket")).await?;
+    let handler = async |mut request: Request<RequestBody>| -> Result<Response<Empty<Bytes>>> {
+        let options = WebSocketOptions::new().max_message_bytes(1 << 16);
+        let echo = async |socket| drop(echo(socket).await);
+        Ok(websocket::upgrade(&mut request, &options, echo).unwrap_or_else(|refused| refused.answer()))
+    };
+    let received = task_group(async |tg| -> Result<usize> {
+        tg.start_soon(async { Server::new().serve(&listener, handler).await });
+        let client = UnixStream::connect(folder.path().join("socket")).await?;
+        client
+            .send(
+                "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            )
+            .await?;
+        // Masked by zeroes, which changes nothing.
+        let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+        for _ in 0..400 {
+            client.send(ping.repeat(50)).await?;
+        }
+        // And a message, whose echo comes although so many pings had nobody listening to their answers.
+        client.send(vec![0x82, 0x81, 0, 0, 0, 0, b'!']).await?;
+        let (mut all, mut seen) = (Vec::new(), 0);
+        while !all[seen..].windows(3).any(|bytes| bytes == [0x82, 1, b'!']) {
+            seen = all.len().saturating_sub(2);
+            all.extend_from_slice(&client.receive().await?.expect("it goes on"));
+        }
+        tg.cancel();
+        Ok(all.len())
+    })
+    .await?;
+    // What the sockets hold, and a message.
+    assert!(received.is_some_and(|count| count < 400 * 50 * 127 / 2), "{received:?} bytes had been kept");
+    Ok(())
 }
 
 /// Like `exchange`, for answers that are no text.

@@ -138,14 +138,14 @@ async fn a_handler_that_panics_fails_its_call() -> Result<()> {
         let mut client = GreeterClient::new(channel.clone());
         let status = client.say_hello(request("panics")).await.unwrap_err();
         assert!([Code::Internal, Code::Unknown].contains(&status.code()), "{status:?}");
-        events.expect("error: a handler panicked: as it was told").await?;
+        events.expect("error: a handler or a body panicked: as it was told").await?;
         assert_eq!(client.say_hello(request("Ada")).await.or_error()?.get_ref().message, "Hello, Ada!");
 
         let mut replies = client.say_many_times(request("panics")).await.or_error()?.into_inner();
         assert_eq!(replies.message().await.or_error()?.unwrap().number, 1);
         let status = replies.message().await.unwrap_err();
         assert!([Code::Internal, Code::Unknown].contains(&status.code()), "{status:?}");
-        events.expect("error: a handler panicked: as it was told").await?;
+        events.expect("error: a handler or a body panicked: as it was told").await?;
         assert_eq!(client.say_hello(request("Ada")).await.or_error()?.get_ref().message, "Hello, Ada!");
         Ok(())
     })

@@ -1,6 +1,7 @@
 //! openssl's programs for trying TLS.
 
 use super::{super::authority::client_config, LARGE, data, echo, files, has, listener, port_said_by};
+use crate::peers::assert_receives;
 use anyio::{
     Error, Result,
     net::TcpStream,
@@ -75,7 +76,7 @@ async fn new_keys_that_it_asks_for_are_made() -> Result<()> {
     with_client(&["-tls1_3"], async |input, output| {
         for round in 0..3 {
             input.send(format!("echo {round}\n")).await?;
-            assert_eq!(output.receive().await?.unwrap(), format!("echo {round}\n"));
+            assert_receives!(output, format!("echo {round}\n"));
             // A command: new keys for both directions. What follows is encrypted by these.
             input.send("K\n").await?;
             anyio::sleep(std::time::Duration::from_millis(20)).await?;

@@ -66,7 +66,18 @@ async fn what_cannot_be_sent_says_why() -> Result<()> {
         assert_eq!(error.kind(), ClientErrorKind::Request);
         anyio::Ok(())
     })
-    .await
+    .await?;
+    // A name that is none is told where it would have been sent, and only there.
+    ClientOptions::new()
+        .user_agent("two\nlines")
+        .run(async |client| {
+            let error = client.get("http://127.0.0.1:9/").send().await.unwrap_err();
+            assert_eq!(error.kind(), ClientErrorKind::Request, "{error:?}");
+            let own = client.get("http://127.0.0.1:9/").header(http::header::USER_AGENT, "own");
+            assert_eq!(own.send().await.unwrap_err().kind(), ClientErrorKind::Connect);
+            anyio::Ok(())
+        })
+        .await
 }
 
 #[anyio::test]

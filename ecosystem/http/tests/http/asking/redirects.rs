@@ -21,6 +21,7 @@ async fn serve(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>> {
             "loop" => path,
             "file" => "file:///etc/passwd".into(),
             "away" => "http://elsewhere/".into(),
+            "known" => "http://name:word@elsewhere/".into(),
             to => format!("/{to}"),
         };
         answer.headers_mut().insert(header::LOCATION, to.parse().unwrap());
@@ -51,6 +52,15 @@ async fn redirects_are_followed_as_the_standard_says() -> Result<()> {
         assert_eq!(post("/308/307/302/x").await?, "GET /x h true false ");
         // Another server gets no secrets.
         assert_eq!(post("/307/away").await?, "POST / elsewhere false true body");
+        // Nor the name of the one before.
+        let hosted = client.get("http://h/302/away").header(header::HOST, "special").send().await?;
+        assert_eq!(hosted.text().await?, "GET / elsewhere false false ");
+        let hosted = client.get("http://h/302/x").header(header::HOST, "special").send().await?;
+        assert_eq!(hosted.text().await?, "GET /x special false false ");
+        // Who is to ask there is said as everywhere, and not shown.
+        let known = client.get("http://h/302/known").send().await?;
+        assert_eq!(known.url().as_str(), "http://elsewhere/");
+        assert_eq!(known.text().await?, "GET / elsewhere true false ");
         let put = client.put("http://h/302/x").body("body").send().await?;
         assert_eq!(put.url().path(), "/x");
         assert_eq!(put.text().await?, "PUT /x h false false body");
