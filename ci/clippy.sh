@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo clippy --locked --all-targets -- -D warnings
-cargo clippy --locked --all-targets -p anyio-benches -- -D warnings
+cargo clippy --locked --all-targets -p anyio-benches --features tonic -- -D warnings

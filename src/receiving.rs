@@ -14,7 +14,7 @@ mod into;
 mod receive;
 
 pub(crate) use into::MOST;
-pub(crate) use receive::{Keeper, Receive};
+pub(crate) use receive::{Keeper, Receive, poll_receive};
 
 use crate::{
     error::{Error, Result},
@@ -132,6 +132,12 @@ impl<S: Source> Receiving<S> {
     #[inline]
     pub(crate) fn receive(&self) -> Receive<&Self> {
         Receive::new(self)
+    }
+
+    /// The same for those who poll.
+    #[inline]
+    pub(crate) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        poll_receive(self, cx)
     }
 
     /// Whether bytes are here, or an operation is in flight that will bring them, so that a receive into a buffer of the

@@ -26,3 +26,5 @@ pub(crate) mod stopwatch;
 pub(crate) mod submissions;
 pub(crate) mod system_calls;
 pub(crate) mod tls;
+#[cfg(feature = "tonic")]
+pub(crate) mod tonic;

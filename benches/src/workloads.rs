@@ -18,6 +18,8 @@ pub(crate) mod server;
 mod stream;
 mod tasks;
 mod tls;
+#[cfg(feature = "tonic")]
+mod tonic;
 pub(crate) mod udp;
 pub(crate) mod worker;
 
@@ -39,6 +41,12 @@ pub(crate) enum Command {
     HyperTls(requests::Arguments),
     /// What `hyper` measures, by axum.
     Axum(requests::Arguments),
+    /// gRPC by tonic, on connections that are kept: several calls at the same time.
+    #[cfg(feature = "tonic")]
+    Tonic(requests::Arguments),
+    /// gRPC by tonic: calls that are answered by 100 messages, each of which counts.
+    #[cfg(feature = "tonic")]
+    TonicStream(requests::Arguments),
     /// New connections: connect, one echo, close.
     Accept(requests::Arguments),
     /// Much in one direction on one connection.
@@ -70,6 +78,10 @@ impl Command {
             Self::HyperHttp2(arguments) => hyper::run_http2(arguments),
             Self::HyperTls(arguments) => hyper::run_tls(arguments),
             Self::Axum(arguments) => hyper::run_axum(arguments),
+            #[cfg(feature = "tonic")]
+            Self::Tonic(arguments) => tonic::run(arguments),
+            #[cfg(feature = "tonic")]
+            Self::TonicStream(arguments) => tonic::run_stream(arguments),
             Self::Accept(arguments) => accept::run(arguments),
             Self::Stream(arguments) => stream::run(arguments),
             Self::Latency(arguments) => latency::run(arguments),

@@ -1,19 +1,22 @@
 //! Sending.
 //!
 //! # Contract
-//! A payload here owns its buffer, held so that the bytes stay where they are, and a share of the descriptor.
+//! A payload here has a share of the descriptor, and names no memory.
 
-use super::socket::{SENDING, Socket};
+use super::{
+    send_operation::{AT_ONCE, Send},
+    socket::{SENDING, Socket},
+    soon::Wake,
+};
 use crate::{
     error::{Error, Result},
-    receiving::MOST,
     reserved::Reserved,
     runtime::{
         Answer, Core, Descriptor, Operation, Payload, Refusal, WaitReason, calls, nothing_to_do,
         poll_nothing_to_do,
     },
 };
-use anyio_driver::{Held, IoBuf, Op, planted};
+use anyio_driver::{IoBuf, Op};
 use std::{
     future::Future,
     io::IoSlice,
@@ -21,61 +24,6 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-
-/// The flags of sends that neither wait nor raise a signal.
-#[cfg(not(target_vendor = "apple"))]
-const AT_ONCE: Option<libc::c_int> = Some(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-/// Whether a signal is raised is up to each socket here.
-#[cfg(target_vendor = "apple")]
-const AT_ONCE: Option<libc::c_int> = None;
-
-/// Sends a buffer: all of it, or what there is room for.
-struct Send<B> {
-    descriptor: Descriptor,
-    data: Held<B>,
-    sent: usize,
-    whole: bool,
-}
-
-impl<B: IoBuf> Send<B> {
-    #[inline]
-    fn new(descriptor: &Descriptor, data: B, whole: bool) -> Self {
-        Self { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, whole }
-    }
-}
-
-// SAFETY: the descriptor is counted, and a held buffer stays where it is.
-unsafe impl<B: IoBuf> Payload for Send<B> {
-    const REASON: WaitReason = WaitReason::Send;
-
-    type Output = (Answer, B);
-
-    #[inline]
-    fn op(&mut self) -> Op {
-        let bytes = &self.data.get().bytes()[self.sent..];
-        Op::Send {
-            fd: self.descriptor.raw(),
-            pointer: bytes.as_ptr(),
-            length: bytes.len().min(MOST) as u32,
-            // The kernel goes on by itself after it could send a part.
-            flags: if self.whole { libc::MSG_WAITALL } else { 0 },
-        }
-    }
-
-    #[inline]
-    fn goes_on(&mut self, count: u32) -> bool {
-        self.sent += count as usize;
-        self.whole
-            && count > 0
-            && self.sent < self.data.get().length()
-            && !planted("short send taken for whole")
-    }
-
-    #[inline]
-    fn finish(self, answer: Answer) -> (Answer, B) {
-        (answer, self.data.into_inner())
-    }
-}
 
 /// Sends all bytes of a buffer, and gives it back.
 #[must_use = "nothing is sent until it is awaited"]
@@ -192,6 +140,37 @@ impl Socket {
             Err(libc::EAGAIN | libc::EWOULDBLOCK) => Err(Error::WouldBlock),
             Err(number) => self.judge_sent(Err(Refusal::System(number))),
             Ok(count) => self.judge_sent(Ok(count.min(u32::MAX as usize) as u32)),
+        }
+    }
+
+    /// Takes over the beginning of what lies in some buffers, to be sent with the driver's next turn. Until that has been told
+    /// by [`poll_sent`](Self::poll_sent) nothing else can be sent.
+    pub(super) fn send_soon(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        if Core::with(|core| core.capabilities().attempts_sends) {
+            // It would be sent at once, and from a copy.
+            return Err(Error::Unsupported("sending with the next turn"));
+        }
+        let reserved = self.reserve_sending()?;
+        Core::with(|core| core.check_cancelled())?;
+        let count = self.soon.take_over(self.descriptor(), buffers);
+        if count > 0 {
+            // Whatever is known of it already is told by the next call.
+            self.soon.begin(cx);
+            std::mem::forget(reserved);
+        }
+        Ok(count)
+    }
+
+    /// Waits until all is sent that was taken over, in the one or the other way.
+    pub(super) fn poll_sent(&self, cx: &mut Context<'_>, wake: Wake) -> Poll<Result<()>> {
+        match ready!(self.soon.poll(cx, wake)) {
+            None => Poll::Ready(Ok(())),
+            // It goes on with the next call.
+            Some(cancelled @ Err(Refusal::Cancelled)) => Poll::Ready(self.judge_sent(cancelled).map(drop)),
+            Some(answer) => {
+                self.sending.set(false);
+                Poll::Ready(self.judge_sent(answer).map(drop))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A connected socket.
 
-use super::send_mode::Mode;
+use super::{send_mode::Mode, soon::Soon};
 use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
@@ -23,6 +23,8 @@ pub(super) struct Socket {
     descriptor: Descriptor,
     pub(super) sending: Cell<bool>,
     pub(super) eof_sent: Cell<bool>,
+    /// What was taken over and not sent. As long as there is something, sending is reserved for it.
+    pub(super) soon: Soon,
     /// How files are sent, once that has been asked for.
     pub(super) file_mode: OnceCell<Option<Mode>>,
     /// One of those that several cores share among them is counted.
@@ -36,6 +38,7 @@ impl Socket {
             descriptor,
             sending: Cell::new(false),
             eof_sent: Cell::new(false),
+            soon: Soon::default(),
             file_mode: OnceCell::new(),
             _counted: None,
         }
@@ -102,6 +105,7 @@ impl Socket {
     }
 
     pub(super) async fn close(self) -> Result<()> {
+        self.soon.end();
         let Self { receiving, descriptor, .. } = self;
         receiving.stop().await;
         drop(receiving);
@@ -115,13 +119,14 @@ impl Socket {
         if self.receiving.holds_bytes() || !self.descriptor.is_unused(2) {
             return Err(self);
         }
-        let Self { receiving, descriptor, sending, eof_sent, file_mode, _counted } = self;
+        let Self { receiving, descriptor, sending, eof_sent, soon, file_mode, _counted } = self;
         drop(receiving);
         let descriptor = descriptor.into_owned().map_err(|descriptor| Self {
             receiving: Receiving::new(descriptor.clone()),
             descriptor,
             sending,
             eof_sent,
+            soon,
             file_mode,
             _counted,
         })?;

@@ -203,6 +203,10 @@ macro_rules! stream {
                 self.socket.receive_nowait(buffer)
             }
 
+            fn poll_receive(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<Option<Chunk>>> {
+                self.socket.receiving().poll_receive(cx)
+            }
+
             async fn close_receiving(self) -> Result<()> {
                 self.socket.close().await
             }
@@ -223,6 +227,22 @@ macro_rules! stream {
 
             fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
                 self.socket.send_nowait(buffers)
+            }
+
+            fn send_soon(
+                &mut self,
+                cx: &mut std::task::Context<'_>,
+                buffers: &[std::io::IoSlice<'_>],
+            ) -> Result<usize> {
+                self.socket.send_soon(cx, buffers)
+            }
+
+            fn poll_sent(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+                self.socket.poll_sent(cx, $crate::net::soon::Wake::Always)
+            }
+
+            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+                self.socket.poll_sent(cx, $crate::net::soon::Wake::IfNeeded)
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
@@ -270,6 +290,7 @@ macro_rules! stream {
 
         impl Drop for $send_half {
             fn drop(&mut self) {
+                self.0.socket.soon.end();
                 if !self.0.socket.is_eof_sent() {
                     // It fails if the link is gone, and then the other side knows.
                     let _ = $crate::runtime::calls::shut_down(self.0.socket.descriptor(), std::net::Shutdown::Write);
@@ -293,6 +314,10 @@ macro_rules! stream {
             fn receive_nowait(&mut self, buffer: &mut (impl bytes::BufMut + ?Sized)) -> Result<usize> {
                 self.0.socket.receive_nowait(buffer)
             }
+
+            fn poll_receive(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<Option<Chunk>>> {
+                self.0.socket.receiving().poll_receive(cx)
+            }
         }
 
         impl ByteSendStream for $send_half {
@@ -310,6 +335,22 @@ macro_rules! stream {
 
             fn send_nowait(&mut self, buffers: &[std::io::IoSlice<'_>]) -> Result<usize> {
                 self.0.socket.send_nowait(buffers)
+            }
+
+            fn send_soon(
+                &mut self,
+                cx: &mut std::task::Context<'_>,
+                buffers: &[std::io::IoSlice<'_>],
+            ) -> Result<usize> {
+                self.0.socket.send_soon(cx, buffers)
+            }
+
+            fn poll_sent(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+                self.0.socket.poll_sent(cx, $crate::net::soon::Wake::Always)
+            }
+
+            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+                self.0.socket.poll_sent(cx, $crate::net::soon::Wake::IfNeeded)
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {

@@ -9,7 +9,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,10 +104,80 @@ impl<K: Keeper> Receive<K> {
     /// The future is no longer the one that waits.
     fn unhook(&mut self, core: &Core) -> StoredWaker {
         match std::mem::replace(&mut self.phase, Phase::Begun) {
-            Phase::Waiting(wait) if core.waits().is_current(wait) => core.waits().unhook(wait),
+            Phase::Waiting(wait) => unhook(core, wait),
             _ => StoredWaker::NONE,
         }
     }
+}
+
+/// Takes the waiter off an operation, if that is still in flight.
+#[inline]
+fn unhook(core: &Core, wait: WaitKey) -> StoredWaker {
+    if core.waits().is_current(wait) { core.waits().unhook(wait) } else { StoredWaker::NONE }
+}
+
+/// What came out of polling.
+enum Polled<T> {
+    /// It is over. The waker goes last, when whoever was polled is over as well.
+    Over(Result<T>, StoredWaker),
+    /// It waits for this operation.
+    Waits(WaitKey),
+}
+
+/// Takes what has come, or has the task woken by the operation in flight, and begins one if there is none.
+#[inline]
+fn poll_brought<K: Keeper + Copy>(
+    core: &Core,
+    receiving: K,
+    mut hooked: Option<WaitKey>,
+    cx: &mut Context<'_>,
+) -> Polled<K::Item> {
+    loop {
+        if let Some(ready) = receiving.take_ready(core) {
+            let last = hooked.map_or(StoredWaker::NONE, |wait| unhook(core, wait));
+            return Polled::Over(ready.map(|ready| receiving.give(ready)), last);
+        }
+        let wait = match receiving.in_flight() {
+            Some(wait) => wait,
+            None => {
+                let (wait, answered) = receiving.begin(core);
+                if answered && core.poll_immediate(cx).is_ready() {
+                    continue;
+                }
+                wait
+            }
+        };
+        core.waits().set_waker(wait, cx.waker());
+        let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
+        if !cancelled {
+            return Polled::Waits(wait);
+        }
+        // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
+        hooked = None;
+        let last = unhook(core, wait);
+        if let Err(cancelled) = core.check_cancelled() {
+            return Polled::Over(Err(cancelled.into()), last);
+        }
+    }
+}
+
+/// Receives for those who poll. Between polls nothing but a waker belongs to them: whoever receives by a future takes their
+/// place, and what is polled again takes it back.
+#[inline]
+pub(crate) fn poll_receive<K: Keeper + Copy>(receiving: K, cx: &mut Context<'_>) -> Poll<Result<K::Item>> {
+    Core::with(|core| {
+        if receiving.busy().get() {
+            return Poll::Ready(Err(Error::BusyResource(K::DOING)));
+        }
+        let hooked = receiving.in_flight().filter(|&wait| core.waits().is_in_scope(wait));
+        if hooked.is_none() {
+            ready!(core.poll_checkpoint(cx))?;
+        }
+        match poll_brought(core, receiving, hooked, cx) {
+            Polled::Over(brought, _last) => Poll::Ready(brought),
+            Polled::Waits(_) => Poll::Pending,
+        }
+    })
 }
 
 impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
@@ -118,57 +188,29 @@ impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
         let this = &mut *self;
         Core::with(|core| {
             let receiving = this.receiving;
-            match this.phase {
-                Phase::New => {
-                    if receiving.busy().replace(true) {
-                        return Poll::Ready(Err(Error::BusyResource(K::DOING)));
-                    }
-                    this.phase = Phase::Begun;
+            let hooked = match this.phase {
+                Phase::New if receiving.busy().replace(true) => {
+                    return Poll::Ready(Err(Error::BusyResource(K::DOING)));
                 }
                 Phase::Over => panic!("a receive was polled after its end"),
-                Phase::Begun | Phase::Waiting(_) => {}
-            }
-            if this.phase == Phase::Begun {
-                if let Err(cancelled) = core.check_cancelled() {
-                    return core.poll_delivery(cx).map(|()| {
+                Phase::New | Phase::Begun => {
+                    this.phase = Phase::Begun;
+                    if let Err(cancelled) = ready!(core.poll_checkpoint(cx)) {
                         this.end();
-                        Err(cancelled.into())
-                    });
-                }
-                if core.poll_immediate(cx).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-            loop {
-                if let Some(ready) = receiving.take_ready(core) {
-                    let _last = this.unhook(core);
-                    this.end();
-                    return Poll::Ready(match ready {
-                        Ok(ready) => Ok(receiving.give(ready)),
-                        Err(error) => Err(error),
-                    });
-                }
-                let wait = match receiving.in_flight() {
-                    Some(wait) => wait,
-                    None => {
-                        let (wait, answered) = receiving.begin(core);
-                        if answered && core.poll_immediate(cx).is_ready() {
-                            continue;
-                        }
-                        wait
+                        return Poll::Ready(Err(cancelled));
                     }
-                };
-                this.phase = Phase::Waiting(wait);
-                core.waits().set_waker(wait, cx.waker());
-                let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
-                if !cancelled {
-                    return Poll::Pending;
+                    None
                 }
-                // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
-                let _last = this.unhook(core);
-                if let Err(cancelled) = core.check_cancelled() {
+                Phase::Waiting(wait) => Some(wait),
+            };
+            match poll_brought(core, receiving, hooked, cx) {
+                Polled::Over(brought, _last) => {
                     this.end();
-                    return Poll::Ready(Err(cancelled.into()));
+                    Poll::Ready(brought)
+                }
+                Polled::Waits(wait) => {
+                    this.phase = Phase::Waiting(wait);
+                    Poll::Pending
                 }
             }
         })

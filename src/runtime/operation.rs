@@ -9,6 +9,7 @@
 use super::{
     Core, Next, Outcome, WaitKey, WaitKind, WaitReason,
     orphans::{Disposer, was_given_up},
+    waits::Delivery,
 };
 use crate::error::{Cancelled, Error};
 use anyio_driver::{Completion, CompletionFlags, Op, planted};
@@ -157,6 +158,11 @@ impl<P: Payload> Operation<P> {
         self.wait.is_some()
     }
 
+    /// Whether the driver's answer is there, for the next poll.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.wait.is_some_and(|wait| Core::with(|core| core.waits().outcome(wait).is_some()))
+    }
+
     /// Under what key it waits, from its submission to its end.
     pub(crate) fn key(&self) -> Option<WaitKey> {
         self.wait
@@ -221,6 +227,33 @@ impl<P: Payload> Operation<P> {
             self.wait = Some(wait);
             self.submit(core, wait, cx);
             true
+        })
+    }
+
+    /// Takes it back from the driver, and gives its answer. `None` if that is still to come.
+    pub(crate) fn withdraw(&mut self, core: &Core) -> Option<Answer> {
+        let waits = core.waits();
+        let wait = match self.wait {
+            Some(wait) if waits.is_current(wait) => wait,
+            Some(_) => return None,
+            None => return Some(Err(Refusal::Cancelled)),
+        };
+        let mut wakers = Vec::new();
+        if waits.outcome(wait).is_none() {
+            waits.ask_cancel(wait);
+            for completion in core.withdraw_operation(wait.token()) {
+                if let Delivery::Wake(waker) = waits.complete(&completion) {
+                    wakers.push(waker);
+                }
+            }
+        }
+        let outcome = waits.outcome(wait)?;
+        self.wait = None;
+        wakers.push(waits.remove(wait));
+        Some(match u32::try_from(outcome.result) {
+            Ok(count) => Ok(count),
+            Err(_) if matches!(-outcome.result, libc::ECANCELED | libc::EINTR) => Err(Refusal::Cancelled),
+            Err(_) => Err(Refusal::System(-outcome.result)),
         })
     }
 

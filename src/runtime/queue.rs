@@ -348,10 +348,7 @@ pub(crate) async fn nothing_to_do() -> Result<(), Error> {
 /// The same, as a poll.
 #[cold]
 pub(crate) fn poll_nothing_to_do(cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-    Core::with(|core| match core.check_cancelled() {
-        Err(cancelled) => core.poll_delivery(cx).map(|()| Err(cancelled.into())),
-        Ok(()) => core.poll_immediate(cx).map(Ok),
-    })
+    Core::with(|core| core.poll_checkpoint(cx))
 }
 
 impl Core {
@@ -365,6 +362,16 @@ impl Core {
             );
         }
         self.poll_immediate(cx)
+    }
+
+    /// A checkpoint before something that may be done without waiting: gives the cancellation, or lets others have their turn
+    /// first.
+    #[inline]
+    pub(crate) fn poll_checkpoint(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        match self.check_cancelled() {
+            Err(cancelled) => self.poll_delivery(cx).map(|()| Err(cancelled.into())),
+            Ok(()) => self.poll_immediate(cx).map(Ok),
+        }
     }
 
     /// Lets a task go on with what can be done without waiting, unless it has done much of it in this poll: then

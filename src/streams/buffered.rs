@@ -7,11 +7,14 @@ use super::{
 use crate::{
     error::{Error, Result},
     lowlevel::checkpoint_if_cancelled,
-    runtime::Core,
+    runtime::{Core, poll_nothing_to_do},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use bytes::{BufMut, Bytes};
-use std::io;
+use std::{
+    io,
+    task::{Context, Poll},
+};
 
 /// A stream of bytes with a buffer, from which one can receive a number of bytes, or up to a delimiter. Sending, if the
 /// wrapped stream can, goes straight through.
@@ -240,6 +243,13 @@ impl<S: ByteReceiveStream> ByteReceiveStream for BufferedByteStream<S> {
         }
         Core::with(|core| core.check_cancelled())?;
         Ok(self.buffer.take_to(buffer))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        if self.buffer.is_empty() {
+            return self.stream.poll_receive(cx);
+        }
+        poll_nothing_to_do(cx).map_ok(|()| Some(self.buffer.take_chunk(usize::MAX)))
     }
 
     async fn close_receiving(self) -> Result<()> {

@@ -7,6 +7,7 @@ use bytes::BufMut;
 use std::{
     io::{self, IoSlice},
     ops::Range,
+    task::{Context, Poll},
 };
 
 /// How many bytes are read and sent at a time where they have to be copied.
@@ -57,6 +58,20 @@ pub trait ByteReceiveStream {
     fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         let _ = buffer;
         Err(Error::Unsupported("receiving without waiting"))
+    }
+
+    /// Receives some bytes as [`receive`](Self::receive) does, for what is polled and would have to keep a future of that for
+    /// as long as it takes. The task of the last poll is woken.
+    ///
+    /// # Errors
+    /// Those of [`receive`](Self::receive), and [`Error::Unsupported`] if this stream can only receive by a future, as by
+    /// default.
+    ///
+    /// # Cancel safety
+    /// Who polls may stop at any time, and no byte is lost: whoever receives next gets it.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        let _ = cx;
+        Poll::Ready(Err(Error::Unsupported("receiving without a future")))
     }
 
     /// Receives until the buffer's room is filled.
@@ -161,6 +176,40 @@ pub trait ByteSendStream {
         Err(Error::Unsupported("sending without waiting"))
     }
 
+    /// Takes over the beginning of what lies in some buffers, by a copy, to be sent together with what else the run has for the
+    /// system, and gives the number of bytes. That saves a call of the system, and the poll of a task to hear that it went well:
+    /// this one is woken only if there is something to do about it.
+    ///
+    /// Until [`poll_sent`](Self::poll_sent) has told that they are sent, nothing else can be: that is [`Error::BusyResource`].
+    /// What goes before has them sent at once, as far as there is room for them.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if this kind of stream cannot do that or would gain nothing by it, as by default, and those of
+    /// [`send`](Self::send); nothing was taken over then.
+    fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        let _ = (cx, buffers);
+        Err(Error::Unsupported("sending with the next turn"))
+    }
+
+    /// Waits until all is sent that was [taken over](Self::send_soon).
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send). After a cancellation the rest goes out with the next call, after any other error it is
+    /// given up.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks after what was [taken over](Self::send_soon) as [`poll_sent`](Self::poll_sent) does, but while it is being sent the
+    /// task is woken only if there is something to do about it.
+    ///
+    /// # Errors
+    /// As for [`poll_sent`](Self::poll_sent).
+    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_sent(cx)
+    }
+
     /// Sends a part of a file, without its bytes going through this process where the system can do that. Tells how many
     /// bytes were sent, whatever the result.
     ///
@@ -244,6 +293,10 @@ impl<S: ByteReceiveStream + ?Sized> ByteReceiveStream for &mut S {
     fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         (**self).receive_nowait(buffer)
     }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        (**self).poll_receive(cx)
+    }
 }
 
 impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
@@ -261,6 +314,18 @@ impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
 
     fn send_nowait(&mut self, buffers: &[IoSlice<'_>]) -> Result<usize> {
         (**self).send_nowait(buffers)
+    }
+
+    fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        (**self).send_soon(cx, buffers)
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        (**self).poll_sent(cx)
+    }
+
+    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        (**self).poll_sent_or_sending(cx)
     }
 
     async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {

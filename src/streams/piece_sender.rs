@@ -23,6 +23,8 @@ pub(super) struct PieceSender<W> {
     /// How much of the piece was sent.
     sent: usize,
     now: Now,
+    /// Whether the stream has taken something over, and has not told that it is sent.
+    is_sending_soon: bool,
 }
 
 /// What is known about sending at once.
@@ -74,18 +76,26 @@ impl<W: ByteSendStream + 'static> PieceSender<W> {
                 Command::End => (byte::end(stream).await.map(|()| 0), Vec::new()),
             })
         });
-        Self { operation, stream, is_ending: false, piece: Vec::new(), sent: 0, now: Now::default() }
+        Self {
+            operation,
+            stream,
+            is_ending: false,
+            piece: Vec::new(),
+            sent: 0,
+            now: Now::default(),
+            is_sending_soon: false,
+        }
     }
 }
 
 impl<W> PieceSender<W> {
     /// Whether all of the piece was sent, and nothing is in flight.
     pub(super) fn is_idle(&self) -> bool {
-        !self.operation.is_running() && self.sent == self.piece.len()
+        !self.is_running() && self.sent == self.piece.len()
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.operation.is_running()
+        self.operation.is_running() || self.is_sending_soon
     }
 
     pub(super) fn is_ending(&self) -> bool {
@@ -121,6 +131,46 @@ impl<W> PieceSender<W> {
         self.now.send(&self.stream, buffers)
     }
 
+    /// Has the stream take over the beginning of some buffers. Only while this is idle. `None` if it cannot.
+    pub(super) fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Option<Result<usize>>
+    where
+        W: ByteSendStream,
+    {
+        debug_assert!(self.is_idle(), "a piece is still being sent");
+        let taken_over = match self.stream.with_now(|stream| stream.send_soon(cx, buffers))? {
+            Err(Error::Unsupported(_)) => return None,
+            taken_over => taken_over,
+        };
+        self.is_sending_soon = taken_over.is_ok();
+        Some(taken_over)
+    }
+
+    /// Waits for what the stream has taken over, in the one or the other way.
+    fn poll_soon(&mut self, poll: impl FnOnce(&mut W) -> Poll<Result<()>>) -> Poll<Result<()>> {
+        if !self.is_sending_soon {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = self.stream.with_now(poll);
+        let sent = ready!(polled.expect("no operation begins before what was taken over is sent"));
+        self.is_sending_soon = matches!(sent, Err(Error::Cancelled(_)));
+        Poll::Ready(sent)
+    }
+
+    /// Sends the piece to its end; what the stream has taken over need not be sent.
+    ///
+    /// # Errors
+    /// As for [`poll_sent`](Self::poll_sent).
+    pub(super) fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    where
+        W: ByteSendStream,
+    {
+        match self.poll_soon(|stream| stream.poll_sent_or_sending(cx)) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(())) => self.poll_sent(cx),
+            failed => failed,
+        }
+    }
+
     /// Sends the piece to its end, at once as far as that can be done.
     ///
     /// # Errors
@@ -129,6 +179,7 @@ impl<W> PieceSender<W> {
     where
         W: ByteSendStream,
     {
+        ready!(self.poll_soon(|stream| stream.poll_sent(cx)))?;
         loop {
             if !self.operation.is_running() {
                 if self.sent == self.piece.len() {

@@ -7,7 +7,10 @@ use super::{
 use crate::error::{Error, Result};
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use bytes::BufMut;
-use std::io::IoSlice;
+use std::{
+    io::IoSlice,
+    task::{Context, Poll},
+};
 
 /// A stream of bytes that sends into one stream and receives from another, such as the standard input and output of a
 /// process.
@@ -62,6 +65,10 @@ impl<S, R: ByteReceiveStream> ByteReceiveStream for StapledByteStream<S, R> {
 
     fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
         self.receive_stream.receive_nowait(buffer)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        self.receive_stream.poll_receive(cx)
     }
 }
 

@@ -16,6 +16,7 @@ mod lockstep;
 mod memory;
 mod objects;
 mod sizes;
+mod soon;
 mod split;
 mod unreliable;
 mod wrappers;

@@ -10,6 +10,8 @@ mod processes;
 mod stream;
 mod tasks;
 mod tls;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod udp;
 
 use std::{net::Ipv4Addr, time::Duration};
@@ -43,6 +45,8 @@ pub(crate) static URING: Peer = Peer {
         ("hyper-http2", |ready| hyper::serve(builder(Backend::Uring), ready)),
         ("hyper-tls", |ready| hyper::serve_tls(&builder(Backend::Uring), ready)),
         ("axum", |ready| hyper::serve_axum(builder(Backend::Uring), ready)),
+        #[cfg(feature = "tonic")]
+        ("tonic", |ready| tonic::serve(builder(Backend::Uring), ready)),
         ("stream", |ready| serve(builder(Backend::Uring), ready, stream::bulk)),
         ("tls-echo", |ready| tls::serve(&builder(Backend::Uring), ready, tls::echo)),
         ("tls-stream", |ready| tls::serve(&builder(Backend::Uring), ready, tls::bulk)),
@@ -86,6 +90,8 @@ pub(crate) static POLL: Peer = Peer {
         ("hyper-http2", |ready| hyper::serve(builder(Backend::Poll), ready)),
         ("hyper-tls", |ready| hyper::serve_tls(&builder(Backend::Poll), ready)),
         ("axum", |ready| hyper::serve_axum(builder(Backend::Poll), ready)),
+        #[cfg(feature = "tonic")]
+        ("tonic", |ready| tonic::serve(builder(Backend::Poll), ready)),
         ("stream", |ready| serve(builder(Backend::Poll), ready, stream::bulk)),
         ("tls-echo", |ready| tls::serve(&builder(Backend::Poll), ready, tls::echo)),
         ("tls-stream", |ready| tls::serve(&builder(Backend::Poll), ready, tls::bulk)),

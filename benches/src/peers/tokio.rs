@@ -9,6 +9,8 @@ mod processes;
 mod quinn;
 mod tasks;
 mod tls;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod udp;
 
 use std::{future::Future, io, net::Ipv4Addr};
@@ -44,6 +46,8 @@ pub(crate) static PEER: Peer = Peer {
         ("hyper-http2", hyper::serve_http2),
         ("hyper-tls", hyper::serve_tls),
         ("axum", hyper::serve_axum),
+        #[cfg(feature = "tonic")]
+        ("tonic", tonic::serve),
         ("stream", |ready| runtime()?.block_on(listen(ready, serve_bulk))),
         ("tls-echo", |ready| tls::serve(ready, serve_echo)),
         ("tls-stream", |ready| tls::serve(ready, serve_bulk)),

@@ -8,7 +8,7 @@ use crate::{
         hyper::{self, ANSWER_BYTES, MAX_ANSWER},
         load::{
             closed_loop::{ClosedLoop, Exchange},
-            http2::Http2,
+            http2::{self, Http2},
             tls::Kept,
         },
         results::Unit,
@@ -68,7 +68,7 @@ pub(crate) fn run_axum(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 pub(crate) fn run_http2(arguments: &Arguments) -> anyhow::Result<()> {
-    requests::run(&HTTP2, arguments, || Ok(Http2))
+    requests::run(&HTTP2, arguments, || Ok(Http2(http2::short())))
 }
 
 pub(crate) fn run_tls(arguments: &Arguments) -> anyhow::Result<()> {

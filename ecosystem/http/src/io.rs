@@ -22,7 +22,8 @@ use std::{
 /// A stream of anyio's as what hyper reads from and writes to.
 ///
 /// What was received is copied once, from the runtime's buffer into hyper's, without clearing that before, or received there
-/// right away where a lot comes; what is written in several pieces leaves as one. hyper demands `Send` of what it upgrades, so this is: on another thread it panics.
+/// right away where a lot comes; what is written in several pieces leaves as one. What is little leaves with the run's next turn,
+/// and a flush does not wait for that: what went wrong is told by the next call, and shutting down waits. hyper demands `Send` of what it upgrades, so this is: on another thread it panics.
 ///
 /// ```
 /// use anyio::{Result, net::UnixStream, task_group};
@@ -136,7 +137,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for Hyper
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for HyperIo<R, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.writer).poll_write(cx, bytes)
+        self.writer.poll_write_soon(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -144,7 +145,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for Hype
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.writer).poll_write_vectored(cx, slices)
+        self.writer.poll_write_soon(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -152,7 +153,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for Hype
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.writer).poll_flush(cx)
+        self.writer.poll_flush_soon(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -13,6 +13,7 @@ mod head_limit;
 mod options;
 mod production;
 mod protocol;
+mod requests;
 mod statistics;
 #[cfg(feature = "tls")]
 mod tls;
@@ -28,6 +29,7 @@ pub use upgrade::{NotUpgradable, on_upgrade};
 pub(crate) use upgrade::{Upgrade, take_upgrade};
 
 use self::{
+    calls::CallCount,
     catch_panic::CatchPanic,
     connection::{Connection, Serving},
     options::Options,
@@ -246,7 +248,8 @@ impl<'a> Server<'a> {
         E: Into<BoxError> + 'static,
     {
         let (draining, is_finishing) = (Event::new(), Cell::new(false));
-        let serving = Serving { server: self, draining: &draining, is_finishing: &is_finishing };
+        let calls = CallCount::default();
+        let serving = Serving { server: self, calls, draining: &draining, is_finishing: &is_finishing };
         let (serving, handler) = (&serving, &handler);
         let serve = &async |stream: L::Stream| {
             let (receive, send) = stream.split();

@@ -58,6 +58,14 @@ impl Waits {
         slot.state != WaitState::Done && slot.marks.add(Marks::CANCEL_ASKED)
     }
 
+    /// Says which result of an operation is as expected, so that its waiter is not woken for that; `None` if for any.
+    pub(crate) fn set_expected(&self, key: WaitKey, result: Option<u32>) {
+        let slot = self.slot(key);
+        debug_assert!(slot.kind == WaitKind::Operation, "what a stream keeps may have several results");
+        slot.marks.set(Marks::EXPECTED, result.is_some());
+        slot.link.previous = result.unwrap_or(NONE);
+    }
+
     /// Notes which descriptor an operation uses that is going to be submitted.
     #[inline]
     pub(crate) fn set_descriptor(&self, key: WaitKey, number: Option<RawFd>) {
@@ -209,7 +217,9 @@ impl Waits {
             WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages => {
                 slot.state = WaitState::Done;
                 slot.outcome = Packed::new(completion);
-                Delivery::Wake(slot.waker.take())
+                let is_expected = slot.marks.contains(Marks::EXPECTED)
+                    && u32::try_from(completion.result) == Ok(slot.link.previous);
+                Delivery::Wake(if is_expected { StoredWaker::NONE } else { slot.waker.take() })
             }
             WaitKind::Orphan => Delivery::Orphan(slot.outcome.result as u32),
             _ => Delivery::Stale,

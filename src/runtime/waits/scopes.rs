@@ -34,6 +34,12 @@ impl Waits {
         true
     }
 
+    /// Whether the wait is linked to a scope, as it is from when somebody begins to wait for it until nobody does.
+    #[inline]
+    pub(crate) fn is_in_scope(&self, key: WaitKey) -> bool {
+        !self.slot(key).scope.is_null()
+    }
+
     /// Unlinks the wait from its scope, if it is linked.
     #[inline]
     pub(crate) fn unlink(&self, key: WaitKey) {

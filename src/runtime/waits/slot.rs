@@ -91,6 +91,8 @@ bitflags::bitflags! {
         const RIGHTS = 4;
         /// It is the beginning of something new. Only waits that a cancellation takes off have it.
         const IDLE = 8;
+        /// If it is an operation: the result that is expected wakes nobody.
+        const EXPECTED = 16;
     }
 }
 
@@ -119,8 +121,8 @@ pub(super) struct Slot {
     pub(super) scope_previous: u32,
     pub(super) scope_next: u32,
     /// A timer's place in the wheel; a hook's neighbours in its queue, and its label; the first and last result of a
-    /// kept operation, and their number; the number of the descriptor that another operation uses or has used; the next
-    /// free slot.
+    /// kept operation, and their number; the number of the descriptor that another operation uses or has used, and the result
+    /// that is expected of it; the next free slot.
     pub(super) link: Link,
     pub(super) outcome: Packed,
 }

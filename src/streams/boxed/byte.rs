@@ -10,7 +10,11 @@ use crate::{
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
 use bytes::BufMut;
-use std::{any::Any, io::IoSlice};
+use std::{
+    any::Any,
+    io::IoSlice,
+    task::{Context, Poll},
+};
 
 trait AnyReceiveStream: Attributes {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
@@ -18,6 +22,7 @@ trait AnyReceiveStream: Attributes {
     fn receive_at_most(&mut self, max_bytes: usize) -> BoxedFuture<'_, Result<Option<Chunk>>>;
     fn receive_into(&mut self, buffer: AnyBufMut) -> BoxedFuture<'_, (Result<usize>, AnyBufMut)>;
     fn receive_nowait(&mut self, buffer: &mut dyn BufMut) -> Result<usize>;
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>>;
     fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>>;
 }
 
@@ -40,6 +45,10 @@ impl<S: ByteReceiveStream + Attributes + 'static> AnyReceiveStream for S {
 
     fn receive_nowait(&mut self, buffer: &mut dyn BufMut) -> Result<usize> {
         ByteReceiveStream::receive_nowait(self, buffer)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        ByteReceiveStream::poll_receive(self, cx)
     }
 
     fn close_receiving(self: Box<Self>) -> BoxedFuture<'static, Result<()>> {
@@ -202,6 +211,10 @@ macro_rules! receiving {
 
             fn receive_nowait(&mut self, mut buffer: &mut (impl BufMut + ?Sized)) -> Result<usize> {
                 self.0.receive_nowait(&mut buffer)
+            }
+
+            fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+                self.0.poll_receive(cx)
             }
 
             async fn close_receiving(self) -> Result<()> {

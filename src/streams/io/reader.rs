@@ -30,15 +30,60 @@ const LEAST: usize = 4096;
 /// No byte is lost when a read is cancelled or dropped: what had begun goes on at the next read. If the scope in which it
 /// began is gone by then, it can no longer be cancelled until it has received something.
 pub struct ByteReader<R> {
-    // Dropped before the stream.
-    receiving: Repeated<(), Result<Option<Chunk>>>,
-    stream: Shared<R>,
+    source: Source<R>,
+    /// Whether the last poll has received nothing, so that a receive is in flight.
+    is_receiving: bool,
     /// What was received and not yet read.
     chunk: Option<Chunk>,
     /// Whether there was as much as there was room for, so that more is likely to be there.
     has_more: bool,
     /// What the stream has said with bytes that were given out, maybe for the only time.
     failure: Option<Error>,
+}
+
+/// What is received from. One of the two is there.
+struct Source<R> {
+    /// What can be polled, as far as is known.
+    polled: Option<R>,
+    /// What needs a future, which is dropped before the stream.
+    repeated: Option<(Receiving, Shared<R>)>,
+}
+
+type Receiving = Repeated<(), Result<Option<Chunk>>>;
+
+impl<R: ByteReceiveStream + 'static> Source<R> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        if let Some(stream) = &mut self.polled {
+            match stream.poll_receive(cx) {
+                Poll::Ready(Err(Error::Unsupported(_))) => {}
+                polled => return polled,
+            }
+        }
+        self.poll_repeated(cx)
+    }
+
+    fn poll_repeated(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        if let Some(stream) = self.polled.take() {
+            let stream = Shared::new(stream);
+            let share = stream.share();
+            let receive = move |()| share.share().with(async |stream: &mut R| stream.receive().await);
+            self.repeated = Some((Repeated::new(receive), stream));
+        }
+        let (receiving, _) = self.repeated.as_mut().expect("what cannot be polled needs a future");
+        if !receiving.is_running() {
+            receiving.begin(());
+        }
+        receiving.poll(cx)
+    }
+
+    /// Calls a method of the stream that waits for nothing, unless a receive is using it.
+    fn with_now<O>(&mut self, method: impl FnOnce(&mut R) -> O) -> Option<O> {
+        match (&mut self.polled, &self.repeated) {
+            (Some(stream), _) => Some(method(stream)),
+            (None, Some((_, stream))) => stream.with_now(method),
+            (None, None) => None,
+        }
+    }
 }
 
 /// A buffer, and how much was put into it: how much room it has left tells that of no buffer that grows.
@@ -71,19 +116,21 @@ impl<R> ByteReader<R> {
     /// The stream, and what was received from it and not yet read. A receive in flight is dropped, which loses nothing: the
     /// stream gives what it would have brought.
     pub fn into_inner(self) -> (R, Option<Chunk>) {
-        drop(self.receiving);
-        (self.stream.into_inner(), self.chunk.filter(|chunk| !chunk.is_empty()))
+        let Source { polled, repeated } = self.source;
+        let taken_back = repeated.map(|(receiving, stream)| {
+            drop(receiving);
+            stream.into_inner()
+        });
+        let stream = polled.or(taken_back).expect("the stream is in one of the two");
+        (stream, self.chunk.filter(|chunk| !chunk.is_empty()))
     }
 }
 
 impl<R: ByteReceiveStream + 'static> ByteReader<R> {
     /// Reads from this stream.
     pub fn new(stream: R) -> Self {
-        let stream = Shared::new(stream);
-        let share = stream.share();
-        let receiving =
-            Repeated::new(move |()| share.share().with(async |stream: &mut R| stream.receive().await));
-        Self { receiving, stream, chunk: None, has_more: false, failure: None }
+        let source = Source { polled: Some(stream), repeated: None };
+        Self { source, is_receiving: false, chunk: None, has_more: false, failure: None }
     }
 
     /// Reads into the room that a buffer has left, and tells how many bytes. 0 is the end, or a buffer without room. The buffer
@@ -102,7 +149,7 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         if !buffer.has_remaining_mut() {
             return Poll::Ready(Ok(0));
         }
-        if !self.has_bytes() && self.has_more && self.failure.is_none() && !self.receiving.is_running() {
+        if !self.has_bytes() && self.has_more && self.failure.is_none() && !self.is_receiving {
             if let Some(received) = self.receive_nowait(buffer) {
                 return Poll::Ready(received);
             }
@@ -123,7 +170,7 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         if room < LEAST || !Core::with(Core::charge_immediate) {
             return None;
         }
-        let received = self.stream.with_now(|stream| stream.receive_nowait(&mut buffer))?;
+        let received = self.source.with_now(|stream| stream.receive_nowait(&mut buffer))?;
         let count = buffer.count;
         self.has_more = count >= room;
         match received {
@@ -149,10 +196,9 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
             if let Some(failure) = self.failure.take() {
                 return Poll::Ready(Err(failure.into()));
             }
-            if !self.receiving.is_running() {
-                self.receiving.begin(());
-            }
-            match ready!(self.receiving.poll(cx))? {
+            let polled = self.source.poll_receive(cx);
+            self.is_receiving = polled.is_pending();
+            match ready!(polled)? {
                 Some(chunk) => {
                     self.has_more = chunk.spare_capacity() == 0;
                     self.chunk = Some(chunk);
@@ -190,17 +236,22 @@ impl<R: ByteReceiveStream + 'static> AsyncBufRead for ByteReader<R> {
     }
 }
 
-/// Those of the stream. They are not known while a receive is in flight, as after a future that waited for one was dropped.
+/// Those of the stream. Of one that [cannot be polled](ByteReceiveStream::poll_receive) they are not known while a receive is in
+/// flight, as after a future that waited for one was dropped.
 impl<R: Attributes> Attributes for ByteReader<R> {
     fn provide(&self, request: &mut AttributeRequest<'_>) {
-        self.stream.provide(request);
+        match (&self.source.polled, &self.source.repeated) {
+            (Some(stream), _) => stream.provide(request),
+            (None, Some((_, stream))) => stream.provide(request),
+            (None, None) => {}
+        }
     }
 }
 
 impl<R> fmt::Debug for ByteReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteReader")
-            .field("receiving", &self.receiving.is_running())
+            .field("receiving", &self.is_receiving)
             .field("buffered", &self.chunk.as_ref().map_or(0, |chunk| chunk.len()))
             .finish_non_exhaustive()
     }

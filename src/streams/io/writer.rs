@@ -18,6 +18,9 @@ const PIECE: usize = 64 * 1024;
 /// Up to so many bytes of several buffers are sent as one.
 const SMALL: usize = 1024;
 
+/// Up to so many bytes are little, and only taken over by a write that may do so.
+const LITTLE: usize = 4096;
+
 /// Makes a stream of bytes something to write to. Writes allocate nothing once the first ones have.
 ///
 /// Of a write as much as possible is sent at once, from where it lies, if the stream [can do that](ByteSendStream::send_nowait).
@@ -83,6 +86,40 @@ impl<W: ByteSendStream + 'static> ByteWriter<W> {
     /// Writes to this stream.
     pub fn new(stream: W) -> Self {
         Self { open: Some(PieceSender::new(stream)) }
+    }
+}
+
+impl<W: ByteSendStream + 'static> ByteWriter<W> {
+    /// Writes as [`poll_write_vectored`](AsyncWrite::poll_write_vectored) does, but what is little is only
+    /// [taken over](ByteSendStream::send_soon), if the stream does that, and is sent together with what else the run has for the
+    /// system. So the task need not be polled again for it.
+    ///
+    /// # Errors
+    /// As for other writes. What becomes of bytes that were taken over is told by the next call.
+    pub fn poll_write_soon(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let is_little = slices.iter().map(|slice| slice.len()).sum::<usize>() <= LITTLE;
+        if let Some(sender) = self.open.as_mut().filter(|sender| is_little && !sender.is_ending()) {
+            ready!(sender.poll_sent(cx))?;
+            if let Some(taken_over) = sender.send_soon(cx, slices) {
+                return Poll::Ready(taken_over.map_err(io::Error::from));
+            }
+        }
+        self.poll_take(cx, slices)
+    }
+
+    /// Flushes as [`poll_flush`](AsyncWrite::poll_flush) does, but does not wait for what is [only taken
+    /// over](Self::poll_write_soon) and is being sent. That goes out in any case, as far as the other side takes it: when this is
+    /// dropped, too.
+    ///
+    /// # Errors
+    /// As for other flushes.
+    pub fn poll_flush_soon(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(sender) = &mut self.open else { return Poll::Ready(Ok(())) };
+        sender.poll_sent_or_sending(cx).map_err(io::Error::from)
     }
 }
 

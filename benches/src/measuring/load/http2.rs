@@ -1,5 +1,7 @@
 //! HTTP/2 with several requests outstanding on each connection. Each answer is looked at.
 //!
+//! What is asked and what has to be answered is an [`Exchange`], also for gRPC, whose answers end with trailers.
+//!
 //! The time of this side does not count, so it is written plainly: frames by hand on sockets that do not block.
 
 use std::{
@@ -16,6 +18,32 @@ use mio::net::TcpStream;
 use super::{Load, Served, connect, nanoseconds, poller::Poller};
 use crate::measuring::{cell::Cell, hyper::ANSWER_BYTES, interrupt::Interrupt};
 
+/// What is asked on each stream, and the answer.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    /// The compressed head of a request.
+    pub(crate) head: Vec<u8>,
+    /// Its body.
+    pub(crate) body: Vec<u8>,
+    /// The body of the answer.
+    pub(crate) answer: Vec<u8>,
+    /// As how many requests it counts.
+    pub(crate) requests: u64,
+}
+
+/// Short answers to short requests without a body.
+pub(crate) fn short() -> Exchange {
+    Exchange { head: GET.to_vec(), body: Vec::new(), answer: vec![b'x'; ANSWER_BYTES], requests: 1 }
+}
+
+/// What is outstanding on a stream.
+struct Outstanding {
+    /// When it was sent.
+    since: u64,
+    /// How many bytes of the answer have come.
+    received: usize,
+}
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
@@ -31,14 +59,13 @@ const STATUS_200: u8 = 0x88;
 const LARGEST_WINDOW: u32 = i32::MAX as u32;
 
 /// `GET /13`, with `accept: */*`, in names and values of the static table and literals that are not remembered.
-const REQUEST: &[u8] = b"\x82\x86\x04\x03/13\x01\x0e127.0.0.1:8080\x0f\x04\x03*/*";
+const GET: &[u8] = b"\x82\x86\x04\x03/13\x01\x0e127.0.0.1:8080\x0f\x04\x03*/*";
 
 /// A connection, and what is outstanding on it.
 struct Connection {
     socket: TcpStream,
     next_stream: u32,
-    /// When each was sent.
-    outstanding: HashMap<u32, u64>,
+    outstanding: HashMap<u32, Outstanding>,
     received: Vec<u8>,
     to_send: Vec<u8>,
 }
@@ -49,7 +76,7 @@ pub(crate) struct Connections {
     streams: usize,
 }
 
-pub(crate) struct Http2;
+pub(crate) struct Http2(pub(crate) Exchange);
 
 impl Connection {
     /// Has the greeting go out with the first request.
@@ -62,9 +89,13 @@ impl Connection {
         Self { socket, next_stream: 1, outstanding: HashMap::new(), received: Vec::new(), to_send }
     }
 
-    fn ask(&mut self, now: u64) {
-        push_frame(&mut self.to_send, HEADERS, END_STREAM | END_HEADERS, self.next_stream, REQUEST);
-        self.outstanding.insert(self.next_stream, now);
+    fn ask(&mut self, exchange: &Exchange, now: u64) {
+        let end = if exchange.body.is_empty() { END_STREAM } else { 0 };
+        push_frame(&mut self.to_send, HEADERS, end | END_HEADERS, self.next_stream, &exchange.head);
+        if !exchange.body.is_empty() {
+            push_frame(&mut self.to_send, DATA, END_STREAM, self.next_stream, &exchange.body);
+        }
+        self.outstanding.insert(self.next_stream, Outstanding { since: now, received: 0 });
         self.next_stream += 2;
     }
 
@@ -80,7 +111,7 @@ impl Connection {
     }
 
     /// Takes what has come, and gives when each request was sent that is answered now.
-    fn receive(&mut self) -> anyhow::Result<Vec<u64>> {
+    fn receive(&mut self, exchange: &Exchange) -> anyhow::Result<Vec<u64>> {
         let mut piece = [0; 64 * 1024];
         loop {
             match self.socket.read(&mut piece) {
@@ -94,18 +125,26 @@ impl Connection {
         while let Some(frame) = Frame::at(&self.received[used..]) {
             used += FRAME_HEAD + frame.payload.len();
             match frame.kind {
-                HEADERS => {
-                    ensure!(frame.flags & END_HEADERS != 0, "an answer's head in several frames");
-                    // A change of the table's size comes before everything else.
-                    let status = frame.payload.iter().find(|byte| !(0x20..0x40).contains(*byte));
-                    ensure!(status == Some(&STATUS_200), "an answer that is not 200");
-                }
-                DATA => {
-                    ensure!(frame.flags & END_STREAM != 0, "a short answer in several frames");
-                    ensure!(frame.payload == [b'x'; ANSWER_BYTES], "other bytes than there should be");
-                    match self.outstanding.remove(&frame.stream) {
-                        Some(sent_at) => answered.push(sent_at),
-                        None => bail!("an answer to what was not asked"),
+                HEADERS | DATA => {
+                    let Some(outstanding) = self.outstanding.get_mut(&frame.stream) else {
+                        bail!("an answer to what was not asked");
+                    };
+                    if frame.kind == DATA {
+                        let from = outstanding.received;
+                        outstanding.received += frame.payload.len();
+                        let expected = exchange.answer.get(from..outstanding.received);
+                        ensure!(expected == Some(frame.payload), "other bytes than there should be");
+                    } else {
+                        ensure!(frame.flags & END_HEADERS != 0, "an answer's head in several frames");
+                        // A change of the table's size comes before everything else.
+                        let status = frame.payload.iter().find(|byte| !(0x20..0x40).contains(*byte));
+                        let is_head = outstanding.received == 0;
+                        ensure!(!is_head || status == Some(&STATUS_200), "an answer that is not 200");
+                    }
+                    if frame.flags & END_STREAM != 0 {
+                        ensure!(outstanding.received == exchange.answer.len(), "an answer that is too short");
+                        answered.push(outstanding.since);
+                        self.outstanding.remove(&frame.stream);
                     }
                 }
                 SETTINGS | PING if frame.flags & ACKNOWLEDGED == 0 => {
@@ -179,21 +218,21 @@ impl Load for Http2 {
         let (mut requests, mut last_answer) = (0, 0);
         for connection in &mut *connections {
             let now = nanoseconds(start.elapsed());
-            (0..*streams).for_each(|_| connection.ask(now));
+            (0..*streams).for_each(|_| connection.ask(&self.0, now));
             connection.send()?;
         }
         let mut outstanding = *streams * connections.len();
         while outstanding > 0 {
             for place in poller.wait(interrupt)? {
                 let connection = &mut connections[place];
-                let answered = connection.receive()?;
+                let answered = connection.receive(&self.0)?;
                 let now = nanoseconds(start.elapsed());
                 for sent_at in answered {
                     latencies.saturating_record(now - sent_at);
-                    requests += 1;
+                    requests += self.0.requests;
                     last_answer = now;
                     if now < slice {
-                        connection.ask(now);
+                        connection.ask(&self.0, now);
                     } else {
                         outstanding -= 1;
                     }

@@ -1,12 +1,13 @@
 //! The task of one request.
 
 use super::{
-    answer::{AnswerBody, Busy},
+    answer::AnswerBody,
     body::{BodyError, RequestBody},
     catch_panic::CatchPanic,
     connection::Connection,
     error::ConnectionError,
     production::take_production,
+    requests::Busy,
     statistics::count,
     upgrade::Offered,
 };

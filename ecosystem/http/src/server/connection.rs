@@ -2,14 +2,15 @@
 
 use super::{
     Server,
-    answer::Requests,
     answering::Answerer,
     body::RequestBody,
+    calls::CallCount,
     connection_info::ConnectionInfo,
     driving::Ended,
     error::ConnectionError,
     head_limit::HeadLimit,
     protocol::{self, Protocol},
+    requests::Requests,
     upgrade::Upgrades,
 };
 use crate::{BoxError, GroupExecutor, HyperIo};
@@ -28,6 +29,7 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 /// What all connections of a listener have in common.
 pub(super) struct Serving<'a> {
     pub(super) server: &'a Server<'a>,
+    pub(super) calls: CallCount,
     /// Set when there are to be no more requests.
     pub(super) draining: &'a Event,
     /// Whether that is because the scope around the server is finishing, which has a time of its own for it.
@@ -50,12 +52,13 @@ pub(super) struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     pub(super) fn new(serving: &'a Serving<'a>, stream: &impl Attributes) -> Self {
+        let requests = Requests::new(serving.server.counts.requests.clone());
         Self {
             serving,
-            requests: Requests::new(serving.server.counts.requests.clone()),
+            heads: HeadLimit::of(&requests),
+            requests,
             upgrades: Upgrades::default(),
             info: ConnectionInfo::of(stream),
-            heads: HeadLimit::default(),
             streams: Semaphore::new(serving.server.options.max_streams as usize),
             is_closing: Cell::new(false),
             end_of_grace: Cell::new(None),

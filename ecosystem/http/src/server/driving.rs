@@ -30,7 +30,7 @@ impl Connection<'_> {
         let mut draining = pin!(self.serving.draining.wait());
         let (mut is_draining, mut is_asked) = (false, false);
         let (mut heads, mut idle) = (HeadClock::default(), Idle::default());
-        let mut calls = Calls::default();
+        let mut calls = Calls::new(&self.serving.calls);
         foreign(poll_fn(|cx| {
             let is_called = calls.take(cx);
             if is_called {

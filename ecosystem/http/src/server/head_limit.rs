@@ -1,9 +1,9 @@
 //! How long the head of a request may take.
 
+use super::requests::{NextHead, Requests};
 use anyio::{OnThread, current_time, sleep_until};
 use hyper::rt::{Sleep, Timer};
 use std::{
-    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
@@ -16,24 +16,26 @@ use std::{
 ///
 /// hyper makes a timer for each head, and heads that are late are few. So its timer is a note, and one timer of the run goes on
 /// while heads come and go.
-#[derive(Debug, Clone, Default)]
-pub(super) struct HeadLimit(Rc<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    due: Cell<Option<Instant>>,
-    is_over: Cell<bool>,
-}
+#[derive(Debug, Clone)]
+pub(super) struct HeadLimit(Rc<Requests>);
 
 impl HeadLimit {
+    /// That of the connection with these requests.
+    pub(super) fn of(requests: &Rc<Requests>) -> Self {
+        Self(requests.clone())
+    }
+
     /// The timer that hyper is given.
     pub(super) fn timer(&self) -> HeadTimer {
         HeadTimer(OnThread::new(self.clone()))
     }
 
     fn set(&self, due: Option<Instant>) {
-        self.0.due.set(due);
-        self.0.is_over.set(false);
+        self.next_head().set(due);
+    }
+
+    fn next_head(&self) -> &NextHead {
+        &self.0.next_head
     }
 }
 
@@ -47,7 +49,7 @@ impl Future for HeadSleep {
 
     /// The task of the connection polls hyper when the time is over.
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.0.0.is_over.get() { Poll::Ready(()) } else { Poll::Pending }
+        if self.0.next_head().is_over() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -96,15 +98,15 @@ pub(super) struct HeadClock {
 impl HeadClock {
     /// Whether there is a limit for which nothing is set.
     pub(super) fn is_to_be_set(&self, limit: &HeadLimit) -> bool {
-        self.sleep.is_none() && limit.0.due.get().is_some() && !limit.0.is_over.get()
+        self.sleep.is_none() && limit.next_head().due().is_some() && !limit.next_head().is_over()
     }
 
     /// Sets what is to be set, and tells whether the time is over.
     pub(super) fn look(&mut self, limit: &HeadLimit, cx: &mut Context<'_>) -> bool {
         loop {
             let Some((until, sleep)) = &mut self.sleep else {
-                match limit.0.due.get() {
-                    Some(due) if !limit.0.is_over.get() => self.sleep = Some((due, sleep_until(due))),
+                match limit.next_head().due() {
+                    Some(due) if !limit.next_head().is_over() => self.sleep = Some((due, sleep_until(due))),
                     _ => return false,
                 }
                 continue;
@@ -114,10 +116,10 @@ impl HeadClock {
                 // In a cancelled scope no time is over.
                 Poll::Ready(Err(_)) | Poll::Pending => return false,
             }
-            let is_over = limit.0.due.get().is_some_and(|due| due <= *until);
+            let is_over = limit.next_head().due().is_some_and(|due| due <= *until);
             self.sleep = None;
             if is_over {
-                limit.0.is_over.set(true);
+                limit.next_head().end();
                 return true;
             }
         }

@@ -1,0 +1,117 @@
+//! Bytes that were taken over and are sent with the driver's next turn.
+
+use super::send_operation::{AT_ONCE, Send};
+use crate::runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, calls};
+use std::{
+    cell::Cell,
+    io::IoSlice,
+    os::fd::AsFd,
+    task::{Context, Poll},
+};
+
+/// The most that is taken over at a time: of more a copy would cost more than a call of the system.
+const MOST: usize = 4096;
+
+/// For what the task is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// Also when all went well.
+    Always,
+    /// Only if there is something to do about it.
+    IfNeeded,
+}
+
+/// One piece that was taken over, until it is sent. What goes before it is sent has the system send it at once.
+#[derive(Default)]
+pub(super) struct Soon {
+    operation: Cell<Option<Operation<Send<Vec<u8>>>>>,
+    /// The memory of the piece before.
+    spare: Cell<Vec<u8>>,
+}
+
+impl Soon {
+    /// Copies the beginning of some buffers, and tells how much. Only if there is no piece.
+    pub(super) fn take_over(&self, descriptor: &Descriptor, buffers: &[IoSlice<'_>]) -> usize {
+        let mut piece = self.spare.take();
+        piece.clear();
+        for buffer in buffers {
+            let count = buffer.len().min(MOST - piece.len());
+            piece.extend_from_slice(&buffer[..count]);
+        }
+        let count = piece.len();
+        if count == 0 {
+            self.spare.set(piece);
+        } else {
+            self.operation.set(Some(Operation::new(Send::new(descriptor, piece, true))));
+        }
+        count
+    }
+
+    /// Hands it to the driver.
+    pub(super) fn begin(&self, cx: &mut Context<'_>) {
+        let Some(mut operation) = self.operation.take() else { return };
+        operation.begin(cx);
+        if operation.is_answered() {
+            // Nobody was woken for that.
+            cx.waker().wake_by_ref();
+        }
+        self.keep(operation, Wake::IfNeeded);
+    }
+
+    /// Keeps what is in flight.
+    fn keep(&self, operation: Operation<Send<Vec<u8>>>, wake: Wake) {
+        if let Some(wait) = operation.key() {
+            let expected = match wake {
+                Wake::Always => None,
+                Wake::IfNeeded => Some(operation.payload().rest().len() as u32),
+            };
+            Core::with(|core| core.waits().set_expected(wait, expected));
+        }
+        self.operation.set(Some(operation));
+    }
+
+    /// What has become of the piece; `None` if there is none. After a cancellation the rest of it is still here, and goes on.
+    pub(super) fn poll(&self, cx: &mut Context<'_>, wake: Wake) -> Poll<Option<Answer>> {
+        let Some(mut operation) = self.operation.take() else { return Poll::Ready(None) };
+        match operation.poll_answer(cx) {
+            Poll::Pending => {
+                self.keep(operation, wake);
+                Poll::Pending
+            }
+            Poll::Ready(Err(Refusal::Cancelled)) => {
+                self.operation.set(Some(operation));
+                Poll::Ready(Some(Err(Refusal::Cancelled)))
+            }
+            Poll::Ready(answer) => {
+                self.spare.set(operation.take_payload().data.into_inner());
+                Poll::Ready(Some(answer))
+            }
+        }
+    }
+
+    /// Has the system send it at once, as far as it does, since nobody will hear of it.
+    pub(super) fn end(&self) {
+        let Some(mut operation) = self.operation.take() else { return };
+        Core::try_with(|core| {
+            let Some(answer) = operation.withdraw(core) else { return };
+            let mut send = operation.take_payload();
+            match answer {
+                Ok(count) if send.goes_on(count) => {}
+                Err(Refusal::Cancelled) => {}
+                // All is sent, or the link is lost.
+                _ => return,
+            }
+            if let Some(flags) = AT_ONCE {
+                // There is nobody to be told of an error.
+                let _ =
+                    calls::send_buffers(core, send.descriptor().as_fd(), &[IoSlice::new(send.rest())], flags);
+            }
+        });
+    }
+}
+
+impl Drop for Soon {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
