@@ -200,7 +200,8 @@ impl Driver for PollDriver {
         Unparker::new(outcomes)
     }
 
-    #[inline]
+    // A chunk is made in registers if this is part of what gives it out; else in memory, from which it is moved on at once.
+    #[inline(always)]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
         let buffers = &mut self.inner.buffers;
         let chunk =

@@ -3,8 +3,7 @@
 use super::{Segments, interpreter::UdpInterpreter};
 use crate::{
     error::Result,
-    message::ReceivedMessage,
-    net::datagrams::DatagramReceiving,
+    net::datagrams::{Arrival, DatagramReceiving},
     receiving::Keeper,
     runtime::{Core, WaitKey},
 };
@@ -16,7 +15,7 @@ pub(super) struct ReceivingSegments<'a>(pub(super) &'a DatagramReceiving<UdpInte
 
 impl Keeper for ReceivingSegments<'_> {
     type Item = Segments;
-    type Ready = Option<ReceivedMessage>;
+    type Ready = Arrival;
 
     const DOING: &'static str = <DatagramReceiving<UdpInterpreter> as Keeper>::DOING;
 
@@ -25,14 +24,14 @@ impl Keeper for ReceivingSegments<'_> {
         self.0.busy()
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
         self.0.take_ready(core)
     }
 
-    #[inline]
-    fn give(&self, ready: Self::Ready) -> Segments {
-        self.0.interpreter().whole(ready)
+    #[inline(always)]
+    fn give(&self, core: &Core, arrival: Arrival) -> Segments {
+        self.0.interpreter().whole(self.0.message(core, arrival))
     }
 
     #[inline]

@@ -2,10 +2,10 @@
 
 use crate::{
     error::Result,
-    message::{ReceivedMessage, WITH_RIGHTS},
+    message::{MessageForm, ReceivedMessage, WITH_RIGHTS, WITHOUT_RIGHTS},
     net::{
         ReceivedDescriptors,
-        datagrams::{DatagramReceiving, Interpreter},
+        datagrams::{DatagramReceiving, Interpreter, Unopened},
         unix_address,
     },
 };
@@ -31,8 +31,8 @@ impl UnixPacket {
     }
 
     fn new(message: ReceivedMessage) -> Self {
-        let from = unix_address::sender(message.name());
-        let truncated = message.is_truncated();
+        let from = unix_address::sender(message.view().name());
+        let truncated = message.view().is_truncated();
         Self { data: message.into_payload(), from, truncated }
     }
 }
@@ -43,6 +43,9 @@ pub(super) struct UnixInterpreter;
 impl Interpreter for UnixInterpreter {
     type Datagram = ReceivedMessage;
 
+    const FORM: &'static MessageForm = &WITHOUT_RIGHTS;
+    const HAS_ONE_FORM: bool = false;
+
     fn has_rest(&self) -> bool {
         false
     }
@@ -51,8 +54,9 @@ impl Interpreter for UnixInterpreter {
         unreachable!("of a message nothing is left")
     }
 
-    fn interpret(&self, message: ReceivedMessage) -> ReceivedMessage {
-        message
+    fn interpret(&self, message: Unopened<'_, Self>) -> ReceivedMessage {
+        let form = message.form();
+        ReceivedMessage::new(message.open(), form)
     }
 
     fn forget_rest(&self) {}
@@ -69,7 +73,7 @@ pub(super) async fn receive_fds(
 ) -> Result<(UnixPacket, ReceivedDescriptors)> {
     receiving.take_rights(&WITH_RIGHTS).await?;
     let mut message = receiving.receive().await?;
-    let truncated = message.is_control_truncated();
+    let truncated = message.view().is_control_truncated();
     let owned = message.take_descriptors();
     Ok((UnixPacket::new(message), ReceivedDescriptors { owned, truncated }))
 }

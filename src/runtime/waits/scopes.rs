@@ -26,10 +26,13 @@ impl Waits {
     /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
     #[inline]
     pub(crate) unsafe fn relink(&self, key: WaitKey, scope: &Scope) -> bool {
-        if ptr::eq(self.slot(key).scope, scope) {
+        let linked = self.slot(key).scope;
+        if ptr::eq(linked, scope) {
             return false;
         }
-        self.unlink(key);
+        if !linked.is_null() {
+            self.unlink(key);
+        }
         self.link_slot(key.index(), scope);
         true
     }
@@ -49,14 +52,23 @@ impl Waits {
     }
 
     #[inline]
-    pub(super) fn unlink_slot(&self, index: u32) {
-        let slots = self.slots();
-        let slot = &mut slots[index as usize];
-        if slot.scope.is_null() || slot.kind == WaitKind::Deadline {
-            return;
-        }
-        let (previous, next) = (slot.scope_previous, slot.scope_next);
+    fn unlink_slot(&self, index: u32) {
+        let slot = &mut self.slots()[index as usize];
+        let links = (slot.scope_previous, slot.scope_next);
         let scope = std::mem::replace(&mut slot.scope, ptr::null());
+        if !scope.is_null() {
+            // SAFETY: it was linked to it until now.
+            unsafe { self.join_neighbours(scope, links) };
+        }
+    }
+
+    /// Links what was before a slot in the list of a scope with what was behind it.
+    ///
+    /// # Safety
+    /// The slot was linked to this scope.
+    #[inline]
+    pub(super) unsafe fn join_neighbours(&self, scope: *const Scope, (previous, next): (u32, u32)) {
+        let slots = self.slots();
         if let Some(next) = slots.get_mut(next as usize) {
             next.scope_previous = previous;
         }
