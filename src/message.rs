@@ -37,66 +37,6 @@ pub(crate) static WITHOUT_RIGHTS: MessageForm =
 
 const NAME_ROOM: usize = 112;
 
-/// A message as it lies in a buffer.
-#[derive(Clone, Copy)]
-pub(crate) struct MessageView<'a> {
-    bytes: &'a [u8],
-    head: MessageHead,
-    layout: MessageLayout,
-}
-
-impl<'a> MessageView<'a> {
-    /// What a driver has put into a buffer, having been asked for it with this layout.
-    #[inline]
-    pub(crate) fn new(bytes: &'a [u8], layout: MessageLayout) -> Self {
-        let none = MessageHead { name_length: 0, control_length: 0, payload_length: 0, flags: 0 };
-        Self { bytes, head: MessageHead::read(bytes).unwrap_or(none), layout }
-    }
-
-    #[inline]
-    fn part(&self, offset: usize, length: u32, room: usize) -> &'a [u8] {
-        self.bytes.get(offset..offset + (length as usize).min(room)).unwrap_or_default()
-    }
-
-    /// The sender's address.
-    #[inline]
-    pub(crate) fn name(&self) -> &'a [u8] {
-        self.part(self.layout.name_offset(), self.head.name_length, self.layout.name)
-    }
-
-    /// Ancillary data.
-    #[inline]
-    pub(crate) fn control(&self) -> &'a [u8] {
-        self.part(self.layout.control_offset(), self.head.control_length, self.layout.control)
-    }
-
-    /// Whether the message was longer than the buffer.
-    #[inline]
-    pub(crate) fn is_truncated(&self) -> bool {
-        self.head.flags & libc::MSG_TRUNC as u32 != 0
-    }
-
-    /// Whether there were more descriptors, or other ancillary data, than there was room for.
-    pub(crate) fn is_control_truncated(&self) -> bool {
-        self.head.flags & libc::MSG_CTRUNC as u32 != 0
-    }
-
-    /// How many bytes the message has.
-    #[inline]
-    pub(crate) fn length(&self) -> usize {
-        self.head.payload_length as usize
-    }
-}
-
-/// Makes a buffer with a message one with its bytes alone, of which there are so many.
-#[inline]
-pub(crate) fn payload(mut chunk: Chunk, layout: MessageLayout, length: usize) -> Chunk {
-    // Neither can fail, so that no path leads to where the chunk would have to be dropped.
-    chunk.advance(layout.payload_offset().min(chunk.len()));
-    chunk.truncate(length);
-    chunk
-}
-
 impl ReceivedMessage {
     /// Takes a buffer in which a driver has put a message that was asked for in this form.
     #[inline]
@@ -104,10 +44,42 @@ impl ReceivedMessage {
         Self { chunk: Some(chunk), form }
     }
 
-    /// What the buffer has.
+    /// What the buffer begins with.
     #[inline]
-    pub(crate) fn view(&self) -> MessageView<'_> {
-        MessageView::new(self.chunk.as_deref().unwrap_or_default(), self.form.layout)
+    fn head(&self) -> MessageHead {
+        let none = MessageHead { name_length: 0, control_length: 0, payload_length: 0, flags: 0 };
+        self.chunk.as_deref().and_then(MessageHead::read).unwrap_or(none)
+    }
+
+    #[inline]
+    fn part(&self, offset: usize, length: u32, room: usize) -> &[u8] {
+        let bytes = self.chunk.as_deref().unwrap_or_default();
+        bytes.get(offset..offset + (length as usize).min(room)).unwrap_or_default()
+    }
+
+    /// The sender's address.
+    #[inline]
+    pub(crate) fn name(&self) -> &[u8] {
+        let layout = &self.form.layout;
+        self.part(layout.name_offset(), self.head().name_length, layout.name)
+    }
+
+    /// Ancillary data.
+    #[inline]
+    pub(crate) fn control(&self) -> &[u8] {
+        let layout = &self.form.layout;
+        self.part(layout.control_offset(), self.head().control_length, layout.control)
+    }
+
+    /// Whether the message was longer than the buffer.
+    #[inline]
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.head().flags & libc::MSG_TRUNC as u32 != 0
+    }
+
+    /// Whether there were more descriptors, or other ancillary data, than there was room for.
+    pub(crate) fn is_control_truncated(&self) -> bool {
+        self.head().flags & libc::MSG_CTRUNC as u32 != 0
     }
 
     /// Takes the descriptors that came with it.
@@ -116,18 +88,24 @@ impl ReceivedMessage {
             return Vec::new();
         }
         let layout = &self.form.layout;
-        let length = self.view().head.control_length as usize;
-        let (start, end) = (layout.control_offset(), layout.control_offset() + length.min(layout.control));
+        let (start, length) = (layout.control_offset(), self.head().control_length as usize);
+        let end = start + length.min(layout.control);
         let control = self.chunk.as_mut().and_then(|chunk| chunk.get_mut(start..end));
         // SAFETY: the system has put the ancillary data there, and only this value takes descriptors, which clears it.
         control.map_or_else(Vec::new, |control| unsafe { ancillary::take_descriptors(control) })
     }
 
     /// The bytes alone. Descriptors that were not taken are closed.
+    #[inline]
     pub(crate) fn into_payload(mut self) -> Chunk {
-        drop(self.take_descriptors());
-        let length = self.view().length();
-        payload(self.chunk.take().expect("the payload is taken once"), self.form.layout, length)
+        if self.form.rights {
+            drop(self.take_descriptors());
+        }
+        let length = self.head().payload_length as usize;
+        let mut chunk = self.chunk.take().expect("the payload is taken once");
+        chunk.advance(self.form.layout.payload_offset().min(chunk.len()));
+        chunk.truncate(length);
+        chunk
     }
 }
 

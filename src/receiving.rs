@@ -346,8 +346,9 @@ impl<S: Source> Keeper for Receiving<S> {
                 S::op(fd, pointer, length)
             }
         };
-        let wait = core.waits().insert_operation(WaitKind::Kept, WaitReason::Receive, Some(fd));
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
         self.operation.set(Some((wait, manner)));
+        core.waits().set_descriptor(wait, Some(fd));
         // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
         // that goes before hands both over to an orphan. Neither is touched meanwhile.
         let answered = unsafe { core.submit(wait, op) };
@@ -355,7 +356,7 @@ impl<S: Source> Keeper for Receiving<S> {
     }
 
     #[inline]
-    fn give(&self, _core: &Core, ready: Option<Chunk>) -> Option<Chunk> {
+    fn give(&self, ready: Option<Chunk>) -> Option<Chunk> {
         ready
     }
 

@@ -75,15 +75,7 @@ impl Outgoing {
     }
 
     /// Sends all, in order, and tells of each how many bytes were sent, or minus the number of the system's error.
-    #[inline]
-    pub fn send(&mut self, answer: impl FnMut(Token, i32)) {
-        // In most turns there is nothing.
-        if !self.names.is_empty() {
-            self.send_all(answer);
-        }
-    }
-
-    fn send_all(&mut self, mut answer: impl FnMut(Token, i32)) {
+    pub fn send(&mut self, mut answer: impl FnMut(Token, i32)) {
         let mut first = 0;
         while let Some(&name) = self.names.get(first) {
             let Some((fd, _)) = name else {

@@ -196,7 +196,7 @@ impl BufferPool {
     ///
     /// # Panics
     /// If there is no such buffer or `length` is more than its size.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn take_provided(&self, number: u16, length: usize) -> Chunk {
         assert!(length <= self.0.size, "a buffer of {} bytes does not hold {length}", self.0.size);
         let buffer = self.provided_pointer(number);

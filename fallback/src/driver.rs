@@ -200,8 +200,7 @@ impl Driver for PollDriver {
         Unparker::new(outcomes)
     }
 
-    // A chunk is made in registers if this is part of what gives it out; else in memory, from which it is moved on at once.
-    #[inline(always)]
+    #[inline]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
         let buffers = &mut self.inner.buffers;
         let chunk =

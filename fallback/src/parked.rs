@@ -21,11 +21,10 @@ impl Parked {
     }
 
     /// The chunk of this number, once.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take(&mut self, buffer: BufferId) -> Option<Chunk> {
-        let place = self.chunks.get_mut(buffer.0 as usize).filter(|place| place.is_some())?;
-        // Before the chunk is out: what might still have to be dropped is kept in memory, which costs more than all this.
+        let chunk = self.chunks.get_mut(buffer.0 as usize)?.take()?;
         self.free.push(buffer.0);
-        place.take()
+        Some(chunk)
     }
 }

@@ -87,12 +87,12 @@ impl Accepting {
     }
 
     fn begin(&self, core: &Core) -> WaitKey {
-        let fd = self.descriptor.raw();
-        let wait = core.waits().insert_operation(WaitKind::Kept, WaitReason::Accept, Some(fd));
+        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Accept);
         core.waits().set_idle(wait);
         self.operation.set(Some(wait));
+        core.waits().set_descriptor(wait, Some(self.descriptor.raw()));
         // SAFETY: the descriptor is counted, by this listener and by the orphan it leaves behind.
-        unsafe { core.submit(wait, Op::Accept { fd }) };
+        unsafe { core.submit(wait, Op::Accept { fd: self.descriptor.raw() }) };
         wait
     }
 

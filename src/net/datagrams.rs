@@ -13,6 +13,6 @@ mod socket;
 
 pub(super) use buffer_sizes::BufferSizes;
 pub(super) use header::Header;
-pub(super) use receiving::{Arrival, DatagramReceiving, Interpreter, Unopened};
+pub(super) use receiving::{DatagramReceiving, Interpreter};
 pub(super) use sending::{Sender, Sending, judge};
 pub(super) use socket::{DatagramSocket, check_whole};

@@ -39,8 +39,8 @@ pub(crate) trait Keeper {
     /// What has come and was not given out yet.
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>>;
 
-    /// Makes of it what is given out, once. It is made last, where it is wanted, as moving it may cost more than making it.
-    fn give(&self, core: &Core, ready: Self::Ready) -> Self::Item;
+    /// Makes of it what is given out. It is made last, where it is wanted, as moving it may cost more than making it.
+    fn give(&self, ready: Self::Ready) -> Self::Item;
 
     /// The operation in flight.
     fn in_flight(&self) -> Option<WaitKey>;
@@ -61,14 +61,14 @@ impl<K: Keeper> Keeper for &K {
         (**self).busy()
     }
 
-    #[inline(always)]
+    #[inline]
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
         (**self).take_ready(core)
     }
 
-    #[inline(always)]
-    fn give(&self, core: &Core, ready: Self::Ready) -> Self::Item {
-        (**self).give(core, ready)
+    #[inline]
+    fn give(&self, ready: Self::Ready) -> Self::Item {
+        (**self).give(ready)
     }
 
     #[inline]
@@ -131,11 +131,11 @@ fn poll_brought<K: Keeper + Copy>(
     receiving: K,
     mut hooked: Option<WaitKey>,
     cx: &mut Context<'_>,
-) -> Polled<K::Ready> {
+) -> Polled<K::Item> {
     loop {
         if let Some(ready) = receiving.take_ready(core) {
             let last = hooked.map_or(StoredWaker::NONE, |wait| unhook(core, wait));
-            return Polled::Over(ready, last);
+            return Polled::Over(ready.map(|ready| receiving.give(ready)), last);
         }
         let wait = match receiving.in_flight() {
             Some(wait) => wait,
@@ -174,8 +174,7 @@ pub(crate) fn poll_receive<K: Keeper + Copy>(receiving: K, cx: &mut Context<'_>)
             ready!(core.poll_checkpoint(cx))?;
         }
         match poll_brought(core, receiving, hooked, cx) {
-            Polled::Over(Ok(ready), _last) => Poll::Ready(Ok(receiving.give(core, ready))),
-            Polled::Over(Err(error), _last) => Poll::Ready(Err(error)),
+            Polled::Over(brought, _last) => Poll::Ready(brought),
             Polled::Waits(_) => Poll::Pending,
         }
     })
@@ -205,13 +204,9 @@ impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
                 Phase::Waiting(wait) => Some(wait),
             };
             match poll_brought(core, receiving, hooked, cx) {
-                Polled::Over(Ok(ready), _last) => {
+                Polled::Over(brought, _last) => {
                     this.end();
-                    Poll::Ready(Ok(receiving.give(core, ready)))
-                }
-                Polled::Over(Err(error), _last) => {
-                    this.end();
-                    Poll::Ready(Err(error))
+                    Poll::Ready(brought)
                 }
                 Polled::Waits(wait) => {
                     this.phase = Phase::Waiting(wait);

@@ -164,8 +164,7 @@ impl Builder {
     /// From how many bytes on a TCP stream sends out of the program's memory without a copy in the kernel (`SEND_ZC`). Never
     /// by default; 16 KiB is a good value, and what is less than 4096 counts as that. Of the ring alone, from Linux 6.2
     /// on, and never to sockets of this host. Where the kernel or a device cannot do it, or the limit of locked memory is
-    /// reached, sends are copied as always. So they are on a route through virtual devices of this host alone (`veth`), at
-    /// the same cost as without this: the kernel copies there all the same, which the first send of a socket tells.
+    /// reached, sends are copied as always.
     ///
     /// *Helps* servers of much data on fast networks: the copy is a large part of what sending costs. *Hurts*: the buffer
     /// is the network's until the peer has acknowledged it, so a send takes at least as long as the way there and back.

@@ -156,8 +156,7 @@ impl Driver for AnyDriver {
         each!(self, driver => driver.unparker())
     }
 
-    // A chunk is made in registers if this is part of what gives it out; else in memory, from which it is moved on at once.
-    #[inline(always)]
+    #[inline]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
         each!(self, driver => driver.take_buffer(buffer, length))
     }

@@ -164,10 +164,8 @@ impl Core {
     #[inline]
     #[track_caller]
     pub(crate) fn with<R>(use_core: impl FnOnce(&Core) -> R) -> R {
-        // SAFETY: the pointer leads to an executor as long as it is set: see the contract.
-        match unsafe { Self::current().as_ref() } {
-            // Directly: by way of an option the result would be moved once more, which is much where it is large.
-            Some(core) => use_core(core),
+        match Self::try_with(use_core) {
+            Some(result) => result,
             None => panic!("no anyio runtime on this thread: this works only inside of anyio::run"),
         }
     }
@@ -181,16 +179,13 @@ impl Core {
     /// Lends the executor of this thread, or tells that there is none.
     #[inline]
     pub(crate) fn try_with_any<R>(use_core: impl FnOnce(Option<&Core>) -> R) -> R {
-        // SAFETY: the pointer leads to an executor as long as it is set: see the contract.
-        use_core(unsafe { Self::current().as_ref() })
-    }
-
-    /// The executor of this thread, or null.
-    #[inline]
-    fn current() -> *const Self {
         // At the thread's very end the variable may be gone; then the executor is, too.
-        let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
-        if current.is_null() { lending::call() } else { current }
+        let mut current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+        if current.is_null() {
+            current = lending::call();
+        }
+        // SAFETY: the pointer leads to an executor as long as it is set: see the contract.
+        use_core(unsafe { current.as_ref() })
     }
 
     /// Makes this the thread's executor as long as the guard lives.

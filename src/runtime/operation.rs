@@ -17,7 +17,6 @@ use std::{
     future::Future,
     io,
     marker::PhantomData,
-    os::fd::RawFd,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -204,32 +203,11 @@ impl<P: Payload> Operation<P> {
         if self.wait.is_some() { None } else { self.payload.take() }
     }
 
-    /// What is to be submitted, and the descriptor that it uses.
+    /// Submits it. True if it is done already, and the task may go on with that in this poll.
     #[inline]
-    fn op(&mut self) -> (Op, Option<RawFd>) {
+    fn submit(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> bool {
         let op = self.payload.as_mut().expect("the payload is there until the output").op();
-        (op, op.descriptor().filter(|_| P::IS_OURS))
-    }
-
-    /// Submits it for the first time. True if it is done already, and the task may go on with that in this poll.
-    #[inline]
-    fn submit_first(&mut self, core: &Core, cx: &Context<'_>) -> (WaitKey, bool) {
-        let (op, descriptor) = self.op();
-        let wait = core.waits().insert_operation(WaitKind::Operation, P::REASON, descriptor);
-        self.wait = Some(wait);
-        (wait, self.submit(core, wait, op, cx))
-    }
-
-    /// The same again.
-    #[cold]
-    fn submit_again(&mut self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> bool {
-        let (op, descriptor) = self.op();
-        core.waits().repeat_operation(wait, descriptor);
-        self.submit(core, wait, op, cx)
-    }
-
-    #[inline]
-    fn submit(&self, core: &Core, wait: WaitKey, op: Op, cx: &Context<'_>) -> bool {
+        core.waits().set_descriptor(wait, op.descriptor().filter(|_| P::IS_OURS));
         // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
         let answered = unsafe { core.submit(wait, op) };
         if answered && core.poll_immediate(cx).is_ready() {
@@ -245,7 +223,9 @@ impl<P: Payload> Operation<P> {
             if self.is_unwanted(core) {
                 return false;
             }
-            self.submit_first(core, cx);
+            let wait = core.waits().insert(WaitKind::Operation, P::REASON);
+            self.wait = Some(wait);
+            self.submit(core, wait, cx);
             true
         })
     }
@@ -364,8 +344,9 @@ impl<P: Payload> Operation<P> {
                     return core.poll_delivery(cx).map(|()| Err(Refusal::Cancelled));
                 }
                 None => {
-                    let (wait, is_answered) = self.submit_first(core, cx);
-                    if !is_answered {
+                    let wait = waits.insert(WaitKind::Operation, P::REASON);
+                    self.wait = Some(wait);
+                    if !self.submit(core, wait, cx) {
                         return Poll::Pending;
                     }
                     wait
@@ -384,7 +365,8 @@ impl<P: Payload> Operation<P> {
                         return Poll::Ready(answer);
                     }
                     Verdict::Repeat => {
-                        if !self.submit_again(core, wait, cx) {
+                        waits.reset(wait);
+                        if !self.submit(core, wait, cx) {
                             return Poll::Pending;
                         }
                     }

@@ -152,22 +152,15 @@ impl Waits {
     /// Frees a slot that is in no queue and no wheel; gives the waker that it held.
     #[inline]
     fn free_slot(&self, index: u32) -> StoredWaker {
+        self.unlink_slot(index);
         let slot = &mut self.slots()[index as usize];
-        let links = (slot.scope_previous, slot.scope_next);
-        let scope = std::mem::replace(&mut slot.scope, ptr::null());
-        // A deadline points to its scope without being linked to it.
-        let is_linked = !scope.is_null() && slot.kind != WaitKind::Deadline;
+        slot.scope = ptr::null();
         slot.kind = WaitKind::Free;
         slot.generation = (slot.generation + u32::from(!planted("name used again"))) % Token::GENERATIONS;
         slot.link.next = self.free.get();
         self.free.set(index);
         self.used.set(self.used.get() - 1);
-        let waker = slot.waker.take();
-        if is_linked {
-            // SAFETY: it was, until now.
-            unsafe { self.join_neighbours(scope, links) };
-        }
-        waker
+        slot.waker.take()
     }
 
     /// How the wait stands.

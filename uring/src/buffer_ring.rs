@@ -168,7 +168,7 @@ impl BufferRing {
     ///
     /// # Panics
     /// If no completion has named it since the last time, or with fewer bytes.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take(&mut self, number: u16, length: usize) -> Chunk {
         let filled = std::mem::take(&mut self.filled[usize::from(number)]) as usize;
         assert!(length < filled, "buffer {number} was not received with {length} bytes");

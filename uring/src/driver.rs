@@ -219,16 +219,6 @@ impl UringDriver {
         self.answered.push(Completion { flags, ..Completion::new(token, result) });
     }
 
-    /// Queues an entry with one behind it that tells when the kernel has let go of the file.
-    // Apart, because an entry that may be changed once more is copied for that, whether it is or not.
-    #[inline(never)]
-    fn push_linked(&mut self, token: Token, entry: Entry) -> u64 {
-        let number = self.queue.push(entry.flags(Flags::IO_HARDLINK));
-        let release = token.with_kind(kind::RELEASED).to_bits();
-        self.queue.push(opcode::Nop::new().build().user_data(release));
-        number
-    }
-
     /// Queues a send, without a copy if that is worth it.
     fn submit_send(&mut self, token: Token, op: Op) {
         let without_copy = self.tracker.zero_copy.as_mut().and_then(|zero_copy| zero_copy.begin(token, op));
@@ -274,16 +264,15 @@ impl Driver for UringDriver {
     #[inline]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
-        // What the ring is not needed for is sent in any case.
-        if !self.support.kind(op.kind()) && Outgoing::message_of(op).is_none() {
+        if let Some((fd, message)) = Outgoing::message_of(op) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.outgoing.push(token, fd, message) };
+        }
+        if !self.support.kind(op.kind()) {
             return self.refuse(token);
         }
         let op = if self.support.keeps_parts { op } else { ended_by_a_part(op) };
         let mut marks = match op {
-            // SAFETY: the caller's promise.
-            Op::SendMessage { fd, message, flags: libc::MSG_DONTWAIT } => unsafe {
-                return self.outgoing.push(token, fd, message);
-            },
             Op::Accept { .. } | Op::Open { .. } => OPENS,
             Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
             Op::ReceiveMessages { .. } if self.message_buffers().is_registered() => CHOOSES_MESSAGES,
@@ -298,7 +287,15 @@ impl Driver for UringDriver {
         let mut entry = entry_of(op);
         // In place: the other way copies the entry.
         entry.set_user_data(token.to_bits());
-        let number = if marks == LINKED { self.push_linked(token, entry) } else { self.queue.push(entry) };
+        let is_linked = marks == LINKED;
+        if is_linked {
+            entry = entry.flags(Flags::IO_HARDLINK);
+        }
+        let number = self.queue.push(entry);
+        if is_linked {
+            let release = token.with_kind(kind::RELEASED).to_bits();
+            self.queue.push(opcode::Nop::new().build().user_data(release));
+        }
         if self.source.is_some() && is_doubtful(op) {
             marks |= DOUBTFUL;
         }
@@ -389,8 +386,7 @@ impl Driver for UringDriver {
         Unparker::new(self.tracker.unpark.clone())
     }
 
-    // A chunk is made in registers if this is part of what gives it out; else in memory, from which it is moved on at once.
-    #[inline(always)]
+    #[inline]
     fn take_buffer(&mut self, buffer: BufferId, length: usize) -> Chunk {
         match &mut self.tracker.message_buffers {
             Some(messages) if buffer.is_message() => messages.take(buffer.0 as u16, length),

@@ -38,7 +38,6 @@ impl MessageBuffers {
     }
 
     /// The chunk of this number, once.
-    #[inline(always)]
     pub(crate) fn take(&mut self, buffer: BufferId) -> Option<Chunk> {
         self.parked.take(BufferId(buffer.0 & !BufferId::MESSAGE))
     }

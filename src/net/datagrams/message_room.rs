@@ -76,12 +76,7 @@ impl Single {
     }
 
     /// What was received, once.
-    pub(super) fn finish_message(&mut self, count: u32) -> Option<ReceivedMessage> {
-        self.finish(count).map(|chunk| ReceivedMessage::new(chunk, self.form))
-    }
-
-    /// The buffer with what was received, once.
-    pub(super) fn finish(&mut self, count: u32) -> Option<Chunk> {
+    pub(super) fn finish(&mut self, count: u32) -> Option<ReceivedMessage> {
         let mut chunk = self.chunk.take()?;
         let head = MessageHead {
             name_length: self.message.msg_namelen,
@@ -97,7 +92,7 @@ impl Single {
             chunk.pointer_mut().copy_from_nonoverlapping(head.to_bytes().as_ptr(), size_of::<MessageHead>());
             chunk.set_filled(length);
         }
-        Some(chunk)
+        Some(ReceivedMessage::new(chunk, self.form))
     }
 }
 
@@ -105,7 +100,7 @@ impl Drop for Single {
     /// What was received after the run of its socket had ended, nobody has told of. Descriptors that came are closed.
     fn drop(&mut self) {
         if self.form.rights {
-            drop(self.finish_message(0));
+            drop(self.finish(0));
         }
     }
 }

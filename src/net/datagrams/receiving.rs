@@ -20,7 +20,7 @@ use crate::{
     reserved::Reserved,
     runtime::{Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon},
 };
-use anyio_driver::{BufferId, Chunk, Completion, CompletionFlags, Driver, Op, OpKind};
+use anyio_driver::{Completion, CompletionFlags, Driver, Op, OpKind};
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
@@ -33,12 +33,6 @@ pub(in crate::net) trait Interpreter: 'static {
     /// What a socket gives out.
     type Datagram;
 
-    /// How messages are received in the beginning.
-    const FORM: &'static MessageForm;
-
-    /// Whether that stays so.
-    const HAS_ONE_FORM: bool;
-
     /// Whether something is left of the message before.
     fn has_rest(&self) -> bool;
 
@@ -46,69 +40,10 @@ pub(in crate::net) trait Interpreter: 'static {
     fn rest(&self) -> Self::Datagram;
 
     /// What a message is. It may be several datagrams; then the others are the rest.
-    fn interpret(&self, message: Unopened<'_, Self>) -> Self::Datagram
-    where
-        Self: Sized;
+    fn interpret(&self, message: ReceivedMessage) -> Self::Datagram;
 
     /// Forgets what is left.
     fn forget_rest(&self);
-}
-
-/// What has come, before anything is made of it: moving a datagram costs more than making it. One word, as what is written
-/// in parts and read as a whole right afterwards stalls the processor. Its lower half is the number of the buffer that the
-/// driver has chosen, its upper one how many bytes that has.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "it is in nobody's hands otherwise"]
-pub(in crate::net) struct Arrival(u64);
-
-impl Arrival {
-    /// What is left of the message before.
-    const REST: Self = Self(u64::MAX);
-    /// In place of a buffer's number: it is that of the single receive. Numbers are below 2²⁴.
-    const SINGLE: u32 = 1 << 24;
-
-    #[inline]
-    fn new(buffer: u32, length: u32) -> Self {
-        Self(u64::from(length) << 32 | u64::from(buffer))
-    }
-
-    #[inline]
-    fn buffer(&self) -> u32 {
-        self.0 as u32
-    }
-
-    #[inline]
-    fn length(&self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
-/// A message that has come, in a buffer that is yet to be taken.
-pub(in crate::net) struct Unopened<'a, I> {
-    receiving: &'a DatagramReceiving<I>,
-    core: &'a Core,
-    arrival: Arrival,
-}
-
-impl<I: Interpreter> Unopened<'_, I> {
-    /// How it was asked for.
-    #[inline]
-    pub(in crate::net) fn form(&self) -> &'static MessageForm {
-        if I::HAS_ONE_FORM { I::FORM } else { self.receiving.room.borrow().form }
-    }
-
-    /// Takes the buffer.
-    #[inline(always)]
-    pub(in crate::net) fn open(self) -> Chunk {
-        let length = self.arrival.length();
-        match self.arrival.buffer() {
-            Arrival::SINGLE => self
-                .receiving
-                .take_single(length)
-                .expect("a single receive keeps its buffer until it is taken"),
-            buffer => self.core.driver_mut().take_buffer(BufferId(buffer), length as usize),
-        }
-    }
 }
 
 /// The side of a socket that gives datagrams.
@@ -131,12 +66,17 @@ pub(in crate::net) struct DatagramReceiving<I> {
 }
 
 impl<I: Interpreter> DatagramReceiving<I> {
-    pub(in crate::net) fn new(descriptor: Descriptor, interpreter: I, is_connected: bool) -> Self {
+    pub(in crate::net) fn new(
+        descriptor: Descriptor,
+        interpreter: I,
+        form: &'static MessageForm,
+        is_connected: bool,
+    ) -> Self {
         Self {
             descriptor,
             interpreter,
             is_connected,
-            room: RefCell::new(Rc::new(Room::new(I::FORM))),
+            room: RefCell::new(Rc::new(Room::new(form))),
             operation: Cell::new(None),
             single: Cell::new(None),
             spare: Cell::new(None),
@@ -173,7 +113,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
             let mut count = 0;
             while count < most && has_come() {
                 if let Some(ready) = self.take_ready(core) {
-                    give(self.give(core, ready?));
+                    give(self.give(ready?));
                     count += 1;
                 }
             }
@@ -192,7 +132,6 @@ impl<I: Interpreter> DatagramReceiving<I> {
     /// # Errors
     /// If another task is receiving, or the scope is cancelled.
     pub(in crate::net) async fn take_rights(&self, form: &'static MessageForm) -> Result<()> {
-        const { assert!(!I::HAS_ONE_FORM) };
         if self.room.borrow().form.rights {
             return Ok(());
         }
@@ -213,42 +152,38 @@ impl<I: Interpreter> DatagramReceiving<I> {
         Op::ReceiveMessage { fd: self.descriptor.raw(), message, flags: 0 }
     }
 
-    /// Says what the operation has brought where the driver has chosen no buffer. `None` if it only ended.
-    fn accept_single(&self, core: &Core, result: i32, flags: CompletionFlags) -> Option<Result<Arrival>> {
-        let outcome = Outcome { result, buffer: BufferId(0), flags };
-        let single = self.single.take();
-        let is_single = single.is_some();
-        if let Ok(count) = u32::try_from(result) {
-            if is_single {
-                self.single.set(single);
-                return Some(Ok(Arrival::new(Arrival::SINGLE, count)));
+    /// Makes a message or an error of what the operation has brought. `None` if it only ended.
+    #[inline]
+    fn accept(&self, core: &Core, outcome: Outcome) -> Option<Result<ReceivedMessage>> {
+        if outcome.flags.contains(CompletionFlags::BUFFER) {
+            let chunk = core.driver_mut().take_buffer(outcome.buffer, outcome.result as usize);
+            return Some(Ok(ReceivedMessage::new(chunk, self.room.borrow().form)));
+        }
+        self.accept_single(core, outcome)
+    }
+
+    /// The same where the driver has chosen no buffer.
+    fn accept_single(&self, core: &Core, outcome: Outcome) -> Option<Result<ReceivedMessage>> {
+        match self.single.take() {
+            Some(mut single) if outcome.result >= 0 => {
+                let message = single.finish(outcome.result as u32);
+                self.spare.set(Some(single));
+                message.map(Ok)
+            }
+            single => {
+                let is_single = single.is_some();
+                if let Some(mut single) = single {
+                    single.chunk = None;
+                    self.spare.set(Some(single));
+                }
+                self.accept_nothing(core, outcome, is_single)
             }
         }
-        if let Some(mut single) = single {
-            single.chunk = None;
-            self.spare.set(Some(single));
-        }
-        self.accept_nothing(core, outcome, is_single)
-    }
-
-    /// The message that has come; none if that is the rest of the one before.
-    #[inline(always)]
-    pub(in crate::net) fn message<'a>(&'a self, core: &'a Core, arrival: Arrival) -> Option<Unopened<'a, I>> {
-        (arrival != Arrival::REST).then_some(Unopened { receiving: self, core, arrival })
-    }
-
-    /// The buffer of the single receive, whose message has so many bytes.
-    #[cold]
-    fn take_single(&self, length: u32) -> Option<Chunk> {
-        let mut single = self.single.take()?;
-        let chunk = single.finish(length);
-        self.spare.set(Some(single));
-        chunk
     }
 
     /// What an operation means that has brought no message.
     #[cold]
-    fn accept_nothing<T>(&self, core: &Core, outcome: Outcome, single: bool) -> Option<Result<T>> {
+    fn accept_nothing(&self, core: &Core, outcome: Outcome, single: bool) -> Option<Result<ReceivedMessage>> {
         if !self.has_only_ended(outcome, single) {
             return Some(Err(Refusal::System(-outcome.result).on_stream("receive")));
         }
@@ -279,9 +214,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
     pub(in crate::net) async fn stop(&self) {
         poll_fn(|cx| {
             Core::with(|core| {
-                while let Some(arrival) = self.take_arrival(core) {
-                    self.forget(core, arrival);
-                }
+                while self.take_message(core).is_some() {}
                 self.interpreter.forget_rest();
                 self.poll_end(core, cx)
             })
@@ -295,7 +228,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
             Core::with(|core| match self.operation.get() {
                 Some(wait) if !core.waits().has_next(wait) => self.poll_end(core, cx),
                 Some(wait) if self.has_brought_nothing(core, wait) => {
-                    let nothing = self.take_arrival(core);
+                    let nothing = self.take_message(core);
                     debug_assert!(nothing.is_none());
                     Poll::Ready(())
                 }
@@ -324,16 +257,8 @@ impl<I: Interpreter> DatagramReceiving<I> {
         Poll::Pending
     }
 
-    /// Drops what has come. Descriptors that came with it are closed.
-    fn forget(&self, core: &Core, arrival: Result<Arrival>) {
-        if let Some(message) = arrival.ok().and_then(|arrival| self.message(core, arrival)) {
-            let form = message.form();
-            drop(ReceivedMessage::new(message.open(), form));
-        }
-    }
-
-    #[inline(always)]
-    fn take_arrival(&self, core: &Core) -> Option<Result<Arrival>> {
+    #[inline]
+    fn take_message(&self, core: &Core) -> Option<Result<ReceivedMessage>> {
         let wait = self.operation.get()?;
         let outcome = match core.waits().take_next(wait) {
             Next::Nothing => return None,
@@ -343,17 +268,14 @@ impl<I: Interpreter> DatagramReceiving<I> {
                 outcome
             }
         };
-        if outcome.flags.contains(CompletionFlags::BUFFER) {
-            return Some(Ok(Arrival::new(outcome.buffer.0, outcome.result as u32)));
-        }
-        // In parts, so that these are nowhere in memory.
-        self.accept_single(core, outcome.result, outcome.flags)
+        self.accept(core, outcome)
     }
 }
 
 impl<I: Interpreter> Keeper for DatagramReceiving<I> {
     type Item = I::Datagram;
-    type Ready = Arrival;
+    /// A message, or nothing for what is left of the one before.
+    type Ready = Option<ReceivedMessage>;
 
     const DOING: &'static str = "receiving from this socket";
 
@@ -362,17 +284,17 @@ impl<I: Interpreter> Keeper for DatagramReceiving<I> {
         &self.busy
     }
 
-    #[inline(always)]
-    fn take_ready(&self, core: &Core) -> Option<Result<Arrival>> {
+    #[inline]
+    fn take_ready(&self, core: &Core) -> Option<Result<Option<ReceivedMessage>>> {
         if self.interpreter.has_rest() {
-            return Some(Ok(Arrival::REST));
+            return Some(Ok(None));
         }
-        self.take_arrival(core)
+        self.take_message(core).map(|message| message.map(Some))
     }
 
-    #[inline(always)]
-    fn give(&self, core: &Core, arrival: Arrival) -> I::Datagram {
-        match self.message(core, arrival) {
+    #[inline]
+    fn give(&self, ready: Option<ReceivedMessage>) -> I::Datagram {
+        match ready {
             Some(message) => self.interpreter.interpret(message),
             None => self.interpreter.rest(),
         }
@@ -393,12 +315,12 @@ impl<I: Interpreter> Keeper for DatagramReceiving<I> {
         } else {
             Op::ReceiveMessages { fd: self.descriptor.raw(), message: &raw const room.message }
         };
-        let descriptor = op.descriptor();
-        let wait = core.waits().insert_operation(WaitKind::KeptMessages, WaitReason::Receive, descriptor);
+        let wait = core.waits().insert(WaitKind::KeptMessages, WaitReason::Receive);
         if room.form.rights && !singly {
             core.waits().set_rights(wait);
         }
         self.operation.set(Some(wait));
+        core.waits().set_descriptor(wait, op.descriptor());
         // SAFETY: descriptor, room and message stay here until the operation has ended, the latter two where they are; a
         // socket that goes before hands them over to an orphan. The message is not touched meanwhile.
         let answered = unsafe { core.submit(wait, op) };
@@ -438,7 +360,7 @@ impl Disposer for LeftReceive {
     fn dispose(mut self: Box<Self>, core: &Core, completion: &Completion) {
         self.dispose_one_of_many(core, completion);
         if let (Some(single), Ok(count)) = (&mut self.single, u32::try_from(completion.result)) {
-            drop(single.finish_message(count));
+            drop(single.finish(count));
         }
     }
 }

@@ -5,19 +5,18 @@
 
 use super::{Datagram, Segments, host};
 use crate::{
-    message::{self, MessageForm, MessageView},
-    net::datagrams::{Interpreter, Unopened},
+    message::{MessageForm, ReceivedMessage},
+    net::datagrams::Interpreter,
 };
-use anyio_driver::{Chunk, MessageLayout};
+use anyio_driver::MessageLayout;
 use std::{
     cell::RefCell,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
 /// How messages are received. An address takes 28 bytes at most; what follows is aligned to words.
-static FORM: MessageForm = MessageForm { layout: LAYOUT, rights: false };
-
-const LAYOUT: MessageLayout = MessageLayout { name: 32, control: host::CONTROL_ROOM };
+pub(super) static FORM: MessageForm =
+    MessageForm { layout: MessageLayout { name: 32, control: host::CONTROL_ROOM }, rights: false };
 
 /// Makes datagrams of messages, each of which may be several that the kernel has put together.
 #[derive(Default)]
@@ -46,9 +45,6 @@ impl Rest {
 impl Interpreter for UdpInterpreter {
     type Datagram = Datagram;
 
-    const FORM: &'static MessageForm = &FORM;
-    const HAS_ONE_FORM: bool = true;
-
     #[inline]
     fn has_rest(&self) -> bool {
         self.rest.borrow().is_some()
@@ -63,13 +59,13 @@ impl Interpreter for UdpInterpreter {
         }
     }
 
-    #[inline(always)]
-    fn interpret(&self, message: Unopened<'_, Self>) -> Datagram {
-        // Before there is a datagram that would have to be dropped if this failed.
-        let mut rest = self.rest.borrow_mut();
-        let (all, size) = read(message.open());
+    #[inline]
+    fn interpret(&self, message: ReceivedMessage) -> Datagram {
+        let (all, size) = read(message);
         match size {
-            Some(size) if size < all.data.len() => rest.insert(Rest { all, size }).split_first(),
+            Some(size) if size < all.data.len() => {
+                self.rest.borrow_mut().insert(Rest { all, size }).split_first()
+            }
             _ => all,
         }
     }
@@ -81,11 +77,11 @@ impl Interpreter for UdpInterpreter {
 }
 
 impl UdpInterpreter {
-    /// All datagrams of a message, or all that are left of the one before.
+    /// All datagrams of a message, or without one all that are left of the one before.
     #[inline]
-    pub(super) fn whole(&self, message: Option<Unopened<'_, Self>>) -> Segments {
+    pub(super) fn whole(&self, message: Option<ReceivedMessage>) -> Segments {
         let (all, size) = match message {
-            Some(message) => read(message.open()),
+            Some(message) => read(message),
             None => {
                 let Rest { all, size } = self.rest.take().expect("something is left");
                 (all, Some(size))
@@ -99,17 +95,12 @@ impl UdpInterpreter {
 }
 
 /// What a message is, and how long each of its datagrams if it may be several.
-///
-/// Nothing here can fail while it has the chunk. So it is made in registers and written once, where it is to be: written in
-/// words and read in larger pieces right afterwards, to be moved, it would stall the processor, for longer than all else takes.
-#[inline(always)]
-fn read(chunk: Chunk) -> (Datagram, Option<usize>) {
-    let message = MessageView::new(&chunk, LAYOUT);
+#[inline]
+fn read(message: ReceivedMessage) -> (Datagram, Option<usize>) {
     let from = address(message.name());
-    let control = message.control();
-    let belongings = if control.is_empty() { host::Belongings::default() } else { host::belongings(control) };
-    let (truncated, length) = (message.is_truncated(), message.length());
-    let data = message::payload(chunk, LAYOUT, length);
+    let belongings = host::belongings(message.control());
+    let truncated = message.is_truncated();
+    let data = message.into_payload();
     let (to, interface, ecn) = (belongings.to, belongings.interface, belongings.ecn);
     (Datagram { data, from, to, interface, ecn, truncated }, belongings.segment_size)
 }

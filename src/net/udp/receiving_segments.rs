@@ -3,7 +3,8 @@
 use super::{Segments, interpreter::UdpInterpreter};
 use crate::{
     error::Result,
-    net::datagrams::{Arrival, DatagramReceiving},
+    message::ReceivedMessage,
+    net::datagrams::DatagramReceiving,
     receiving::Keeper,
     runtime::{Core, WaitKey},
 };
@@ -15,7 +16,7 @@ pub(super) struct ReceivingSegments<'a>(pub(super) &'a DatagramReceiving<UdpInte
 
 impl Keeper for ReceivingSegments<'_> {
     type Item = Segments;
-    type Ready = Arrival;
+    type Ready = Option<ReceivedMessage>;
 
     const DOING: &'static str = <DatagramReceiving<UdpInterpreter> as Keeper>::DOING;
 
@@ -24,14 +25,14 @@ impl Keeper for ReceivingSegments<'_> {
         self.0.busy()
     }
 
-    #[inline(always)]
+    #[inline]
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
         self.0.take_ready(core)
     }
 
-    #[inline(always)]
-    fn give(&self, core: &Core, arrival: Arrival) -> Segments {
-        self.0.interpreter().whole(self.0.message(core, arrival))
+    #[inline]
+    fn give(&self, ready: Self::Ready) -> Segments {
+        self.0.interpreter().whole(ready)
     }
 
     #[inline]

@@ -1,7 +1,9 @@
 //! What both kinds of UDP sockets are.
 
 use super::{
-    Datagram, SendOptions, host, interpreter::UdpInterpreter, receiving_segments::ReceivingSegments,
+    Datagram, SendOptions, host,
+    interpreter::{FORM, UdpInterpreter},
+    receiving_segments::ReceivingSegments,
 };
 use crate::{
     error::{Error, Result},
@@ -38,7 +40,7 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(descriptor: Descriptor, is_connected: bool, is_v6: bool) -> Self {
         let interpreter = UdpInterpreter::default();
-        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, is_connected);
+        let receiving = DatagramReceiving::new(descriptor.clone(), interpreter, &FORM, is_connected);
         Self {
             both: DatagramSocket::new(receiving, Sender::new(descriptor, is_connected)),
             is_v6,

@@ -2,10 +2,10 @@
 
 use crate::{
     error::Result,
-    message::{MessageForm, ReceivedMessage, WITH_RIGHTS, WITHOUT_RIGHTS},
+    message::{ReceivedMessage, WITH_RIGHTS},
     net::{
         ReceivedDescriptors,
-        datagrams::{DatagramReceiving, Interpreter, Unopened},
+        datagrams::{DatagramReceiving, Interpreter},
         unix_address,
     },
 };
@@ -31,8 +31,8 @@ impl UnixPacket {
     }
 
     fn new(message: ReceivedMessage) -> Self {
-        let from = unix_address::sender(message.view().name());
-        let truncated = message.view().is_truncated();
+        let from = unix_address::sender(message.name());
+        let truncated = message.is_truncated();
         Self { data: message.into_payload(), from, truncated }
     }
 }
@@ -43,9 +43,6 @@ pub(super) struct UnixInterpreter;
 impl Interpreter for UnixInterpreter {
     type Datagram = ReceivedMessage;
 
-    const FORM: &'static MessageForm = &WITHOUT_RIGHTS;
-    const HAS_ONE_FORM: bool = false;
-
     fn has_rest(&self) -> bool {
         false
     }
@@ -54,9 +51,8 @@ impl Interpreter for UnixInterpreter {
         unreachable!("of a message nothing is left")
     }
 
-    fn interpret(&self, message: Unopened<'_, Self>) -> ReceivedMessage {
-        let form = message.form();
-        ReceivedMessage::new(message.open(), form)
+    fn interpret(&self, message: ReceivedMessage) -> ReceivedMessage {
+        message
     }
 
     fn forget_rest(&self) {}
@@ -73,7 +69,7 @@ pub(super) async fn receive_fds(
 ) -> Result<(UnixPacket, ReceivedDescriptors)> {
     receiving.take_rights(&WITH_RIGHTS).await?;
     let mut message = receiving.receive().await?;
-    let truncated = message.view().is_control_truncated();
+    let truncated = message.is_control_truncated();
     let owned = message.take_descriptors();
     Ok((UnixPacket::new(message), ReceivedDescriptors { owned, truncated }))
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    message::WITHOUT_RIGHTS,
     net::{
         PeerCredentials, ReceivedDescriptors,
         attribute::{self, RawDescriptor},
@@ -34,7 +35,8 @@ struct Socket(DatagramSocket<UnixInterpreter>);
 
 impl Socket {
     fn new(descriptor: Descriptor, is_connected: bool) -> Self {
-        let receiving = DatagramReceiving::new(descriptor.clone(), UnixInterpreter, is_connected);
+        let receiving =
+            DatagramReceiving::new(descriptor.clone(), UnixInterpreter, &WITHOUT_RIGHTS, is_connected);
         // The network says nothing of what is sent here.
         Self(DatagramSocket::new(receiving, Sender::new(descriptor, true)))
     }

@@ -66,23 +66,15 @@ impl Waits {
         slot.link.previous = result.unwrap_or(NONE);
     }
 
-    /// Takes a slot for an operation that is going to be submitted, and notes which descriptor it uses.
+    /// Notes which descriptor an operation uses that is going to be submitted.
     #[inline]
-    pub(crate) fn insert_operation(
-        &self,
-        kind: WaitKind,
-        reason: WaitReason,
-        descriptor: Option<RawFd>,
-    ) -> WaitKey {
-        let key = self.insert(kind, reason);
-        self.slots()[key.index() as usize].use_descriptor(descriptor);
-        key
-    }
-
-    /// Makes an operation that was answered one that is going to be submitted again: not cancelled and not done.
-    pub(crate) fn repeat_operation(&self, key: WaitKey, descriptor: Option<RawFd>) {
-        self.reset(key);
-        self.slot(key).use_descriptor(descriptor);
+    pub(crate) fn set_descriptor(&self, key: WaitKey, number: Option<RawFd>) {
+        let slot = self.slot(key);
+        let number = number.unwrap_or(-1);
+        slot.outcome.set_descriptor(number);
+        if slot.kind == WaitKind::Operation {
+            slot.link.tick = number as u64;
+        }
     }
 
     /// Frees the slots of operations that were answered to futures which had used this descriptor and are forgotten. Gives the
@@ -202,7 +194,7 @@ impl Waits {
     }
 
     /// The final completion of an operation, if it is there. The slot is free afterwards.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take_outcome(&self, key: WaitKey) -> Option<Outcome> {
         let outcome = self.outcome(key)?;
         // Whoever waited was woken by it.
@@ -320,8 +312,7 @@ impl Waits {
     }
 
     /// Takes what a kept operation has brought: results first, then the last, with which it ends.
-    // In a function of its own it would be more to tell its result than to find it.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take_next(&self, key: WaitKey) -> Next {
         if self.slot(key).link.next != NONE {
             return Next::Result(self.take_queued(key));

@@ -26,13 +26,10 @@ impl Waits {
     /// The node stays where it is, and calls [`Waits::move_all`] or [`Waits::detach_all`] before it goes.
     #[inline]
     pub(crate) unsafe fn relink(&self, key: WaitKey, scope: &Scope) -> bool {
-        let linked = self.slot(key).scope;
-        if ptr::eq(linked, scope) {
+        if ptr::eq(self.slot(key).scope, scope) {
             return false;
         }
-        if !linked.is_null() {
-            self.unlink(key);
-        }
+        self.unlink(key);
         self.link_slot(key.index(), scope);
         true
     }
@@ -52,23 +49,14 @@ impl Waits {
     }
 
     #[inline]
-    fn unlink_slot(&self, index: u32) {
-        let slot = &mut self.slots()[index as usize];
-        let links = (slot.scope_previous, slot.scope_next);
-        let scope = std::mem::replace(&mut slot.scope, ptr::null());
-        if !scope.is_null() {
-            // SAFETY: it was linked to it until now.
-            unsafe { self.join_neighbours(scope, links) };
-        }
-    }
-
-    /// Links what was before a slot in the list of a scope with what was behind it.
-    ///
-    /// # Safety
-    /// The slot was linked to this scope.
-    #[inline]
-    pub(super) unsafe fn join_neighbours(&self, scope: *const Scope, (previous, next): (u32, u32)) {
+    pub(super) fn unlink_slot(&self, index: u32) {
         let slots = self.slots();
+        let slot = &mut slots[index as usize];
+        if slot.scope.is_null() || slot.kind == WaitKind::Deadline {
+            return;
+        }
+        let (previous, next) = (slot.scope_previous, slot.scope_next);
+        let scope = std::mem::replace(&mut slot.scope, ptr::null());
         if let Some(next) = slots.get_mut(next as usize) {
             next.scope_previous = previous;
         }

@@ -130,16 +130,6 @@ pub(super) struct Slot {
 const _: () = assert!(size_of::<Slot>() == 64);
 
 impl Slot {
-    /// Notes which descriptor an operation uses.
-    #[inline]
-    pub(super) fn use_descriptor(&mut self, number: Option<RawFd>) {
-        let number = number.unwrap_or(-1);
-        self.outcome.set_descriptor(number);
-        if self.kind == WaitKind::Operation {
-            self.link.tick = number as u64;
-        }
-    }
-
     pub(super) fn new(kind: WaitKind, reason: WaitReason) -> Self {
         Self {
             generation: 0,

@@ -23,7 +23,7 @@ pub(in crate::net::udp) const CONTROL_ROOM: usize = ancillary::space(size_of::<i
     + ancillary::space(size_of::<c_int>());
 
 /// What belongs to a datagram.
-#[inline(never)]
+#[inline]
 pub(in crate::net::udp) fn belongings(control: &[u8]) -> Belongings {
     let mut found = Belongings::default();
     for piece in ancillary::pieces(control) {
