@@ -38,7 +38,7 @@ declare -A left_out=(
 declare -A left_out_later=(
     [structure]="thousand those_that_start_each_other"
     [sync]="models million random_programs"
-    [streams]="memory_streams memory_and_lockstep readers_and_writers_out_of_streams"
+    [streams]="conform"
     [runtime]="million"
     [leftovers]="million thousand"
 )

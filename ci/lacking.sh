@@ -25,9 +25,10 @@ failed=()
 for ring in "${rings[@]}"; do
     for area in "${areas[@]}"; do
         echo "=== $area without $ring"
-        # Without cargo in between, which would leave it behind.
+        # Without cargo in between, which would leave it behind. One test asks how often a kernel that has all found no buffer.
         CARGO_MANIFEST_DIR=$PWD ANYIO_TEST_BACKENDS=uring ANYIO_TEST_LACKING=$ring \
-            timeout --kill-after 5 "${LACKING_LIMIT:-300}" "${programs[$area]}" --quiet --skip=million --skip=thousand ||
+            timeout --kill-after 5 "${LACKING_LIMIT:-300}" "${programs[$area]}" --quiet --skip=million --skip=thousand \
+            --skip=a_burst_is_received_whole ||
             failed+=("$area without $ring")
     done
 done

@@ -21,7 +21,8 @@ struct Queue<J> {
 impl<J> Default for Jobs<J> {
     fn default() -> Self {
         let queue = Queue { waiting: VecDeque::new(), open: true };
-        Self { queue: Mutex::new(queue), news: Notifier::new() }
+        // By default, as models need it: made before other threads know of it.
+        Self { queue: Mutex::new(queue), news: Notifier::default() }
     }
 }
 

@@ -31,6 +31,17 @@ async fn write_soon<W: ByteSendStream + 'static>(
     poll_fn(|cx| writer.poll_write_soon(cx, &[IoSlice::new(bytes)])).await
 }
 
+async fn write_all_soon<W: ByteSendStream + 'static>(
+    writer: &mut ByteWriter<W>,
+    mut rest: &[u8],
+) -> io::Result<()> {
+    while !rest.is_empty() {
+        let count = write_soon(writer, rest).await?;
+        rest = &rest[count..];
+    }
+    Ok(())
+}
+
 async fn flush_soon<W: ByteSendStream + 'static>(writer: &mut ByteWriter<W>) -> io::Result<()> {
     poll_fn(|cx| writer.poll_flush_soon(cx)).await
 }
@@ -110,7 +121,8 @@ async fn a_task_is_not_polled_again_for_what_was_taken_over_and_sent() -> Result
                 let written = writer.poll_write_soon(cx, &[IoSlice::new(b"h")]);
                 assert!(matches!(written, Poll::Ready(Ok(1))), "{written:?}");
             }
-            assert!(matches!(writer.poll_flush_soon(cx), Poll::Ready(Ok(()))));
+            let flushed = writer.poll_flush_soon(cx);
+            assert!(matches!(flushed, Poll::Ready(Ok(()))) || is_chaos(), "{flushed:?}");
             Poll::Pending
         }));
         let writing = tg.start_soon(async { Ok(writing.await?) });
@@ -131,11 +143,7 @@ async fn a_task_is_not_polled_again_for_what_was_taken_over_and_sent() -> Result
 async fn a_flush_that_is_strict_waits_and_gives_the_stream_back() -> Result<()> {
     let (client, server) = UnixStream::pair()?;
     let mut writer = ByteWriter::new(server);
-    let mut rest = &b"hello"[..];
-    while !rest.is_empty() {
-        let count = write_soon(&mut writer, rest).await?;
-        rest = &rest[count..];
-    }
+    write_all_soon(&mut writer, b"hello").await?;
     writer.flush().await?;
     let server = writer.into_inner().expect("nothing is to be sent");
     server.send(" again").await?;
@@ -186,7 +194,7 @@ async fn what_was_taken_over_leaves_also_if_the_stream_goes_at_once() -> Result<
 
     let (client, server) = UnixStream::pair()?;
     let mut writer = ByteWriter::new(server);
-    write_soon(&mut writer, b"shut").await?;
+    write_all_soon(&mut writer, b"shut").await?;
     writer.close().await?;
     assert_eq!(everything(&client).await?, b"shut");
     Ok(())
@@ -230,7 +238,7 @@ async fn no_more_than_one_piece_is_on_its_way_and_a_cancelled_one_loses_nothing(
     let mut received = Vec::new();
     task_group(async |tg| -> Result<()> {
         tg.start_soon(async {
-            write_soon(&mut writer, b"end").await?;
+            write_all_soon(&mut writer, b"end").await?;
             writer.close().await?;
             Ok(())
         });

@@ -24,9 +24,12 @@ pub(crate) struct Support {
 impl Support {
     pub(crate) fn new(setup: &Setup, buffers: bool, masked: &[OpKind]) -> Self {
         let probe = &setup.probe;
+        let buffers = buffers && !masked.contains(&OpKind::ReceivePooled);
         // The kernel does not tell whether a receive can go on and on. That came with Linux 6.0, together with
         // this opcode.
-        let multishot_receive = buffers && probe.is_supported(opcode::SendZc::CODE);
+        let multishot_receive = buffers
+            && probe.is_supported(opcode::SendZc::CODE)
+            && !masked.contains(&OpKind::ReceiveMultishot);
         let mut kinds = 0;
         for &kind in OpKind::ALL {
             let possible = match kind {

@@ -179,14 +179,9 @@ impl Tracker {
     /// Takes the answer to a request to cancel `token`. Only what the operation itself answers counts, but if the
     /// request did not reach it, or may have had no effect, it is to be repeated.
     pub(crate) fn take_cancel(&mut self, token: Token, result: i32) {
-        let is_repeated = match -result {
-            ..=0 => false,
-            // A thread of the kernel is at work on it and was interrupted. That ends it, if it waits; but not what it does before
-            // it waits, nor what the kernel then lets go on without that thread.
-            libc::EALREADY => !planted("missed interruption not repeated"),
-            _ => !planted("unfound cancel not repeated"),
-        };
-        if !is_repeated {
+        // Nor is it enough that a thread of the kernel was at work on it and was interrupted (`EALREADY`). That ends it, if it
+        // waits; but not what it does before it waits, nor what the kernel then lets go on without that thread.
+        if result >= 0 || planted("unfound cancel not repeated") {
             return;
         }
         if let Some(failures) = self.operations.cancel_failed(token) {

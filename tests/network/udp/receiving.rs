@@ -109,7 +109,9 @@ async fn a_burst_is_received_whole_and_more_than_the_buffers_there_are() -> Resu
     while kept.len() < count as usize {
         kept.push(server.receive().await?.data);
     }
-    if anyio::current_backend() == Some(anyio::Backend::Uring) {
+    let found = anyio::doctor::examine().uring.features;
+    let is_repeated = found.iter().any(|found| found.name == "recvmsg again and again" && found.in_use);
+    if anyio::current_backend() == Some(anyio::Backend::Uring) && is_repeated {
         assert!(lowlevel::statistics().buffer_shortages > 0, "{:?}", lowlevel::statistics());
     }
     for (number, data) in kept.iter().enumerate() {
