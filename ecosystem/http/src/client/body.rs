@@ -47,7 +47,7 @@ impl ClientBody {
     }
 
     /// What comes from a stream, and how many bytes that is, if it is known. If it is not, the receiver learns that all has
-    /// come by the end alone. If it turns out to be less, the request fails.
+    /// come by the end alone. If it turns out to be less, the request fails; of what there is beyond it nothing is sent.
     pub fn from_stream(stream: impl ByteReceiveStream + 'static, length: Option<u64>) -> Self {
         Self::new(Received { reader: ByteReader::new(stream), left: length })
     }
