@@ -154,9 +154,9 @@ impl Socket {
         Core::with(|core| core.check_cancelled())?;
         let count = self.soon.take_over(self.descriptor(), buffers);
         if count > 0 {
-            // Whatever is known of it already is told by the next call.
-            self.soon.begin(cx);
+            // Also should a waker panic there is a piece now. Whatever is known of it already is told by the next call.
             std::mem::forget(reserved);
+            self.soon.begin(cx);
         }
         Ok(count)
     }

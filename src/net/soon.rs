@@ -3,7 +3,7 @@
 use super::send_operation::{AT_ONCE, Send};
 use crate::runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, calls};
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     io::IoSlice,
     os::fd::AsFd,
     task::{Context, Poll},
@@ -22,68 +22,79 @@ pub(super) enum Wake {
 }
 
 /// One piece that was taken over, until it is sent. What goes before it is sent has the system send it at once.
+///
+/// Few streams ever have one, so all of it lies elsewhere.
 #[derive(Default)]
-pub(super) struct Soon {
+pub(super) struct Soon(OnceCell<Box<Piece>>);
+
+#[derive(Default)]
+struct Piece {
     operation: Cell<Option<Operation<Send<Vec<u8>>>>>,
     /// The memory of the piece before.
     spare: Cell<Vec<u8>>,
 }
 
+/// An operation in use, which is put back also when something panics.
+struct Taken<'a> {
+    operation: Option<Operation<Send<Vec<u8>>>>,
+    piece: &'a Piece,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.piece.operation.set(self.operation.take());
+    }
+}
+
 impl Soon {
     /// Copies the beginning of some buffers, and tells how much. Only if there is no piece.
     pub(super) fn take_over(&self, descriptor: &Descriptor, buffers: &[IoSlice<'_>]) -> usize {
-        let mut piece = self.spare.take();
-        piece.clear();
+        let piece = self.0.get_or_init(Box::default);
+        let mut bytes = piece.spare.take();
+        bytes.clear();
         for buffer in buffers {
-            let count = buffer.len().min(MOST - piece.len());
-            piece.extend_from_slice(&buffer[..count]);
+            let count = buffer.len().min(MOST - bytes.len());
+            bytes.extend_from_slice(&buffer[..count]);
         }
-        let count = piece.len();
+        let count = bytes.len();
         if count == 0 {
-            self.spare.set(piece);
+            piece.spare.set(bytes);
         } else {
-            self.operation.set(Some(Operation::new(Send::new(descriptor, piece, true))));
+            piece.operation.set(Some(Operation::new(Send::new(descriptor, bytes, true))));
         }
         count
     }
 
+    fn take(&self) -> Option<Taken<'_>> {
+        let piece = self.0.get()?;
+        Some(Taken { operation: Some(piece.operation.take()?), piece })
+    }
+
     /// Hands it to the driver.
     pub(super) fn begin(&self, cx: &mut Context<'_>) {
-        let Some(mut operation) = self.operation.take() else { return };
+        let Some(mut taken) = self.take() else { return };
+        let Some(operation) = &mut taken.operation else { return };
         operation.begin(cx);
+        expect(operation, Wake::IfNeeded);
         if operation.is_answered() {
             // Nobody was woken for that.
             cx.waker().wake_by_ref();
         }
-        self.keep(operation, Wake::IfNeeded);
-    }
-
-    /// Keeps what is in flight.
-    fn keep(&self, operation: Operation<Send<Vec<u8>>>, wake: Wake) {
-        if let Some(wait) = operation.key() {
-            let expected = match wake {
-                Wake::Always => None,
-                Wake::IfNeeded => Some(operation.payload().rest().len() as u32),
-            };
-            Core::with(|core| core.waits().set_expected(wait, expected));
-        }
-        self.operation.set(Some(operation));
     }
 
     /// What has become of the piece; `None` if there is none. After a cancellation the rest of it is still here, and goes on.
     pub(super) fn poll(&self, cx: &mut Context<'_>, wake: Wake) -> Poll<Option<Answer>> {
-        let Some(mut operation) = self.operation.take() else { return Poll::Ready(None) };
+        let Some(mut taken) = self.take() else { return Poll::Ready(None) };
+        let Some(operation) = &mut taken.operation else { return Poll::Ready(None) };
         match operation.poll_answer(cx) {
             Poll::Pending => {
-                self.keep(operation, wake);
+                expect(operation, wake);
                 Poll::Pending
             }
-            Poll::Ready(Err(Refusal::Cancelled)) => {
-                self.operation.set(Some(operation));
-                Poll::Ready(Some(Err(Refusal::Cancelled)))
-            }
+            Poll::Ready(Err(Refusal::Cancelled)) => Poll::Ready(Some(Err(Refusal::Cancelled))),
             Poll::Ready(answer) => {
-                self.spare.set(operation.take_payload().data.into_inner());
+                taken.piece.spare.set(operation.take_payload().data.into_inner());
+                taken.operation = None;
                 Poll::Ready(Some(answer))
             }
         }
@@ -91,7 +102,7 @@ impl Soon {
 
     /// Has the system send it at once, as far as it does, since nobody will hear of it.
     pub(super) fn end(&self) {
-        let Some(mut operation) = self.operation.take() else { return };
+        let Some(mut operation) = self.0.get().and_then(|piece| piece.operation.take()) else { return };
         Core::try_with(|core| {
             let Some(answer) = operation.withdraw(core) else { return };
             let mut send = operation.take_payload();
@@ -107,6 +118,17 @@ impl Soon {
                     calls::send_buffers(core, send.descriptor().as_fd(), &[IoSlice::new(send.rest())], flags);
             }
         });
+    }
+}
+
+/// Has the task woken only if that is needed.
+fn expect(operation: &Operation<Send<Vec<u8>>>, wake: Wake) {
+    if let Some(wait) = operation.key() {
+        let expected = match wake {
+            Wake::Always => None,
+            Wake::IfNeeded => Some(operation.payload().rest().len() as u32),
+        };
+        Core::with(|core| core.waits().set_expected(wait, expected));
     }
 }
 
