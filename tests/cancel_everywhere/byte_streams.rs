@@ -43,6 +43,7 @@ async fn no_byte_of_a_socket_is_lost() {
         "streams/byte::ByteReceiveStream::receive",
         "streams/byte::ByteReceiveStream::receive_at_most",
         "streams/byte::ByteReceiveStream::receive_into",
+        "streams/byte::ByteReceiveStream::poll_receive",
         "streams/byte::ByteSendStream::send",
         "streams/byte::ByteSendStream::send_buf",
         "streams/byte::ByteSendStream::send_some"
@@ -50,6 +51,7 @@ async fn no_byte_of_a_socket_is_lost() {
     bytes_are_conserved(Sending::Some, Receiving::Chunks, tcp).await;
     bytes_are_conserved(Sending::All, Receiving::AtMost, async || unix()).await;
     bytes_are_conserved(Sending::Buffer, Receiving::Into, async || unix()).await;
+    bytes_are_conserved(Sending::Some, Receiving::Polled, async || unix()).await;
 }
 
 #[anyio::test]

@@ -11,6 +11,7 @@ use anyio::{
 use std::{
     cell::{Cell, RefCell},
     fmt::Debug,
+    future::poll_fn,
 };
 
 /// Names the items whose sentence about cancelling a test asserts, as `FILE::TYPE::FUNCTION` or `FILE::FUNCTION`, the file without
@@ -123,6 +124,8 @@ pub(crate) async fn nothing_is_lost<T: PartialEq + Debug>(
 pub(crate) enum Receiving {
     Chunks,
     AtMost,
+    /// Without a future.
+    Polled,
     /// Bytes of a future that is dropped may be lost.
     Into,
 }
@@ -209,6 +212,10 @@ async fn receive(
     match receiving {
         Receiving::Chunks => got.extend(reader.receive().await?.as_deref().unwrap_or_default()),
         Receiving::AtMost => got.extend(reader.receive_at_most(5).await?.as_deref().unwrap_or_default()),
+        Receiving::Polled => {
+            let received = poll_fn(|cx| reader.poll_receive(cx)).await?;
+            got.extend(received.as_deref().unwrap_or_default());
+        }
         Receiving::Into => {
             let (result, buffer) = reader.receive_into(Vec::with_capacity(11)).await;
             result?;

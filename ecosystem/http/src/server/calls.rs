@@ -45,7 +45,13 @@ impl Wake for Call {
 
 impl<'a> Calls<'a> {
     pub(super) fn new(count: &'a CallCount) -> Self {
-        Self { count, seen: 0, call: None, task: Waker::noop().clone(), waker: Waker::noop().clone() }
+        Self {
+            count,
+            seen: usize::MAX,
+            call: None,
+            task: Waker::noop().clone(),
+            waker: Waker::noop().clone(),
+        }
     }
 
     /// Whether the part is to be polled, in the task of this context. It is at first, and when that is another task.
