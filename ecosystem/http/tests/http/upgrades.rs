@@ -6,6 +6,7 @@ use crate::{
 };
 use anyio::{
     CancelScope, Result, current_time,
+    net::{TcpListener, TcpStream},
     streams::{ByteReceiveStream, ByteSendStream},
     task_group,
 };
@@ -35,6 +36,24 @@ async fn upgrade(mut request: Request<RequestBody>) -> Result<Response<Full<Byte
 }
 
 const ASK: &str = "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+
+#[anyio::test]
+async fn that_a_connection_is_upgraded_is_said_before_anything_else() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { Server::new().serve(&listener, upgrade).await });
+        let mut client = TcpStream::connect(address).await?;
+        client.send(ASK).await?;
+        assert_eq!(status(&receive_until(&mut client, "\r\n\r\n").await?), "101");
+        client.send("hello").await?;
+        assert_eq!(receive_until(&mut client, "hello").await?, "hello");
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
 
 #[anyio::test(clock = "virtual")]
 async fn an_upgraded_connection_speaks_for_itself_until_the_grace_is_over() -> Result<()> {
