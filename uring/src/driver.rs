@@ -258,20 +258,11 @@ impl UringDriver {
         }
         self.tracker.operations.in_flight() - never_submitted
     }
-}
 
-impl Driver for UringDriver {
-    #[inline]
-    unsafe fn submit(&mut self, token: Token, op: Op) {
-        debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
-        if let Some((fd, message)) = Outgoing::message_of(op) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.outgoing.push(token, fd, message) };
-        }
-        if !self.support.kind(op.kind()) {
-            return self.refuse(token);
-        }
-        let op = if self.support.keeps_parts { op } else { ended_by_a_part(op) };
+    /// # Safety
+    /// As for [`submit`](Driver::submit).
+    #[inline(always)]
+    unsafe fn submit_supported(&mut self, token: Token, op: Op) {
         let mut marks = match op {
             Op::Accept { .. } | Op::Open { .. } => OPENS,
             Op::ReceivePooled { .. } | Op::ReceiveMultishot { .. } => CHOOSES,
@@ -300,6 +291,35 @@ impl Driver for UringDriver {
             marks |= DOUBTFUL;
         }
         self.tracker.operations.start(token, number, marks);
+    }
+
+    /// # Safety
+    /// As for [`submit`](Driver::submit).
+    #[cold]
+    #[inline(never)]
+    unsafe fn submit_ended_by_a_part(&mut self, token: Token, op: Op) {
+        // SAFETY: the caller's promise.
+        unsafe { self.submit_supported(token, ended_by_a_part(op)) }
+    }
+}
+
+impl Driver for UringDriver {
+    #[inline]
+    unsafe fn submit(&mut self, token: Token, op: Op) {
+        debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
+        if let Some((fd, message)) = Outgoing::message_of(op) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.outgoing.push(token, fd, message) };
+        }
+        if !self.support.kind(op.kind()) {
+            return self.refuse(token);
+        }
+        match self.support.keeps_parts {
+            // SAFETY: the caller's promise.
+            true => unsafe { self.submit_supported(token, op) },
+            // SAFETY: as above.
+            false => unsafe { self.submit_ended_by_a_part(token, op) },
+        }
     }
 
     fn cancel(&mut self, token: Token) {
