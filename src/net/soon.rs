@@ -121,15 +121,19 @@ impl Soon {
     }
 }
 
-/// Has the task woken only if that is needed.
+/// Has the task woken only if that is needed. Then nobody waits, and no scope calls off what was taken over.
 fn expect(operation: &Operation<Send<Vec<u8>>>, wake: Wake) {
-    if let Some(wait) = operation.key() {
-        let expected = match wake {
-            Wake::Always => None,
-            Wake::IfNeeded => Some(operation.payload().rest().len() as u32),
-        };
-        Core::with(|core| core.waits().set_expected(wait, expected));
-    }
+    let Some(wait) = operation.key() else { return };
+    Core::with(|core| {
+        let waits = core.waits();
+        match wake {
+            Wake::Always => waits.set_expected(wait, None),
+            Wake::IfNeeded => {
+                waits.set_expected(wait, Some(operation.payload().rest().len() as u32));
+                waits.unlink(wait);
+            }
+        }
+    });
 }
 
 impl Drop for Soon {

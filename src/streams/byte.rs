@@ -181,7 +181,9 @@ pub trait ByteSendStream {
     /// this one is woken only if there is something to do about it.
     ///
     /// Until [`poll_sent`](Self::poll_sent) has told that they are sent, nothing else can be: that is [`Error::BusyResource`].
-    /// What goes before has them sent at once, as far as there is room for them.
+    /// What goes before has them sent at once, as far as there is room for them. They are sent, too, if the scope is cancelled and
+    /// nobody asks any more: only who waits for them by `poll_sent` can be cancelled, and what is left then goes out with the next
+    /// call.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if this kind of stream cannot do that or would gain nothing by it, as by default, and those of

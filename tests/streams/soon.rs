@@ -140,6 +140,25 @@ async fn a_task_is_not_polled_again_for_what_was_taken_over_and_sent() -> Result
 }
 
 #[anyio::test]
+async fn what_was_taken_over_is_sent_although_the_scope_is_cancelled_and_nobody_asks() -> Result<()> {
+    let (mut client, server) = tcp_pair().await?;
+    let mut writer = ByteWriter::new(server);
+    let scope = CancelScope::new();
+    scope
+        .run(async || -> Result<()> {
+            write_all_soon(&mut writer, b"kept").await?;
+            flush_soon(&mut writer).await?;
+            scope.cancel();
+            checkpoint().await?;
+            Ok(())
+        })
+        .await?;
+    assert_receives(b"kept", async || client.receive().await).await?;
+    writer.close().await?;
+    Ok(())
+}
+
+#[anyio::test]
 async fn a_flush_that_is_strict_waits_and_gives_the_stream_back() -> Result<()> {
     let (client, server) = UnixStream::pair()?;
     let mut writer = ByteWriter::new(server);

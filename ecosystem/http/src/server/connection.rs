@@ -160,10 +160,7 @@ impl<'a> Connection<'a> {
                     self.drive(group.scope(), connection, |connection| connection.graceful_shutdown()).await
                 }
             };
-            // What an answer is sent by goes on if that was for something else than HTTP.
-            if !self.upgrades.is_some() {
-                group.cancel();
-            }
+            group.cancel();
             Ok(ended)
         })
         .await?;

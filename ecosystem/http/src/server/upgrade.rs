@@ -38,11 +38,6 @@ impl Offered {
 }
 
 impl Upgrades {
-    /// Whether there is something to be done.
-    pub(super) fn is_some(&self) -> bool {
-        self.0.borrow().is_some()
-    }
-
     /// Lets the handler of a request take the connection over, or the stream, as `CONNECT` does in HTTP/2, if that is asked
     /// for.
     #[inline]
