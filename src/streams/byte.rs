@@ -182,8 +182,8 @@ pub trait ByteSendStream {
     ///
     /// Until [`poll_sent`](Self::poll_sent) has told that they are sent, nothing else can be: that is [`Error::BusyResource`].
     /// What goes before has them sent at once, as far as there is room for them. They are sent, too, if the scope is cancelled and
-    /// nobody asks any more: only who waits for them by `poll_sent` can be cancelled, and what is left then goes out with the next
-    /// call.
+    /// nobody asks, unless the system interrupts that or sends a part, of which the task is told by being woken. Only who waits for
+    /// them by `poll_sent` can be cancelled, and what is left then goes out with the next call.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if this kind of stream cannot do that or would gain nothing by it, as by default, and those of
