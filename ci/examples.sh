@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --locked --examples --profile test
-cargo build --locked --example spans --features tracing --profile test
+cargo build --locked --package anyio --example spans --features tracing --profile test
 programs=${CARGO_TARGET_DIR:-target}/debug/examples
 
 . ci/serving.sh

@@ -31,4 +31,4 @@ for features in none tls reflection; do
     cargo clippy --quiet --locked -p anyio-tonic --lib --no-default-features --features "$features" -- -D warnings
 done
 echo "testing spans"
-cargo test --quiet --locked -p anyio --features tracing --test structure spans
+cargo test --quiet --locked -p anyio --features tracing --test spans

@@ -11,6 +11,7 @@ mod getaddrinfo;
 mod getnameinfo;
 mod inherited;
 mod listening;
+mod literal;
 mod name_service;
 mod passing;
 mod receiving;

@@ -16,12 +16,7 @@ use crate::{
         request::{Request, answer, catch_panic, inheriting, request, value_of},
     },
 };
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 /// Lets other threads start tasks in a run, and wait for them.
 ///
@@ -45,7 +40,8 @@ struct Shared {
 
 struct Job {
     request: Request,
-    control: Arc<Control>,
+    /// Dropped with the job, also if that never begins.
+    ending: Ending,
 }
 
 /// Runs a body that other threads can reach by the portal it is given.
@@ -137,7 +133,7 @@ impl BlockingPortal {
             return Err(Error::ClosedResource);
         }
         let control = Arc::new(Control::default());
-        let job = Job { request: inheriting(request), control: Arc::clone(&control) };
+        let job = Job { request: inheriting(request), ending: Ending(Arc::clone(&control)) };
         match self.shared.jobs.push(job) {
             Ok(()) => Ok(control),
             Err(_) => Err(Error::ClosedResource),
@@ -243,32 +239,19 @@ impl BlockingPortal {
 
 impl Job {
     async fn run<E>(self) -> Result<(), E> {
-        let Self { request, control } = self;
-        let wanted = control.begin(current_scope_remote());
-        let _ending = Ending(control);
-        if wanted {
+        let Self { request, ending } = self;
+        if ending.0.begin(current_scope_remote()) {
             request().await;
         }
         Ok(())
     }
 }
 
-/// Runs a function, and hands over what it says when it is ready.
-async fn telling<V, T>(function: impl AsyncFnOnce(Started<V>) -> T, ready: Replier<V>) -> T {
-    let (started, told) = Started::apart();
-    let mut future = pin!(function(started));
-    let mut ready = Some(ready);
-    poll_fn(|cx| {
-        let polled = future.as_mut().poll(cx);
-        if let Some(value) = told.take() {
-            if let Some(ready) = ready.take() {
-                // Who is gone needs no value.
-                drop(ready.give(Ok(value)));
-            }
-        }
-        polled
-    })
-    .await
+/// Runs a function, and hands over what it says when it is ready, whoever says it.
+async fn telling<V: Send + 'static, T>(function: impl AsyncFnOnce(Started<V>) -> T, ready: Replier<V>) -> T {
+    // Who is gone needs no value.
+    let (started, _listening) = Started::telling(move |value| drop(ready.give(Ok(value))));
+    function(started).await
 }
 
 impl fmt::Debug for BlockingPortal {

@@ -37,6 +37,8 @@ struct State<V> {
     value: RefCell<Option<V>>,
     waiting: WaitQueue,
     child: Cell<*const ChildHeader>,
+    /// Where the value goes if nobody waits in the queue.
+    tell: Cell<Option<Box<dyn FnOnce(V)>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,32 +74,43 @@ impl<V> Started<V> {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn ignored() -> Self {
-        Self::apart().0
+        Self(Rc::new(State::new()))
     }
 
-    /// One of no child, and where what it says can be asked for.
-    pub(crate) fn apart() -> (Self, Told<V>) {
-        let state = Rc::new(State::new());
-        (Self(Rc::clone(&state)), Told(state))
+    /// One of no child. What it says goes to a function, until the other value is dropped.
+    pub(crate) fn telling(tell: impl FnOnce(V) + 'static) -> (Self, Telling<V>) {
+        let state = Rc::new(State { tell: Cell::new(Some(Box::new(tell))), ..State::new() });
+        (Self(Rc::clone(&state)), Telling(state))
     }
 
     /// Says that the child is ready. From now on it is a child of its group like any other.
     pub fn set(self, value: V) {
         // A child that has ended, and left this to others, has failed to start.
-        if self.0.phase.get() == Phase::Waiting {
-            self.0.value.replace(Some(value));
-            self.0.end(Phase::Started);
+        if self.0.phase.get() != Phase::Waiting {
+            return;
+        }
+        match self.0.tell.take() {
+            Some(tell) => {
+                self.0.phase.set(Phase::Started);
+                tell(value);
+            }
+            None => {
+                self.0.value.replace(Some(value));
+                self.0.end(Phase::Started);
+            }
         }
     }
 }
 
-/// What a [`Started`] of no child has said.
-pub(crate) struct Told<V>(Rc<State<V>>);
+/// What a [`Started`] of no child says is listened to until this is dropped.
+pub(crate) struct Telling<V>(Rc<State<V>>);
 
-impl<V> Told<V> {
-    /// Takes the value, if it is there.
-    pub(crate) fn take(&self) -> Option<V> {
-        self.0.value.take()
+impl<V> Drop for Telling<V> {
+    fn drop(&mut self) {
+        if self.0.phase.get() == Phase::Waiting {
+            self.0.phase.set(Phase::Over);
+        }
+        drop(self.0.tell.take());
     }
 }
 
@@ -108,6 +121,7 @@ impl<V> State<V> {
             value: RefCell::new(None),
             waiting: WaitQueue::new(),
             child: Cell::new(ptr::null()),
+            tell: Cell::new(None),
         }
     }
 

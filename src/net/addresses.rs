@@ -1,6 +1,9 @@
 //! Addresses, and names for them.
 
-use super::resolver::resolve;
+use super::{
+    literal::{address_of, names_interface},
+    resolver::resolve,
+};
 use crate::error::{Error, Result};
 use std::{
     fmt,
@@ -11,7 +14,7 @@ use std::{
 /// as a tuple or as text. An address of a link may name the interface, by number or name: `[fe80::1%eth0]:80`.
 ///
 /// Names are looked up by the run's [`Resolver`](super::Resolver): the operating system's on a worker thread, if it has no
-/// other.
+/// other. Those of interfaces are in any case.
 pub trait ToSocketAddrs {
     #[doc(hidden)]
     fn candidates(&self) -> Candidates;
@@ -105,9 +108,9 @@ impl ToSocketAddrs for [SocketAddr] {
 impl ToSocketAddrs for (&str, u16) {
     fn candidates(&self) -> Candidates {
         let (host, port) = *self;
-        match host.parse::<IpAddr>() {
-            Ok(address) => (address, port).candidates(),
-            Err(_) => Candidates::Name(host.to_owned(), port),
+        match address_of(host, port) {
+            Some(address) => address.candidates(),
+            None => Candidates::Name(host.to_owned(), port),
         }
     }
 }
@@ -130,16 +133,10 @@ impl ToSocketAddrs for str {
     }
 }
 
-/// An address of the link that names its interface, `[fe80::1%eth0]`, without its brackets: the resolver knows the numbers
-/// of interfaces. Other things in brackets are none.
+/// An address that names its interface, `[fe80::1%eth0]`, without its brackets. Other things in brackets are none.
 fn without_brackets(host: &str) -> &str {
     let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let scoped = inside.filter(|inside| {
-        inside
-            .split_once('%')
-            .is_some_and(|(address, zone)| !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok())
-    });
-    scoped.unwrap_or(host)
+    inside.filter(|inside| names_interface(inside)).unwrap_or(host)
 }
 
 impl ToSocketAddrs for String {
@@ -182,6 +179,7 @@ mod tests {
         assert!(matches!("localhost:80".candidates(), Candidates::Name(host, 80) if host == "localhost"));
         assert!(matches!("localhost".candidates(), Candidates::Invalid(_)));
         assert!(matches!("[fe80::1%2]:80".candidates(), Candidates::Addresses(_)));
+        assert!(matches!(("fe80::1%2", 80).candidates(), Candidates::Addresses(_)));
         assert!(
             matches!("[fe80::1%eth0]:80".candidates(), Candidates::Name(host, 80) if host == "fe80::1%eth0")
         );

@@ -49,6 +49,8 @@ attributes! {
     LocalPath: PathBuf,
     /// The path of the other side's UNIX socket. Unknown if it has none.
     RemotePath: PathBuf,
+    /// How many bytes the other side of a TCP connection has acknowledged since that began. Known on Linux.
+    Acknowledged: u64,
     /// Who is at the other side of a UNIX connection.
     Peer: PeerCredentials,
 }

@@ -1,6 +1,7 @@
 //! Looking names up with all that the operating system lets one ask.
 
 use super::{
+    literal::{address_of, names_interface},
     name_service::{Hints, addresses_of},
     resolver,
 };
@@ -138,7 +139,8 @@ pub struct GetAddressInfo {
 /// ```
 ///
 /// # Errors
-/// What the system says, with the names; [`Error::Cancelled`] if the scope is cancelled.
+/// What the system or the run's resolver says, with the names; [`Error::Io`] of the kind `InvalidInput` for a number that is no port,
+/// and `NotFound` if there is nothing of that kind; [`Error::Cancelled`] if the scope is cancelled.
 ///
 /// # Cancel safety
 /// The look-up is given up.
@@ -182,25 +184,44 @@ impl GetAddressInfo {
     }
 
     async fn ask(self) -> Result<Vec<AddressInfo>> {
-        let port = self.service.as_deref().map_or(Some(0), |service| service.parse::<u16>().ok());
+        let port = self.port()?;
         let host = self.host.as_deref();
-        if let (Some(port), Some(Ok(address))) = (port, host.map(str::parse::<IpAddr>)) {
-            if self.family.is_none_or(|family| family == AddressFamily::of(address)) {
+        if let Some(address) = port.zip(host).and_then(|(port, host)| address_of(host, port)) {
+            if self.family.is_none_or(|family| family == AddressFamily::of(address.ip())) {
                 nothing_to_do().await?;
-                return self.answers([SocketAddr::new(address, port)]);
+                return self.answers([address]);
             }
         }
         let ascii = host.map(idna::to_ascii).transpose()?.map(std::borrow::Cow::into_owned);
-        let is_name = !self.flags.contains(AddressInfoFlags::NUMERIC_HOST);
-        if let (Some(port), Some(name), Some(resolver), true) = (port, &ascii, resolver::chosen(), is_name) {
-            let found = resolver.resolve(name, port).await?;
-            return self.answers(found);
+        let is_name =
+            !self.flags.contains(AddressInfoFlags::NUMERIC_HOST) && !host.is_some_and(names_interface);
+        if let (Some(port), Some((host, name)), Some(resolver), true) =
+            (port, host.zip(ascii.as_deref()), resolver::chosen(), is_name)
+        {
+            return self.answers(resolver::ask(&*resolver, name, port, host).await?);
         }
         let subject =
             format!("{} {}", host.unwrap_or("any host"), self.service.as_deref().unwrap_or_default());
         let found =
             to_thread::for_names(move || self.ask_system(ascii.as_deref())).abandon_on_cancel().await?;
         found.map_err(|error| Error::of_operation(error, "look up", subject.trim_end()))
+    }
+
+    /// The number of the service, 0 if none is asked for. `None` if it has a name.
+    ///
+    /// # Errors
+    /// If it is a number that no port has: some systems would take the rest of it, divided by 65,536.
+    fn port(&self) -> Result<Option<u16>> {
+        let Some(service) = &self.service else { return Ok(Some(0)) };
+        let is_number = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_digit());
+        match service.parse() {
+            Ok(port) => Ok(Some(port)),
+            Err(_) if is_number => {
+                let error = io::Error::new(io::ErrorKind::InvalidInput, "ports go up to 65535");
+                Err(Error::of_operation(error, "look up", service))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// What these addresses are as answers to the question.

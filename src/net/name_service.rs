@@ -13,7 +13,8 @@ use std::{
     ptr,
 };
 
-/// What is asked.
+/// What is asked. 0 is anything.
+#[derive(Default)]
 pub(super) struct Hints {
     pub(super) flags: i32,
     pub(super) family: i32,
@@ -56,7 +57,8 @@ fn error_of(number: i32) -> io::Error {
     let text = unsafe { CStr::from_ptr(libc::gai_strerror(number)) };
     let kind = match number {
         libc::EAI_NONAME => io::ErrorKind::NotFound,
-        libc::EAI_AGAIN => io::ErrorKind::WouldBlock,
+        // Whoever would know has not answered.
+        libc::EAI_AGAIN => io::ErrorKind::TimedOut,
         libc::EAI_MEMORY => io::ErrorKind::OutOfMemory,
         libc::EAI_FAMILY | libc::EAI_SOCKTYPE | libc::EAI_SERVICE | libc::EAI_BADFLAGS => {
             io::ErrorKind::InvalidInput

@@ -1,5 +1,9 @@
 //! Who looks up the names of hosts.
 
+use super::{
+    literal::{address_of, names_interface},
+    name_service::{Hints, addresses_of},
+};
 use crate::{
     error::{Error, Result},
     idna,
@@ -9,7 +13,7 @@ use crate::{
 use std::{
     fmt,
     future::Future,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
     rc::Rc,
     sync::{Arc, LazyLock},
@@ -69,11 +73,18 @@ impl Resolver for SystemResolver {
         let host = host.to_owned();
         Box::pin(async move {
             let found = to_thread::for_names(move || {
-                std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)).map(Iterator::collect)
+                let hints = Hints { socket_type: libc::SOCK_STREAM, ..Hints::default() };
+                let rows = addresses_of(Some(&host), None, &hints)?;
+                Ok(rows.into_iter().map(|row| with_port(row.address, port)).collect())
             });
-            found.abandon_on_cancel().await?.map_err(Error::from)
+            found.abandon_on_cancel().await?.map_err(Error::Io)
         })
     }
+}
+
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 /// Makes the resolver of each run.
@@ -107,7 +118,7 @@ pub(super) fn chosen() -> Option<Rc<dyn Resolver>> {
 }
 
 /// The addresses of a host, by the run's [`Resolver`]. An address is its own, at once; a name that is not ASCII is encoded by
-/// IDNA 2008.
+/// IDNA 2008. Where an address names its interface (`fe80::1%eth0`), the operating system is asked for that one's number.
 ///
 /// ```
 /// # anyio::run(async || -> anyio::Result<()> {
@@ -125,15 +136,24 @@ pub(super) fn chosen() -> Option<Rc<dyn Resolver>> {
 /// # Panics
 /// Outside of a run.
 pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+    if let Some(address) = address_of(host, port) {
+        return Ok(vec![address]);
     }
     let name = idna::to_ascii(host)?;
-    let found = match chosen() {
-        Some(resolver) => resolver.resolve(&name, port).await,
-        None => SystemResolver.resolve(&name, port).await,
-    };
-    found.map_err(|error| match error {
+    match chosen().filter(|_| !names_interface(host)) {
+        Some(resolver) => ask(&*resolver, &name, port, host).await,
+        None => ask(&SystemResolver, &name, port, host).await,
+    }
+}
+
+/// Asks a resolver for a name. Its errors get the name as it was given.
+pub(super) async fn ask(
+    resolver: &dyn Resolver,
+    name: &str,
+    port: u16,
+    host: &str,
+) -> Result<Vec<SocketAddr>> {
+    resolver.resolve(name, port).await.map_err(|error| match error {
         Error::Io(error) => Error::of_operation(error, "look up", host),
         // A cancellation, or what the resolver says on purpose.
         error => error,

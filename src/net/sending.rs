@@ -6,7 +6,7 @@
 use super::{
     send_operation::{AT_ONCE, Send},
     socket::{SENDING, Socket},
-    soon::Wake,
+    soon::{MOST, Wake},
 };
 use crate::{
     error::{Error, Result},
@@ -143,12 +143,15 @@ impl Socket {
         }
     }
 
-    /// Takes over the beginning of what lies in some buffers, to be sent with the driver's next turn. Until that has been told
+    /// Takes over what lies in some buffers, if that is little, to be sent with the driver's next turn. Until that has been told
     /// by [`poll_sent`](Self::poll_sent) nothing else can be sent.
     pub(super) fn send_soon(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
         if Core::with(|core| core.capabilities().attempts_sends) {
             // It would be sent at once, and from a copy.
             return Err(Error::Unsupported("sending with the next turn"));
+        }
+        if buffers.iter().map(|buffer| buffer.len()).sum::<usize>() > MOST {
+            return Err(Error::Unsupported("sending much with the next turn"));
         }
         let reserved = self.reserve_sending()?;
         Core::with(|core| core.check_cancelled())?;
@@ -161,17 +164,26 @@ impl Socket {
         Ok(count)
     }
 
-    /// Waits until all is sent that was taken over, in the one or the other way.
-    pub(super) fn poll_sent(&self, cx: &mut Context<'_>, wake: Wake) -> Poll<Result<()>> {
-        match ready!(self.soon.poll(cx, wake)) {
-            None => Poll::Ready(Ok(())),
-            // It goes on with the next call.
-            Some(cancelled @ Err(Refusal::Cancelled)) => Poll::Ready(self.judge_sent(cancelled).map(drop)),
-            Some(answer) => {
-                self.sending.set(false);
-                Poll::Ready(self.judge_sent(answer).map(drop))
-            }
+    /// Waits until all is sent that was taken over.
+    pub(super) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.soon.poll(cx, Wake::Always).map(|answer| self.judge_taken_over(answer))
+    }
+
+    /// Whether all is sent that was taken over.
+    pub(super) fn poll_sent_or_sending(&self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        Poll::Ready(match self.soon.poll(cx, Wake::IfNeeded) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(answer) => self.judge_taken_over(answer).map(|()| true),
+        })
+    }
+
+    fn judge_taken_over(&self, answer: Option<Answer>) -> Result<()> {
+        let Some(answer) = answer else { return Ok(()) };
+        // After a cancellation it goes on with the next call.
+        if !matches!(answer, Err(Refusal::Cancelled)) {
+            self.sending.set(false);
         }
+        self.judge_sent(answer).map(drop)
     }
 
     pub(super) async fn send_eof(&self) -> Result<()> {

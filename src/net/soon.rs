@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The most that is taken over at a time: of more a copy would cost more than a call of the system.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 
 /// For what the task is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +47,13 @@ impl Drop for Taken<'_> {
 }
 
 impl Soon {
-    /// Copies the beginning of some buffers, and tells how much. Only if there is no piece.
+    /// Copies what lies in some buffers, and tells how much. Only if there is no piece.
     pub(super) fn take_over(&self, descriptor: &Descriptor, buffers: &[IoSlice<'_>]) -> usize {
         let piece = self.0.get_or_init(Box::default);
         let mut bytes = piece.spare.take();
         bytes.clear();
         for buffer in buffers {
-            let count = buffer.len().min(MOST - bytes.len());
-            bytes.extend_from_slice(&buffer[..count]);
+            bytes.extend_from_slice(buffer);
         }
         let count = bytes.len();
         if count == 0 {

@@ -238,11 +238,11 @@ macro_rules! stream {
             }
 
             fn poll_sent(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
-                self.socket.poll_sent(cx, $crate::net::soon::Wake::Always)
+                self.socket.poll_sent(cx)
             }
 
-            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
-                self.socket.poll_sent(cx, $crate::net::soon::Wake::IfNeeded)
+            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<bool>> {
+                self.socket.poll_sent_or_sending(cx)
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
@@ -346,11 +346,11 @@ macro_rules! stream {
             }
 
             fn poll_sent(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
-                self.0.socket.poll_sent(cx, $crate::net::soon::Wake::Always)
+                self.0.socket.poll_sent(cx)
             }
 
-            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
-                self.0.socket.poll_sent(cx, $crate::net::soon::Wake::IfNeeded)
+            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<bool>> {
+                self.0.socket.poll_sent_or_sending(cx)
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {

@@ -1,5 +1,7 @@
 //! TCP.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod acknowledged;
 mod bind_all;
 mod connect_options;
 mod connecting;
@@ -168,6 +170,8 @@ impl Attributes for TcpStream {
         request.provide_if_known::<attribute::LocalPort>(|| Some(self.local_addr().ok()?.port()));
         request.provide_if_known::<attribute::RemoteAddress>(|| self.peer_addr().ok());
         request.provide_if_known::<attribute::RemotePort>(|| Some(self.peer_addr().ok()?.port()));
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        request.provide_if_known::<attribute::Acknowledged>(|| acknowledged::by(self.as_fd()).ok());
         request.provide_if_known::<attribute::Family>(|| attribute::family_of(self));
         request.provide::<RawDescriptor>(|| self.as_fd().as_raw_fd());
     }

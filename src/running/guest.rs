@@ -11,38 +11,57 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-/// So many turns are taken before the host's other tasks have theirs.
+/// So many turns are taken before the host's other tasks have theirs,
 const TURNS: u32 = 8;
+
+/// and none begins when they have waited so long.
+const LONGEST: Duration = Duration::from_millis(1);
 
 /// A host as who waits.
 pub(super) struct Hosted<H> {
     host: H,
     /// How many turns have been taken since the host last had the thread.
     turns: u32,
+    /// When that was.
+    since: Instant,
 }
 
 impl<H: Host> Hosted<H> {
     pub(super) fn new(host: H) -> Self {
-        Self { host, turns: 0 }
+        Self { host, turns: 0, since: Instant::now() }
     }
 
     /// Lets the host wait, until there is something for a turn to do.
     async fn rest(&mut self, core: &Core, deadline: Option<Instant>) -> io::Result<()> {
+        let mut had_thread = false;
+        let rested = {
+            let mut waited = pin!(self.host.wait(deadline));
+            poll_fn(|cx| {
+                if core.was_called() {
+                    return Poll::Ready(Ok(()));
+                }
+                match waited.as_mut().poll(cx) {
+                    Poll::Pending if core.was_called() => Poll::Ready(Ok(())),
+                    polled => {
+                        had_thread |= polled.is_pending();
+                        polled
+                    }
+                }
+            })
+            .await
+        };
+        if had_thread {
+            self.note_that_host_had_thread();
+        }
+        rested
+    }
+
+    fn note_that_host_had_thread(&mut self) {
         self.turns = 0;
-        let mut waited = pin!(self.host.wait(deadline));
-        poll_fn(|cx| {
-            if core.was_called() {
-                return Poll::Ready(Ok(()));
-            }
-            match waited.as_mut().poll(cx) {
-                Poll::Pending if core.was_called() => Poll::Ready(Ok(())),
-                polled => polled,
-            }
-        })
-        .await
+        self.since = Instant::now();
     }
 }
 
@@ -52,9 +71,11 @@ impl<H: Host> Waiting for Hosted<H> {
             let rested = self.rest(core, deadline).await;
             core.end_rest();
             rested?;
-        } else if self.turns == TURNS {
-            self.turns = 0;
+        }
+        // A host that need not wait is not given the thread by that.
+        if self.turns == TURNS || self.turns > 0 && self.since.elapsed() >= LONGEST {
             self.host.give_way().await;
+            self.note_that_host_had_thread();
         }
         self.turns += 1;
         core.turn_driver(Wait::No, watched)

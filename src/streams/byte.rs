@@ -203,13 +203,13 @@ pub trait ByteSendStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Looks after what was [taken over](Self::send_soon) as [`poll_sent`](Self::poll_sent) does, but while it is being sent the
-    /// task is woken only if there is something to do about it.
+    /// Looks after what was [taken over](Self::send_soon) as [`poll_sent`](Self::poll_sent) does, but does not wait for what is
+    /// sent without anybody's doing. True if all is sent; else the task is woken only if there is something to do about it.
     ///
     /// # Errors
     /// As for [`poll_sent`](Self::poll_sent).
-    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.poll_sent(cx)
+    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.poll_sent(cx).map_ok(|()| true)
     }
 
     /// Sends a part of a file, without its bytes going through this process where the system can do that. Tells how many
@@ -326,7 +326,7 @@ impl<S: ByteSendStream + ?Sized> ByteSendStream for &mut S {
         (**self).poll_sent(cx)
     }
 
-    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
         (**self).poll_sent_or_sending(cx)
     }
 

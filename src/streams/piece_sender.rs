@@ -11,6 +11,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+/// Why the stream is free.
+const NOT_BEFORE: &str = "no operation begins before what was taken over is sent";
+
 /// Sends one piece after the other. The operation that sends belongs to this, not to the future that waits for it: if that
 /// is dropped, or the scope cancelled, nothing is lost, and the next poll goes on.
 pub(super) struct PieceSender<W> {
@@ -145,45 +148,68 @@ impl<W> PieceSender<W> {
         Some(taken_over)
     }
 
-    /// Waits for what the stream has taken over, in the one or the other way.
-    fn poll_soon(&mut self, poll: impl FnOnce(&mut W) -> Poll<Result<()>>) -> Poll<Result<()>> {
-        if !self.is_sending_soon {
-            return Poll::Ready(Ok(()));
+    /// Has the stream take over the piece, or else sends as much of it as can be sent at once. Only while nothing is in flight.
+    pub(super) fn begin_soon(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>>
+    where
+        W: ByteSendStream,
+    {
+        let rest = [IoSlice::new(&self.piece[self.sent..])];
+        let taken_over = self.stream.with_now(|stream| stream.send_soon(cx, &rest));
+        match taken_over {
+            Some(Ok(count)) => {
+                self.is_sending_soon = true;
+                self.judge(Ok(count))?;
+                Poll::Ready(Ok(false))
+            }
+            None | Some(Err(Error::Unsupported(_))) => self.poll_sent(cx),
+            Some(Err(error)) => {
+                self.judge(Err(error))?;
+                Poll::Ready(Ok(false))
+            }
         }
-        let polled = self.stream.with_now(poll);
-        let sent = ready!(polled.expect("no operation begins before what was taken over is sent"));
-        self.is_sending_soon = matches!(sent, Err(Error::Cancelled(_)));
-        Poll::Ready(sent)
     }
 
-    /// Sends the piece to its end; what the stream has taken over need not be sent.
+    /// Sends the piece to its end. False if what is left the stream has taken over and is sending, so that nothing has to be
+    /// done for it.
     ///
     /// # Errors
     /// As for [`poll_sent`](Self::poll_sent).
-    pub(super) fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    pub(super) fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>>
     where
         W: ByteSendStream,
     {
-        match self.poll_soon(|stream| stream.poll_sent_or_sending(cx)) {
-            Poll::Pending => Poll::Ready(Ok(())),
-            Poll::Ready(Ok(())) => self.poll_sent(cx),
-            failed => failed,
+        if self.is_sending_soon && self.sent == self.piece.len() {
+            let polled = self.stream.with_now(|stream| stream.poll_sent_or_sending(cx));
+            let sent = ready!(polled.expect(NOT_BEFORE));
+            self.is_sending_soon = matches!(sent, Ok(false) | Err(Error::Cancelled(_)));
+            if !matches!(sent, Ok(true)) {
+                return Poll::Ready(sent);
+            }
         }
+        self.poll_sent(cx)
     }
 
-    /// Sends the piece to its end, at once as far as that can be done.
+    /// Sends the piece to its end, at once as far as that can be done. True.
     ///
     /// # Errors
     /// After a cancellation the rest goes out at the next call; after any other error it is given up.
-    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>>
     where
         W: ByteSendStream,
     {
-        ready!(self.poll_soon(|stream| stream.poll_sent(cx)))?;
+        if self.is_sending_soon {
+            let polled = self.stream.with_now(|stream| stream.poll_sent(cx));
+            let sent = ready!(polled.expect(NOT_BEFORE));
+            self.is_sending_soon = matches!(sent, Err(Error::Cancelled(_)));
+            if !self.is_sending_soon && sent.is_err() {
+                self.give_up();
+            }
+            sent?;
+        }
         loop {
             if !self.operation.is_running() {
                 if self.sent == self.piece.len() {
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Ok(true));
                 }
                 let rest = [IoSlice::new(&self.piece[self.sent..])];
                 if let Some(sent) = self.now.send(&self.stream, &rest) {
@@ -219,7 +245,7 @@ impl<W> PieceSender<W> {
     }
 
     /// Sends what is left, and then the end.
-    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>>
     where
         W: ByteSendStream,
     {

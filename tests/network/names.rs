@@ -60,6 +60,10 @@ async fn a_name_and_a_service_are_looked_up() -> Result<()> {
 async fn what_cannot_be_found_is_named_in_the_error() -> Result<()> {
     let error = getaddrinfo("no-such-host.invalid", "80").await.unwrap_err();
     assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    assert!(matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::TimedOut), "{error:?}");
+    let error = resolve("no-such-host.invalid", 80).await.unwrap_err();
+    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    assert!(matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::TimedOut), "{error:?}");
     let error = getaddrinfo("127.0.0.1", "80").family(AddressFamily::V6).await.unwrap_err();
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
     let error = getaddrinfo("name", "80").flags(AddressInfoFlags::NUMERIC_HOST).await.unwrap_err();
@@ -299,6 +303,79 @@ fn names_are_encoded_before_anybody_is_asked() {
         }
         assert!(asked.iter().all(|name| name.is_ascii() && !name.contains('\0')), "{asked:?}");
     }
+}
+
+#[test]
+fn addresses_that_name_an_interface_are_asked_of_no_resolver() {
+    for backend in test_backends() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let in_run = asked.clone();
+        Builder::new()
+            .backend(backend)
+            .resolver(move || knows("nobody.test", in_run.clone()))
+            .run(async || -> Result<()> {
+                let by_number = addresses(&["[fe80::1%1]:80"]);
+                assert_eq!(resolve("fe80::1%1", 80).await?, by_number);
+                let found = getaddrinfo("fe80::1%1", "80").socket_type(SocketType::Stream).await?;
+                assert_eq!(found.iter().map(|info| info.address).collect::<Vec<_>>(), by_number);
+                // The loopback interface has this name on Linux, and most have this number for it.
+                match resolve("fe80::1%lo", 80).await {
+                    Ok(found) => {
+                        assert!(matches!(found[..], [SocketAddr::V6(found)] if found.scope_id() != 0))
+                    }
+                    Err(error) => assert!(error.to_string().contains("fe80::1%lo"), "{error}"),
+                }
+                for nothing in ["fe80::1%no-such-one", "fe80::1%99999999999"] {
+                    let errors = [
+                        resolve(nothing, 80).await.map(drop).unwrap_err(),
+                        getaddrinfo(nothing, "80").await.map(drop).unwrap_err(),
+                        TcpStream::connect((nothing, 80)).await.map(drop).unwrap_err(),
+                    ];
+                    for error in errors {
+                        assert!(error.to_string().contains(nothing), "{error}");
+                    }
+                }
+                Ok(())
+            })
+            .unwrap()
+            .unwrap();
+        assert!(asked.lock().unwrap().is_empty(), "{asked:?}");
+    }
+}
+
+#[test]
+fn what_a_resolver_says_is_told_with_the_name_wherever_it_was_asked() {
+    for backend in test_backends() {
+        Builder::new()
+            .backend(backend)
+            .resolver(|| knows("nobody.test", Arc::default()))
+            .run(async || {
+                let errors = [
+                    resolve("Some.test", 80).await.map(drop).unwrap_err(),
+                    getaddrinfo("Some.test", "80").await.map(drop).unwrap_err(),
+                    TcpStream::connect("Some.test:80").await.map(drop).unwrap_err(),
+                ];
+                for error in errors {
+                    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+                    assert!(error.to_string().contains("Some.test"), "{error}");
+                    assert!(error.to_string().contains("not known here"), "{error}");
+                }
+            })
+            .unwrap();
+    }
+}
+
+#[anyio::test]
+async fn a_number_that_no_port_has_is_refused() -> Result<()> {
+    for number in ["65536", "99999999999", "99999999999999999999999"] {
+        for host in ["127.0.0.1", "localhost"] {
+            let error = getaddrinfo(host, number).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains(number), "{error}");
+        }
+    }
+    assert_eq!(getaddrinfo("127.0.0.1", "65535").await?[0].address, addresses(&["127.0.0.1:65535"])[0]);
+    Ok(())
 }
 
 #[test]

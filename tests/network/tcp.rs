@@ -3,8 +3,9 @@
 use crate::peers::{Blackhole, Ticker, assert_receives, pair, poll_once, refusing, with_std_peer};
 use anyio::{
     Error, IoBufMut, Result, current_time, move_on_after,
-    net::{TcpListener, TcpStream},
-    streams::ByteReceiveStream as _,
+    net::{TcpListener, TcpStream, attribute},
+    sleep,
+    streams::{Attributes as _, ByteReceiveStream as _},
     task_group,
 };
 use socket2::{Domain, SockRef, Socket, Type};
@@ -539,6 +540,21 @@ async fn addresses_and_options_are_those_of_the_socket() -> Result<()> {
         client.close().await?;
         assert!(matches!(server.receive().await, Err(Error::BrokenResource(_))));
     }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[anyio::test(calm = "chaos has options fail")]
+async fn what_the_other_side_has_acknowledged_is_known() -> Result<()> {
+    let (one, other) = pair().await?;
+    let acknowledged = || one.extra::<attribute::Acknowledged>().unwrap();
+    let before = acknowledged();
+    one.send(vec![1; 30_000]).await?;
+    while acknowledged() - before < 30_000 {
+        sleep(Duration::from_millis(1)).await?;
+    }
+    assert_eq!(acknowledged() - before, 30_000);
+    drop(other);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod key_use;
 mod last_words;
 mod listeners;
 mod negotiation;
+mod polled;
 mod truncation;
 
 use anyio::{

@@ -14,6 +14,7 @@ mod deadlock;
 mod from_thread;
 mod given_up_calls;
 mod hostile_wakers;
+mod hosts;
 mod lowlevel;
 #[path = "../peers/mod.rs"]
 mod peers;

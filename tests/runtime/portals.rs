@@ -8,7 +8,7 @@ use anyio::{
     to_thread,
 };
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -111,6 +111,62 @@ fn a_task_says_when_it_is_ready() {
         task.cancel();
         assert!(matches!(task.wait().unwrap(), Err(Error::Cancelled(_))));
     });
+}
+
+#[test]
+fn that_a_task_is_ready_may_be_said_by_another() {
+    thread_local! {
+        static HANDED_ON: Cell<Option<Started<u16>>> = const { Cell::new(None) };
+    }
+    with_portals(|portal| {
+        let (begun, has_begun) = mpsc::channel();
+        let (port, task) = thread::scope(|scope| {
+            scope.spawn(move || {
+                has_begun.recv().unwrap();
+                portal.call(async || HANDED_ON.take().unwrap().set(8080)).unwrap();
+            });
+            // Nothing wakes this task when the other says it.
+            portal
+                .start_task(async move |started: Started<u16>| -> Result<()> {
+                    HANDED_ON.set(Some(started));
+                    begun.send(()).unwrap();
+                    Err(sleep_forever().await.into())
+                })
+                .unwrap()
+        });
+        assert_eq!(port, 8080);
+        task.cancel();
+        assert!(task.wait().unwrap().is_err());
+
+        // What is said when the task has ended is too late.
+        let ended = portal.start_task(async |started: Started<u16>| {
+            HANDED_ON.set(Some(started));
+            Err::<(), _>(Error::WouldBlock)
+        });
+        assert!(matches!(ended, Err(Error::WouldBlock)));
+        portal.call(async || HANDED_ON.take().unwrap().set(1)).unwrap();
+    });
+}
+
+#[anyio::test]
+async fn a_task_that_is_lost_before_it_begins_has_ended() -> Result<()> {
+    let shown = Cell::new(None);
+    let mut block = Box::pin(blocking_portal(async |portal| -> Result<()> {
+        shown.set(Some(portal.clone()));
+        portal.sleep_until_stopped().await?;
+        Ok(())
+    }));
+    assert!(poll_fn(|cx| Poll::Ready(block.as_mut().poll(cx).is_pending())).await);
+    let portal = shown.take().unwrap();
+    let [lost, given_up] = [(), ()].map(|()| portal.start_task_soon(async || ()).unwrap());
+    given_up.cancel();
+    assert!(!lost.is_done());
+    drop(block);
+    for task in [lost, given_up] {
+        assert!(task.is_done());
+        assert!(matches!(task.wait(), Err(Error::BrokenResource(_))));
+    }
+    Ok(())
 }
 
 #[test]

@@ -16,8 +16,6 @@ mod pending_cancellations;
 mod processor_time;
 mod records;
 mod shields;
-#[cfg(feature = "tracing")]
-mod spans;
 mod start;
 mod swallowed_cancellations;
 mod task_handle;

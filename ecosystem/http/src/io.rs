@@ -3,10 +3,12 @@
 //! # Contract
 //! The room of one of hyper's buffers is what it says that it is, and is filled from its beginning.
 
+use crate::server::Sending;
 use anyio::{
     Chunk, OnThread,
+    net::attribute::Acknowledged,
     streams::{
-        ByteReceiveStream, ByteSendStream, Split,
+        Attributes, ByteReceiveStream, ByteSendStream, Split,
         io::{ByteReader, ByteWriter},
     },
 };
@@ -16,6 +18,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -55,9 +58,47 @@ use std::{
 #[derive(Debug)]
 pub struct HyperIo<R, W> {
     reader: OnThread<ByteReader<R>>,
-    writer: OnThread<ByteWriter<W>>,
+    output: OnThread<Output<R, W>>,
     /// What was received before.
     beginning: Option<OnThread<Chunk>>,
+}
+
+/// What is written to, and who is told how that goes.
+#[derive(Debug)]
+struct Output<R, W> {
+    writer: ByteWriter<W>,
+    listener: Option<Listener<R>>,
+}
+
+#[derive(Debug)]
+struct Listener<R> {
+    sending: Rc<Sending>,
+    /// Asks how much the other side has acknowledged.
+    acknowledged: fn(&ByteReader<R>) -> Option<u64>,
+}
+
+impl<R, W> Output<R, W> {
+    /// Tells of a write.
+    #[inline]
+    fn tell_written(&self, written: &Poll<io::Result<usize>>, reader: &OnThread<ByteReader<R>>) {
+        let Some(Listener { sending, acknowledged }) = &self.listener else { return };
+        match written {
+            Poll::Pending => sending.wait(|| acknowledged(reader)),
+            Poll::Ready(Ok(count)) if sending.is_behind() => sending.go_on(*count),
+            Poll::Ready(_) => {}
+        }
+    }
+
+    /// Tells of a flush, or the end.
+    #[inline]
+    fn tell_flushed(&self, flushed: &Poll<io::Result<()>>, reader: &OnThread<ByteReader<R>>) {
+        let Some(Listener { sending, acknowledged }) = &self.listener else { return };
+        match flushed {
+            Poll::Pending => sending.wait(|| acknowledged(reader)),
+            Poll::Ready(_) if sending.is_behind() => sending.catch_up(),
+            Poll::Ready(_) => {}
+        }
+    }
 }
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> {
@@ -71,7 +112,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     pub fn from_halves(receive: R, send: W) -> Self {
         Self {
             reader: OnThread::new(ByteReader::new(receive)),
-            writer: OnThread::new(ByteWriter::new(send)),
+            output: OnThread::new(Output { writer: ByteWriter::new(send), listener: None }),
             beginning: None,
         }
     }
@@ -84,12 +125,22 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
         self
     }
 
+    /// Tells how what is written goes out.
+    pub(crate) fn telling(mut self, sending: Rc<Sending>) -> Self
+    where
+        R: Attributes,
+    {
+        let acknowledged = |reader: &ByteReader<R>| reader.extra::<Acknowledged>();
+        self.output.listener = Some(Listener { sending, acknowledged });
+        self
+    }
+
     /// The part that reads and the part that writes, and what was to be read first and was not.
     ///
     /// # Panics
     /// On another thread.
     pub fn into_parts(self) -> (Option<Chunk>, ByteReader<R>, ByteWriter<W>) {
-        (self.beginning.map(OnThread::into_inner), self.reader.into_inner(), self.writer.into_inner())
+        (self.beginning.map(OnThread::into_inner), self.reader.into_inner(), self.output.into_inner().writer)
     }
 }
 
@@ -136,8 +187,8 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for Hyper
 }
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for HyperIo<R, W> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.writer.poll_write_soon(cx, &[IoSlice::new(bytes)])
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -145,7 +196,11 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for Hype
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.writer.poll_write_soon(cx, slices)
+        let Self { reader, output, .. } = &mut *self;
+        let output = &mut **output;
+        let written = output.writer.poll_write_soon(cx, slices);
+        output.tell_written(&written, reader);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -153,11 +208,19 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for Hype
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_flush_soon(cx)
+        let Self { reader, output, .. } = &mut *self;
+        let output = &mut **output;
+        let flushed = output.writer.poll_flush_soon(cx);
+        output.tell_flushed(&flushed, reader);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.writer).poll_close(cx)
+        let Self { reader, output, .. } = &mut *self;
+        let output = &mut **output;
+        let closed = Pin::new(&mut output.writer).poll_close(cx);
+        output.tell_flushed(&closed, reader);
+        closed
     }
 }
 

@@ -14,6 +14,8 @@ mod options;
 mod production;
 mod protocol;
 mod requests;
+mod send_limit;
+mod sending;
 mod statistics;
 #[cfg(feature = "tls")]
 mod tls;
@@ -23,6 +25,7 @@ pub use body::{BodyError, RequestBody};
 pub use connection_info::ConnectionInfo;
 pub use error::ConnectionError;
 pub use production::{BodySender, ProducedBody, produce_body};
+pub(crate) use sending::Sending;
 pub use statistics::ServerStatistics;
 pub use upgrade::{NotUpgradable, on_upgrade};
 #[cfg(feature = "websocket")]
@@ -165,6 +168,31 @@ impl<'a> Server<'a> {
     /// In HTTP/1.1, [`header_timeout`](Self::header_timeout) counts as well.
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options.idle_timeout = limit.into();
+        self
+    }
+
+    /// How long a client may take no more than [so much](Self::min_send_rate) of what is to be sent to it; 60 seconds by default,
+    /// `None` for ever.
+    ///
+    /// Time runs only while something waits that could be sent if the client read: not while a handler or a body has nothing to
+    /// send. It is looked at in steps of this time, so a client that stops in between has up to twice as long. A connection whose
+    /// client is too slow is ended, and its requests are cancelled and awaited. In HTTP/2 so is a single
+    /// stream whose client opens its window too little, while its other streams and the connection go on. (Where all of a body is with
+    /// the protocol only the end of the connection frees it: there are no more requests then, and those that it has
+    /// still take no longer than [`grace`](Self::grace).) Connections that go on as something else than HTTP/1.1 have no such limit.
+    ///
+    /// A service that sends messages to clients which let it wait for minutes, as streams of gRPC may, needs a longer
+    /// time, or none.
+    pub fn send_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.send_timeout = limit.into();
+        self
+    }
+
+    /// How many bytes a second a client has to take at least of what is to be sent to it, on average over the time of
+    /// [`send_timeout`](Self::send_timeout); 240 by default. With 0, any byte will do. Of TCP on Linux each byte counts that the
+    /// client has acknowledged; of other streams what is written, in pieces of up to 64 KiB.
+    pub fn min_send_rate(mut self, bytes_per_second: u64) -> Self {
+        self.options.min_send_rate = bytes_per_second;
         self
     }
 

@@ -13,6 +13,7 @@ pub fn record_server(name: &str, statistics: &ServerStatistics) {
     counter!("anyio_http_requests_accepted_total", labels.clone()).absolute(statistics.accepted_requests);
     let ends = [
         ("timed_out", statistics.timed_out),
+        ("send_timed_out", statistics.send_timed_out),
         ("cancelled", statistics.cancelled),
         ("failed", statistics.failed),
         ("panicked", statistics.panicked),

@@ -14,6 +14,7 @@ fn what_a_server_has_counted_is_recorded_under_its_name() {
         statistics.connections = 3;
         statistics.accepted_requests = 70;
         statistics.timed_out = 2;
+        statistics.send_timed_out = 5;
         anyio_metrics::record_server("public", &statistics);
     });
     let recorded = snapshotter.snapshot().into_vec();
@@ -31,4 +32,5 @@ fn what_a_server_has_counted_is_recorded_under_its_name() {
     assert_eq!(value("anyio_http_connections", None), 3.0);
     assert_eq!(value("anyio_http_requests_accepted_total", None), 70.0);
     assert_eq!(value("anyio_http_requests_ended_badly_total", Some("timed_out")), 2.0);
+    assert_eq!(value("anyio_http_requests_ended_badly_total", Some("send_timed_out")), 5.0);
 }

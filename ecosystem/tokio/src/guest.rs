@@ -31,6 +31,8 @@ use tokio::{
 /// # anyio::Ok(())
 /// ```
 ///
+/// Deadlines of anyio's are on its own clock, also while tokio's is [paused](https://docs.rs/tokio/latest/tokio/time/fn.pause.html).
+///
 /// Tasks of tokio's end with the run, as they do when a runtime of tokio's is dropped.
 ///
 /// # Errors

@@ -3,20 +3,13 @@
 //! # Contract
 //! A descriptor that is registered with tokio is owned by what registers it.
 
+use crate::timer::Timer;
 use anyio::lowlevel::Host;
-use std::{
-    future::{Future, poll_fn},
-    io,
-    os::fd::OwnedFd,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Instant,
-};
+use std::{future::poll_fn, io, os::fd::OwnedFd, task::Poll, time::Instant};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     runtime::Handle,
     task,
-    time::{self, Sleep},
 };
 
 /// The runtime of tokio's in which it is made, as the host of a run: for
@@ -40,7 +33,7 @@ impl TokioHost {
     pub fn new(news: OwnedFd) -> io::Result<Self> {
         // SAFETY: the descriptor is owned by what is registered, so it is the same and open for as long.
         let news = unsafe { AsyncFd::register_with_interest(news, Interest::READABLE)? };
-        Ok(Self { news, timer: Timer(None), has_tasks_only: false })
+        Ok(Self { news, timer: Timer::default(), has_tasks_only: false })
     }
 
     /// The same for a runtime in which all that goes on beside the run are tasks, as in that of [`run`](crate::run). A run with a
@@ -64,7 +57,7 @@ impl Host for TokioHost {
                 return Poll::Ready(Ok(()));
             }
             match deadline {
-                Some(deadline) => self.timer.poll(deadline, cx).map(Ok),
+                Some(deadline) => self.timer.poll(deadline, cx),
                 None => Poll::Pending,
             }
         })
@@ -77,25 +70,5 @@ impl Host for TokioHost {
 
     fn is_alone(&self) -> bool {
         self.has_tasks_only && Handle::current().metrics().num_alive_tasks() == 0
-    }
-}
-
-/// A timer that is set anew only when it would expire too late: deadlines come and go more often than they pass.
-#[derive(Debug)]
-struct Timer(Option<Pin<Box<Sleep>>>);
-
-impl Timer {
-    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = time::Instant::from_std(deadline);
-        let sleep = self.0.get_or_insert_with(|| Box::pin(time::sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        ready!(sleep.as_mut().poll(cx));
-        if sleep.deadline() < deadline {
-            sleep.as_mut().reset(deadline);
-            return sleep.as_mut().poll(cx);
-        }
-        Poll::Ready(())
     }
 }

@@ -10,6 +10,7 @@ mod island;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod timer;
 
 pub use guest::{guest, run};
 pub use host::TokioHost;

@@ -38,8 +38,9 @@ use tower_service::Service;
 /// begun.
 ///
 /// A call whose client takes nothing more ends at the deadline, and a second later if the client does not take even that.
-/// One without a deadline waits as long as there is the connection: [`keep_alive`](anyio_http::Server::keep_alive) ends
-/// those whose client is gone.
+/// One without a deadline is ended by [`send_timeout`](anyio_http::Server::send_timeout): a service that streams to clients
+/// which let it wait for longer than a minute sets that, and has those that are gone ended by
+/// [`keep_alive`](anyio_http::Server::keep_alive).
 ///
 /// ```
 /// use anyio::{Result, net::TcpListener};

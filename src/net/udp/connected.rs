@@ -147,7 +147,8 @@ impl ConnectedUdpSocket {
         self.socket.send_with(data, None, options).await
     }
 
-    /// How many bytes a packet may have on the way to the peer, headers included, as far as is known. Linux only.
+    /// How many bytes a packet may have on the way to the peer, headers included, as far as is known. Linux only. A socket that is
+    /// not connected sends by many ways; what is known of one of them a connected socket tells, as the system keeps it for all.
     ///
     /// # Errors
     /// What the system says.

@@ -18,9 +18,6 @@ const PIECE: usize = 64 * 1024;
 /// Up to so many bytes of several buffers are sent as one.
 const SMALL: usize = 1024;
 
-/// Up to so many bytes are little, and only taken over by a write that may do so.
-const LITTLE: usize = 4096;
-
 /// Makes a stream of bytes something to write to. Writes allocate nothing once the first ones have.
 ///
 /// Of a write as much as possible is sent at once, from where it lies, if the stream [can do that](ByteSendStream::send_nowait).
@@ -77,7 +74,7 @@ impl<W> ByteWriter<W> {
                 sender.give_up();
                 Poll::Ready(Err(error.into()))
             }
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(count)),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(count)),
         }
     }
 }
@@ -90,8 +87,8 @@ impl<W: ByteSendStream + 'static> ByteWriter<W> {
 }
 
 impl<W: ByteSendStream + 'static> ByteWriter<W> {
-    /// Writes as [`poll_write_vectored`](AsyncWrite::poll_write_vectored) does, but what is little is only
-    /// [taken over](ByteSendStream::send_soon), if the stream does that, and is sent together with what else the run has for the
+    /// Writes as [`poll_write_vectored`](AsyncWrite::poll_write_vectored) does, but what the stream
+    /// [takes over](ByteSendStream::send_soon) is only given to it, and is sent together with what else the run has for the
     /// system. So the task need not be polled again for it.
     ///
     /// # Errors
@@ -101,8 +98,7 @@ impl<W: ByteSendStream + 'static> ByteWriter<W> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let is_little = slices.iter().map(|slice| slice.len()).sum::<usize>() <= LITTLE;
-        if let Some(sender) = self.open.as_mut().filter(|sender| is_little && !sender.is_ending()) {
+        if let Some(sender) = self.open.as_mut().filter(|sender| !sender.is_ending()) {
             ready!(sender.poll_sent(cx))?;
             if let Some(taken_over) = sender.send_soon(cx, slices) {
                 return Poll::Ready(taken_over.map_err(io::Error::from));
@@ -119,7 +115,7 @@ impl<W: ByteSendStream + 'static> ByteWriter<W> {
     /// As for other flushes.
     pub fn poll_flush_soon(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(sender) = &mut self.open else { return Poll::Ready(Ok(())) };
-        sender.poll_sent_or_sending(cx).map_err(io::Error::from)
+        sender.poll_sent_or_sending(cx).map_ok(drop).map_err(io::Error::from)
     }
 }
 
@@ -138,7 +134,7 @@ impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(sender) = &mut self.open else { return Poll::Ready(Ok(())) };
-        sender.poll_sent(cx).map_err(io::Error::from)
+        sender.poll_sent(cx).map_ok(drop).map_err(io::Error::from)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -147,7 +143,7 @@ impl<W: ByteSendStream + 'static> AsyncWrite for ByteWriter<W> {
         if ended.is_ok() || sender.is_ending() {
             self.open = None;
         }
-        Poll::Ready(ended.map_err(io::Error::from))
+        Poll::Ready(ended.map(drop).map_err(io::Error::from))
     }
 }
 

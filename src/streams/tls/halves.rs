@@ -6,7 +6,11 @@ use crate::{
     streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::fmt;
+use std::{
+    fmt,
+    io::IoSlice,
+    task::{Context, Poll},
+};
 
 /// The receiving half of a [`TlsStream`]. The stream below is closed when both halves are gone.
 pub struct TlsReceiveHalf<S: Split>(TlsStream<S>);
@@ -45,6 +49,10 @@ impl<S: Split> ByteReceiveStream for TlsReceiveHalf<S> {
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
         TlsStream::receive_into(&self.0, buffer).await
     }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        self.0.session().poll_receive(cx)
+    }
 }
 
 impl<S: Split> ByteSendStream for TlsSendHalf<S> {
@@ -58,6 +66,18 @@ impl<S: Split> ByteSendStream for TlsSendHalf<S> {
 
     async fn send_eof(&mut self) -> Result<()> {
         TlsStream::send_eof(&self.0).await
+    }
+
+    fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        self.0.session().send_soon(cx, buffers)
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.session().poll_sent(cx)
+    }
+
+    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.0.session().poll_sent_or_sending(cx)
     }
 }
 

@@ -11,6 +11,7 @@ use rustls::{Connection, InvalidMessage};
 use std::{
     cell::{Cell, RefCell},
     io::{self, Read},
+    task::{Context, Poll, ready},
 };
 
 /// What makes the buffer of rustls for what comes in grow.
@@ -123,9 +124,24 @@ impl<R: ByteReceiveStream> Incoming<R> {
             return Ok(Some(chunk));
         }
         let chunk = self.stream.borrow_mut().receive().await?;
-        let is_full = |chunk: &Chunk| chunk.spare_capacity() == 0 && chunk.len() > HEADER;
-        self.has_more.set(chunk.as_ref().is_some_and(is_full));
+        self.note(chunk.as_ref());
         Ok(chunk)
+    }
+
+    /// The same for those who poll.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        if let Some(chunk) = self.ciphertext.take() {
+            return Poll::Ready(Ok(Some(chunk)));
+        }
+        let chunk = ready!(self.stream.borrow_mut().poll_receive(cx))?;
+        self.note(chunk.as_ref());
+        Poll::Ready(Ok(chunk))
+    }
+
+    /// Takes note of what was received.
+    fn note(&self, chunk: Option<&Chunk>) {
+        let is_full = |chunk: &Chunk| chunk.spare_capacity() == 0 && chunk.len() > HEADER;
+        self.has_more.set(chunk.is_some_and(is_full));
     }
 
     /// Waits until there is something to be decrypted, or the stream below has ended.

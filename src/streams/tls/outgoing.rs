@@ -3,16 +3,15 @@
 use super::{record_writer::RecordWriter, spare_memory};
 use crate::{
     error::{Error, Result},
-    lowlevel::{checkpoint, is_cancelled},
+    lowlevel::is_cancelled,
     runtime::Core,
     streams::{ByteSendStream, piece_sender::PieceSender},
 };
 use rustls::Connection;
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
     io::{self, IoSlice},
-    task::Poll,
+    task::{Context, Poll, ready},
 };
 
 /// How many bytes are encrypted and sent at once: four full records.
@@ -23,6 +22,8 @@ pub(super) struct Outgoing<W> {
     pub(super) busy: Cell<bool>,
     pub(super) sender: RefCell<PieceSender<W>>,
     pub(super) eof_sent: Cell<bool>,
+    /// Whether sending is reserved for what was taken over.
+    pub(super) takes_over: Cell<bool>,
     /// What kind of failure has lost records, so that none can follow.
     torn: Cell<Option<io::ErrorKind>>,
 }
@@ -33,6 +34,7 @@ impl<W: ByteSendStream + 'static> Outgoing<W> {
             busy: Cell::new(false),
             sender: RefCell::new(PieceSender::new(stream)),
             eof_sent: Cell::new(false),
+            takes_over: Cell::new(false),
             torn: Cell::new(None),
         }
     }
@@ -40,37 +42,55 @@ impl<W: ByteSendStream + 'static> Outgoing<W> {
 
 impl<W: ByteSendStream> Outgoing<W> {
     pub(super) fn is_flushed(&self, connection: &Connection) -> bool {
-        self.sender.borrow().is_idle() && !connection.wants_write()
+        self.is_idle() && !connection.wants_write()
     }
 
-    /// Sends what there is to send. Only for who has reserved sending.
-    pub(super) async fn flush(&self, connection: &RefCell<Connection>) -> Result<()> {
-        loop {
-            if let Some(kind) = self.torn.get() {
+    /// Whether nothing is left of an earlier call that is encrypted.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sender.borrow().is_idle()
+    }
+
+    /// # Errors
+    /// If records are lost, so that none can follow.
+    pub(super) fn check_torn(&self) -> Result<()> {
+        match self.torn.get() {
+            Some(kind) => {
                 let what = format!("an earlier send has failed ({kind})");
-                return Err(Error::BrokenResource(io::Error::new(kind, what)));
+                Err(Error::BrokenResource(io::Error::new(kind, what)))
             }
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what there is to send, in a way that says whether all of it is sent. Only for who has reserved sending.
+    pub(super) fn poll_flush(
+        &self,
+        cx: &mut Context<'_>,
+        connection: &RefCell<Connection>,
+        mut way: impl FnMut(&mut PieceSender<W>, &mut Context<'_>) -> Poll<Result<bool>>,
+    ) -> Poll<Result<bool>> {
+        loop {
+            self.check_torn()?;
             if !self.write_out(connection)? {
-                return Ok(());
+                return Poll::Ready(Ok(true));
             }
-            let sent = poll_fn(|cx| {
-                let mut sender = self.sender.borrow_mut();
+            let mut sender = self.sender.borrow_mut();
+            if sender.is_idle() {
                 // Others have their turn also where there is always room.
-                if sender.is_idle() {
-                    Core::with(|core| core.poll_immediate(cx)).map(Ok)
-                } else {
-                    sender.poll_sent(cx)
-                }
-            })
-            .await;
-            match sent {
-                Ok(()) => {}
+                ready!(Core::with(|core| core.poll_immediate(cx)));
+                continue;
+            }
+            match ready!(way(&mut sender, cx)) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(Ok(false)),
                 // What was left in flight was cancelled for the scope that it was begun in.
-                Err(Error::Cancelled(_)) if !is_cancelled() => checkpoint().await?,
-                Err(Error::Cancelled(cancelled)) => return Err(cancelled.into()),
+                Err(Error::Cancelled(_)) if !is_cancelled() => {
+                    ready!(Core::with(|core| core.poll_immediate(cx)));
+                }
+                Err(Error::Cancelled(cancelled)) => return Poll::Ready(Err(cancelled.into())),
                 Err(error) => {
                     self.tear(&error);
-                    return Err(error);
+                    return Poll::Ready(Err(error));
                 }
             }
         }
@@ -78,9 +98,16 @@ impl<W: ByteSendStream> Outgoing<W> {
 
     /// Begins to send what there is to send, without waiting. Not while another task is sending. Who sends next is told of
     /// a failure.
-    pub(super) async fn begin(&self, connection: &RefCell<Connection>) {
+    pub(super) fn begin(&self, cx: &mut Context<'_>, connection: &RefCell<Connection>) {
         if self.torn.get().is_none() && self.write_out(connection).is_ok_and(|has_written| has_written) {
-            self.go_on().await;
+            self.go_on(cx);
+        }
+    }
+
+    /// The same, by the stream below [taking it over](ByteSendStream::send_soon) where it does that.
+    pub(super) fn begin_soon(&self, cx: &mut Context<'_>, connection: &RefCell<Connection>) {
+        if self.write_out(connection).is_ok_and(|has_written| has_written) {
+            self.note(|sender| sender.begin_soon(cx));
         }
     }
 
@@ -89,19 +116,20 @@ impl<W: ByteSendStream> Outgoing<W> {
     }
 
     /// Goes on with what an earlier call has left, without waiting. Not while another task is sending.
-    pub(super) async fn go_on(&self) {
-        poll_fn(|cx| {
-            let mut sender = self.sender.borrow_mut();
-            if !sender.is_idle() {
-                // Who sends next is told; who receives gets what has come before.
-                match sender.poll_sent(cx) {
-                    Poll::Pending | Poll::Ready(Ok(_) | Err(Error::Cancelled(_))) => {}
-                    Poll::Ready(Err(error)) => self.tear(&error),
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
+    pub(super) fn go_on(&self, cx: &mut Context<'_>) {
+        self.note(|sender| match sender.is_idle() {
+            true => Poll::Ready(Ok(true)),
+            false => sender.poll_sent(cx),
+        });
+    }
+
+    /// Takes note of what becomes of what is sent.
+    fn note(&self, send: impl FnOnce(&mut PieceSender<W>) -> Poll<Result<bool>>) {
+        // Who sends next is told; who receives gets what has come before.
+        match send(&mut self.sender.borrow_mut()) {
+            Poll::Pending | Poll::Ready(Ok(_) | Err(Error::Cancelled(_))) => {}
+            Poll::Ready(Err(error)) => self.tear(&error),
+        }
     }
 
     /// Sends what rustls has ready, or leaves it to the sender, if that has nothing left. False if there is nothing to send.
@@ -132,6 +160,14 @@ impl<W> Outgoing<W> {
 /// What goes out at once of a buffer.
 pub(super) fn within_one_send(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(AT_ONCE)]
+}
+
+/// The first of several buffers, as many as go out at once whole.
+pub(super) fn whole_within_one_send<'a, 'b>(buffers: &'a [IoSlice<'b>]) -> &'a [IoSlice<'b>] {
+    let mut room = AT_ONCE;
+    let fits = |buffer: &IoSlice<'_>| room.checked_sub(buffer.len()).map(|left| room = left).is_some();
+    let count = buffers.iter().map(fits).take_while(|&fits| fits).count();
+    &buffers[..count]
 }
 
 /// What goes out at once of several buffers, of the first one from an offset on.

@@ -1,5 +1,7 @@
 //! What the halves of a connection share.
 
+mod polling;
+
 use super::{
     attribute,
     incoming::Incoming,
@@ -9,11 +11,11 @@ use super::{
 };
 use crate::{
     error::{Error, Result, TlsError},
-    lowlevel::checkpoint_if_cancelled,
+    lowlevel::{checkpoint_if_cancelled, take_chunk},
     reserved::Reserved,
     runtime::Core,
     scope::{fail_after, move_on_after},
-    streams::{AttributeRequest, Attributes, Split},
+    streams::{AttributeRequest, Attributes, Split, piece_sender::PieceSender},
 };
 use anyio_driver::Chunk;
 use rustls::{Connection, ProtocolVersion};
@@ -21,6 +23,7 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     io::{self, BufRead, Write},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -142,26 +145,20 @@ impl<S: Split> Session<S> {
         checkpoint_if_cancelled().await?;
         let mut is_first = true;
         loop {
-            if !is_empty(&mut self.connection.borrow_mut()) {
-                return Ok(Some(take(&mut self.connection.borrow_mut().reader())));
+            match self.has_bytes()? {
+                Some(true) => return Ok(Some(take(&mut self.connection.borrow_mut().reader()))),
+                Some(false) => return Ok(None),
+                None => {}
             }
-            if self.incoming.is_closed() {
-                return Ok(None);
-            }
-            self.check_failure()?;
             if std::mem::take(&mut is_first) && !self.outgoing.busy.get() {
-                self.outgoing.go_on().await;
+                now(|cx| self.outgoing.go_on(cx)).await;
             }
             let had_output = self.with_connection(|connection| connection.wants_write());
             if !self.advance().await? {
                 return self.judge_end().map(|()| None);
             }
-            // It may have something to say to that, such as that handshakes are not done again. Nobody may be going to send.
-            if !had_output
-                && self.with_connection(|connection| connection.wants_write())
-                && !self.outgoing.busy.get()
-            {
-                self.outgoing.begin(&self.connection).await;
+            if self.has_answer(had_output) {
+                now(|cx| self.outgoing.begin(cx, &self.connection)).await;
             }
         }
     }
@@ -185,7 +182,7 @@ impl<S: Split> Session<S> {
     /// Decrypts the next record, or a part of it; receives if need be. False if the stream below has ended.
     async fn advance(&self) -> Result<bool> {
         let mut decrypted = None;
-        if self.incoming.expects_more() && !self.with_connection(|connection| connection.is_handshaking()) {
+        if self.may_decrypt_nowait() {
             // Others have their turn also where there is always more.
             poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;
             decrypted = self.incoming.decrypt_nowait(&mut self.connection.borrow_mut())?;
@@ -290,6 +287,7 @@ impl<S: Split> Session<S> {
     /// The closing handshake: tells the peer that nothing more will be sent, and waits for its word that it has heard, or
     /// the end of the stream below. What it has still sent is dropped. An error says that it could not be told.
     pub(super) async fn close(&self) -> Result<()> {
+        self.leave_taken_over();
         fail_after(CLOSE_PATIENCE, self.send_eof()).await?;
         let answer = async {
             let drop_all = |bytes: &mut dyn BufRead| {
@@ -308,13 +306,38 @@ impl<S: Split> Session<S> {
     }
 
     async fn flush(&self) -> Result<()> {
-        self.outgoing.flush(&self.connection).await
+        poll_fn(|cx| self.outgoing.poll_flush(cx, &self.connection, PieceSender::poll_sent)).await.map(drop)
     }
 
     /// The stream below, unless its halves do not fit, and what was received from it and does not belong to TLS.
     pub(super) fn into_inner(self) -> (Option<S>, Option<Chunk>) {
         let (receive, rest) = self.incoming.into_inner();
         (S::reunite(receive, self.outgoing.into_inner()).ok(), rest)
+    }
+}
+
+/// Does something with what a task is woken by.
+async fn now(mut act: impl FnMut(&mut Context<'_>)) {
+    poll_fn(|cx| {
+        act(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Takes decrypted bytes, of which there are some, as far as they have room in a buffer.
+pub(super) fn take_bytes(reader: &mut dyn BufRead, max_bytes: usize) -> Chunk {
+    let mut chunk = take_chunk();
+    loop {
+        let room = chunk.spare_capacity().min(max_bytes - chunk.len());
+        // What comes after the last byte is for the next call to tell.
+        let bytes = reader.fill_buf().unwrap_or_default();
+        let count = bytes.len().min(room);
+        if count == 0 {
+            return chunk;
+        }
+        let _ = chunk.extend_from_slice(&bytes[..count]);
+        reader.consume(count);
     }
 }
 

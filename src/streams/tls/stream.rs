@@ -1,13 +1,17 @@
 //! TLS as a stream around a stream.
 
-use super::session::Session;
+use super::session::{Session, take_bytes};
 use crate::{
     error::{Error, Result},
-    lowlevel::take_chunk,
     streams::{AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, ByteStream, Split},
 };
 use anyio_driver::{Chunk, IoBuf, IoBufMut};
-use std::{fmt, io, rc::Rc};
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 /// A stream whose bytes are encrypted on another stream, by TLS 1.2 or 1.3.
 ///
@@ -67,21 +71,7 @@ impl<S: Split> TlsStream<S> {
     /// If `max_bytes` is 0.
     pub async fn receive_at_most(&self, max_bytes: usize) -> Result<Option<Chunk>> {
         assert!(max_bytes > 0, "receiving at most 0 bytes");
-        let received = self.0.receive(|reader| -> io::Result<Chunk> {
-            let mut chunk = take_chunk();
-            loop {
-                let room = chunk.spare_capacity().min(max_bytes - chunk.len());
-                // What comes after the last byte is for the next call to tell.
-                let bytes = reader.fill_buf().unwrap_or_default();
-                let count = bytes.len().min(room);
-                if count == 0 {
-                    return Ok(chunk);
-                }
-                let _ = chunk.extend_from_slice(&bytes[..count]);
-                reader.consume(count);
-            }
-        });
-        Ok(received.await?.transpose()?)
+        Ok(self.0.receive(|reader| take_bytes(reader, max_bytes)).await?)
     }
 
     /// Receives into the caller's own buffer, from its beginning, and gives it back with the number of bytes. 0 is the end
@@ -211,6 +201,10 @@ impl<S: Split> TlsStream<S> {
         Self(self.0.clone())
     }
 
+    pub(super) fn session(&self) -> &Session<S> {
+        &self.0
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
@@ -232,6 +226,7 @@ impl<S: Split> TlsStream<S> {
     /// # Panics
     /// If the stream below does not take its own halves for halves of one stream.
     pub async fn unwrap(self) -> std::result::Result<(S, Option<Chunk>), (Error, Self)> {
+        self.0.leave_taken_over();
         let ended = async {
             self.0.send_eof().await?;
             match self.0.receive(|_| ()).await? {
@@ -268,6 +263,10 @@ impl<S: Split> ByteReceiveStream for TlsStream<S> {
     async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
         TlsStream::receive_into(self, buffer).await
     }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        self.0.poll_receive(cx)
+    }
 }
 
 impl<S: Split> ByteSendStream for TlsStream<S> {
@@ -281,6 +280,18 @@ impl<S: Split> ByteSendStream for TlsStream<S> {
 
     async fn send_eof(&mut self) -> Result<()> {
         TlsStream::send_eof(self).await
+    }
+
+    fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        self.0.send_soon(cx, buffers)
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.poll_sent(cx)
+    }
+
+    fn poll_sent_or_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.0.poll_sent_or_sending(cx)
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 /// Makes a handler of axum's of a function that awaits anyio, or holds what is not `Send` while it waits.
 ///
 /// axum demands that the futures of handlers are `Send`, which those of anyio never are, as everything stays on its thread.
-/// State that is not `Send` goes into an [`OnThread`]. Each core makes a router of its own.
+/// As there, a function takes up to 16 extractors. State that is not `Send` goes into an [`OnThread`]. Each core makes a router of its own.
 ///
 /// ```
 /// use anyio::{OnThread, Result, sleep};
@@ -124,3 +124,11 @@ handler!(A B C D | E);
 handler!(A B C D E | G);
 handler!(A B C D E G | H);
 handler!(A B C D E G H | I);
+handler!(A B C D E G H I | J);
+handler!(A B C D E G H I J | K);
+handler!(A B C D E G H I J K | L);
+handler!(A B C D E G H I J K L | N);
+handler!(A B C D E G H I J K L N | O);
+handler!(A B C D E G H I J K L N O | P);
+handler!(A B C D E G H I J K L N O P | Q);
+handler!(A B C D E G H I J K L N O P Q | R);

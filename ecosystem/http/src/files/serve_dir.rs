@@ -21,6 +21,7 @@ use http::{
     },
 };
 use std::{
+    borrow::Cow,
     hash::{BuildHasher, RandomState},
     io,
     ops::Range,
@@ -165,18 +166,20 @@ impl ServeDir {
 impl Resource {
     async fn answer(self, method: &Method, headers: &HeaderMap, varies: bool) -> Result<Response<FileBody>> {
         let version = Version::of(&self.metadata);
+        let (wanted, known) = (list_of(headers, &IF_MATCH), list_of(headers, &IF_NONE_MATCH));
         let conditions = Conditions {
-            if_match: text_of(headers, &IF_MATCH),
-            if_none_match: text_of(headers, &IF_NONE_MATCH),
-            if_modified_since: text_of(headers, &IF_MODIFIED_SINCE),
-            if_unmodified_since: text_of(headers, &IF_UNMODIFIED_SINCE),
-            if_range: text_of(headers, &IF_RANGE),
+            if_match: wanted.as_deref(),
+            if_none_match: known.as_deref(),
+            if_modified_since: only(headers, &IF_MODIFIED_SINCE),
+            if_unmodified_since: only(headers, &IF_UNMODIFIED_SINCE),
+            // What cannot be understood is of no version.
+            if_range: headers.contains_key(IF_RANGE).then(|| only(headers, &IF_RANGE).unwrap_or_default()),
         };
         let mut answer = match version.check(&conditions) {
             Some(Unmet::PreconditionFailed) => return Ok(bare(StatusCode::PRECONDITION_FAILED)),
             Some(Unmet::NotModified) => bare(StatusCode::NOT_MODIFIED),
             None => {
-                let range = text_of(headers, &RANGE)
+                let range = only(headers, &RANGE)
                     .filter(|_| *method == Method::GET && version.allows_ranges(&conditions));
                 let ranges = range.map_or(Ranges::Whole, |range| Ranges::parse(range, self.metadata.len()));
                 self.content(method, ranges).await?
@@ -279,8 +282,24 @@ fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
-fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// A header that is no list. Of several nobody knows which counts, so none does (RFC 9110, section 5.3).
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?;
+    if lines.next().is_some() { None } else { line.to_str().ok() }
+}
+
+/// A header that is a list, which may come in several lines.
+fn list_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    // What is no text is no tag of ours.
+    let mut lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
+    let mut list = Cow::Borrowed(lines.next()?);
+    for line in lines {
+        let list = list.to_mut();
+        list.push(',');
+        list.push_str(line);
+    }
+    Some(list)
 }
 
 /// Whether a client can read what is encoded so.

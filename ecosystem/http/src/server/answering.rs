@@ -8,6 +8,7 @@ use super::{
     error::ConnectionError,
     production::take_production,
     requests::Busy,
+    send_limit::{PacedBody, Stream, Streams},
     statistics::count,
     upgrade::Offered,
 };
@@ -18,12 +19,14 @@ use anyio::{
     sync::{Semaphore, SemaphorePermit},
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use pin_project_lite::pin_project;
 use std::{
     any::Any,
     future::Future,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -74,6 +77,49 @@ where
             }
         };
         Answering { task, connection }
+    }
+}
+
+/// What hyper calls for each request of HTTP/2, whose answers tell how they go out.
+pub(super) struct StreamAnswerer<A> {
+    pub(super) answerer: A,
+    pub(super) streams: Rc<Streams>,
+}
+
+impl<R, A, B> Service<R> for StreamAnswerer<A>
+where
+    A: Service<R, Response = Response<B>>,
+    B: Body,
+{
+    type Response = Response<PacedBody<B>>;
+    type Error = A::Error;
+    type Future = AnsweringStream<A::Future>;
+
+    fn call(&self, request: R) -> Self::Future {
+        let answering = self.answerer.call(request);
+        AnsweringStream { answering, stream: Some(self.streams.begin()) }
+    }
+}
+
+pin_project! {
+    /// The answer of a stream.
+    pub(super) struct AnsweringStream<F> {
+        #[pin]
+        answering: F,
+        stream: Option<Stream>,
+    }
+}
+
+impl<F: Future<Output = Result<Response<B>, E>>, B: Body, E> Future for AnsweringStream<F> {
+    type Output = Result<Response<PacedBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answering.poll(cx))?;
+        Poll::Ready(Ok(answer.map(|body| {
+            let stream = this.stream.take().expect("a future is not polled after its end");
+            PacedBody::new(body, stream)
+        })))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Server,
-    answering::Answerer,
+    answering::{Answerer, StreamAnswerer},
     body::RequestBody,
     calls::CallCount,
     connection_info::ConnectionInfo,
@@ -11,9 +11,11 @@ use super::{
     head_limit::HeadLimit,
     protocol::{self, Protocol},
     requests::Requests,
+    send_limit::{Paced, StreamExecutor, Streams},
+    sending::Sending,
     upgrade::Upgrades,
 };
-use crate::{BoxError, GroupExecutor, HyperIo};
+use crate::{BoxError, HyperIo};
 use anyio::{
     Chunk, Error, Result, Scope, current_time, fail_after, idle,
     lowlevel::is_cancelled,
@@ -139,43 +141,59 @@ impl<'a> Connection<'a> {
         handler: &impl AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
     ) -> Result<()>
     where
-        R: ByteReceiveStream + 'static,
+        R: ByteReceiveStream + Attributes + 'static,
         W: ByteSendStream + 'static,
         B: Body<Data: Buf + 'static, Error: Into<BoxError>> + 'static,
         E: Into<BoxError> + 'static,
     {
         let options = &self.server().options;
+        let limit = options.send_limit();
+        let sending = Rc::<Sending>::default();
+        let io = io.telling(sending.clone());
         let ended = task_group(async |group| -> Result<_> {
             keep_from_cancellation(group.scope());
             let answerer = Answerer { connection: self, group, handler };
             let ended = match protocol {
                 Protocol::Http1 => {
+                    let paced = Some(Paced::new(limit, sending, None));
                     let connection =
                         options.http1(&self.heads).serve_connection(io, answerer).with_upgrades();
-                    self.drive(group.scope(), connection, |connection| connection.graceful_shutdown()).await
+                    self.drive(group.scope(), connection, paced, |connection| connection.graceful_shutdown())
+                        .await
                 }
                 Protocol::Http2 => {
-                    let http = options.http2(GroupExecutor(group));
-                    let connection = http.serve_connection(io, answerer);
-                    self.drive(group.scope(), connection, |connection| connection.graceful_shutdown()).await
+                    let streams = Rc::<Streams>::default();
+                    let paced = Some(Paced::new(limit, sending, Some(streams.clone())));
+                    let http = options.http2(StreamExecutor { group, streams: streams.clone() });
+                    let connection = http.serve_connection(io, StreamAnswerer { answerer, streams });
+                    self.drive(group.scope(), connection, paced, |connection| connection.graceful_shutdown())
+                        .await
                 }
             };
             group.cancel();
             Ok(ended)
         })
         .await?;
-        if let Some(Ok(Ended { output: Err(error), as_asked: false })) = ended
+        let error = match ended {
             // In a cancelled scope there are errors for that alone.
-            && !is_cancelled()
-        {
-            self.server().tell(&ConnectionError::Connection(error));
+            Some(Ok(Ended::ByItself { output: Err(error), as_asked: false })) if !is_cancelled() => {
+                Some(ConnectionError::Connection(error))
+            }
+            Some(Ok(Ended::ByForce(error))) => Some(error),
+            _ => None,
+        };
+        if let Some(error) = error {
+            self.server().tell(&error);
         }
         if let Some(upgraded) = self.upgrades.take() {
             task_group(async |group| -> Result<()> {
                 keep_from_cancellation(group.scope());
                 // A task, which is awaited also when it is cancelled.
                 let running = group.start_soon(self.run_upgraded(upgraded));
-                self.drive(group.scope(), running, |_| ()).await?.output?;
+                match self.drive(group.scope(), running, None, |_| ()).await? {
+                    Ended::ByItself { output, .. } => output?,
+                    Ended::ByForce(error) => self.server().tell(&error),
+                }
                 Ok(())
             })
             .await?;

@@ -6,6 +6,7 @@ use std::{
     error::Error as StdError,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 /// What went wrong on a connection of a [`Server`](crate::Server), and ended one request or the connection.
@@ -16,6 +17,16 @@ pub enum ConnectionError {
     Connection(hyper::Error),
     /// Nothing of a request came in time, or the connection was lost before.
     Handshake(anyio::Error),
+    /// The client took too little of what was to be sent to it: the connection was ended, or the stream of HTTP/2 was. See
+    /// [`Server::send_timeout`](crate::Server::send_timeout).
+    SendTimeout {
+        /// How many bytes it has taken.
+        sent: u64,
+        /// How many it had to take.
+        least: u64,
+        /// In which time.
+        time: Duration,
+    },
     /// A handler failed, and 500 was answered.
     Handler(BoxError),
     /// A handler panicked, with this text, and 500 was answered; or the body of an answer did, and its connection has ended.
@@ -43,7 +54,7 @@ impl ConnectionError {
             source = error.source();
         }
         match self {
-            Self::Connection(_) | Self::Handshake(_) => log::debug!("{text}"),
+            Self::Connection(_) | Self::Handshake(_) | Self::SendTimeout { .. } => log::debug!("{text}"),
             Self::Handler(_) | Self::Panic(_) => log::error!("{text}"),
         }
     }
@@ -54,6 +65,12 @@ impl fmt::Display for ConnectionError {
         match self {
             Self::Connection(_) => f.write_str("an HTTP connection ended early"),
             Self::Handshake(_) => f.write_str("no request came"),
+            Self::SendTimeout { sent, least, time } => {
+                write!(
+                    f,
+                    "a client took {sent} bytes in {time:?} of what was sent to it, where {least} are the least"
+                )
+            }
             Self::Handler(_) => f.write_str("a handler failed"),
             Self::Panic(text) => write!(f, "a handler or a body panicked: {text}"),
         }
@@ -66,7 +83,7 @@ impl StdError for ConnectionError {
             Self::Connection(error) => Some(error),
             Self::Handshake(error) => Some(error),
             Self::Handler(error) => Some(&**error),
-            Self::Panic(_) => None,
+            Self::Panic(_) | Self::SendTimeout { .. } => None,
         }
     }
 }

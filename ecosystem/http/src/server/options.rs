@@ -1,8 +1,7 @@
 //! What can be chosen about a server.
 
-use super::head_limit::HeadLimit;
-use crate::{GroupExecutor, HyperTimer};
-use anyio::Error;
+use super::{error::ConnectionError, head_limit::HeadLimit};
+use crate::HyperTimer;
 use hyper::server::conn::{http1, http2};
 use std::time::Duration;
 
@@ -12,6 +11,8 @@ pub(super) struct Options {
     pub(super) header_timeout: Option<Duration>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
+    pub(super) send_timeout: Option<Duration>,
+    pub(super) min_send_rate: u64,
     pub(super) keep_alive: Option<(Duration, Duration)>,
     pub(super) max_streams: u32,
     pub(super) extended_connect: bool,
@@ -27,6 +28,8 @@ impl Default for Options {
             header_timeout: Some(Duration::from_secs(30)),
             request_timeout: None,
             idle_timeout: Some(Duration::from_secs(120)),
+            send_timeout: Some(Duration::from_secs(60)),
+            min_send_rate: 240,
             keep_alive: None,
             max_streams: 200,
             extended_connect: false,
@@ -37,7 +40,32 @@ impl Default for Options {
     }
 }
 
+/// How much a client has to take in which time of what is to be sent to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SendLimit {
+    pub(super) time: Duration,
+    /// In bytes a second.
+    rate: u64,
+}
+
+impl SendLimit {
+    /// How many bytes have to be taken in that time.
+    pub(super) fn least(&self) -> u64 {
+        let least = u128::from(self.rate) * self.time.as_millis() / 1000;
+        u64::try_from(least).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The error of a client that has taken so many bytes only.
+    pub(super) fn missed_with(&self, sent: u64) -> ConnectionError {
+        ConnectionError::SendTimeout { sent, least: self.least(), time: self.time }
+    }
+}
+
 impl Options {
+    pub(super) fn send_limit(&self) -> Option<SendLimit> {
+        Some(SendLimit { time: self.send_timeout?, rate: self.min_send_rate })
+    }
+
     pub(super) fn http1(&self, heads: &HeadLimit) -> http1::Builder {
         let mut http = http1::Builder::new();
         http.timer(heads.timer())
@@ -46,10 +74,7 @@ impl Options {
         http
     }
 
-    pub(super) fn http2<'scope, 'env>(
-        &self,
-        executor: GroupExecutor<'scope, 'env, Error>,
-    ) -> http2::Builder<GroupExecutor<'scope, 'env, Error>> {
+    pub(super) fn http2<X: Clone>(&self, executor: X) -> http2::Builder<X> {
         let mut http = http2::Builder::new(executor);
         http.timer(HyperTimer)
             .max_concurrent_streams(self.max_streams)

@@ -19,6 +19,8 @@ pub struct ServerStatistics {
     pub accepted_requests: u64,
     /// How many were cancelled because they took too long.
     pub timed_out: u64,
+    /// How many connections, and single streams of HTTP/2, were ended because their clients took too little of what was sent.
+    pub send_timed_out: u64,
     /// How many were cancelled because the client went away, or the server ended.
     pub cancelled: u64,
     /// How many handlers failed.
@@ -32,6 +34,7 @@ pub(super) struct Counts {
     pub(super) requests: Rc<Cell<usize>>,
     pub(super) accepted: Cell<u64>,
     pub(super) timed_out: Cell<u64>,
+    pub(super) send_timed_out: Cell<u64>,
     pub(super) cancelled: Cell<u64>,
     pub(super) failed: Cell<u64>,
     pub(super) panicked: Cell<u64>,
@@ -50,6 +53,7 @@ impl Counts {
             requests: self.requests.get(),
             accepted_requests: self.accepted.get(),
             timed_out: self.timed_out.get(),
+            send_timed_out: self.send_timed_out.get(),
             cancelled: self.cancelled.get(),
             failed: self.failed.get(),
             panicked: self.panicked.get() + connections.panicked,

@@ -8,14 +8,14 @@ use anyio::{OnThread, Result, sleep, task_group};
 use anyio_http::{Server, axum::local, tower};
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
-    http::StatusCode,
+    extract::{FromRequestParts, Path, Query, State},
+    http::{StatusCode, request::Parts},
     routing::{get as getting, post},
 };
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, convert::Infallible, rc::Rc, time::Duration};
 
 type Log = OnThread<Rc<RefCell<Vec<String>>>>;
 
@@ -83,6 +83,61 @@ async fn bodies_that_are_too_large_are_refused_by_axum_and_by_the_server() -> Re
             // What is refused may be closed while it is still being sent.
             assert!(answer.as_ref().map_or(status == 413, |given| *given == status), "{count}: {answer:?}");
         }
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// The number of extractors before this one.
+struct Turn(usize);
+
+impl<S: Sync> FromRequestParts<S> for Turn {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let turns = parts.extensions.get_or_insert_with(|| 0_usize);
+        *turns += 1;
+        Ok(Self(*turns - 1))
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "that is what it is about")]
+async fn take_sixteen(
+    a: Turn,
+    b: Turn,
+    c: Turn,
+    d: Turn,
+    e: Turn,
+    f: Turn,
+    g: Turn,
+    h: Turn,
+    i: Turn,
+    j: Turn,
+    k: Turn,
+    l: Turn,
+    m: Turn,
+    n: Turn,
+    o: Turn,
+    body: String,
+) -> String {
+    let held = Rc::new(body);
+    sleep(Duration::from_millis(1)).await.unwrap();
+    let turns = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o].map(|turn| turn.0);
+    format!("{} {turns:?}", *held)
+}
+
+#[anyio::test]
+async fn a_handler_takes_as_many_extractors_as_one_of_axum() -> Result<()> {
+    let meeting = Meeting::new();
+    task_group(async |tg| -> Result<()> {
+        let router: Router = Router::new().route("/", post(local(take_sixteen)));
+        tg.start_soon(async { Server::new().serve(&meeting, tower(router)).await });
+        let mut sender = http1(tg, meeting.connect()).await;
+        let request = Request::post("/").body(Full::new(Bytes::from("body"))).unwrap();
+        let answer = body_of(sender.send_request(request).await.unwrap()).await;
+        assert_eq!(answer, format!("body {:?}", Vec::from_iter(0..15)));
         tg.cancel();
         Ok(())
     })

@@ -122,6 +122,34 @@ async fn conditions_and_encodings_are_heeded() -> Result<()> {
 }
 
 #[anyio::test]
+async fn headers_in_several_lines_are_one_list_or_none() -> Result<()> {
+    with_folder(async |_, root| {
+        let files = ServeDir::new(root).await?;
+        let get = async |lines: &[(&str, &str)]| -> Result<u16> {
+            let request = http::Request::get("/digits.txt");
+            let request = lines.iter().fold(request, |request, &(name, value)| request.header(name, value));
+            Ok(files.answer(&request.body(()).unwrap()).await?.status().as_u16())
+        };
+        let first = files.answer(&http::Request::get("/digits.txt").body(()).unwrap()).await?;
+        let of = |name| first.headers()[name].to_str().unwrap();
+        let (tag, modified) = (of(header::ETAG), of(header::LAST_MODIFIED));
+        assert_eq!(get(&[("if-none-match", "\"other\""), ("if-none-match", tag)]).await?, 304);
+        assert_eq!(get(&[("if-none-match", "\"a\", \"b\""), ("if-none-match", "\"c\"")]).await?, 200);
+        assert_eq!(get(&[("if-match", "\"other\""), ("if-match", tag)]).await?, 200);
+        assert_eq!(get(&[("if-match", "\"other\""), ("if-match", "\"another\"")]).await?, 412);
+        // These are no lists: nobody knows which line counts.
+        assert_eq!(get(&[("if-modified-since", modified)]).await?, 304);
+        assert_eq!(get(&[("if-modified-since", modified), ("if-modified-since", modified)]).await?, 200);
+        assert_eq!(get(&[("range", "bytes=0-1")]).await?, 206);
+        assert_eq!(get(&[("range", "bytes=0-1"), ("range", "bytes=3-4")]).await?, 200);
+        assert_eq!(get(&[("range", "bytes=0-1"), ("if-range", tag)]).await?, 206);
+        assert_eq!(get(&[("range", "bytes=0-1"), ("if-range", tag), ("if-range", "\"b\"")]).await?, 200);
+        Ok(())
+    })
+    .await
+}
+
+#[anyio::test]
 async fn nothing_else_is_sent() -> Result<()> {
     with_folder(async |client, root| {
         let status = async |path: &str| -> Result<u16> {

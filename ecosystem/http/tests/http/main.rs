@@ -18,6 +18,7 @@ mod produced_bodies;
 mod resets;
 mod server_events;
 mod serving;
+mod slow_clients;
 mod time_limits;
 mod tls;
 mod upgrades;

@@ -80,6 +80,11 @@ async fn idle_connections_are_closed_and_busy_ones_are_not() -> Result<()> {
         client.send(GET.replace("/ ", "/long ")).await?;
         receive_until(&mut client, "done").await?;
         assert_eq!(current_time() - begun, 100 * SECOND);
+        // The time begins with the end of the request.
+        let begun = current_time();
+        assert!(client.receive().await?.is_none());
+        let idle = current_time() - begun;
+        assert!(10 * SECOND <= idle && idle <= 20 * SECOND, "{idle:?}");
         let mut sender = http2(tg, meeting.connect()).await;
         sender.send_request(get("http://h/long")).await.unwrap();
         while server.statistics().connections > 0 {

@@ -4,6 +4,9 @@
 
 mod endings;
 mod island;
+mod paused_clock;
+#[path = "../../../../tests/peers/processor_time.rs"]
+mod processor_time;
 mod sharing;
 mod tokio_in_anyio;
 mod using_from_outside;

@@ -66,7 +66,9 @@ pub(crate) async fn beside_server(body: impl AsyncFnOnce(&Rc<Meeting>, &Events) 
     let at_server = meeting.clone();
     let ended = task_group(async |tg| -> Result<()> {
         let server = tg.start_soon(async {
-            let server = Server::new().on_error(|error| trial.note(&format!("error: {error}")));
+            // Streams are read as slowly as it takes.
+            let server =
+                Server::new().send_timeout(None).on_error(|error| trial.note(&format!("error: {error}")));
             server.serve(&*at_server, grpc(trial.clone().server())).await
         });
         body(&meeting, &events).await?;

@@ -1,4 +1,4 @@
-//! Spans of tasks and named scopes, on each back end: `cargo test --features tracing --test structure spans`.
+//! Spans of tasks and named scopes, on each back end: `cargo test --package anyio --features tracing --test spans`.
 
 use anyio::{
     Builder, CancelScope, Error, Result, lowlevel, net::UnixStream, sleep, sleep_forever, sync, task_group,
