@@ -302,6 +302,7 @@ fn the_limiter_of_the_run_is_shared_by_its_calls_and_can_be_changed() {
         let (release, released) = mpsc::channel::<()>();
         task_group(async |tg| -> Result<()> {
             tg.start_soon(to_thread::run_sync(move || released.recv().unwrap()));
+            wait_until(|| limiter.borrowed_tokens() == 1).await?;
             let second = tg.start_soon(to_thread::run_sync(|| 2));
             wait_until(|| limiter.statistics().tasks_waiting == 1).await?;
             assert_eq!(limiter.borrowed_tokens(), 1);
