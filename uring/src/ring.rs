@@ -100,21 +100,22 @@ impl Ring {
         Look { queued: submission.len() as u32, hidden: submission.taskrun() || submission.cq_overflow() }
     }
 
-    /// Submits `count` entries, runs what the kernel has put off, and waits for a completion.
+    /// Submits `count` entries, runs what the kernel has put off, and waits until there are `least` completions that nobody has
+    /// taken.
     ///
     /// # Errors
     /// What the kernel says. A wait that ended without a completion is `ETIME` or `EINTR`, unless entries were
     /// consumed.
-    pub(crate) fn enter(&self, count: u32, pause: Pause) -> io::Result<u32> {
+    pub(crate) fn enter(&self, count: u32, pause: Pause, least: u32) -> io::Result<u32> {
         let timespec;
         let mut arguments = SubmitArgs::new();
         let least = match pause {
             Pause::No => 0,
-            Pause::Forever => 1,
+            Pause::Forever => least,
             Pause::For(duration) => {
                 timespec = Timespec::from(duration);
                 arguments = arguments.timespec(&timespec);
-                1
+                least
             }
         };
         let descriptor = match self.registered {

@@ -46,9 +46,12 @@ impl UringDriver {
         loop {
             let look = self.fill();
             let is_last = self.queue.is_empty();
+            // Where not all have just been moved it is not known how many of them were.
+            let moved_at_once = std::mem::take(&mut self.at_once);
+            let at_once = if is_last { moved_at_once } else { 0 };
             let may_wait = is_last && completions.len() == before && !self.ring.has_completions();
             let pause = if may_wait { self.pause(wait) } else { Pause::No };
-            let entered = self.enter(look, pause);
+            let entered = self.enter(look, pause, at_once);
             let reaped = self.reap(completions);
             match entered {
                 Ok(consumed) if consumed >= look.queued => {
@@ -149,9 +152,10 @@ impl UringDriver {
         }
     }
 
-    /// Enters the kernel if there is a reason to; gives how many entries it has consumed.
+    /// Enters the kernel if there is a reason to; gives how many entries it has consumed. So many of them, which are among those
+    /// in the submission queue, are answered as they are consumed, and that is not waited for.
     #[inline]
-    fn enter(&mut self, look: Look, pause: Pause) -> io::Result<u32> {
+    fn enter(&mut self, look: Look, pause: Pause, at_once: u32) -> io::Result<u32> {
         if look.queued == 0 && pause == Pause::No && !look.hidden {
             return Ok(0);
         }
@@ -159,7 +163,7 @@ impl UringDriver {
             Some(spin) if pause != Pause::No => self.spin_and_enter(look, pause, spin),
             _ => {
                 self.tracker.statistics.enters += 1;
-                self.ring.enter(look.queued, pause)
+                self.ring.enter(look.queued, pause, 1 + at_once)
             }
         }
     }
@@ -169,7 +173,7 @@ impl UringDriver {
         let mut consumed = 0;
         if look.queued > 0 || look.hidden {
             self.tracker.statistics.enters += 1;
-            consumed = self.ring.enter(look.queued, Pause::No)?;
+            consumed = self.ring.enter(look.queued, Pause::No, 0)?;
             if consumed < look.queued {
                 return Ok(consumed);
             }
@@ -198,7 +202,7 @@ impl UringDriver {
             hint::spin_loop();
         };
         self.tracker.statistics.enters += 1;
-        self.ring.enter(0, pause).map(|_| consumed)
+        self.ring.enter(0, pause, 1).map(|_| consumed)
     }
 
     /// Takes all completions there are and publishes that; gives how many there were, the driver's own included.
@@ -249,7 +253,7 @@ impl UringDriver {
             Pause::Forever => Pause::For(BREATH),
         };
         self.tracker.statistics.enters += 1;
-        let entered = self.ring.enter(0, pause);
+        let entered = self.ring.enter(0, pause, 1);
         self.reap(completions);
         match entered {
             Ok(_) => Ok(()),
