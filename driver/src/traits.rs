@@ -62,8 +62,7 @@ pub trait Driver {
     unsafe fn submit(&mut self, token: Token, op: Op);
 
     /// Takes an operation that need not begin before the next turn, to be done together with others of its kind. It completes
-    /// like others, but a turn may wait all the same until something else happens, once it has begun, if it waits for nothing
-    /// itself.
+    /// like others, but a turn may wait all the same until something else happens if it was done as a whole.
     ///
     /// # Safety
     /// As for [`submit`](Driver::submit).

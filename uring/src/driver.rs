@@ -8,14 +8,13 @@
 
 use crate::{
     Options, Report, SetupError, Statistics,
+    at_once::{AtOnce, answered_at_once},
     buffer_ring::BufferRing,
     entry::{ended_by_a_part, entry_of, is_punted, works_on_file},
     event_source::EventSource,
     fork::ProcessGeneration,
     kind,
-    operations::{
-        AT_ONCE, CHOOSES, CHOOSES_MESSAGES, Cancel, DOUBTFUL, LINKED, OPENS, Operations, ZERO_COPY,
-    },
+    operations::{CHOOSES, CHOOSES_MESSAGES, Cancel, DOUBTFUL, LINKED, OPENS, Operations, ZERO_COPY},
     probe::Support,
     queue::Queue,
     retries::Retries,
@@ -61,8 +60,7 @@ const WITHDRAWALS: u32 = 64;
 pub struct UringDriver {
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
-    /// How many of those in the queue are answered as they are submitted; not more.
-    pub(crate) at_once: u32,
+    pub(crate) at_once: AtOnce,
     pub(crate) tracker: Tracker,
     /// Completions that were made here, for the next turn.
     pub(crate) answered: Vec<Completion>,
@@ -119,7 +117,7 @@ impl UringDriver {
         Ok(Self {
             ring,
             queue: Queue::default(),
-            at_once: 0,
+            at_once: AtOnce::default(),
             tracker: Tracker {
                 operations: Operations::default(),
                 retries: Retries::default(),
@@ -197,8 +195,7 @@ impl UringDriver {
         }
         match self.tracker.operations.cancel(token, self.queue.first_number()) {
             Cancel::Nothing => false,
-            Cancel::TakeBack(number, count, at_once) => {
-                self.at_once = self.at_once.saturating_sub(u32::from(at_once));
+            Cancel::TakeBack(number, count) => {
                 (number..number + count).for_each(|number| self.queue.take_back(number));
                 if let Some(zero_copy) = &mut self.tracker.zero_copy {
                     zero_copy.take_back(token);
@@ -245,14 +242,14 @@ impl UringDriver {
     /// Takes back what is queued, and closes the descriptors that operations have brought; gives how many operations of the
     /// caller may be the kernel's still.
     fn finish(&mut self) -> usize {
-        self.at_once = 0;
         let never_submitted = self.queue.take_back_all() + self.answered.len();
         // What the last turn could not hand over. If the kernel goes on refusing it, it is left behind.
         let mut completions = std::mem::take(&mut self.early);
         for _ in 0..16 {
             let look = self.ring.look();
-            let entered = self.ring.enter(look.queued, Pause::No, 0);
+            let entered = self.ring.enter(look.queued, Pause::No);
             self.reap(&mut completions);
+            self.conclude(&mut completions);
             if entered.is_ok_and(|consumed| consumed >= look.queued) {
                 break;
             }
@@ -331,21 +328,21 @@ impl Driver for UringDriver {
 
     #[inline]
     unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
-        match op {
-            Op::Send { flags, .. } if flags & libc::MSG_DONTWAIT != 0 && self.tracker.zero_copy.is_none() => {
-                let mut entry = entry_of(op);
-                entry.set_user_data(token.to_bits());
-                let number = self.queue.push(entry);
-                self.tracker.operations.start(token, number, AT_ONCE);
-                self.at_once += 1;
-            }
+        let can_be =
+            self.support.skip_success && self.support.keeps_parts && self.tracker.zero_copy.is_none();
+        let Some((op, length)) = answered_at_once(op).filter(|_| can_be) else {
             // SAFETY: the caller's promise.
-            _ => unsafe { self.submit(token, op) },
-        }
+            return unsafe { self.submit(token, op) };
+        };
+        let mut entry = entry_of(op).flags(Flags::SKIP_SUCCESS);
+        entry.set_user_data(token.to_bits());
+        let number = self.queue.push(entry);
+        self.tracker.operations.start(token, number, 0);
+        self.at_once.add(token, number, length);
     }
 
     fn end_turn_with_all(&mut self) {
-        self.at_once = 0;
+        self.at_once.await_all();
     }
 
     fn cancel(&mut self, token: Token) {

@@ -47,16 +47,13 @@ pub(crate) const ZERO_COPY: u16 = 512;
 /// The kernel may fail to tell of its completion. See [`EventSource`](crate::event_source::EventSource).
 pub(crate) const DOUBTFUL: u16 = 1024;
 
-/// It is answered as it is submitted, whatever the answer is, and a turn that waits does not end with that.
-pub(crate) const AT_ONCE: u16 = 2048;
-
 /// What is to be done about a request to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cancel {
     /// Nothing: it has ended, or was asked for before.
     Nothing,
-    /// So many entries from this number on are to be taken back from the queue; whether that is one that is [`AT_ONCE`].
-    TakeBack(u64, u64, bool),
+    /// So many entries from this number on are to be taken back from the queue.
+    TakeBack(u64, u64),
     /// The kernel is to be asked.
     Ask,
 }
@@ -129,8 +126,7 @@ impl Operations {
             return Cancel::Ask;
         }
         slot.marks |= ANSWERED;
-        let count = if slot.marks & LINKED == 0 { 1 } else { 2 };
-        Cancel::TakeBack(slot.number, count, slot.marks & AT_ONCE != 0)
+        Cancel::TakeBack(slot.number, if slot.marks & LINKED == 0 { 1 } else { 2 })
     }
 
     /// Notes that a cancel has not ended an operation, as far as is known, and gives how often this was so; nothing if it has
@@ -255,7 +251,7 @@ mod tests {
     #[test]
     fn a_queued_operation_is_taken_back_once() {
         let mut operations = with(5);
-        assert_eq!(operations.cancel(TOKEN, 5), Cancel::TakeBack(5, 1, false));
+        assert_eq!(operations.cancel(TOKEN, 5), Cancel::TakeBack(5, 1));
         assert_eq!(operations.cancel(TOKEN, 6), Cancel::Nothing);
         assert_eq!(operations.complete(TOKEN, 0, true), None, "the kernel never saw it");
         assert_eq!(operations.in_flight(), 1);
@@ -348,6 +344,6 @@ mod tests {
     #[test]
     fn a_linked_operation_is_taken_back_with_what_follows_it() {
         let mut operations = linked(7);
-        assert_eq!(operations.cancel(TOKEN, 7), Cancel::TakeBack(7, 2, false));
+        assert_eq!(operations.cancel(TOKEN, 7), Cancel::TakeBack(7, 2));
     }
 }

@@ -100,22 +100,26 @@ impl Ring {
         Look { queued: submission.len() as u32, hidden: submission.taskrun() || submission.cq_overflow() }
     }
 
-    /// Submits `count` entries, runs what the kernel has put off, and waits until there are `least` completions that nobody has
-    /// taken.
+    /// Whether the kernel has completions for which there was no room.
+    pub(crate) fn has_overflowed(&mut self) -> bool {
+        self.io.submission().cq_overflow()
+    }
+
+    /// Submits `count` entries, runs what the kernel has put off, and waits for a completion.
     ///
     /// # Errors
     /// What the kernel says. A wait that ended without a completion is `ETIME` or `EINTR`, unless entries were
     /// consumed.
-    pub(crate) fn enter(&self, count: u32, pause: Pause, least: u32) -> io::Result<u32> {
+    pub(crate) fn enter(&self, count: u32, pause: Pause) -> io::Result<u32> {
         let timespec;
         let mut arguments = SubmitArgs::new();
         let least = match pause {
             Pause::No => 0,
-            Pause::Forever => least,
+            Pause::Forever => 1,
             Pause::For(duration) => {
                 timespec = Timespec::from(duration);
                 arguments = arguments.timespec(&timespec);
-                least
+                1
             }
         };
         let descriptor = match self.registered {

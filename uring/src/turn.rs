@@ -42,17 +42,19 @@ impl UringDriver {
         self.prepare();
         self.hand_out_answered(completions);
         self.outgoing.send(|token, result| completions.push(Completion::new(token, result)));
+        let are_awaited = self.at_once.take_awaited();
         let mut refusals = 0;
         loop {
             let look = self.fill();
             let is_last = self.queue.is_empty();
-            // Where not all have just been moved it is not known how many of them were.
-            let moved_at_once = std::mem::take(&mut self.at_once);
-            let at_once = if is_last { moved_at_once } else { 0 };
-            let may_wait = is_last && completions.len() == before && !self.ring.has_completions();
+            let may_wait =
+                is_last && !are_awaited && completions.len() == before && !self.ring.has_completions();
             let pause = if may_wait { self.pause(wait) } else { Pause::No };
-            let entered = self.enter(look, pause, at_once);
+            let entered = self.enter(look, pause);
             let reaped = self.reap(completions);
+            if !self.at_once.is_empty() {
+                self.conclude(completions);
+            }
             match entered {
                 Ok(consumed) if consumed >= look.queued => {
                     if is_last {
@@ -152,10 +154,9 @@ impl UringDriver {
         }
     }
 
-    /// Enters the kernel if there is a reason to; gives how many entries it has consumed. So many of them, which are among those
-    /// in the submission queue, are answered as they are consumed, and that is not waited for.
+    /// Enters the kernel if there is a reason to; gives how many entries it has consumed.
     #[inline]
-    fn enter(&mut self, look: Look, pause: Pause, at_once: u32) -> io::Result<u32> {
+    fn enter(&mut self, look: Look, pause: Pause) -> io::Result<u32> {
         if look.queued == 0 && pause == Pause::No && !look.hidden {
             return Ok(0);
         }
@@ -163,7 +164,7 @@ impl UringDriver {
             Some(spin) if pause != Pause::No => self.spin_and_enter(look, pause, spin),
             _ => {
                 self.tracker.statistics.enters += 1;
-                self.ring.enter(look.queued, pause, 1 + at_once)
+                self.ring.enter(look.queued, pause)
             }
         }
     }
@@ -173,7 +174,7 @@ impl UringDriver {
         let mut consumed = 0;
         if look.queued > 0 || look.hidden {
             self.tracker.statistics.enters += 1;
-            consumed = self.ring.enter(look.queued, Pause::No, 0)?;
+            consumed = self.ring.enter(look.queued, Pause::No)?;
             if consumed < look.queued {
                 return Ok(consumed);
             }
@@ -202,7 +203,15 @@ impl UringDriver {
             hint::spin_loop();
         };
         self.tracker.statistics.enters += 1;
-        self.ring.enter(0, pause, 1).map(|_| consumed)
+        self.ring.enter(0, pause).map(|_| consumed)
+    }
+
+    /// Completes sends of which the kernel tells nothing since all was sent, if it has told of the others.
+    #[inline]
+    pub(crate) fn conclude(&mut self, completions: &mut Vec<Completion>) {
+        if self.ring.look().queued == 0 && !self.ring.has_overflowed() {
+            self.at_once.conclude(self.queue.first_number(), &mut self.tracker.operations, completions);
+        }
     }
 
     /// Takes all completions there are and publishes that; gives how many there were, the driver's own included.
@@ -253,7 +262,7 @@ impl UringDriver {
             Pause::Forever => Pause::For(BREATH),
         };
         self.tracker.statistics.enters += 1;
-        let entered = self.ring.enter(0, pause, 1);
+        let entered = self.ring.enter(0, pause);
         self.reap(completions);
         match entered {
             Ok(_) => Ok(()),

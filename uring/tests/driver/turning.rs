@@ -119,7 +119,7 @@ fn send_at_once(to: &impl AsRawFd, bytes: &[u8]) -> Op {
 }
 
 #[test]
-fn a_turn_does_not_end_with_what_is_answered_at_once_but_with_the_first_else() {
+fn a_turn_does_not_end_with_what_is_sent_at_once_but_with_the_first_else() {
     skip_unless_selected!();
     let mut harness = Harness::new();
     harness.turn();
@@ -167,17 +167,25 @@ fn a_turn_does_not_end_with_what_is_answered_at_once_but_with_the_first_else() {
 }
 
 #[test]
-fn what_is_answered_at_once_finds_no_room_at_once() {
+fn a_turn_ends_with_what_finds_no_room_for_all_of_it() {
     skip_unless_selected!();
     let mut harness = Harness::new();
     let (left, _right) = pair();
     let bytes = vec![0; 1 << 20];
     let sends = [(); 4].map(|()| harness.submit_for_next_turn(send_at_once(&left, &bytes)));
-    let moment = Instant::now() + Duration::from_millis(20);
-    harness.driver.turn(Wait::Until(moment), &mut harness.completions).unwrap();
+    harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
     let [first, .., last] = sends.map(|token| harness.next(token).result);
     assert!(0 < first && first < bytes.len() as i32, "{first}");
     assert_eq!(last, -libc::EAGAIN);
+    // Nor does it wait where something else was sent as a whole.
+    let (other, _other) = pair();
+    let sends = [&left, &other].map(|stream| harness.submit_for_next_turn(send_at_once(stream, b"x")));
+    harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
+    assert_eq!(sends.map(|token| harness.next(token).result), [-libc::EAGAIN, 1]);
+    // In a short queue they are taken by turns.
+    let mut harness = Harness::with(&small());
+    let sends = [(); 40].map(|()| harness.submit_for_next_turn(send_at_once(&left, b"x")));
+    assert!(sends.iter().all(|token| harness.next(*token).result == -libc::EAGAIN));
     assert_eq!(harness.driver.in_flight(), 0);
 }
 
