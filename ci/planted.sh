@@ -25,8 +25,8 @@ declare -A programs
 read -ra areas <<<"$(cut -d'|' -f2 <<<"$faults" | sort -u | tr '\n' ' ')"
 while read -r area program; do
     programs[$area]=$program
-done < <(cargo test --no-run "${areas[@]/#/--test=}" 2>&1 |
-    tee /dev/stderr | sed -n 's|.*Executable tests/\([a-z_]*\)/main.rs (\(.*\))|\1 \2|p')
+done < <(printf -- '--test=%s\n' "${areas[@]}" | sed 's/^--test=lib$/--lib/' | xargs cargo test --package anyio --no-run 2>&1 |
+    tee /dev/stderr | sed -nE 's@.*Executable (unittests src/|tests/)([a-z_]*)(.rs|/main.rs) \((.*)\)@\2 \4@p')
 
 # passes AREA FILTER, with the environment as it is
 passes() {

@@ -241,3 +241,26 @@ impl Waits {
 fn misused() -> ! {
     panic!("a wait was used after its end, or a future in another run than the one it began to wait in")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::clock::Clock;
+    use anyio_driver::Completion;
+    use std::time::Duration;
+
+    #[test]
+    fn the_name_of_a_wait_that_has_ended_is_none_of_a_later_one() {
+        let clock = RunClock::new(Clock::Virtual, Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let waits = Waits::new(RunId::next(), &clock);
+        let ended = waits.insert(WaitKind::Operation, WaitReason::Send);
+        drop(waits.remove(ended));
+        let later = waits.insert(WaitKind::Operation, WaitReason::Send);
+        assert_eq!(later.index(), ended.index(), "its place is taken again");
+        assert!(!waits.is_current(ended));
+        assert!(matches!(waits.complete(&Completion::new(ended.token(), 1)), Delivery::Stale));
+        assert_eq!(waits.state(later), WaitState::Waiting);
+        drop(waits.remove_if_current(ended));
+        assert!(waits.is_current(later));
+    }
+}
