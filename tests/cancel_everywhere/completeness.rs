@@ -23,7 +23,7 @@ const PACKAGES: &[Package] = &[
         tests: "ecosystem/tokio/tests",
         least: 5,
         left_out: &[
-            ("guest::run", "what it says is said of `Builder::run_as_guest`, which is cut short here"),
+            ("guest::guest", "what it says is said of `Builder::run_as_guest`, which is cut short here"),
             ("postgres::connect", "it needs a server: `databases/tests/servers/postgres.rs`"),
             ("postgres::Client::cancellable", "it needs a server: `databases/tests/servers/postgres.rs`"),
             ("redis::connect", "it needs a server: `databases/tests/servers/redis.rs`"),

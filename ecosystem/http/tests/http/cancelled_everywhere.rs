@@ -501,7 +501,7 @@ async fn no_message_is_lost_nor_torn_where_a_half_of_a_socket_is_cancelled() -> 
     let house = House::new();
     let handler = async |mut request: Request<RequestBody>| {
         let count = async move |socket: WebSocket| {
-            let (_receive, mut send) = socket.split();
+            let (mut receive, mut send) = socket.split();
             for number in 0..100 {
                 // What was taken over goes out whole, also if this is cancelled as it waits for that.
                 let scope = CancelScope::new();
@@ -524,6 +524,8 @@ async fn no_message_is_lost_nor_torn_where_a_half_of_a_socket_is_cancelled() -> 
             if was_cancelled {
                 send.close(None).await.unwrap();
             }
+            // Until the other side has said so, too.
+            while let Ok(Some(_)) = receive.receive().await {}
         };
         let answer = websocket::upgrade(&mut request, &WebSocketOptions::new(), count);
         Ok(answer.unwrap_or_else(|refused| refused.answer()))
