@@ -58,7 +58,20 @@ impl Piece<'_> {
     fn is_rights(&self) -> bool {
         (self.level, self.kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS)
     }
+
+    /// Whether its data are descriptors that the system has made for this process.
+    fn has_descriptors(&self) -> bool {
+        self.is_rights()
+            || NAMES_SENDER.is_some_and(|kind| (self.level, self.kind) == (libc::SOL_SOCKET, kind))
+    }
 }
+
+/// A descriptor of the process that has sent the message (`SCM_PIDFD`), which comes where the socket's owner has asked the system
+/// for it by an option.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NAMES_SENDER: Option<c_int> = Some(4);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NAMES_SENDER: Option<c_int> = None;
 
 /// The pieces of ancillary data in these bytes.
 pub(crate) fn pieces(control: &[u8]) -> impl Iterator<Item = Piece<'_>> {
@@ -83,23 +96,32 @@ fn header(bytes: &[u8]) -> Option<cmsghdr> {
     Some(unsafe { bytes.as_ptr().cast::<cmsghdr>().read_unaligned() })
 }
 
-/// Takes the descriptors over that are in these bytes, and clears the bytes, so that it can be done once only.
+/// Takes the descriptors over that are in these bytes, and clears the bytes, so that it can be done once only. Gives those that
+/// were sent; others are closed.
 ///
 /// # Safety
 /// The system has put the ancillary data there for this process, or it is zeroes, and nobody else takes descriptors
 /// out of it.
 pub(crate) unsafe fn take_descriptors(control: &mut [u8]) -> Vec<OwnedFd> {
-    let numbers = pieces(control).filter(Piece::is_rights).flat_map(|piece| {
-        piece
+    let mut sent = Vec::new();
+    for piece in pieces(control).filter(Piece::has_descriptors) {
+        let numbers = piece
             .data
             .chunks_exact(size_of::<RawFd>())
             .map(|number| RawFd::from_ne_bytes(number.try_into().expect("chunks of four bytes")))
-    });
-    // SAFETY: the system has made these descriptors for this process, and nobody else has taken them.
-    let descriptors: Vec<_> = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect();
+            // In place of the sender's there may be an error.
+            .filter(|&number| number >= 0);
+        // SAFETY: the system has made these descriptors for this process, and nobody else has taken them.
+        let descriptors = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) });
+        if piece.is_rights() {
+            sent.extend(descriptors);
+        } else {
+            descriptors.for_each(drop);
+        }
+    }
     control.fill(0);
-    descriptors.iter().for_each(close_on_exec);
-    descriptors
+    sent.iter().for_each(close_on_exec);
+    sent
 }
 
 /// The driver has asked the kernel for it.

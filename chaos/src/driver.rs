@@ -344,6 +344,15 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         unsafe { self.driver.submit(token, below) };
     }
 
+    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
+        // SAFETY: the caller's promise.
+        unsafe { self.submit(token, op) };
+    }
+
+    fn end_turn_with_all(&mut self) {
+        self.driver.end_turn_with_all();
+    }
+
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
         if self.keeps_back(token) {
             return None;

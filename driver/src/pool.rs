@@ -263,7 +263,9 @@ impl BufferPool {
     /// Notes another owner of a part of a buffer.
     fn share(&self, buffer: NonNull<u8>) {
         if let Some(shares) = self.shares(buffer) {
-            shares.count.set(shares.count.get() + 1);
+            // Whoever forgets its part owns it for ever.
+            let count = shares.count.get().checked_add(1).expect("a buffer has too many owners");
+            shares.count.set(count);
             shares.split.set(true);
         }
     }
@@ -422,6 +424,19 @@ mod tests {
         drop(two);
         assert_eq!(pool.statistics(), PoolStatistics { in_use: 0, free: 1, buffer_size: pool.buffer_size() });
         assert!(pool.take().capacity() > crate::LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn a_buffer_with_as_many_owners_as_can_be_counted_gets_no_more() {
+        let pool = BufferPool::for_messages();
+        let mut chunk = pool.take();
+        chunk.extend_from_slice(b"bytes").unwrap();
+        // As if so many parts had been forgotten.
+        pool.shares(chunk.buffer()).unwrap().count.set(u32::MAX);
+        let split = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(chunk.split_to(0))));
+        assert!(split.is_err());
+        assert_eq!(chunk, b"bytes");
+        pool.shares(chunk.buffer()).unwrap().count.set(1);
     }
 
     #[cfg(target_os = "linux")]

@@ -61,6 +61,16 @@ pub trait Driver {
     /// - `token` is of kind 0 and no other operation in flight has the same index.
     unsafe fn submit(&mut self, token: Token, op: Op);
 
+    /// Takes an operation that need not begin before the next turn, to be done together with others of its kind. It completes
+    /// like others, but a turn may wait all the same until something else happens if it was done as a whole.
+    ///
+    /// # Safety
+    /// As for [`submit`](Driver::submit).
+    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op);
+
+    /// Has the next turn end also with what was [submitted for it](Driver::submit_for_next_turn): somebody waits for that.
+    fn end_turn_with_all(&mut self);
+
     /// Hands out the final completion of the operation that was submitted last, if it is known already; no turn hands
     /// it out then. Only for right after [`submit`](Driver::submit).
     #[inline]

@@ -15,8 +15,10 @@
 //! value out only after the status says that the child has finished, and nothing runs in between.
 
 mod beginning;
+mod running;
 
 pub(super) use beginning::{Begins, Parent, Placed, begin_now};
+pub(super) use running::run;
 
 use super::{
     blocks,
@@ -35,6 +37,7 @@ use std::{
     pin::Pin,
     ptr::{self, NonNull},
     task::{Context, Poll},
+    thread,
 };
 
 #[repr(C)]
@@ -213,18 +216,8 @@ where
                 header.scope.enter(core, Some(&header.group().scope));
             }
         }
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let _current = core.enter_scope(&header.scope);
-            let _inherited = Within::enter(&header.bindings);
-            // SAFETY: the group alone borrows the stage here, and the future stays in its block until it is dropped.
-            let future = unsafe {
-                match &mut *child.cast::<Self>().as_ref().stage.get() {
-                    Stage::Running(future) => Pin::new_unchecked(future),
-                    Stage::Finished(_) | Stage::Over => return Poll::Pending,
-                }
-            };
-            future.poll(cx).map(O::settle)
-        }));
+        // SAFETY: the caller's promise.
+        let polled = unsafe { Self::poll_future(child, core, cx) };
         let panics = FirstPanic::new();
         let settled = match polled {
             Ok(Poll::Pending) => return header.scope.link(core),
@@ -236,6 +229,32 @@ where
         };
         // SAFETY: the child is on its group's list and has ended.
         unsafe { Self::end(child, core, settled, panics) };
+    }
+
+    /// Polls the future of a child whose scope has been entered.
+    ///
+    /// # Safety
+    /// The child lives, and is not being polled; nobody but its group polls it.
+    #[inline]
+    unsafe fn poll_future(
+        child: NonNull<ChildHeader>,
+        core: &Core,
+        cx: &mut Context<'_>,
+    ) -> thread::Result<Poll<Settled<T, E>>> {
+        // SAFETY: the caller's promise.
+        let header = unsafe { child.as_ref() };
+        catch_unwind(AssertUnwindSafe(|| {
+            let _current = core.enter_scope(&header.scope);
+            let _inherited = Within::enter(&header.bindings);
+            // SAFETY: the group alone borrows the stage here, and the future stays in its block until it is dropped.
+            let future = unsafe {
+                match &mut *child.cast::<Self>().as_ref().stage.get() {
+                    Stage::Running(future) => Pin::new_unchecked(future),
+                    Stage::Finished(_) | Stage::Over => return Poll::Pending,
+                }
+            };
+            future.poll(cx).map(O::settle)
+        }))
     }
 
     /// Ends a child whose future has given its last: that goes first, before its scope and before anybody learns of the end.

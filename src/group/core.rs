@@ -123,6 +123,23 @@ impl ChildHeader {
         }
     }
 
+    /// Puts the child on the list of its group.
+    ///
+    /// # Safety
+    /// The child does not move, and is on no list.
+    #[inline]
+    pub(super) unsafe fn join_group(child: NonNull<Self>, group: &GroupCore) {
+        // SAFETY: the caller's promise.
+        let header = unsafe { child.as_ref() };
+        let next = group.children.replace(child.as_ptr());
+        header.next.set(next);
+        // SAFETY: children on the list are alive.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.previous.set(child.as_ptr());
+        }
+        group.live.set(group.live.get() + 1);
+    }
+
     /// Takes the child off the list of its group, and out of the table of tasks as long as there is one.
     #[inline]
     pub(super) fn leave_group(&self, core: Option<&Core>) {

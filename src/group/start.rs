@@ -38,8 +38,11 @@ struct State<V> {
     waiting: WaitQueue,
     child: Cell<*const ChildHeader>,
     /// Where the value goes if nobody waits in the queue.
-    tell: Cell<Option<Box<dyn FnOnce(V)>>>,
+    tell: Cell<Option<Tell<V>>>,
 }
+
+/// Who is told of the value.
+type Tell<V> = Box<dyn FnOnce(V)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {

@@ -217,6 +217,40 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         handle
     }
 
+    /// Starts a child as [`start_now`](Self::start_now) does, and gives its value if it ends with one in that poll.
+    ///
+    /// For what nearly always waits for nothing: then there is no handle, and nothing to take the value from.
+    ///
+    /// ```
+    /// use anyio::{Result, lowlevel::checkpoint, task_group};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     assert_eq!(tg.run_now(async { anyio::Ok(42) }).unwrap(), 42);
+    ///     let waiting = tg.run_now(async {
+    ///         checkpoint().await?;
+    ///         anyio::Ok(43)
+    ///     });
+    ///     assert_eq!(waiting.unwrap_err().await?, 43);
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// The child's handle, if it goes on, or has ended without a value; also with a value if it could not be polled at once, or
+    /// has left something behind.
+    #[inline]
+    #[track_caller]
+    pub fn run_now<O: Outcome<E>>(
+        &'scope self,
+        child: impl Future<Output = O> + 'scope,
+    ) -> Result<O::Value, TaskHandle<'scope, O::Value>> {
+        let location = Location::caller();
+        run(self, child, location)
+    }
+
     #[inline]
     pub(super) fn spawn_at<O: Outcome<E>>(
         &'scope self,
@@ -258,4 +292,21 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     pub fn scope(&self) -> &Scope {
         &self.core.scope
     }
+}
+
+/// See [`TaskGroup::run_now`].
+#[inline]
+fn run<'scope, F, O, E>(
+    group: &'scope TaskGroup<'scope, '_, E>,
+    future: F,
+    location: &'static Location<'static>,
+) -> Result<O::Value, TaskHandle<'scope, O::Value>>
+where
+    F: Future<Output = O> + 'scope,
+    O: Outcome<E>,
+{
+    let placed = Placed::new(&group.errors, future);
+    // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move. The child has this
+    // type; one of its two shares is the handle's.
+    unsafe { child::run::<F, O, E>(placed, &group.core, location).map_err(|child| TaskHandle::new(child)) }
 }

@@ -16,18 +16,28 @@ pub(super) const AT_ONCE: Option<libc::c_int> = Some(libc::MSG_DONTWAIT | libc::
 #[cfg(target_vendor = "apple")]
 pub(super) const AT_ONCE: Option<libc::c_int> = None;
 
-/// Sends a buffer: all of it, or what there is room for.
+/// Sends a buffer.
 pub(super) struct Send<B> {
     descriptor: Descriptor,
     pub(super) data: Held<B>,
     sent: usize,
-    whole: bool,
+    extent: Extent,
+}
+
+/// How much of a buffer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// What there is room for, once there is some.
+    Some,
+    Whole,
+    /// All of it, and at first what there is room for at once: an attempt that waits for nothing.
+    WholeAtOnce,
 }
 
 impl<B: IoBuf> Send<B> {
     #[inline]
-    pub(super) fn new(descriptor: &Descriptor, data: B, whole: bool) -> Self {
-        Self { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, whole }
+    pub(super) fn new(descriptor: &Descriptor, data: B, extent: Extent) -> Self {
+        Self { descriptor: descriptor.clone(), data: Held::new(data), sent: 0, extent }
     }
 
     pub(super) fn descriptor(&self) -> &Descriptor {
@@ -37,6 +47,18 @@ impl<B: IoBuf> Send<B> {
     /// What was not sent.
     pub(super) fn rest(&self) -> &[u8] {
         &self.data.get().bytes()[self.sent..]
+    }
+}
+
+impl Send<Vec<u8>> {
+    /// Sends something else next, as [`Extent::WholeAtOnce`]: what is put here. Only while it is not in flight.
+    #[inline]
+    pub(super) fn refill(&mut self) -> &mut Vec<u8> {
+        self.extent = Extent::WholeAtOnce;
+        self.sent = 0;
+        let bytes = self.data.get_mut();
+        bytes.clear();
+        bytes
     }
 }
 
@@ -53,18 +75,33 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
             fd: self.descriptor.raw(),
             pointer: bytes.as_ptr(),
             length: bytes.len().min(MOST) as u32,
-            // The kernel goes on by itself after it could send a part.
-            flags: if self.whole { libc::MSG_WAITALL } else { 0 },
+            flags: match self.extent {
+                Extent::Some => 0,
+                // The kernel goes on by itself after it could send a part.
+                Extent::Whole => libc::MSG_WAITALL,
+                Extent::WholeAtOnce => libc::MSG_DONTWAIT,
+            },
         }
     }
 
     #[inline]
     fn goes_on(&mut self, count: u32) -> bool {
         self.sent += count as usize;
-        self.whole
+        if self.extent == Extent::WholeAtOnce {
+            self.extent = Extent::Whole;
+        }
+        self.extent == Extent::Whole
             && count > 0
             && self.sent < self.data.get().length()
             && !planted("short send taken for whole")
+    }
+
+    #[cold]
+    fn goes_on_after(&mut self, error: i32) -> bool {
+        // On some systems these differ.
+        #[allow(unreachable_patterns, reason = "on Linux they do not")]
+        let found_no_room = matches!(error, libc::EAGAIN | libc::EWOULDBLOCK);
+        found_no_room && std::mem::replace(&mut self.extent, Extent::Whole) == Extent::WholeAtOnce
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //! A payload here has a share of the descriptor, and names no memory.
 
 use super::{
-    send_operation::{AT_ONCE, Send},
+    send_operation::{AT_ONCE, Extent, Send},
     socket::{SENDING, Socket},
     soon::{MOST, Wake},
 };
@@ -37,7 +37,7 @@ pub(super) struct SendAll<'a, B: IoBuf> {
 impl<'a, B: IoBuf> SendAll<'a, B> {
     #[inline]
     pub(super) fn new(socket: &'a Socket, data: B) -> Self {
-        let send = Send::new(socket.descriptor(), data, true);
+        let send = Send::new(socket.descriptor(), data, Extent::Whole);
         Self { socket, operation: Operation::new(send), reserved: None }
     }
 
@@ -86,7 +86,7 @@ impl<B: IoBuf> Future for SendAndDrop<'_, B> {
 
 /// Sends some bytes of a buffer.
 pub(super) async fn send_some<B: IoBuf>(descriptor: &Descriptor, data: B) -> (Answer, B) {
-    Operation::new(Send::new(descriptor, data, false)).await
+    Operation::new(Send::new(descriptor, data, Extent::Some)).await
 }
 
 impl Socket {
@@ -146,15 +146,19 @@ impl Socket {
     /// Takes over what lies in some buffers, if that is little, to be sent with the driver's next turn. Until that has been told
     /// by [`poll_sent`](Self::poll_sent) nothing else can be sent.
     pub(super) fn send_soon(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
-        if Core::with(|core| core.capabilities().attempts_sends) {
-            // It would be sent at once, and from a copy.
-            return Err(Error::Unsupported("sending with the next turn"));
-        }
+        /// Up to so many streams have little to send together.
+        const FEW: usize = 3;
+
         if buffers.iter().map(|buffer| buffer.len()).sum::<usize>() > MOST {
             return Err(Error::Unsupported("sending much with the next turn"));
         }
         let reserved = self.reserve_sending()?;
-        Core::with(|core| core.check_cancelled())?;
+        Core::with(|core| {
+            core.check_cancelled()?;
+            // One of few gains nothing.
+            let is_lone = core.capabilities().attempts_sends && core.streams().get() <= FEW;
+            if is_lone { Err(Error::Unsupported("sending with the next turn")) } else { Ok(()) }
+        })?;
         let count = self.soon.take_over(self.descriptor(), buffers);
         if count > 0 {
             // Also should a waker panic there is a piece now. Whatever is known of it already is told by the next call.

@@ -118,6 +118,7 @@ impl Socket {
     /// Gives the bare descriptor away, if nothing was received that its owner has not seen.
     #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
     pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
+        self.soon.let_go();
         // A send whose future was dropped may be in flight.
         if self.receiving.holds_bytes() || !self.descriptor.is_unused(2) {
             return Err(self);

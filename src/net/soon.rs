@@ -1,10 +1,10 @@
 //! Bytes that were taken over and are sent with the driver's next turn.
 
-use super::send_operation::{AT_ONCE, Send};
+use super::send_operation::{AT_ONCE, Extent, Send};
 use crate::runtime::{Answer, Core, Descriptor, Disposer, Operation, Payload, Refusal, calls};
 use anyio_driver::Completion;
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
     io::IoSlice,
     net::Shutdown,
     os::fd::AsFd,
@@ -31,80 +31,69 @@ pub(super) struct Soon(OnceCell<Box<Piece>>);
 
 #[derive(Default)]
 struct Piece {
-    operation: Cell<Option<Operation<Send<Vec<u8>>>>>,
-    /// The memory of the piece before.
-    spare: Cell<Vec<u8>>,
-}
-
-/// An operation in use, which is put back also when something panics.
-struct Taken<'a> {
-    operation: Option<Operation<Send<Vec<u8>>>>,
-    piece: &'a Piece,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.piece.operation.set(self.operation.take());
-    }
+    /// Whether there is a piece, which has not been sent as far as is known.
+    is_there: Cell<bool>,
+    /// Stays for the next piece, with its memory. In use only by what polls it: a waker may lead here again.
+    operation: RefCell<Option<Operation<Send<Vec<u8>>>>>,
 }
 
 impl Soon {
     /// Copies what lies in some buffers, and tells how much. Only if there is no piece.
     pub(super) fn take_over(&self, descriptor: &Descriptor, buffers: &[IoSlice<'_>]) -> usize {
         let piece = self.0.get_or_init(Box::default);
-        let mut bytes = piece.spare.take();
-        bytes.clear();
+        let Ok(mut operation) = piece.operation.try_borrow_mut() else { return 0 };
+        let operation = operation
+            .get_or_insert_with(|| Operation::new(Send::new(descriptor, Vec::new(), Extent::WholeAtOnce)));
+        let bytes = operation.payload_mut().refill();
         for buffer in buffers {
             bytes.extend_from_slice(buffer);
         }
-        let count = bytes.len();
-        if count == 0 {
-            piece.spare.set(bytes);
-        } else {
-            piece.operation.set(Some(Operation::new(Send::new(descriptor, bytes, true))));
-        }
-        count
+        piece.is_there.set(!bytes.is_empty());
+        bytes.len()
     }
 
-    fn take(&self) -> Option<Taken<'_>> {
-        let piece = self.0.get()?;
-        Some(Taken { operation: Some(piece.operation.take()?), piece })
+    /// Uses the operation of the piece, if there is one.
+    #[inline]
+    fn with<R>(&self, use_operation: impl FnOnce(&Piece, &mut Operation<Send<Vec<u8>>>) -> R) -> Option<R> {
+        let piece = self.0.get().filter(|piece| piece.is_there.get())?;
+        let mut operation = piece.operation.try_borrow_mut().ok()?;
+        operation.as_mut().map(|operation| use_operation(piece, operation))
     }
 
     /// Hands it to the driver.
     pub(super) fn begin(&self, cx: &mut Context<'_>) {
-        let Some(mut taken) = self.take() else { return };
-        let Some(operation) = &mut taken.operation else { return };
-        operation.begin(cx);
-        expect(operation, Wake::IfNeeded);
-        if operation.is_answered() {
-            // Nobody was woken for that.
-            cx.waker().wake_by_ref();
-        }
+        self.with(|_, operation| {
+            let length = operation.payload().rest().len() as u32;
+            Core::with(|core| operation.begin_expecting(core, length, cx));
+        });
     }
 
     /// What has become of the piece; `None` if there is none. After a cancellation the rest of it is still here, and goes on.
     pub(super) fn poll(&self, cx: &mut Context<'_>, wake: Wake) -> Poll<Option<Answer>> {
-        let Some(mut taken) = self.take() else { return Poll::Ready(None) };
-        let Some(operation) = &mut taken.operation else { return Poll::Ready(None) };
-        match operation.poll_answer(cx) {
-            Poll::Pending => {
-                expect(operation, wake);
-                Poll::Pending
+        let polled = self.with(|piece, operation| {
+            if wake == Wake::IfNeeded && is_expecting(operation, cx) {
+                return Poll::Pending;
             }
-            Poll::Ready(Err(Refusal::Cancelled)) => Poll::Ready(Some(Err(Refusal::Cancelled))),
-            Poll::Ready(answer) => {
-                taken.piece.spare.set(operation.take_payload().data.into_inner());
-                taken.operation = None;
-                Poll::Ready(Some(answer))
+            match operation.poll_answer(cx) {
+                Poll::Pending => {
+                    expect(operation, wake);
+                    Poll::Pending
+                }
+                Poll::Ready(answer) => {
+                    piece.is_there.set(answer == Err(Refusal::Cancelled));
+                    Poll::Ready(Some(answer))
+                }
             }
-        }
+        });
+        polled.unwrap_or(Poll::Ready(None))
     }
 
     /// Has the system send it at once, as far as it does, since nobody will hear of it. Then, maybe, this side's end of the
     /// stream. True if that is still to come, since the driver has not let go of the piece.
     pub(super) fn end(&self, last: Last) -> bool {
-        let Some(mut operation) = self.0.get().and_then(|piece| piece.operation.take()) else { return false };
+        let Some(piece) = self.0.get() else { return false };
+        let operation = piece.operation.try_borrow_mut().ok().and_then(|mut operation| operation.take());
+        let Some(mut operation) = operation.filter(|_| piece.is_there.replace(false)) else { return false };
         let is_left = Core::try_with(|core| match operation.withdraw(core) {
             Some(answer) => {
                 send_rest(core, &mut operation.take_payload(), answer);
@@ -119,6 +108,13 @@ impl Soon {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Lets go of the descriptor, unless there is a piece.
+    pub(super) fn let_go(&self) {
+        if let Some(piece) = self.0.get().filter(|piece| !piece.is_there.get()) {
+            piece.operation.take();
         }
     }
 }
@@ -158,6 +154,7 @@ impl Disposer for Left {
 fn send_rest(core: &Core, send: &mut Send<Vec<u8>>, answer: Answer) {
     match answer {
         Ok(count) if send.goes_on(count) => {}
+        Err(Refusal::System(error)) if send.goes_on_after(error) => {}
         Err(Refusal::Cancelled) => {}
         // All is sent, or the link is lost.
         _ => return,
@@ -168,13 +165,22 @@ fn send_rest(core: &Core, send: &mut Send<Vec<u8>>, answer: Answer) {
     }
 }
 
+/// Whether the piece is on its way, and the task is woken only if that is needed.
+#[inline]
+fn is_expecting(operation: &Operation<Send<Vec<u8>>>, cx: &Context<'_>) -> bool {
+    operation.key().is_some_and(|wait| Core::with(|core| core.waits().is_expecting(wait, cx.waker())))
+}
+
 /// Has the task woken only if that is needed. Then nobody waits, and no scope calls off what was taken over.
 fn expect(operation: &Operation<Send<Vec<u8>>>, wake: Wake) {
     let Some(wait) = operation.key() else { return };
     Core::with(|core| {
         let waits = core.waits();
         match wake {
-            Wake::Always => waits.set_expected(wait, None),
+            Wake::Always => {
+                waits.set_expected(wait, None);
+                core.end_turn_with_all();
+            }
             Wake::IfNeeded => {
                 waits.set_expected(wait, Some(operation.payload().rest().len() as u32));
                 waits.unlink(wait);

@@ -169,7 +169,11 @@ pub(crate) fn poll_receive<K: Keeper + Copy>(receiving: K, cx: &mut Context<'_>)
         if receiving.busy().get() {
             return Poll::Ready(Err(Error::BusyResource(K::DOING)));
         }
-        let hooked = receiving.in_flight().filter(|&wait| core.waits().is_in_scope(wait));
+        let in_flight = receiving.in_flight();
+        if in_flight.is_some_and(|wait| core.still_waits(wait, cx.waker())) {
+            return Poll::Pending;
+        }
+        let hooked = in_flight.filter(|&wait| core.waits().is_in_scope(wait));
         if hooked.is_none() {
             ready!(core.poll_checkpoint(cx))?;
         }

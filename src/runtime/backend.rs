@@ -117,6 +117,16 @@ impl Driver for AnyDriver {
     }
 
     #[inline]
+    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { each!(self, driver => driver.submit_for_next_turn(token, op)) }
+    }
+
+    fn end_turn_with_all(&mut self) {
+        each!(self, driver => driver.end_turn_with_all());
+    }
+
+    #[inline]
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
         each!(self, driver => driver.take_answer(token))
     }

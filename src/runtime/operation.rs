@@ -92,6 +92,13 @@ pub(crate) unsafe trait Payload: 'static {
         false
     }
 
+    /// The same after this error of the system.
+    #[cold]
+    fn goes_on_after(&mut self, error: i32) -> bool {
+        let _ = error;
+        false
+    }
+
     /// Makes the future's output of the answer.
     fn finish(self, answer: Answer) -> Self::Output;
 
@@ -156,11 +163,6 @@ impl<P: Payload> Operation<P> {
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
         self.wait.is_some()
-    }
-
-    /// Whether the driver's answer is there, for the next poll.
-    pub(crate) fn is_answered(&self) -> bool {
-        self.wait.is_some_and(|wait| Core::with(|core| core.waits().outcome(wait).is_some()))
     }
 
     /// Under what key it waits, from its submission to its end.
@@ -230,6 +232,27 @@ impl<P: Payload> Operation<P> {
         })
     }
 
+    /// Hands it to the driver for the next turn, to be polled later. The task is not woken for this answer, only for another one,
+    /// and no scope calls it off.
+    #[inline]
+    pub(crate) fn begin_expecting(&mut self, core: &Core, expected: u32, cx: &Context<'_>) {
+        let waits = core.waits();
+        let wait = waits.insert(WaitKind::Operation, P::REASON);
+        self.wait = Some(wait);
+        let op = self.payload.as_mut().expect("the payload is there until the output").op();
+        waits.set_descriptor(wait, op.descriptor().filter(|_| P::IS_OURS));
+        waits.set_expected(wait, Some(expected));
+        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
+        let answered = unsafe { core.submit_for_next_turn(wait, op) };
+        // Last, as making a clone of a waker is code of users.
+        waits.set_waker(wait, cx.waker());
+        if answered
+            && waits.outcome(wait).is_some_and(|outcome| u32::try_from(outcome.result) != Ok(expected))
+        {
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// Takes it back from the driver, and gives its answer. `None` if that is still to come.
     pub(crate) fn withdraw(&mut self, core: &Core) -> Option<Answer> {
         let waits = core.waits();
@@ -297,7 +320,7 @@ impl<P: Payload> Operation<P> {
     }
 
     #[cold]
-    fn judge_refusal(&self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
+    fn judge_refusal(&mut self, core: &Core, wait: WaitKey, outcome: Outcome) -> Verdict {
         let asked = core.waits().cancel_asked(wait);
         Verdict::End(Err(match -outcome.result {
             _ if outcome.flags.contains(CompletionFlags::UNSUPPORTED) => Refusal::Unsupported,
@@ -318,6 +341,12 @@ impl<P: Payload> Operation<P> {
                 if !wanted && !planted("shield during an operation overlooked") && P::REPEATABLE {
                     // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet, so
                     // it can begin again.
+                    return Verdict::Repeat;
+                }
+                Refusal::Cancelled
+            }
+            number if self.payload.as_mut().is_some_and(|payload| payload.goes_on_after(number)) => {
+                if !self.is_unwanted(core) {
                     return Verdict::Repeat;
                 }
                 Refusal::Cancelled

@@ -356,6 +356,16 @@ impl Scope {
         self.end();
     }
 
+    /// The same, if nothing leads to the node. Tells whether that was so.
+    #[inline]
+    pub(crate) fn leave_if_alone(&self) -> bool {
+        let is_alone = !self.has(Flags::LINKED) && !self.has_others();
+        if is_alone {
+            self.end();
+        }
+        is_alone
+    }
+
     #[inline]
     fn end(&self) {
         self.parent.set(ptr::null());

@@ -27,7 +27,7 @@ pub(crate) use timers::Expired;
 
 use self::slot::{Marks, Slot};
 use super::{
-    RunId,
+    RunId, Scope,
     clock::RunClock,
     observation,
     wait_reason::WaitReason,
@@ -174,6 +174,19 @@ impl Waits {
     pub(crate) fn is_current(&self, key: WaitKey) -> bool {
         key.run() == self.run
             && self.slots().get(key.index() as usize).is_some_and(|slot| slot.generation == key.generation())
+    }
+
+    /// Whether a wait that is linked to this scope stands as it was left: nothing has come, and this is who is woken when it does.
+    #[inline]
+    pub(crate) fn is_untouched(&self, key: WaitKey, scope: *const Scope, waker: &Waker) -> bool {
+        self.slots().get(key.index() as usize).is_some_and(|slot| {
+            slot.generation == key.generation()
+                && key.run() == self.run
+                && slot.state == WaitState::Waiting
+                && slot.link.next == NONE
+                && ptr::eq(slot.scope, scope)
+                && slot.waker.is(waker)
+        })
     }
 
     /// Begins again: not cancelled and not done.

@@ -89,6 +89,9 @@ impl<F: Future> Future for Foreign<F> {
                     Poll::Pending => Err(Cancelled::new()),
                 });
             }
+            if this.wait.is_some_and(|wait| core.still_waits(wait, cx.waker())) {
+                return Poll::Pending;
+            }
             let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, *this.reason));
             core.waits().reset(wait);
             // The scope is not cancelled; should it be while the waker is cloned, the waker is woken.

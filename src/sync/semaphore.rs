@@ -80,17 +80,23 @@ impl Semaphore {
     /// Adds a permit: a new one, or one that was taken with [`SemaphorePermit::forget`], by whatever task.
     ///
     /// # Panics
-    /// If there would be more than the maximum.
+    /// If there would be more than the maximum, or than can be counted.
     pub fn release(&self) {
-        assert!(self.max_value.is_none_or(|max| self.value.get() < max), "a semaphore is beyond its maximum");
+        assert!(self.has_room(), "a semaphore is beyond its maximum");
         self.give_back();
+    }
+
+    /// Whether there may be another permit.
+    fn has_room(&self) -> bool {
+        self.value.get() < self.max_value.unwrap_or(usize::MAX)
     }
 
     fn give_back(&self) {
         let value = self.value.get();
+        let has_room = self.has_room();
         // Whoever waits does so because the value is 0.
         let is_handed_over = self.waiting.notify_one() && !planted("permit given twice");
-        if !is_handed_over && self.max_value.is_none_or(|max| value < max) {
+        if !is_handed_over && has_room {
             self.value.set(value + 1);
         }
     }

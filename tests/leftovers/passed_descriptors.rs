@@ -141,3 +141,51 @@ fn descriptors_that_came_before_a_run_ended_and_that_nobody_took() {
         }
     }
 }
+
+/// By an option of the socket (Linux 6.5) each message brings a descriptor of the process that has sent it.
+#[cfg(target_os = "linux")]
+#[test]
+fn descriptors_of_senders_that_nobody_has_taken() {
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    alone(async || {
+        let told_of_senders = |socket: BorrowedFd<'_>| {
+            let on: libc::c_int = 1;
+            // SAFETY: the option's value is an int, and the length says so.
+            let set = unsafe {
+                let length = size_of_val(&on) as libc::socklen_t;
+                let option = (&raw const on).cast();
+                libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PASSPIDFD, option, length)
+            };
+            set == 0
+        };
+        let ticker = Ticker::new();
+        ticker.tick().await;
+        let before = (lowlevel::statistics(), open_descriptors());
+        {
+            let (one, other) = UnixStream::pair()?;
+            let (from, to) = ConnectedUnixDatagram::pair()?;
+            if !told_of_senders(other.as_fd()) || !told_of_senders(to.as_fd()) {
+                eprintln!("passed over: this kernel does not tell of senders in this way");
+                return Ok(());
+            }
+            let all = open_descriptors();
+            for _ in 0..3 {
+                one.send_fds("x", &[one.as_fd()]).await?;
+                let (bytes, _) = other.receive_fds(10, 10).await?.expect("a message");
+                assert_eq!(bytes, "x");
+                from.send_fds("x", &[one.as_fd()]).await?;
+                let (_, received) = to.receive_fds().await?;
+                assert_eq!(received.owned.len(), 1, "the sender's own is none of those that it has sent");
+                drop(received);
+                from.send("x").await?;
+                to.receive().await?;
+            }
+            ticker.tick().await;
+            assert_eq!(open_descriptors(), all);
+        }
+        settle(&ticker, before.0).await;
+        assert_eq!(open_descriptors(), before.1);
+        Ok(())
+    });
+}

@@ -353,3 +353,76 @@ async fn a_polled_receive_is_cancelled_and_loses_nothing() -> Result<()> {
     client.send("again").await?;
     assert_receives(b"again", async || poll_fn(|cx| server.poll_receive(cx)).await).await
 }
+
+/// Like a client that asks once more and then reads nothing, until there is no room: then nothing else happens here.
+#[anyio::test]
+async fn what_finds_no_room_is_sent_when_there_is_some_though_nothing_else_happens() -> Result<()> {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream as StdStream,
+        thread,
+        time::Instant,
+    };
+    const PIECE: usize = 2000;
+
+    let (client, server) = StdStream::pair()?;
+    let server = UnixStream::from_owned(server.into())?;
+    let asking = thread::spawn(move || -> io::Result<(usize, usize)> {
+        let mut client = client;
+        client.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let waiting = |client: &StdStream| {
+            let mut count: libc::c_int = 0;
+            // SAFETY: the kernel writes a number there.
+            unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(client), libc::FIONREAD, &raw mut count) };
+            count as usize
+        };
+        let mut asked = 0;
+        let mut answered = 0;
+        loop {
+            client.write_all(b"?")?;
+            asked += 1;
+            let begun = Instant::now();
+            while waiting(&client) < asked * PIECE && begun.elapsed() < Duration::from_millis(300) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if waiting(&client) < asked * PIECE {
+                break;
+            }
+        }
+        let mut buffer = vec![0; 65536];
+        while answered < asked * PIECE {
+            match client.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => answered += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((asked * PIECE, answered))
+    });
+    let (receive, send) = server.split();
+    let mut reader = ByteReader::new(receive);
+    let mut writer = ByteWriter::new(send);
+    let mut owed = 0;
+    foreign(poll_fn(|cx| -> Poll<io::Result<()>> {
+        loop {
+            while owed > 0 {
+                match writer.poll_write_soon(cx, &[IoSlice::new(&[b'a'; PIECE][..owed])])? {
+                    Poll::Ready(count) => owed -= count,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            let _ = writer.poll_flush_soon(cx)?;
+            let mut byte = [0; 1];
+            match futures_util::io::AsyncRead::poll_read(std::pin::Pin::new(&mut reader), cx, &mut byte)? {
+                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => owed = PIECE,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }))
+    .await??;
+    let (expected, answered) = asking.join().expect("it does not panic")?;
+    assert_eq!(answered, expected);
+    Ok(())
+}

@@ -127,6 +127,15 @@ fn the_maximum_is_not_exceeded() {
 }
 
 #[test]
+#[should_panic(expected = "beyond its maximum")]
+fn there_are_no_more_permits_than_can_be_counted() {
+    let semaphore = Semaphore::new(usize::MAX);
+    drop(semaphore.try_acquire().unwrap());
+    assert_eq!(semaphore.value(), usize::MAX);
+    semaphore.release();
+}
+
+#[test]
 fn giving_back_permits_after_others_were_added_keeps_to_the_maximum() {
     let semaphore = Semaphore::with_max_value(1, 1);
     let permit = semaphore.try_acquire().unwrap();

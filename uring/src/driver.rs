@@ -8,6 +8,7 @@
 
 use crate::{
     Options, Report, SetupError, Statistics,
+    at_once::{AtOnce, answered_at_once},
     buffer_ring::BufferRing,
     entry::{ended_by_a_part, entry_of, is_punted, works_on_file},
     event_source::EventSource,
@@ -59,6 +60,7 @@ const WITHDRAWALS: u32 = 64;
 pub struct UringDriver {
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
+    pub(crate) at_once: AtOnce,
     pub(crate) tracker: Tracker,
     /// Completions that were made here, for the next turn.
     pub(crate) answered: Vec<Completion>,
@@ -115,6 +117,7 @@ impl UringDriver {
         Ok(Self {
             ring,
             queue: Queue::default(),
+            at_once: AtOnce::default(),
             tracker: Tracker {
                 operations: Operations::default(),
                 retries: Retries::default(),
@@ -246,6 +249,7 @@ impl UringDriver {
             let look = self.ring.look();
             let entered = self.ring.enter(look.queued, Pause::No);
             self.reap(&mut completions);
+            self.conclude(&mut completions);
             if entered.is_ok_and(|consumed| consumed >= look.queued) {
                 break;
             }
@@ -320,6 +324,25 @@ impl Driver for UringDriver {
             // SAFETY: as above.
             false => unsafe { self.submit_ended_by_a_part(token, op) },
         }
+    }
+
+    #[inline]
+    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
+        let can_be =
+            self.support.skip_success && self.support.keeps_parts && self.tracker.zero_copy.is_none();
+        let Some((op, length)) = answered_at_once(op).filter(|_| can_be) else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.submit(token, op) };
+        };
+        let mut entry = entry_of(op).flags(Flags::SKIP_SUCCESS);
+        entry.set_user_data(token.to_bits());
+        let number = self.queue.push(entry);
+        self.tracker.operations.start(token, number, 0);
+        self.at_once.add(token, number, length);
+    }
+
+    fn end_turn_with_all(&mut self) {
+        self.at_once.await_all();
     }
 
     fn cancel(&mut self, token: Token) {

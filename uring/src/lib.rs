@@ -18,6 +18,7 @@ macro_rules! skip_unless_selected {
     };
 }
 
+mod at_once;
 mod buffer_ring;
 mod driver;
 mod entry;

@@ -100,6 +100,11 @@ impl Ring {
         Look { queued: submission.len() as u32, hidden: submission.taskrun() || submission.cq_overflow() }
     }
 
+    /// Whether the kernel has completions for which there was no room.
+    pub(crate) fn has_overflowed(&mut self) -> bool {
+        self.io.submission().cq_overflow()
+    }
+
     /// Submits `count` entries, runs what the kernel has put off, and waits for a completion.
     ///
     /// # Errors

@@ -42,14 +42,19 @@ impl UringDriver {
         self.prepare();
         self.hand_out_answered(completions);
         self.outgoing.send(|token, result| completions.push(Completion::new(token, result)));
+        let are_awaited = self.at_once.take_awaited();
         let mut refusals = 0;
         loop {
             let look = self.fill();
             let is_last = self.queue.is_empty();
-            let may_wait = is_last && completions.len() == before && !self.ring.has_completions();
+            let may_wait =
+                is_last && !are_awaited && completions.len() == before && !self.ring.has_completions();
             let pause = if may_wait { self.pause(wait) } else { Pause::No };
             let entered = self.enter(look, pause);
             let reaped = self.reap(completions);
+            if !self.at_once.is_empty() {
+                self.conclude(completions);
+            }
             match entered {
                 Ok(consumed) if consumed >= look.queued => {
                     if is_last {
@@ -199,6 +204,14 @@ impl UringDriver {
         };
         self.tracker.statistics.enters += 1;
         self.ring.enter(0, pause).map(|_| consumed)
+    }
+
+    /// Completes sends of which the kernel tells nothing since all was sent, if it has told of the others.
+    #[inline]
+    pub(crate) fn conclude(&mut self, completions: &mut Vec<Completion>) {
+        if self.ring.look().queued == 0 && !self.ring.has_overflowed() {
+            self.at_once.conclude(self.queue.first_number(), &mut self.tracker.operations, completions);
+        }
     }
 
     /// Takes all completions there are and publishes that; gives how many there were, the driver's own included.

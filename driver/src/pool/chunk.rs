@@ -101,7 +101,7 @@ impl Chunk {
     /// into another buffer.
     ///
     /// # Panics
-    /// If there are fewer than `count` bytes.
+    /// If there are fewer than `count` bytes, or if 2³² chunks would own bytes of one buffer.
     #[must_use = "the bytes are gone from this chunk"]
     pub fn split_to(&mut self, count: usize) -> Self {
         assert!(count <= self.len(), "cannot split {count} bytes off a chunk of {}", self.len());
@@ -118,6 +118,11 @@ impl Chunk {
         };
         self.advance(count);
         first
+    }
+
+    #[cfg(test)]
+    pub(super) fn buffer(&self) -> NonNull<u8> {
+        self.buffer
     }
 
     /// Where the chunk's own memory ends.

@@ -37,14 +37,25 @@ impl Harness {
         }
     }
 
-    pub(crate) fn submit(&mut self, op: Op) -> Token {
+    fn token(&mut self) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {
             self.next += 1;
             self.next - 1
         });
-        let token = Token::new(index, 7);
+        Token::new(index, 7)
+    }
+
+    pub(crate) fn submit(&mut self, op: Op) -> Token {
+        let token = self.token();
         // SAFETY: the index is not in use, and tests keep what they name.
         unsafe { self.driver.submit(token, op) };
+        token
+    }
+
+    pub(crate) fn submit_for_next_turn(&mut self, op: Op) -> Token {
+        let token = self.token();
+        // SAFETY: as above.
+        unsafe { self.driver.submit_for_next_turn(token, op) };
         token
     }
 

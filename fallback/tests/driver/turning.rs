@@ -234,3 +234,40 @@ fn the_child_of_a_fork_is_refused() {
     assert_eq!(status, 0);
     harness.turn(Wait::No);
 }
+
+#[test]
+fn what_is_left_for_the_next_turn_begins_there_and_can_be_taken_back_before() {
+    let mut harness = Harness::new();
+    let (mut left, right) = UnixStream::pair().unwrap();
+    let send = |bytes: &'static [u8]| {
+        let (pointer, length) = (bytes.as_ptr(), bytes.len() as u32);
+        Op::Send { fd: right.as_raw_fd(), pointer, length, flags: libc::MSG_DONTWAIT }
+    };
+    let (first, taken_back) =
+        (harness.submit_for_next_turn(send(b"first")), harness.submit_for_next_turn(send(b"no")));
+    let (withdrawn, last) =
+        (harness.submit_for_next_turn(send(b"nor")), harness.submit_for_next_turn(send(b"last")));
+    left.set_nonblocking(true).unwrap();
+    let mut received = [0; 16];
+    assert!(std::io::Read::read(&mut left, &mut received).is_err(), "nothing has begun");
+    assert_eq!(harness.driver.in_flight(), 4);
+    assert_eq!(harness.driver.rest(), anyio_driver::Rest::No);
+    harness.driver.cancel(taken_back);
+    let mut completions = Vec::new();
+    harness.driver.withdraw(withdrawn, &mut completions);
+    assert!(matches!(completions[..], [completion] if completion.result == -libc::ECANCELED));
+    harness.release(withdrawn);
+    // What it brings ends the turn.
+    harness.turn(Wait::Forever);
+    let mut result = |token| harness.take(token).map(|completion| completion.result);
+    assert_eq!([result(first), result(taken_back), result(last)], [Some(5), Some(-libc::ECANCELED), Some(4)]);
+    let count = std::io::Read::read(&mut left, &mut received).unwrap();
+    assert_eq!(&received[..count], b"firstlast");
+    assert_eq!(harness.driver.in_flight(), 0);
+    // What waits is waited for, as if it had begun before.
+    let mut room = [0; 4];
+    let waits = harness.submit_for_next_turn(receive(right.as_raw_fd(), &mut room));
+    assert_eq!(harness.turn(Wait::Until(Instant::now() + Duration::from_millis(5))), 0);
+    left.write_all(b"more").unwrap();
+    assert_eq!(harness.completion(waits).result, 4);
+}

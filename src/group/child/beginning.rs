@@ -13,7 +13,7 @@ use crate::{
         outcome::Outcome,
         status::TaskStatus,
     },
-    runtime::{Bindings, Core, Deadline, FirstPanic, Scope, TaskKind, WaitQueue},
+    runtime::{Bindings, Core, Deadline, FirstPanic, Scope, TaskKey, TaskKind, WaitQueue},
 };
 use std::{
     cell::{Cell, UnsafeCell},
@@ -42,8 +42,8 @@ pub(in crate::group) enum Begins {
 
 /// A block for a child, in which only the header was not written.
 pub(in crate::group) struct Placed {
-    child: NonNull<ChildHeader>,
-    table: &'static Table,
+    pub(super) child: NonNull<ChildHeader>,
+    pub(super) table: &'static Table,
 }
 
 impl Placed {
@@ -127,25 +127,8 @@ unsafe fn begin(
     location: &'static Location<'static>,
 ) -> NonNull<ChildHeader> {
     let Placed { child, table } = placed;
-    let next = group.children.get();
-    // First, so that the header is written where it lies.
-    let bindings = Bindings::current();
-    let header = ChildHeader {
-        table,
-        group,
-        owners: Cell::new(2),
-        status: Cell::new(TaskStatus::Pending),
-        task: Cell::new(None),
-        previous: Cell::new(ptr::null()),
-        next: Cell::new(next),
-        scope: Scope::new_node(Deadline::NEVER, false),
-        joiners: WaitQueue::new(),
-        name: Cell::new(None),
-        bindings: Cell::new(bindings),
-        location,
-    };
     // SAFETY: the caller's promise.
-    unsafe { child.write(header) };
+    unsafe { write_header(child, table, group, location) };
     let Some(core) = core else {
         // SAFETY: just made, and known to nobody.
         unsafe { refuse(child) };
@@ -169,6 +152,52 @@ unsafe fn begin(
         panics.resume();
     }
     child
+}
+
+/// Writes the header of a child that is on no list and in no table.
+///
+/// # Safety
+/// The child's block has room for it, and the group stays where it is as long as the child is on its list.
+#[inline]
+pub(super) unsafe fn write_header(
+    child: NonNull<ChildHeader>,
+    table: &'static Table,
+    group: &GroupCore,
+    location: &'static Location<'static>,
+) {
+    // First, so that the header is written where it lies.
+    let bindings = Bindings::current();
+    let header = ChildHeader {
+        table,
+        group,
+        owners: Cell::new(2),
+        status: Cell::new(TaskStatus::Pending),
+        task: Cell::new(None),
+        previous: Cell::new(ptr::null()),
+        next: Cell::new(ptr::null()),
+        scope: Scope::new_node(Deadline::NEVER, false),
+        joiners: WaitQueue::new(),
+        name: Cell::new(None),
+        bindings: Cell::new(bindings),
+        location,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { child.write(header) };
+}
+
+/// Takes a child into the table of tasks.
+///
+/// # Safety
+/// As for [`Placed::begin`]; the child is taken out again before it goes.
+#[inline]
+pub(super) unsafe fn enter_in_table(core: &Core, group: &GroupCore, child: NonNull<ChildHeader>) -> TaskKey {
+    // SAFETY: the caller's promise: the header is there.
+    let header = unsafe { child.as_ref() };
+    let (address, size) = (child.as_ptr().cast_const().cast(), header.table.size.bytes());
+    // SAFETY: the caller's promise.
+    let task = unsafe { core.tasks().insert(&group.ready, address, size) };
+    header.task.set(Some(task));
+    task
 }
 
 /// Ends a child that is not to begin.
@@ -210,16 +239,10 @@ unsafe fn make_known(
         unsafe { header.scope.enter(core, core.scope()) };
         header.scope.link(core);
     }
-    // SAFETY: children on the list are alive.
-    if let Some(next) = unsafe { header.next.get().as_ref() } {
-        next.previous.set(child.as_ptr());
-    }
-    group.children.set(child.as_ptr());
-    group.live.set(group.live.get() + 1);
-    let (address, size) = (child.as_ptr().cast_const().cast(), header.table.size.bytes());
-    // SAFETY: the caller's promise; a child is taken out of the table when it ends or is abandoned.
-    let task = unsafe { core.tasks().insert(&group.ready, address, size) };
-    header.task.set(Some(task));
+    // SAFETY: the caller's promise.
+    unsafe { ChildHeader::join_group(child, group) };
+    // SAFETY: as above.
+    let task = unsafe { enter_in_table(core, group, child) };
     if begins == Begins::Soon {
         core.tasks().start(core, task, &group.ready);
     }

@@ -10,7 +10,7 @@
 
 use super::{
     message_room::{Room, Single},
-    network_error::is_of_the_network,
+    network_error::{error_of, is_of_the_network},
 };
 use crate::{
     error::Result,
@@ -185,7 +185,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
     #[cold]
     fn accept_nothing(&self, core: &Core, outcome: Outcome, single: bool) -> Option<Result<ReceivedMessage>> {
         if !self.has_only_ended(outcome, single) {
-            return Some(Err(Refusal::System(-outcome.result).on_stream("receive")));
+            return Some(Err(error_of(Refusal::System(-outcome.result), "receive")));
         }
         if outcome.flags.contains(CompletionFlags::UNSUPPORTED) {
             self.singly.set(true);

@@ -12,7 +12,11 @@
 //! A payload here owns its buffer, held so that the bytes stay where they are, a share of the descriptor, and in a box the
 //! message with its address and ancillary data.
 
-use super::{Header, network_error::is_of_the_network, room};
+use super::{
+    Header,
+    network_error::{error_of, is_of_the_network},
+    room,
+};
 use crate::{
     error::Result,
     runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, TaskKey, WaitReason, calls},
@@ -244,7 +248,7 @@ fn has_found_no_room(answer: Answer) -> bool {
 /// What the answer to a send means.
 #[inline]
 pub(in crate::net) fn judge(answer: Answer) -> Result<()> {
-    answer.map(drop).map_err(|refusal| refusal.on_stream("send"))
+    answer.map(drop).map_err(|refusal| error_of(refusal, "send"))
 }
 
 /// Sends one message.

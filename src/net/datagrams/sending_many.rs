@@ -3,7 +3,12 @@
 //! # Contract
 //! The messages and what they point to are here, or borrowed from the caller's list, which is not touched during the call.
 
-use super::{Sender, destination::Destination, network_error::is_of_the_network, room};
+use super::{
+    Sender,
+    destination::Destination,
+    network_error::{error_of, is_of_the_network},
+    room,
+};
 use crate::{
     error::Result,
     lowlevel::checkpoint_if_cancelled,
@@ -54,13 +59,13 @@ impl Sender {
                 Err(libc::EAGAIN | libc::EWOULDBLOCK) => {
                     let mut to = Destination::none();
                     to.set_internet(parts(first).1);
-                    room::wait(self.descriptor(), &to).await.map_err(|refusal| refusal.on_stream("send"))?;
+                    room::wait(self.descriptor(), &to).await.map_err(|refusal| error_of(refusal, "send"))?;
                 }
                 // What the network says of another.
                 Err(number) if !self.is_connected() && is_of_the_network(number) && repeats > 0 => {
                     repeats -= 1
                 }
-                Err(number) => return Err(Refusal::System(number).on_stream("send")),
+                Err(number) => return Err(error_of(Refusal::System(number), "send")),
             }
             for _ in 0..COST {
                 poll_fn(|cx| Core::with(|core| core.poll_immediate(cx))).await;

@@ -31,17 +31,39 @@ pub(crate) struct UringDriver {
     jobs: Option<Box<Jobs>>,
 }
 
+impl UringDriver {
+    /// Whether the kernel lacks operations of this kind, and threads do them.
+    #[inline]
+    fn is_job(&self, kind: OpKind) -> bool {
+        self.jobs.is_some() && Jobs::can_do(kind) && !self.ring.supports(kind)
+    }
+}
+
 impl Driver for UringDriver {
     #[inline]
     unsafe fn submit(&mut self, token: Token, op: Op) {
-        if let Some(jobs) = &mut self.jobs {
-            if Jobs::can_do(op.kind()) && !self.ring.supports(op.kind()) {
+        if self.is_job(op.kind()) {
+            if let Some(jobs) = &mut self.jobs {
                 // SAFETY: the caller's promise.
                 return unsafe { jobs.submit(token, op) };
             }
         }
         // SAFETY: the caller's promise.
         unsafe { self.ring.submit(token, op) };
+    }
+
+    #[inline]
+    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
+        if self.is_job(op.kind()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.submit(token, op) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.ring.submit_for_next_turn(token, op) };
+    }
+
+    fn end_turn_with_all(&mut self) {
+        self.ring.end_turn_with_all();
     }
 
     #[inline]

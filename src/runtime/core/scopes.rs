@@ -8,6 +8,7 @@ use std::{
     num::NonZeroU64,
     ptr,
     sync::atomic::{AtomicU64, Ordering},
+    task::Waker,
 };
 
 impl Core {
@@ -56,6 +57,14 @@ impl Core {
             let is_new = unsafe { self.waits.relink(wait, scope) };
             is_new && (scope.begin_waiting(self, wait) || scope.is_finishing())
         })
+    }
+
+    /// Whether a wait stands as it was left by the last poll in this scope, for this waker: then there is nothing to do but to
+    /// go on waiting. Not for waits that stand in a queue.
+    #[inline]
+    pub(crate) fn still_waits(&self, wait: WaitKey, waker: &Waker) -> bool {
+        let scope = self.scope.get();
+        !scope.is_null() && self.waits.is_untouched(wait, scope, waker)
     }
 
     /// Asks the driver to cancel an operation.

@@ -34,6 +34,28 @@ impl Core {
         })
     }
 
+    /// The same for what may wait until the driver's next turn, to be done together with others of its kind.
+    ///
+    /// # Safety
+    /// As for [`submit`](Self::submit).
+    #[inline]
+    pub(crate) unsafe fn submit_for_next_turn(&self, wait: WaitKey, op: Op) -> bool {
+        let mut driver = self.driver_mut();
+        // SAFETY: passed on; the slot is taken, so no other operation has its index.
+        unsafe { driver.submit_for_next_turn(wait.token(), op) };
+        let answer = driver.take_answer(wait.token());
+        drop(driver);
+        answer.is_some_and(|answer| {
+            self.waits.complete(&answer);
+            true
+        })
+    }
+
+    /// Somebody waits for what was submitted for the next turn.
+    pub(crate) fn end_turn_with_all(&self) {
+        self.driver_mut().end_turn_with_all();
+    }
+
     /// Enters the kernel once, waits there if no task is ready, and wakes all for whom something has happened.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::runtime::{
     wheel::NONE,
 };
 use anyio_driver::{Completion, CompletionFlags, Token, planted, prefetch};
-use std::os::fd::RawFd;
+use std::{os::fd::RawFd, task::Waker};
 
 /// Where a completion goes.
 pub(crate) enum Delivery {
@@ -64,6 +64,16 @@ impl Waits {
         debug_assert!(slot.kind == WaitKind::Operation, "what a stream keeps may have several results");
         slot.marks.set(Marks::EXPECTED, result.is_some());
         slot.link.previous = result.unwrap_or(NONE);
+    }
+
+    /// Whether the answer to an operation is still to come, and this is who is woken if it is another than what is expected.
+    #[inline]
+    pub(crate) fn is_expecting(&self, key: WaitKey, waker: &Waker) -> bool {
+        let slot = self.slot(key);
+        slot.state == WaitState::Waiting
+            && slot.marks.contains(Marks::EXPECTED)
+            && slot.scope.is_null()
+            && slot.waker.is(waker)
     }
 
     /// Notes which descriptor an operation uses that is going to be submitted.

@@ -3,8 +3,12 @@
 use super::{hosts, pair, turn_on};
 use crate::peers::{Ticker, poll_once};
 use anyio::{
-    Error, Result, fail_after,
+    Builder, Error, Result, fail_after,
     net::{ConnectedUdpSocket, UdpSocket, UdpSocketOptions},
+    testing::{
+        chaos::{Chaos, OpKind},
+        test_backends,
+    },
 };
 use std::{io::ErrorKind, pin::pin, time::Duration};
 
@@ -125,4 +129,27 @@ async fn who_waits_already_is_told_that_nobody_listens() -> Result<()> {
         assert_eq!(client.receive().await?.data, "yes");
     }
     Ok(())
+}
+
+#[test]
+fn that_there_is_no_way_to_a_receiver_breaks_no_socket() {
+    for backend in test_backends() {
+        for number in [libc::ENETUNREACH, libc::EHOSTUNREACH] {
+            // A socket for all tries again, in case it was told of another receiver.
+            let chaos =
+                (1..=4).fold(Chaos::none(), |chaos, nth| chaos.fail(OpKind::SendMessage, nth, number));
+            let run = Builder::new().backend(backend).chaos(chaos).run(async || -> Result<()> {
+                let server = UdpSocket::bind("127.0.0.1:0").await?;
+                let to = server.local_addr()?;
+                let client = UdpSocket::bind("127.0.0.1:0").await?;
+                let error = client.send_to("lost", to).await.unwrap_err();
+                assert!(matches!(error, Error::Io(_)), "{error:?}");
+                assert_eq!(error.raw_os_error(), Some(number));
+                client.send_to("found", to).await?;
+                assert_eq!(server.receive().await?.data, "found");
+                Ok(())
+            });
+            run.unwrap().unwrap();
+        }
+    }
 }

@@ -165,3 +165,174 @@ fn instruments_are_told_of_its_poll_within_that_of_who_starts_it() -> Result<()>
     }
     Ok(())
 }
+
+#[anyio::test]
+async fn one_that_is_run_gives_its_value_and_leaves_nothing() -> Result<()> {
+    let dropped = Cell::new(0);
+    task_group(async |tg| -> Result<()> {
+        let host = current_task().id;
+        for number in 0..20 {
+            let noted = NotesDrop(&dropped);
+            let ran = tg.run_now(async move {
+                let _noted = noted;
+                assert_ne!(current_task().id, host, "it is a task of its own");
+                assert_eq!(lowlevel::statistics().tasks, 3);
+                anyio::Ok(number)
+            });
+            assert_eq!(ran.ok(), Some(number));
+            assert_eq!(dropped.get(), number + 1, "its future is gone");
+        }
+        assert_eq!(current_task().id, host);
+        assert_eq!(lowlevel::statistics().tasks, 2, "the program and the body are left");
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+struct NotesDrop<'a>(&'a Cell<i32>);
+
+impl Drop for NotesDrop<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[anyio::test]
+async fn one_that_is_run_and_waits_is_a_child_like_any_other() -> Result<()> {
+    task_group(async |tg| -> Result<()> {
+        let goes_on = tg.run_now(async {
+            lowlevel::checkpoint().await?;
+            anyio::Ok(1)
+        });
+        let mut cancelled = tg.run_now(forever()).unwrap_err();
+        assert!(!cancelled.is_finished());
+        assert_eq!(goes_on.unwrap_err().await?, 1);
+        cancelled.cancel();
+        assert!(cancelled.outcome().await?.is_err());
+        assert_eq!(cancelled.status(), TaskStatus::Cancelled);
+        // The group awaits and cancels one whose handle is gone.
+        drop(tg.run_now(forever()));
+        tg.cancel();
+        // In a cancelled group one runs up to its first checkpoint, and no further.
+        let late = tg.run_now(forever()).unwrap_err();
+        assert_eq!(late.status(), TaskStatus::Cancelled);
+        assert_eq!(tg.run_now(async { anyio::Ok(2) }).ok(), Some(2));
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn the_error_of_one_that_is_run_is_the_groups() -> Result<()> {
+    let ended = task_group(async |tg| -> Result<()> {
+        let ran = tg.run_now(async { Err::<(), _>(Error::EndOfStream) });
+        assert_eq!(ran.unwrap_err().status(), TaskStatus::Failed);
+        assert!(tg.scope().cancel_called(), "as when any child fails");
+        Ok(())
+    })
+    .await;
+    assert!(matches!(ended.unwrap_err().into_first(), Error::EndOfStream));
+    Ok(())
+}
+
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("when it is dropped");
+        }
+    }
+}
+
+#[anyio::test]
+async fn the_panic_of_one_that_is_run_goes_on_where_the_group_ends() -> Result<()> {
+    let panics_at_its_end = async {
+        let _bomb = PanicsInDrop;
+        anyio::Ok(NotesDrop(&Cell::new(0)).0.get())
+    };
+    let polled = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
+        let ran = tg.run_now(panics("at once"));
+        assert_eq!(ran.unwrap_err().status(), TaskStatus::Failed);
+        assert!(tg.scope().cancel_called());
+        forever().await
+    }));
+    let caught = futures::FutureExt::catch_unwind(polled).await;
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "at once");
+    let polled = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
+        assert!(tg.run_now(panics_at_its_end).is_err());
+        Ok(())
+    }));
+    let caught = futures::FutureExt::catch_unwind(polled).await;
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "when it is dropped");
+    // A future that has given its value and panics as it is dropped.
+    struct Ready(PanicsInDrop);
+    impl Future for Ready {
+        type Output = Result<i32>;
+        fn poll(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<i32>> {
+            let _ = &self.0;
+            std::task::Poll::Ready(Ok(1))
+        }
+    }
+    let polled = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
+        let ran = tg.run_now(Ready(PanicsInDrop));
+        assert_eq!(ran.unwrap_err().status(), TaskStatus::Failed);
+        Ok(())
+    }));
+    let caught = futures::FutureExt::catch_unwind(polled).await;
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "when it is dropped");
+    assert_eq!(lowlevel::statistics().tasks, 1);
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_one_that_is_run_leaves_behind_is_taken_over_by_the_group() -> Result<()> {
+    let (event, left) = (anyio::sync::Event::new(), RefCell::new(None));
+    task_group(async |tg| -> Result<()> {
+        let event = &event;
+        // A wait that began within the child's scope, and goes on without it.
+        let ran = tg.run_now(async {
+            let mut waiting = Box::pin(event.wait());
+            assert!(futures::poll!(waiting.as_mut()).is_pending());
+            left.replace(Some(waiting));
+            anyio::Ok(())
+        });
+        assert!(ran.is_err_and(|handle| handle.status() == TaskStatus::Finished));
+        let waiting = left.take().unwrap();
+        event.set();
+        waiting.await?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn those_that_are_run_leave_others_their_turn() -> Result<()> {
+    let (turns, ran) = (Cell::new(0), Cell::new(0));
+    task_group(async |tg| -> Result<()> {
+        let turns = &turns;
+        tg.start_soon(async move {
+            while turns.get() < 10 {
+                lowlevel::checkpoint().await?;
+                turns.set(turns.get() + 1);
+            }
+            Ok(())
+        });
+        while turns.get() < 10 {
+            match tg.run_now(async { Ok(()) }) {
+                Ok(()) => ran.set(ran.get() + 1),
+                Err(handle) => handle.await?,
+            }
+            assert!(ran.get() < 10_000);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

@@ -41,6 +41,15 @@ impl Harness {
         token
     }
 
+    /// The same for the next turn.
+    pub(crate) fn submit_for_next_turn(&mut self, op: Op) -> Token {
+        let token = Token::new(self.next, 1);
+        self.next += 1;
+        // SAFETY: as above.
+        unsafe { self.driver.submit_for_next_turn(token, op) };
+        token
+    }
+
     /// Whether the driver makes use of what its report calls by this name.
     pub(crate) fn uses(&self, name: &str) -> bool {
         self.driver.report().findings.iter().find(|finding| finding.name == name).unwrap().in_use

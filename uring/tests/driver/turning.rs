@@ -111,3 +111,102 @@ fn the_report_names_every_operation_and_the_sizes() {
         assert!(text.contains(name), "{text}");
     }
 }
+
+/// A send that waits for no room.
+fn send_at_once(to: &impl AsRawFd, bytes: &[u8]) -> Op {
+    let (pointer, length) = (bytes.as_ptr(), bytes.len() as u32);
+    Op::Send { fd: to.as_raw_fd(), pointer, length, flags: libc::MSG_DONTWAIT }
+}
+
+#[test]
+fn a_turn_does_not_end_with_what_is_sent_at_once_but_with_the_first_else() {
+    skip_unless_selected!();
+    let mut harness = Harness::new();
+    harness.turn();
+    let (left, right) = pair();
+    let sends =
+        [&b"one"[..], b"two", b"three"].map(|bytes| harness.submit_for_next_turn(send_at_once(&left, bytes)));
+    let moment = Instant::now() + Duration::from_millis(20);
+    harness.driver.turn(Wait::Until(moment), &mut harness.completions).unwrap();
+    assert!(Instant::now() >= moment, "nothing else has happened");
+    let results = sends.map(|token| harness.next(token).result);
+    assert_eq!(results, [3, 3, 5]);
+
+    // So does what was to wait for something else, if somebody waits for that.
+    let token = harness.submit_for_next_turn(send_at_once(&left, b"four"));
+    harness.driver.end_turn_with_all();
+    harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
+    assert_eq!(harness.next(token).result, 4);
+
+    // Something else ends it, whether it was there before or comes later, however many there are.
+    let mut buffer = [0; 16];
+    let received = harness.submit(receive(&right, &mut buffer));
+    let sends = [(); 100].map(|()| harness.submit_for_next_turn(send_at_once(&left, b"x")));
+    let enters = harness.driver.statistics().enters;
+    assert_eq!(harness.next(received).result, 15);
+    assert_eq!(harness.driver.statistics().enters, enters + 1);
+    assert!(sends.iter().all(|token| harness.next(*token).result == 1));
+    let mut buffer = [0; 200];
+    assert_eq!(harness.run(receive(&right, &mut buffer)).unwrap(), 100);
+    let received = harness.submit(receive(&right, &mut buffer));
+    let end = Instant::now() + Duration::from_secs(20);
+    let later = {
+        let mut left = left.try_clone().unwrap();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            left.write_all(b"later").unwrap();
+        })
+    };
+    let (mut other_left, other_right) = pair();
+    let other = harness.submit_for_next_turn(send_at_once(&other_right, b"other"));
+    harness.driver.turn(Wait::Until(end), &mut harness.completions).unwrap();
+    assert!(harness.completions.iter().any(|completion| completion.token == received), "it has ended");
+    assert_eq!(harness.next(other).result, 5);
+    later.join().unwrap();
+    other_left.write_all(b"unread").unwrap();
+}
+
+#[test]
+fn a_turn_ends_with_what_finds_no_room_for_all_of_it() {
+    skip_unless_selected!();
+    let mut harness = Harness::new();
+    let (left, _right) = pair();
+    let bytes = vec![0; 1 << 20];
+    let sends = [(); 4].map(|()| harness.submit_for_next_turn(send_at_once(&left, &bytes)));
+    harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
+    let [first, .., last] = sends.map(|token| harness.next(token).result);
+    assert!(0 < first && first < bytes.len() as i32, "{first}");
+    assert_eq!(last, -libc::EAGAIN);
+    // Nor does it wait where something else was sent as a whole.
+    let (other, _other) = pair();
+    let sends = [&left, &other].map(|stream| harness.submit_for_next_turn(send_at_once(stream, b"x")));
+    harness.driver.turn(Wait::Forever, &mut harness.completions).unwrap();
+    assert_eq!(sends.map(|token| harness.next(token).result), [-libc::EAGAIN, 1]);
+    // In a short queue they are taken by turns.
+    let mut harness = Harness::with(&small());
+    let sends = [(); 40].map(|()| harness.submit_for_next_turn(send_at_once(&left, b"x")));
+    assert!(sends.iter().all(|token| harness.next(*token).result == -libc::EAGAIN));
+    assert_eq!(harness.driver.in_flight(), 0);
+}
+
+#[test]
+fn what_was_to_be_answered_at_once_and_is_taken_back_ends_no_wait_too_late() {
+    skip_unless_selected!();
+    for options in [Options::default(), small()] {
+        let mut harness = Harness::with(&options);
+        harness.turn();
+        let (left, right) = pair();
+        let sends = [(); 40].map(|()| harness.submit_for_next_turn(send_at_once(&left, b"x")));
+        for token in &sends[..20] {
+            harness.driver.cancel(*token);
+        }
+        let mut buffer = [0; 64];
+        // In a queue of eight, some of them are the kernel's already when the last are moved.
+        let received = harness.submit(receive(&right, &mut buffer));
+        assert!(harness.next(received).result > 0);
+        let results = sends.map(|token| harness.next(token).result);
+        assert!(results[..20].iter().all(|result| *result == -libc::ECANCELED));
+        assert!(results[20..].iter().all(|result| *result == 1));
+        assert_eq!(harness.driver.in_flight(), 0);
+    }
+}

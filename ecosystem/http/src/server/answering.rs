@@ -53,8 +53,7 @@ where
         let server = connection.server();
         count(&server.counts.accepted);
         if RequestBody::is_too_large(request.body(), server.options.max_body_bytes) {
-            let refused = async move { Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy)) };
-            return Answering { task: group.start_now(refused), connection };
+            return Answering::Done(Some(bare(StatusCode::PAYLOAD_TOO_LARGE, busy)));
         }
         let offered = connection.upgrades.offer(&mut request);
         let version = request.version();
@@ -66,17 +65,20 @@ where
             let request = request.map(|body| RequestBody::new(body, connection));
             handler(request).await
         });
-        let task = match admission {
+        let ran = match admission {
             Admission::Now(permits) => {
                 let handled = Direct { permits, caught };
-                group.start_now(RequestTask { asked, handled, failed: None })
+                group.run_now(RequestTask { asked, handled, failed: None })
             }
             Admission::Limited => {
                 let handled = connection.handle_within_limits(version, caught);
-                group.start_now(RequestTask { asked, handled, failed: None })
+                group.run_now(RequestTask { asked, handled, failed: None })
             }
         };
-        Answering { task, connection }
+        match ran {
+            Ok(answer) => Answering::Done(Some(answer)),
+            Err(task) => Answering::Goes { task, connection },
+        }
     }
 }
 
@@ -124,24 +126,36 @@ impl<F: Future<Output = Result<Response<B>, E>>, B: Body, E> Future for Answerin
 }
 
 /// The answer of the task of a request, which is cancelled if hyper no longer wants it.
-pub(super) struct Answering<'scope, T> {
-    task: TaskHandle<'scope, T>,
-    connection: &'scope Connection<'scope>,
+pub(super) enum Answering<'scope, T> {
+    /// The task has ended within its first poll. `None` once hyper has the answer.
+    Done(Option<T>),
+    Goes {
+        task: TaskHandle<'scope, T>,
+        connection: &'scope Connection<'scope>,
+    },
 }
+
+// Nothing in it is pinned by pinning it.
+impl<T> Unpin for Answering<'_, T> {}
 
 impl<T> Future for Answering<'_, T> {
     type Output = Result<T, Cancelled>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(cx)
+        match &mut *self {
+            Self::Done(answer) => Poll::Ready(Ok(answer.take().expect("not polled after its end"))),
+            Self::Goes { task, .. } => Pin::new(task).poll(cx),
+        }
     }
 }
 
 impl<T> Drop for Answering<'_, T> {
     fn drop(&mut self) {
-        if !self.task.is_finished() {
-            count(&self.connection.server().counts.cancelled);
-            self.task.cancel();
+        if let Self::Goes { task, connection } = self
+            && !task.is_finished()
+        {
+            count(&connection.server().counts.cancelled);
+            task.cancel();
         }
     }
 }

@@ -21,6 +21,8 @@ use std::{
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
+    /// Whether there is none.
+    is_empty: bool,
     limit: Option<u64>,
     /// How many bytes may still come.
     left: u64,
@@ -34,6 +36,7 @@ impl RequestBody {
     pub(super) fn new(incoming: Incoming, connection: &Connection<'_>) -> Self {
         let limit = connection.server().options.max_body_bytes;
         Self {
+            is_empty: incoming.is_end_stream(),
             incoming,
             limit,
             left: limit.unwrap_or(u64::MAX),
@@ -63,6 +66,9 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.is_empty {
+            return Poll::Ready(None);
+        }
         let Self { incoming, cancellation, failure, .. } = &mut *self;
         let polled = failure.keep(|| Pin::new(incoming).poll_frame(cx).map(Option::transpose));
         let frame = match ready!(cancellation.check(polled, cx)) {
