@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests on an operating system that does, by seeds, all that it may. It runs the programs that `cargo test` has
 # built. A failure tells the line that repeats it with the fewest faults. In the end it says how often each fault has
-# happened, and fails if one never has.
+# happened, and fails if one never has. With odd seeds tasks are polled in another order, too, by the same seed.
 #
 #     ci/chaos.sh [SEED | FIRST-LAST]...        the seeds 1, 2 and 3 unless others are named
 #
@@ -17,14 +17,21 @@
 # so what is built meanwhile changes nothing. What makes very many of something is left out with all seeds but the first.
 #
 # Environment: CHAOS_AREAS="structure sync" for some areas, CHAOS_LIMIT for the seconds that one area may take (300);
-# CHAOS_SECONDS for all, after which no other seed is begun; CHAOS_SHUFFLE=1 has tasks polled in another order, too, by the
-# same seed; ANYIO_TEST_SHUFFLE and ANYIO_TEST_BACKENDS as ever. The tests of the file server start an example, which has to
-# be built.
+# CHAOS_SECONDS for all, after which no other seed is begun; CHAOS_SHUFFLE, which seeds shuffle tasks, too: odd, all or none;
+# ANYIO_TEST_BACKENDS as ever. The tests of the file server start an example, which has to be built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ulimit -n "$(ulimit -Hn)" || echo "the limit of descriptors stays at $(ulimit -n)"
 keep=${CHAOS_KEEP:-}
+shuffled=${CHAOS_SHUFFLE:-odd}
+case $shuffled in
+    odd | all | none) ;;
+    *)
+        echo "CHAOS_SHUFFLE is odd, all or none, not $shuffled"
+        exit 1
+        ;;
+esac
 read -ra areas <<<"${CHAOS_AREAS:-structure sync streams network files processes signals runtime leftovers}"
 once=()
 if [ -z "${CHAOS_AREAS:-}" ]; then
@@ -85,13 +92,18 @@ sum_up() {
     cp "$scratch/sum" "$tally"
 }
 
+# Whether tasks are shuffled with this seed.
+shuffles() {
+    [ "$shuffled" = all ] || [ "$shuffled$(($1 % 2))" = odd1 ]
+}
+
 # Runs an area with a seed, but for the tests whose names have these words: run AREA SEED WORDS
 run() {
-    local words
+    local words order=
     read -ra words <<<"$3"
-    [ "${CHAOS_SHUFFLE:-}" != 1 ] || export ANYIO_TEST_SHUFFLE=$2
+    ! shuffles "$2" || order=$2
     # Without cargo in between, which would leave it behind.
-    CARGO_MANIFEST_DIR=$PWD ANYIO_TEST_CHAOS=$2 ANYIO_TEST_CHAOS_TALLY=$scratch/noted \
+    CARGO_MANIFEST_DIR=$PWD ANYIO_TEST_CHAOS=$2 ANYIO_TEST_SHUFFLE=$order ANYIO_TEST_CHAOS_TALLY=$scratch/noted \
         timeout --kill-after 5 "${CHAOS_LIMIT:-300}" "${programs[$1]}" --quiet ${words[@]+"${words[@]/#/--skip=}"}
 }
 
@@ -133,6 +145,12 @@ done
 echo "=== what has happened"
 sum_up
 [ -s "$tally" ] || failed+=("nothing is known of any fault")
+for seed in "${seeds[@]}"; do
+    if shuffles "$seed" && ! grep -q '^shuffled ' "$tally"; then
+        failed+=("no test has had its tasks shuffled")
+        break
+    fi
+done
 cat "$tally"
 if [ -n "$keep" ]; then
     awk '{ seeds[$1]++; passed[$1] += $3; failed[$1] += $4; seconds[$1] += $5 }

@@ -32,6 +32,7 @@ read -ra suites <<<"${*:-bullseye bookworm trixie trixie-backports}"
 [ "$(uname -m)" = x86_64 ] || { echo "the kernels are for x86_64" >&2; exit 77; }
 mkdir -p "${CARGO_TARGET_DIR:-target}/kernels"
 home=$(cd "${CARGO_TARGET_DIR:-target}/kernels" && pwd)
+files=$(dirname "$home")/tmp
 . ci/debian-packages.sh
 own_suite=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
 
@@ -175,6 +176,8 @@ ip link set lo up
 hostname guest
 ulimit -n 65536
 mount -t ext4 /dev/vda /disk && mount --bind /disk/tmp /tmp && chmod 1777 /tmp
+# The programs have this folder within them.
+mkdir -p "$files" && mount --bind /disk/tmp "$files"
 cd /disk/tests
 exec </dev/null >/dev/ttyS1 2>&1
 mkfifo /run/pipe

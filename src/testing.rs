@@ -12,6 +12,7 @@ mod memory_stream;
 mod object_conformance;
 mod repeating;
 mod sequencer;
+mod tally;
 mod tasks;
 
 /// Makes a stream of its two halves in the fields `receive` and `send`, which have a field `stream` in common.

@@ -94,7 +94,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// | `cancel = "everywhere"` | the test is run once for each of its checkpoints, cancelled exactly there: see `testing::cancel_everywhere` |
 /// | `drop = "everywhere"` | the same, and its future is dropped each time that it waits |
 /// | `timeout = "everywhere"` | the same, and a deadline passes at each checkpoint, on a virtual clock |
-/// | `calm = "reason"` | the test is left alone when the environment asks for chaos: see `testing::chaos` |
+/// | `calm = "reason"` | nothing happens to its operations when the environment asks for chaos: see `testing::chaos` |
+/// | `ordered = "reason"` | its tasks are polled in the order in which they were woken when the environment has them shuffled |
 ///
 /// ```
 /// # use anyio::{Result, sync::Lock};

@@ -140,6 +140,17 @@ impl Options {
             self.calls.extend(quote!(.calm(#reason)));
             return Ok(());
         }
+        if name == "ordered" {
+            let reason: LitStr = input.parse()?;
+            if reason.value().trim().is_empty() {
+                return Err(Error::new(
+                    reason.span(),
+                    "`ordered` says why tasks have to come in their order",
+                ));
+            }
+            self.calls.extend(quote!(.ordered(#reason)));
+            return Ok(());
+        }
         let value: Expr = input.parse()?;
         let call = match name.to_string().as_str() {
             "cores" => {
@@ -163,7 +174,7 @@ impl Options {
                     "`{name}` is not an option; there are `backend`, `ring_entries`, `receive_buffers`, \
                      `receive_buffer_size`, `spin_us`, `worker_threads`, `teardown_limit_ms`, `clock`, \
                      `autojump_threshold_ms`, `deadlock_timeout_ms`, for `main` also \
-                     `cores`, for `test` also `backends(…)`, `cancel`, `drop`, `timeout`, `calm`"
+                     `cores`, for `test` also `backends(…)`, `cancel`, `drop`, `timeout`, `calm`, `ordered`"
                 );
                 return Err(Error::new(name.span(), text));
             }

@@ -277,6 +277,7 @@ mod tests {
         assert!(refusal(quote!(clock = "sun"), works()).starts_with("no clock is called"));
         assert!(refusal(quote!(backend = "auto"), works()).starts_with("a test names its back ends"));
         assert!(refusal(quote!(calm = " "), works()).contains("says why"));
+        assert!(refusal(quote!(ordered = ""), works()).contains("says why"));
         assert!(refusal(quote!(cancel = "here"), works()).contains("is \"everywhere\""));
         assert!(refusal(quote!(cores = 2), works()).starts_with("a test runs on one core"));
         assert!(refusal(quote!(backends()), works()).contains("at least one name"));

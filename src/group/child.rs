@@ -217,7 +217,7 @@ where
             }
         }
         // SAFETY: the caller's promise.
-        let polled = unsafe { Self::poll_future(child, core, cx) };
+        let polled = unsafe { Self::poll_future(child, core, cx, |settled| settled) };
         let panics = FirstPanic::new();
         let settled = match polled {
             Ok(Poll::Pending) => return header.scope.link(core),
@@ -231,16 +231,17 @@ where
         unsafe { Self::end(child, core, settled, panics) };
     }
 
-    /// Polls the future of a child whose scope has been entered.
+    /// Polls the future of a child whose scope has been entered, and has taken what that has come to.
     ///
     /// # Safety
     /// The child lives, and is not being polled; nobody but its group polls it.
     #[inline]
-    unsafe fn poll_future(
+    unsafe fn poll_future<R>(
         child: NonNull<ChildHeader>,
         core: &Core,
         cx: &mut Context<'_>,
-    ) -> thread::Result<Poll<Settled<T, E>>> {
+        take: impl FnOnce(Settled<T, E>) -> R,
+    ) -> thread::Result<Poll<R>> {
         // SAFETY: the caller's promise.
         let header = unsafe { child.as_ref() };
         catch_unwind(AssertUnwindSafe(|| {
@@ -253,7 +254,7 @@ where
                     Stage::Finished(_) | Stage::Over => return Poll::Pending,
                 }
             };
-            future.poll(cx).map(O::settle)
+            future.poll(cx).map(|output| take(output.settle()))
         }))
     }
 

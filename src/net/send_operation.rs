@@ -34,6 +34,27 @@ pub(super) enum Extent {
     WholeAtOnce,
 }
 
+impl Extent {
+    #[inline]
+    fn flags(self) -> libc::c_int {
+        match self {
+            Self::Some => 0,
+            // The kernel goes on by itself after it could send a part.
+            Self::Whole => libc::MSG_WAITALL,
+            Self::WholeAtOnce => libc::MSG_DONTWAIT,
+        }
+    }
+
+    /// Whether what is left after a part is to be sent, too: from then on all of it.
+    #[cold]
+    fn goes_on(&mut self) -> bool {
+        if *self == Self::WholeAtOnce {
+            *self = Self::Whole;
+        }
+        *self == Self::Whole && !planted("short send taken for whole")
+    }
+}
+
 impl<B: IoBuf> Send<B> {
     #[inline]
     pub(super) fn new(descriptor: &Descriptor, data: B, extent: Extent) -> Self {
@@ -75,25 +96,14 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
             fd: self.descriptor.raw(),
             pointer: bytes.as_ptr(),
             length: bytes.len().min(MOST) as u32,
-            flags: match self.extent {
-                Extent::Some => 0,
-                // The kernel goes on by itself after it could send a part.
-                Extent::Whole => libc::MSG_WAITALL,
-                Extent::WholeAtOnce => libc::MSG_DONTWAIT,
-            },
+            flags: self.extent.flags(),
         }
     }
 
     #[inline]
     fn goes_on(&mut self, count: u32) -> bool {
         self.sent += count as usize;
-        if self.extent == Extent::WholeAtOnce {
-            self.extent = Extent::Whole;
-        }
-        self.extent == Extent::Whole
-            && count > 0
-            && self.sent < self.data.get().length()
-            && !planted("short send taken for whole")
+        count > 0 && self.sent < self.data.get().length() && self.extent.goes_on()
     }
 
     #[cold]
@@ -101,7 +111,7 @@ unsafe impl<B: IoBuf> Payload for Send<B> {
         // On some systems these differ.
         #[allow(unreachable_patterns, reason = "on Linux they do not")]
         let found_no_room = matches!(error, libc::EAGAIN | libc::EWOULDBLOCK);
-        found_no_room && std::mem::replace(&mut self.extent, Extent::Whole) == Extent::WholeAtOnce
+        found_no_room && self.extent == Extent::WholeAtOnce && self.extent.goes_on()
     }
 
     #[inline]

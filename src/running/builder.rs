@@ -67,6 +67,7 @@ pub struct Builder {
     instruments: Vec<MakeInstrument>,
     pub(super) disturbance: Disturbance,
     calm: Option<&'static str>,
+    ordered: Option<&'static str>,
 }
 
 impl Builder {
@@ -88,6 +89,7 @@ impl Builder {
             #[allow(clippy::default_constructed_unit_structs)]
             disturbance: Disturbance::default(),
             calm: None,
+            ordered: None,
         }
     }
 
@@ -365,10 +367,24 @@ impl Builder {
         self
     }
 
-    /// Why a test is left alone, if it is.
+    /// Why nothing is to happen to the operations of a test, if that is so.
     #[cfg_attr(not(feature = "chaos"), expect(dead_code, reason = "tests are left alone anyway"))]
     pub(crate) fn why_calm(&self) -> Option<&'static str> {
         self.calm
+    }
+
+    /// Has the environment's wish for another order of tasks left out of account in a test, for this reason.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn ordered(mut self, reason: &'static str) -> Self {
+        self.ordered = Some(reason);
+        self
+    }
+
+    /// Why the tasks of a test are to be polled in the order in which they were woken, if that is so.
+    #[cfg_attr(not(feature = "chaos"), expect(dead_code, reason = "tests are left alone anyway"))]
+    pub(crate) fn why_ordered(&self) -> Option<&'static str> {
+        self.ordered
     }
 
     /// The same for runs that the calling thread lets other threads do.

@@ -230,6 +230,11 @@ impl Tasks {
         self.slots()[task.index() as usize].readiness != Readiness::Idle
     }
 
+    /// Whether ready tasks are taken in another order than that in which they were woken.
+    pub(crate) fn are_shuffled(&self) -> bool {
+        self.shuffle.is_on()
+    }
+
     /// Whether this task would be taken off a ready list next.
     #[inline]
     pub(crate) fn is_next(&self, list: &ReadyList, task: TaskKey) -> bool {

@@ -182,7 +182,8 @@ pub trait ByteSendStream {
     ///
     /// Until [`poll_sent`](Self::poll_sent) has told that they are sent, nothing else can be: that is [`Error::BusyResource`].
     /// What goes before has them sent at once, as far as there is room for them. They are sent, too, if the scope is cancelled and
-    /// nobody asks, unless the system interrupts that or sends a part, of which the task is told by being woken. Only who waits for
+    /// nobody asks, unless the system has no room for all of them or interrupts that, of which the task is told by being woken: the rest
+    /// goes out with its next call. Only who waits for
     /// them by `poll_sent` can be cancelled, and what is left then goes out with the next call.
     ///
     /// # Errors

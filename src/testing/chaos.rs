@@ -6,7 +6,8 @@
 //! Tests by [`#[anyio::test]`](macro@crate::test) run under it, without what programs notice ([`Chaos::unnoticed`]), when
 //! `ANYIO_TEST_CHAOS` in the environment is a seed; a test that cannot says why by `calm = "it counts turns"`. One that
 //! fails tells the fewest decisions with which it still does, and the line that repeats it. With a seed in
-//! `ANYIO_TEST_SHUFFLE` their tasks are [shuffled](crate::Builder::shuffle).
+//! `ANYIO_TEST_SHUFFLE` their tasks are [shuffled](crate::Builder::shuffle); a test that is about their order says why by
+//! `ordered = "turns go round"`.
 
 mod each_failure;
 pub(super) mod environment;

@@ -89,7 +89,8 @@ impl Everywhere {
     }
 
     /// Accepts that the body does not come to the same checkpoints in each run, as when it depends on the time that others take. The
-    /// report tells, in place of a failure, what was not tried for that. In a run with chaos (feature `chaos`) this is always so.
+    /// report tells, in place of a failure, what was not tried for that. In a run with chaos (feature `chaos`), or with its tasks shuffled, this is
+    /// always so.
     pub const fn allow_differences(mut self) -> Self {
         self.differences = true;
         self

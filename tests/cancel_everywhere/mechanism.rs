@@ -309,7 +309,7 @@ async fn a_body_that_swallows_its_cancellation_and_hangs_is_found() {
     assert!(text.contains("the body does not end"), "{text}");
 }
 
-#[anyio::test(calm = "with chaos checkpoints may differ")]
+#[anyio::test(calm = "with chaos checkpoints may differ", ordered = "so they may when tasks are shuffled")]
 async fn a_body_whose_checkpoints_differ_is_told_so() {
     let runs = Cell::new(0);
     let body = async |(): &mut ()| {

@@ -385,7 +385,7 @@ async fn receivers_of_broadcasts_and_watchers_miss_nothing() {
     .await;
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "each notification has to be taken before the next")]
 async fn nobody_is_left_at_what_threads_share() {
     covers!["cross/event::Event::wait", "cross/notifier::Notifier::wait"];
     contended!(

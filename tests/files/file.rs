@@ -4,13 +4,14 @@ use crate::folder::{calmly_on_each_backend, on_each_backend};
 use anyio::{
     CancelScope, Error, IoBuf, IoBufMut, Result,
     fs::{self, Advice, File},
-    lowlevel, move_on_after, task_group,
+    lowlevel::{self, wait_readable},
+    move_on_after, task_group,
 };
 use std::{
     fs as blocking,
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::{MetadataExt, PermissionsExt},
     },
     rc::Rc,
@@ -390,14 +391,23 @@ fn a_pipe_has_no_positions_and_a_write_to_it_can_be_cancelled() {
         assert_reads(&mut reader, b"through").await?;
         let seek = reader.seek(SeekFrom::Start(0)).await.unwrap_err();
         assert_eq!(seek.raw_os_error(), Some(libc::ESPIPE));
-        let mut left = 0;
-        let written = move_on_after(Duration::from_millis(20), async {
-            let (result, _) = writer.write_all(vec![7u8; 1 << 20]).await;
-            left = result.as_ref().unwrap_err().written;
-            result.map_err(Error::from)
+        let (scope, mut left) = (CancelScope::new(), 0);
+        let readable = reader.as_fd().try_clone_to_owned()?;
+        task_group(async |tg| -> Result<()> {
+            tg.start_soon(async {
+                wait_readable(&readable).await?;
+                scope.cancel();
+                anyio::Ok(())
+            });
+            let written = scope.run(async || {
+                let (result, _) = writer.write_all(vec![7u8; 1 << 20]).await;
+                left = result.as_ref().unwrap_err().written;
+                result.map_err(Error::from)
+            });
+            assert_eq!(written.await?, None);
+            Ok(())
         })
         .await?;
-        assert_eq!(written, None);
         assert!(left > 0 && left < 1 << 20, "{left}");
         while left > 0 {
             left -= reader.read(vec![0u8; left]).await.0?;

@@ -39,7 +39,7 @@ async fn keep_sending(operations: &Cell<u32>, goes_on: impl Fn() -> bool) -> Res
     Ok(())
 }
 
-#[anyio::test(calm = "it counts what is answered at once")]
+#[anyio::test(calm = "it counts what is answered at once", ordered = "it is about whose turn it is")]
 async fn a_task_whose_operations_are_answered_at_once_lets_another_have_every_second_poll() -> Result<()> {
     let (operations, most, done) = (Cell::new(0), Cell::new(0), Cell::new(false));
     task_group(async |tg| -> Result<()> {
@@ -129,7 +129,11 @@ async fn a_task_whose_operations_are_answered_at_once_does_not_keep_another_sock
 }
 
 /// The poll back end looks at so many small messages in one turn; a ring brings what there is.
-#[anyio::test(backend = "poll", calm = "answers that are late come many in a turn")]
+#[anyio::test(
+    backend = "poll",
+    calm = "answers that are late come many in a turn",
+    ordered = "it is about whose turn it is"
+)]
 async fn a_flood_of_small_messages_on_many_connections_leaves_timers_and_tasks_their_turn() -> Result<()> {
     const CONNECTIONS: u32 = 250;
     const IN_A_TURN: u32 = 32;

@@ -470,7 +470,7 @@ async fn the_next_address_is_tried_when_one_does_not_answer() -> Result<()> {
     let stream = TcpStream::connect(vec![blackhole.address, listener.local_addr()?]).await?;
     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
     let took = start.elapsed();
-    assert!((Duration::from_millis(245)..Duration::from_millis(900)).contains(&took), "{took:?}");
+    assert!((Duration::from_millis(245)..Duration::from_secs(20)).contains(&took), "{took:?}");
     Ok(())
 }
 

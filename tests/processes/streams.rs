@@ -8,6 +8,7 @@ use anyio::{
     CancelScope, Error, Result, lowlevel, move_on_after,
     process::{self, Command, Stdio},
     task_group,
+    testing::wait_all_tasks_blocked,
 };
 use std::{cell::Cell, os::unix::process::ExitStatusExt, time::Duration};
 
@@ -76,7 +77,7 @@ async fn a_second_task_is_told_that_the_stream_is_busy() -> Result<()> {
             assert_eq!(stdout.receive().await?.unwrap(), "x");
             Ok(())
         });
-        lowlevel::checkpoint().await?;
+        wait_all_tasks_blocked().await?;
         assert!(matches!(stdout.receive().await, Err(Error::BusyResource(_))));
         process.stdin.as_ref().unwrap().send("x").await
     })

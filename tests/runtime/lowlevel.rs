@@ -4,7 +4,7 @@ use anyio::{
     Builder, CancelScope, Result,
     lowlevel::{self, RunVar},
     sleep, sleep_forever, task_group,
-    testing::test_backends,
+    testing::{test_backends, wait_all_tasks_blocked},
 };
 use std::{
     cell::Cell,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-#[anyio::test]
+#[anyio::test(ordered = "those come first who were ready before")]
 async fn a_checkpoint_lets_others_run_and_fails_in_a_cancelled_scope() -> Result<()> {
     let turns = Cell::new(0);
     task_group(async |tg| -> Result<()> {
@@ -46,7 +46,7 @@ async fn looking_for_a_cancellation_does_not_let_others_run() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "those come first who were ready before")]
 async fn a_shielded_checkpoint_lets_others_run_and_never_fails() -> Result<()> {
     let turns = Cell::new(0);
     task_group(async |tg| -> Result<()> {
@@ -218,7 +218,7 @@ async fn statistics_count_tasks_and_waits() -> Result<()> {
         tg.start_soon(async {
             sleep_forever().await;
         });
-        sleep(Duration::ZERO).await?;
+        wait_all_tasks_blocked().await?;
         let during = lowlevel::statistics();
         assert_eq!((during.tasks, during.waits), (3, before.waits + 1));
         tg.cancel();

@@ -27,7 +27,7 @@ async fn sleeping_lasts_at_least_as_long_as_asked() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "several may be due at once")]
 async fn sleepers_wake_in_the_order_of_their_moments() -> Result<()> {
     let order = RefCell::new(Vec::new());
     task_group(async |tg| -> Result<()> {
@@ -46,7 +46,7 @@ async fn sleepers_wake_in_the_order_of_their_moments() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "those come first who were ready before")]
 async fn zero_and_the_past_let_others_run_once() -> Result<()> {
     for past in [false, true] {
         let turns = Cell::new(0);
@@ -65,7 +65,7 @@ async fn zero_and_the_past_let_others_run_once() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "those come first who were ready before")]
 async fn a_cancellation_while_others_have_their_turn_reaches_a_sleep_of_zero() -> Result<()> {
     let scope = CancelScope::new();
     let ended = task_group(async |tg| -> Result<Option<()>> {

@@ -5,7 +5,7 @@ use anyio::{
     sleep,
     sync::CapacityLimiter,
     task_group,
-    testing::{run_test, test_backends},
+    testing::{run_test, test_backends, wait_all_tasks_blocked},
     to_thread,
 };
 use std::{
@@ -236,13 +236,14 @@ fn a_call_that_is_dropped_while_it_waits_passes_its_turn_on() {
                 let released = released.clone();
                 tg.start_soon(to_thread::run_sync(move || released.lock().unwrap().recv().unwrap()));
             }
+            wait_all_tasks_blocked().await?;
             let dropped = tg.start_soon(async {
                 to_thread::run_sync(|| unreachable!("cancelled while it waited")).await?;
                 Ok(())
             });
+            wait_all_tasks_blocked().await?;
             let after = tg.start_soon(to_thread::run_sync(|| 5));
-            lowlevel::checkpoint().await?;
-            lowlevel::checkpoint().await?;
+            wait_all_tasks_blocked().await?;
             dropped.cancel();
             for _ in 0..40 {
                 release.send(()).unwrap();
@@ -301,6 +302,7 @@ fn the_limiter_of_the_run_is_shared_by_its_calls_and_can_be_changed() {
         let (release, released) = mpsc::channel::<()>();
         task_group(async |tg| -> Result<()> {
             tg.start_soon(to_thread::run_sync(move || released.recv().unwrap()));
+            wait_until(|| limiter.borrowed_tokens() == 1).await?;
             let second = tg.start_soon(to_thread::run_sync(|| 2));
             wait_until(|| limiter.statistics().tasks_waiting == 1).await?;
             assert_eq!(limiter.borrowed_tokens(), 1);

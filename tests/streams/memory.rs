@@ -49,6 +49,7 @@ async fn two_waiting_receivers_are_served_without_a_buffer() -> Result<()> {
     let (tx, rx) = channel::<u32>(0);
     task_group(async |tg| -> Result<()> {
         let first = tg.start_soon(async { rx.receive().await });
+        wait_all_tasks_blocked().await?;
         let second = tg.start_soon(async { rx.receive().await });
         wait_all_tasks_blocked().await?;
         assert_eq!(tx.statistics().tasks_waiting_receive, 2);
@@ -57,7 +58,9 @@ async fn two_waiting_receivers_are_served_without_a_buffer() -> Result<()> {
         let refused = tx.send_nowait(3).unwrap_err();
         assert_eq!(refused.item, 3);
         assert!(matches!(refused.error, Error::WouldBlock));
-        assert_eq!((first.await?, second.await?), (Some(1), Some(2)));
+        let mut received = [first.await?, second.await?];
+        received.sort_unstable();
+        assert_eq!(received, [Some(1), Some(2)]);
         Ok(())
     })
     .await?;
@@ -68,9 +71,11 @@ async fn two_waiting_receivers_are_served_without_a_buffer() -> Result<()> {
 async fn an_item_of_a_blocked_sender_can_be_taken_without_waiting() -> Result<()> {
     let (tx, rx) = channel::<u32>(0);
     task_group(async |tg| -> Result<()> {
-        tg.start_soon(async { tx.send(1).await });
-        tg.start_soon(async { tx.send(2).await });
-        wait_all_tasks_blocked().await?;
+        for item in [1, 2] {
+            let tx = &tx;
+            tg.start_soon(async move { tx.send(item).await });
+            wait_all_tasks_blocked().await?;
+        }
         assert_eq!(rx.receive_nowait()?, Some(1));
         assert_eq!(rx.receive_nowait()?, Some(2));
         would_block(rx.receive_nowait());
@@ -371,10 +376,11 @@ async fn statistics_are_the_same_on_both_ends_and_after_closing() -> Result<()> 
     let (tx, rx) = channel::<u32>(1);
     let tx2 = tx.clone();
     task_group(async |tg| -> Result<()> {
-        tg.start_soon(async { tx.send(1).await });
-        tg.start_soon(async { tx.send(2).await });
-        tg.start_soon(async { tx.send(3).await });
-        wait_all_tasks_blocked().await?;
+        for item in [1, 2, 3] {
+            let tx = &tx;
+            tg.start_soon(async move { tx.send(item).await });
+            wait_all_tasks_blocked().await?;
+        }
         let statistics = rx.statistics();
         assert_eq!(statistics, tx.statistics());
         assert_eq!(statistics.current_buffer_used, 1);
@@ -408,10 +414,11 @@ async fn senders_that_wait_are_served_in_their_order() -> Result<()> {
                 order.borrow_mut().push(item);
                 anyio::Ok(())
             });
+            wait_all_tasks_blocked().await?;
         }
-        wait_all_tasks_blocked().await?;
         for item in 0..5 {
             assert_eq!(rx.receive().await?, Some(item));
+            wait_all_tasks_blocked().await?;
         }
         Ok(())
     })

@@ -273,6 +273,46 @@ async fn no_more_than_one_piece_is_on_its_way_and_a_cancelled_one_loses_nothing(
 }
 
 #[anyio::test]
+async fn what_finds_no_room_goes_on_when_the_task_that_is_woken_flushes() -> Result<()> {
+    // Enough streams for any system to take something over.
+    let others = [UnixStream::pair()?, UnixStream::pair()?];
+    let (client, server) = UnixStream::pair()?;
+    let filled = fill(&server);
+    let mut writer = ByteWriter::new(server);
+    let polls = Cell::new(0);
+    let mut is_written = false;
+    task_group(async |tg| -> Result<()> {
+        let writing = foreign(poll_fn(|cx| -> Poll<io::Result<()>> {
+            polls.set(polls.get() + 1);
+            if !is_written {
+                is_written = true;
+                assert!(matches!(
+                    writer.poll_write_soon(cx, &[IoSlice::new(&[b'p'; 100])]),
+                    Poll::Ready(Ok(100))
+                ));
+            }
+            match writer.poll_flush_soon(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            }
+        }));
+        let writing = tg.start_soon(async { Ok(writing.await??) });
+        sleep(Duration::from_millis(5)).await?;
+        let mut received = Vec::new();
+        while received.len() < filled + 100 {
+            received.extend_from_slice(&client.receive().await?.expect("more is to come"));
+        }
+        assert_eq!(received[filled..], [b'p'; 100]);
+        assert!(polls.get() < 10 || is_chaos(), "polled {} times", polls.get());
+        writing.cancel();
+        Ok(())
+    })
+    .await?;
+    drop(others);
+    Ok(())
+}
+
+#[anyio::test]
 async fn what_went_wrong_with_what_was_taken_over_is_told_by_the_next_call() -> Result<()> {
     let (client, server) = UnixStream::pair()?;
     let mut writer = ByteWriter::new(server);

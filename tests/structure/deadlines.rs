@@ -2,8 +2,8 @@
 
 use anyio::{
     CancelScope, Error, ReasonKind, Result, TimedOut, current_cancel_reason, current_effective_deadline,
-    fail_after, fail_after_because, fail_at, fail_at_because, lowlevel, move_on_after, move_on_at, sleep,
-    sleep_forever, task_group,
+    fail_after, fail_after_because, fail_at, fail_at_because, lowlevel, move_on_after, move_on_at, shield,
+    sleep, sleep_forever, task_group,
 };
 use std::{
     cell::Cell,
@@ -276,5 +276,30 @@ async fn a_thousand_deadlines_pass_in_one_turn() -> Result<()> {
     })
     .await?;
     assert_eq!(ended.get(), 1000);
+    Ok(())
+}
+
+#[anyio::test(clock = "virtual")]
+async fn a_deadline_that_has_passed_takes_nobody_elses_timer_away() -> Result<()> {
+    let slept = Cell::new(0);
+    task_group(async |tg| -> Result<()> {
+        let scope = CancelScope::new().with_timeout(SHORT);
+        let ended = scope.run(async || -> Result<()> {
+            shield(sleep(SHORT * 2)).await?;
+            // Some timer has the place now that the deadline had.
+            for _ in 0..8 {
+                tg.start_soon(async {
+                    sleep(SHORT * 9).await?;
+                    slept.set(slept.get() + 1);
+                    anyio::Ok(())
+                });
+            }
+            Ok(shield(sleep(SHORT)).await?)
+        });
+        assert_eq!(ended.await?, Some(()), "a value counts, although the time was over");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(slept.get(), 8);
     Ok(())
 }

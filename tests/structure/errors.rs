@@ -114,7 +114,7 @@ async fn time_limits_fail_with_the_programs_own_type() {
     assert!(failed.unwrap_err().is::<TimedOut>());
 }
 
-#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
+#[anyio::test(ordered = "its errors have their places")]
 async fn a_group_is_taken_apart_by_kind() {
     let ended: Result<Option<()>, ErrorGroup<Program>> = task_group(async |tg| {
         tg.start_soon(async { Err::<(), _>(Program::Own("one")) });

@@ -335,7 +335,7 @@ async fn the_outcome_tells_what_became_of_a_child() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "it is about the order")]
 async fn what_a_body_waits_for_goes_before_the_body_and_after_what_was_ready_before_it() -> Result<()> {
     let order = RefCell::new(Vec::new());
     let note = |what| order.borrow_mut().push(what);

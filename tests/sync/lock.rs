@@ -3,7 +3,7 @@
 use anyio::{
     CancelScope, Error, Result,
     lowlevel::checkpoint,
-    sync::Lock,
+    sync::{Event, Lock},
     task_group,
     testing::{current_task, wait_all_tasks_blocked},
 };
@@ -23,13 +23,14 @@ pub(crate) async fn begin(mut future: Pin<&mut impl Future>) {
     .await;
 }
 
-#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
+#[anyio::test]
 async fn one_task_at_a_time_is_inside_in_the_order_of_arrival() -> Result<()> {
-    let lock = Lock::new(vec![]);
+    let (lock, arrivals) = (Lock::new(vec![]), RefCell::new(vec![]));
     task_group(async |tg| -> Result<()> {
         for number in 0..4 {
-            let lock = &lock;
+            let (lock, arrivals) = (&lock, &arrivals);
             tg.start_soon(async move {
+                arrivals.borrow_mut().push(number);
                 let mut guard = lock.acquire().await?;
                 let before = guard.len();
                 checkpoint().await?;
@@ -41,7 +42,7 @@ async fn one_task_at_a_time_is_inside_in_the_order_of_arrival() -> Result<()> {
         Ok(())
     })
     .await?;
-    assert_eq!(lock.into_inner(), [0, 1, 2, 3]);
+    assert_eq!(lock.into_inner(), arrivals.into_inner());
     Ok(())
 }
 
@@ -162,31 +163,31 @@ async fn a_cancelled_waiter_never_gets_it_whatever_comes_first() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
+#[anyio::test]
 async fn a_waiter_that_is_dropped_after_its_turn_came_hands_it_on() -> Result<()> {
-    let (lock, order) = (Lock::new(()), RefCell::new(vec![]));
+    let (lock, given, order) = (Lock::new(()), Event::new(), RefCell::new(vec![]));
     task_group(async |tg| -> Result<()> {
         let guard = lock.acquire().await?;
-        let (lock, order) = (&lock, &order);
+        let (lock, given, order) = (&lock, &given, &order);
         let child = tg.start_soon(async move {
             let mut dropped = pin!(lock.acquire());
             begin(dropped.as_mut()).await;
-            checkpoint().await?;
-            checkpoint().await?;
+            given.wait().await?;
             order.borrow_mut().push(0);
             anyio::Ok(())
         });
-        checkpoint().await?;
+        wait_all_tasks_blocked().await?;
         for number in 1..3 {
             tg.start_soon(async move {
                 let _guard = lock.acquire().await?;
                 order.borrow_mut().push(number);
                 anyio::Ok(())
             });
+            wait_all_tasks_blocked().await?;
         }
-        checkpoint().await?;
         assert_eq!(lock.statistics().tasks_waiting, 3);
         drop(guard);
+        given.set();
         child.await?;
         Ok(())
     })

@@ -4,7 +4,7 @@ use crate::lock::begin;
 use anyio::{
     CancelScope, Error, Result,
     lowlevel::checkpoint,
-    sync::{Barrier, Once, OnceCell, Promise, PromiseStatus, ResourceGuard, RwLock},
+    sync::{Barrier, Event, Once, OnceCell, Promise, PromiseStatus, ResourceGuard, RwLock},
     task_group,
     testing::wait_all_tasks_blocked,
 };
@@ -146,27 +146,35 @@ async fn a_cell_is_initialised_once_and_others_wait() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
+#[anyio::test]
 async fn after_a_failure_the_next_who_waits_tries() -> Result<()> {
     let (cell, scope, order) = (OnceCell::new(), CancelScope::new(), RefCell::new(vec![]));
+    let ends = [Event::new(), Event::new(), Event::new(), Event::new()];
     task_group(async |tg| -> Result<()> {
-        let (cell, order) = (&cell, &order);
+        let (cell, order, ends) = (&cell, &order, &ends);
         let attempt = async move |number: u32, succeeds: bool| -> Result<u32> {
             let init = async || {
                 order.borrow_mut().push(number);
-                checkpoint().await?;
+                ends[number as usize].wait().await?;
                 if succeeds { Ok(number) } else { Err(Error::EndOfStream) }
             };
             cell.get_or_try_init(init).await.copied()
         };
         let failing = tg.start_soon(async move { anyio::Ok(attempt(0, false).await) });
+        wait_all_tasks_blocked().await?;
         let scope = &scope;
         let cancelled = tg.start_soon(async move { scope.run(async || attempt(1, true).await).await });
+        wait_all_tasks_blocked().await?;
         let second = tg.start_soon(async move { attempt(2, true).await });
+        wait_all_tasks_blocked().await?;
         let third = tg.start_soon(async move { attempt(3, true).await });
+        wait_all_tasks_blocked().await?;
+        ends[0].set();
         assert!(matches!(failing.await?, Err(Error::EndOfStream)));
+        wait_all_tasks_blocked().await?;
         scope.cancel();
         assert_eq!(cancelled.await?, None);
+        ends[2].set();
         assert_eq!((second.await?, third.await?), (2, 2));
         Ok(())
     })
@@ -279,23 +287,25 @@ fn the_second_user_of_a_resource_is_refused() {
     drop(guard.enter().unwrap());
 }
 
-#[anyio::test(calm = "its tasks have to come in the order in which they are started")]
+#[anyio::test]
 async fn something_is_done_once_while_others_wait_and_again_if_it_fails() -> Result<()> {
-    let (once, attempts) = (Once::new(), Cell::new(0));
+    let (once, attempts, end) = (Once::new(), Cell::new(0), Event::new());
     let action = async || {
         attempts.set(attempts.get() + 1);
-        checkpoint().await?;
+        end.wait().await?;
         if attempts.get() == 1 { Err(Error::EndOfStream) } else { Ok(()) }
     };
     task_group(async |tg| -> Result<()> {
         let (once, action) = (&once, &action);
         let failing = tg.start_soon(async move { anyio::Ok(once.call(action).await) });
+        wait_all_tasks_blocked().await?;
         for _ in 0..2 {
             tg.start_soon(async move { once.call(action).await });
         }
-        checkpoint().await?;
+        wait_all_tasks_blocked().await?;
         assert!(!once.is_completed());
         assert_eq!(once.statistics().tasks_waiting, 2);
+        end.set();
         assert!(matches!(failing.await?, Err(Error::EndOfStream)));
         Ok(())
     })

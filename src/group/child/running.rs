@@ -40,6 +40,8 @@ where
     O: Outcome<E>,
 {
     let child = placed.child;
+    // Where it is taken from last: each closure that a value goes through may copy it.
+    let mut value = None;
     let has_run = Core::try_with(|core| {
         let is_simple = group.ready.is_polling()
             && !group.closed.get()
@@ -48,17 +50,14 @@ where
             && !core.is_instrumented();
         let _within = is_simple.then(|| core.begin_within()).flatten()?;
         // SAFETY: the caller's promise; the group is being polled.
-        Some(unsafe { Child::<F, O::Value, E>::run(core, &placed, group, location) })
+        unsafe { Child::<F, O::Value, E>::run(core, &placed, group, location, &mut value) };
+        Some(())
     });
-    match has_run.flatten() {
-        Some(Some(value)) => Ok(value),
-        Some(None) => Err(child),
-        None => {
-            // SAFETY: the caller's promise.
-            unsafe { begin(placed, group, location) };
-            Err(child)
-        }
+    if has_run.flatten().is_none() {
+        // SAFETY: the caller's promise.
+        unsafe { begin(placed, group, location) };
     }
+    value.ok_or(child)
 }
 
 /// # Safety
@@ -80,7 +79,8 @@ where
     F: Future<Output = O>,
     O: Outcome<E, Value = T>,
 {
-    /// Polls a child that was just placed. Without its value it is a child of the group like others, or has ended as one.
+    /// Polls a child that was just placed, and puts its value there if it has ended with one and left nothing. Without its value
+    /// it is a child of the group like others, or has ended as one.
     ///
     /// # Safety
     /// As for [`run`]; the group is being polled.
@@ -90,7 +90,8 @@ where
         placed: &Placed,
         group: &GroupCore,
         location: &'static Location<'static>,
-    ) -> Option<T> {
+        value: &mut Option<T>,
+    ) {
         let child = placed.child;
         // SAFETY: the caller's promise. The scope is linked no later than this poll ends.
         let (header, task) = unsafe {
@@ -103,12 +104,20 @@ where
         let polled = {
             let waker = ManuallyDrop::new(task.waker());
             let _current = core.begin_task(task);
+            let take = |settled| match settled {
+                Settled::Value(given) => {
+                    *value = Some(given);
+                    Settled::Value(())
+                }
+                Settled::Error(error) => Settled::Error(error),
+                Settled::Reported => Settled::Reported,
+            };
             // SAFETY: the child was just made.
-            unsafe { Self::poll_future(child, core, &mut Context::from_waker(&waker)) }
+            unsafe { Self::poll_future(child, core, &mut Context::from_waker(&waker), take) }
         };
         let panics = FirstPanic::new();
         let settled = match polled {
-            Ok(Poll::Ready(Settled::Value(value))) => {
+            Ok(Poll::Ready(Settled::Value(()))) => {
                 let is_dropped = panics.catch(|| {
                     let _current = (core.enter_scope(&header.scope), core.begin_task(task));
                     let _inherited = Within::enter(&header.bindings);
@@ -117,17 +126,17 @@ where
                 });
                 // SAFETY: the child is on no list, and its future is gone.
                 if is_dropped.is_some() && unsafe { Self::vanish(core, child, task) } {
-                    return Some(value);
+                    return;
                 }
-                Some(Settled::Value(value))
+                value.take().map(Settled::Value)
             }
             Ok(Poll::Pending) => {
                 header.scope.link(core);
                 // SAFETY: the child is on no list.
-                unsafe { ChildHeader::join_group(child, group) };
-                return None;
+                return unsafe { ChildHeader::join_group(child, group) };
             }
-            Ok(Poll::Ready(settled)) => Some(settled),
+            Ok(Poll::Ready(Settled::Error(error))) => Some(Settled::Error(error)),
+            Ok(Poll::Ready(Settled::Reported)) => Some(Settled::Reported),
             Err(payload) => {
                 panics.keep(payload);
                 None
@@ -139,7 +148,6 @@ where
             let _current = core.begin_task(task);
             Self::end(child, core, settled, panics);
         }
-        None
     }
 
     /// Frees a child, if nothing leads to it but the table of tasks. Tells whether that was so.

@@ -4,17 +4,14 @@ use super::{Chaos, Decision, Fault, Report};
 use crate::{
     running::Builder,
     runtime::{PanicPayload, dispose_of, text_of},
-    testing::repeating::command_of_this_test,
+    testing::{repeating::command_of_this_test, tally::add_to_tally},
 };
 use anyio_chaos::shrink;
 use anyio_driver::CallKind;
 use std::{
     env,
     fmt::Display,
-    fs::OpenOptions,
-    io::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -25,7 +22,7 @@ const CHAOS: &str = "ANYIO_TEST_CHAOS";
 /// The seed of the order in which tasks are polled in tests.
 const SHUFFLE: &str = "ANYIO_TEST_SHUFFLE";
 
-/// The file to which each test adds how often each fault has happened in it.
+/// The file to which each test adds how often each fault has happened in it, and whether its tasks were shuffled.
 const TALLY: &str = "ANYIO_TEST_CHAOS_TALLY";
 
 /// How often a test is run again to find out with which decisions it fails, at most, and for how long.
@@ -38,19 +35,32 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// # Panics
 /// As the test does, or with what was found out.
 pub(in crate::testing) fn disturb(builder: Builder, expected: bool, test: impl Fn(Builder)) {
-    let (chaos, shuffle) = (wanted::<Chaos>(CHAOS), wanted::<u64>(SHUFFLE));
-    if chaos.is_none() && shuffle.is_none() || builder.disturbance().is_any() {
+    if builder.disturbance().is_any() {
         return test(builder);
     }
-    if let Some(reason) = builder.why_calm() {
-        log::info!("a test is left alone although the environment wants chaos, because {reason}");
-        return test(builder);
-    }
+    let chaos = wanted::<Chaos>(CHAOS, builder.why_calm());
+    let shuffle = wanted::<u64>(SHUFFLE, builder.why_ordered());
     let builder = shuffle.into_iter().fold(builder, Builder::shuffle);
-    match chaos {
-        None => test(builder),
-        Some(chaos) => disturb_operations(&builder, chaos.unnoticed(), shuffle, expected, test),
+    if let (Some(_), Some(path)) = (shuffle, env::var_os(TALLY)) {
+        add_to_tally(TALLY, &path, "shuffled 1\n");
     }
+    match (chaos, shuffle) {
+        (None, None) => test(builder),
+        (None, Some(seed)) => run_shuffled(builder, seed, expected, test),
+        (Some(chaos), _) => disturb_operations(&builder, chaos.unnoticed(), shuffle, expected, test),
+    }
+}
+
+fn run_shuffled(builder: Builder, seed: u64, expected: bool, test: impl Fn(Builder)) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| test(builder))) else { return };
+    if expected {
+        resume_unwind(payload);
+    }
+    let what = text_of(payload);
+    panic!(
+        "{what}\n  disturbed: tasks were shuffled, nothing else\n  again:     {SHUFFLE}={seed} {}",
+        command_of_this_test()
+    );
 }
 
 fn disturb_operations(
@@ -64,7 +74,7 @@ fn disturb_operations(
         |chaos: &Chaos| catch_unwind(AssertUnwindSafe(|| test(builder.clone().chaos(chaos.clone()))));
     let ended = attempt(&chaos);
     if let Some(path) = env::var_os(TALLY) {
-        add_to_tally(Path::new(&path), &chaos.report());
+        add_to_tally(TALLY, &path, &counts(&chaos.report()));
     }
     let Err(payload) = ended else {
         return log::debug!("with {CHAOS}={chaos}: {}", chaos.report());
@@ -92,19 +102,13 @@ fn disturb_operations(
     );
 }
 
-/// Adds a line for each fault that there may be, for each kind of call, and for the operations, in one write.
-///
-/// # Panics
-/// If the file cannot be written.
-fn add_to_tally(path: &Path, report: &Report) {
+/// A line for each fault that there may be, for each kind of call, and for the operations.
+fn counts(report: &Report) -> String {
     let faults = Fault::ALL.iter().filter(|fault| !fault.is_noticed());
     let mut lines = format!("operations {}\n", report.operations());
     lines.extend(faults.map(|&fault| format!("{fault} {}\n", report.count(fault))));
     lines.extend(CallKind::ALL.iter().map(|&kind| format!("call:{kind:?} {}\n", report.calls(kind))));
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    if let Err(error) = opened.and_then(|mut file| file.write_all(lines.as_bytes())) {
-        panic!("{TALLY} names {}: {error}", path.display());
-    }
+    lines
 }
 
 fn named(chaos: &Chaos, fewest: &[Decision], again: usize) -> Chaos {
@@ -121,15 +125,19 @@ fn line(chaos: &Chaos, shuffle: Option<u64>) -> String {
     format!("{CHAOS}={chaos} {shuffle}{}", command_of_this_test())
 }
 
-/// What a variable of the environment says, if it is set.
+/// What a variable of the environment says, if it is set, and if there is no reason against it.
 ///
 /// # Panics
 /// If it says nothing that makes sense.
-fn wanted<T: FromStr<Err: Display>>(variable: &str) -> Option<T> {
+fn wanted<T: FromStr<Err: Display>>(variable: &str, against: Option<&str>) -> Option<T> {
     let text = env::var(variable).ok().filter(|text| !text.is_empty())?;
-    match text.parse() {
-        Ok(value) => Some(value),
-        Err(error) => panic!("{variable}: {error}"),
+    match (text.parse(), against) {
+        (Ok(value), None) => Some(value),
+        (Ok(_), Some(reason)) => {
+            log::info!("{variable} does not apply to this test, because {reason}");
+            None
+        }
+        (Err(error), _) => panic!("{variable}: {error}"),
     }
 }
 

@@ -87,9 +87,15 @@ fn named<T: Copy>(names: &[(T, &'static str)], name: &str) -> Result<T, Unknown>
     names.iter().find(|(_, known)| *known == name).map(|(value, _)| *value).ok_or(Unknown)
 }
 
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&MANNERS, *self))
+    }
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&MANNERS, self.manner))?;
+        write!(f, "{}", self.manner)?;
         for (place, step) in self.steps.iter().enumerate() {
             let sign = if place == 0 { ':' } else { '+' };
             write!(f, "{sign}{}:{}", step.point, name_of(&MOMENTS, step.moment))?;

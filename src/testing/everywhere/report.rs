@@ -1,5 +1,6 @@
 //! What came of it.
 
+use super::case::Manner;
 use std::fmt;
 
 /// What [`cancel_everywhere`](super::cancel_everywhere) has tried, all of it without a failure.
@@ -42,5 +43,22 @@ impl fmt::Display for Everywhere {
             Some(differences) => write!(f, "; {differences}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Everywhere {
+    /// A line for each count, with the manner in front, to be summed up over many tests.
+    pub(super) fn counts(&self, manner: Manner) -> String {
+        let counts = [
+            ("bodies", 1),
+            ("checkpoints", self.checkpoints),
+            ("before", self.survived),
+            ("in-flight", self.in_flight),
+            ("done", self.completed),
+            ("child", self.of_children),
+            ("pair", self.of_pairs),
+            ("runs", self.runs),
+        ];
+        counts.iter().map(|(name, count)| format!("{manner}:{name} {count}\n")).collect()
     }
 }

@@ -12,10 +12,11 @@ use crate::{
     error::CancelAware,
     runtime::{Core, PanicPayload, WaitReason, text_of},
     scope::{CancelScope, shield},
-    testing::repeating::command_of_this_test,
+    testing::{repeating::command_of_this_test, tally::add_to_tally},
 };
 use std::{
     cell::RefCell,
+    env,
     fmt::Debug,
     future::{Future, poll_fn},
     marker::PhantomData,
@@ -25,6 +26,9 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+/// The file to which each report is added.
+const TALLY: &str = "ANYIO_TEST_EVERYWHERE_TALLY";
 
 /// How often a run is tried again that has not come to its checkpoint.
 const ATTEMPTS: usize = 4;
@@ -105,6 +109,9 @@ where
         }
         self.look_at_suspects(&survey).await;
         log::info!("{report}");
+        if let Some(path) = env::var_os(TALLY) {
+            add_to_tally(TALLY, &path, &report.counts(self.options.manner));
+        }
         report
     }
 
@@ -203,7 +210,8 @@ where
         }
         if let Some(passed) = last.filter(|_| is_certain) {
             let text = difference(case, survey, &passed.reached);
-            let may_differ = self.options.differences || Core::with(|core| core.driver().is_disturbed());
+            let is_disturbed = Core::with(|core| core.driver().is_disturbed() || core.tasks().are_shuffled());
+            let may_differ = self.options.differences || is_disturbed;
             assert!(may_differ, "{text}\nagain: {}", again(case));
             report.differences.get_or_insert(text);
         }

@@ -137,7 +137,7 @@ async fn a_list_is_neither_sent_nor_received_in_a_cancelled_scope() -> Result<()
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "others have their turn after a part of the list")]
 async fn a_list_that_is_cancelled_in_its_midst_keeps_what_was_not_sent() -> Result<()> {
     const COUNT: usize = 400;
     let server = UdpSocketOptions::new().receive_buffer(1 << 22).bind("127.0.0.1:0").await?;

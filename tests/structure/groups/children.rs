@@ -30,7 +30,7 @@ async fn children_borrow_and_have_ended_when_the_group_has() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "at a checkpoint those come first who were ready before")]
 async fn a_child_does_not_run_before_the_body_waits() -> Result<()> {
     let run = Cell::new(false);
     task_group(async |tg| -> Result<()> {
@@ -66,7 +66,7 @@ async fn a_child_may_start_a_sibling_also_while_the_group_waits() -> Result<()> 
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(ordered = "there those come first who were ready before")]
 async fn the_end_of_an_empty_group_lets_others_run() -> Result<()> {
     let run = Cell::new(false);
     task_group(async |tg| -> Result<()> {

@@ -110,6 +110,13 @@ async fn a_race_awaits_the_losers() -> Result<()> {
     Ok(())
 }
 
+#[anyio::test(ordered = "they are started in their order")]
+async fn of_those_that_are_ready_at_once_the_first_wins_a_race() -> Result<()> {
+    let both: Result<u8, anyio::ErrorGroup<Error>> = race_tuple((async { Ok(1) }, async { Ok(2) })).await;
+    assert_eq!(both?, 1);
+    Ok(())
+}
+
 #[anyio::test]
 async fn futures_of_different_types_race() -> Result<()> {
     let cleaned = Cell::new(false);
@@ -128,8 +135,6 @@ async fn futures_of_different_types_race() -> Result<()> {
     let failed: Result<(), _> =
         race_tuple((async { Err(Error::WouldBlock) }, forever(), async { forever().await })).await;
     assert_eq!(failed.unwrap_err().len(), 1);
-    let both: Result<u8, anyio::ErrorGroup<Error>> = race_tuple((async { Ok(1) }, async { Ok(2) })).await;
-    assert_eq!(both?, 1);
     let passed_on =
         move_on_after(SHORT, async { Ok::<_, Error>(race_tuple((forever(), forever())).await?) }).await?;
     assert_eq!(passed_on, None);
