@@ -1,6 +1,9 @@
 //! A connected socket.
 
-use super::{send_mode::Mode, soon::Soon};
+use super::{
+    send_mode::Mode,
+    soon::{Last, Soon},
+};
 use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
@@ -105,7 +108,7 @@ impl Socket {
     }
 
     pub(super) async fn close(self) -> Result<()> {
-        self.soon.end();
+        self.soon.end(Last::Nothing);
         let Self { receiving, descriptor, .. } = self;
         receiving.stop().await;
         drop(receiving);

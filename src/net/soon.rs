@@ -1,10 +1,12 @@
 //! Bytes that were taken over and are sent with the driver's next turn.
 
 use super::send_operation::{AT_ONCE, Extent, Send};
-use crate::runtime::{Answer, Core, Descriptor, Operation, Payload, Refusal, calls};
+use crate::runtime::{Answer, Core, Descriptor, Disposer, Operation, Payload, Refusal, calls};
+use anyio_driver::Completion;
 use std::{
     cell::{Cell, OnceCell, RefCell},
     io::IoSlice,
+    net::Shutdown,
     os::fd::AsFd,
     task::{Context, Poll},
 };
@@ -86,27 +88,27 @@ impl Soon {
         polled.unwrap_or(Poll::Ready(None))
     }
 
-    /// Has the system send it at once, as far as it does, since nobody will hear of it.
-    pub(super) fn end(&self) {
-        let Some(piece) = self.0.get() else { return };
+    /// Has the system send it at once, as far as it does, since nobody will hear of it. Then, maybe, this side's end of the
+    /// stream. True if that is still to come, since the driver has not let go of the piece.
+    pub(super) fn end(&self, last: Last) -> bool {
+        let Some(piece) = self.0.get() else { return false };
         let operation = piece.operation.try_borrow_mut().ok().and_then(|mut operation| operation.take());
-        let Some(mut operation) = operation.filter(|_| piece.is_there.replace(false)) else { return };
-        Core::try_with(|core| {
-            let Some(answer) = operation.withdraw(core) else { return };
-            let mut send = operation.take_payload();
-            match answer {
-                Ok(count) if send.goes_on(count) => {}
-                Err(Refusal::System(error)) if send.goes_on_after(error) => {}
-                Err(Refusal::Cancelled) => {}
-                // All is sent, or the link is lost.
-                _ => return,
+        let Some(mut operation) = operation.filter(|_| piece.is_there.replace(false)) else { return false };
+        let is_left = Core::try_with(|core| match operation.withdraw(core) {
+            Some(answer) => {
+                send_rest(core, &mut operation.take_payload(), answer);
+                None
             }
-            if let Some(flags) = AT_ONCE {
-                // There is nobody to be told of an error.
-                let _ =
-                    calls::send_buffers(core, send.descriptor().as_fd(), &[IoSlice::new(send.rest())], flags);
-            }
+            // What is not in flight any more has ended with its run.
+            None => operation.key().is_some_and(|wait| core.waits().is_current(wait)).then_some(operation),
         });
+        match is_left.flatten() {
+            Some(operation) => {
+                operation.leave_to(|send| Left { send, last });
+                true
+            }
+            None => false,
+        }
     }
 
     /// Lets go of the descriptor, unless there is a piece.
@@ -114,6 +116,52 @@ impl Soon {
         if let Some(piece) = self.0.get().filter(|piece| !piece.is_there.get()) {
             piece.operation.take();
         }
+    }
+}
+
+/// What comes after a piece whose stream goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    Nothing,
+    /// The other side is told that nothing more will be sent.
+    End,
+}
+
+/// A piece whose stream has gone before the driver has let go of it.
+struct Left {
+    send: Send<Vec<u8>>,
+    last: Last,
+}
+
+impl Disposer for Left {
+    fn dispose_one_of_many(&mut self, _: &Core, _: &Completion) {}
+
+    fn dispose(mut self: Box<Self>, core: &Core, completion: &Completion) {
+        let answer = match u32::try_from(completion.result) {
+            Ok(count) => Ok(count),
+            Err(_) if matches!(-completion.result, libc::ECANCELED | libc::EINTR) => Err(Refusal::Cancelled),
+            Err(_) => Err(Refusal::System(-completion.result)),
+        };
+        send_rest(core, &mut self.send, answer);
+        if self.last == Last::End {
+            // It fails if the link is gone, and then the other side knows.
+            let _ = calls::shut_down(self.send.descriptor(), Shutdown::Write);
+        }
+    }
+}
+
+/// Sends at once what an operation that has ended so has not sent.
+fn send_rest(core: &Core, send: &mut Send<Vec<u8>>, answer: Answer) {
+    match answer {
+        Ok(count) if send.goes_on(count) => {}
+        Err(Refusal::System(error)) if send.goes_on_after(error) => {}
+        Err(Refusal::Cancelled) => {}
+        // All is sent, or the link is lost.
+        _ => return,
+    }
+    if let Some(flags) = AT_ONCE {
+        // There is nobody to be told of an error.
+        let _ = calls::send_buffers(core, send.descriptor().as_fd(), &[IoSlice::new(send.rest())], flags);
     }
 }
 
@@ -143,6 +191,6 @@ fn expect(operation: &Operation<Send<Vec<u8>>>, wake: Wake) {
 
 impl Drop for Soon {
     fn drop(&mut self) {
-        self.end();
+        self.end(Last::Nothing);
     }
 }

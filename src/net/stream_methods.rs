@@ -290,10 +290,14 @@ macro_rules! stream {
 
         impl Drop for $send_half {
             fn drop(&mut self) {
-                self.0.socket.soon.end();
-                if !self.0.socket.is_eof_sent() {
+                let socket = &self.0.socket;
+                let last = match socket.is_eof_sent() {
+                    true => $crate::net::soon::Last::Nothing,
+                    false => $crate::net::soon::Last::End,
+                };
+                if !socket.soon.end(last) && !socket.is_eof_sent() {
                     // It fails if the link is gone, and then the other side knows.
-                    let _ = $crate::runtime::calls::shut_down(self.0.socket.descriptor(), std::net::Shutdown::Write);
+                    let _ = $crate::runtime::calls::shut_down(socket.descriptor(), std::net::Shutdown::Write);
                 }
             }
         }

@@ -280,6 +280,13 @@ impl<P: Payload> Operation<P> {
         })
     }
 
+    /// Leaves what is in flight, and what it needs, to something that disposes of its answer when that comes.
+    pub(crate) fn leave_to<D: Disposer + 'static>(mut self, disposer: impl FnOnce(P) -> D) {
+        if let (Some(wait), Some(payload)) = (self.wait.take(), self.payload.take()) {
+            abandon(wait, disposer(payload));
+        }
+    }
+
     /// Whether the scope keeps it from happening.
     #[inline]
     fn is_unwanted(&self, core: &Core) -> bool {

@@ -1,5 +1,8 @@
 //! Sending pieces of bytes that are taken over, for what must not lose count of them.
 
+#[cfg(feature = "tls-core")]
+mod piece_soon;
+
 use super::{AttributeRequest, Attributes, ByteSendStream, byte, repeated::Repeated, shared::Shared};
 use crate::{
     error::{Error, Result},
@@ -146,27 +149,6 @@ impl<W> PieceSender<W> {
         };
         self.is_sending_soon = taken_over.is_ok();
         Some(taken_over)
-    }
-
-    /// Has the stream take over the piece, or else sends as much of it as can be sent at once. Only while nothing is in flight.
-    pub(super) fn begin_soon(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>>
-    where
-        W: ByteSendStream,
-    {
-        let rest = [IoSlice::new(&self.piece[self.sent..])];
-        let taken_over = self.stream.with_now(|stream| stream.send_soon(cx, &rest));
-        match taken_over {
-            Some(Ok(count)) => {
-                self.is_sending_soon = true;
-                self.judge(Ok(count))?;
-                Poll::Ready(Ok(false))
-            }
-            None | Some(Err(Error::Unsupported(_))) => self.poll_sent(cx),
-            Some(Err(error)) => {
-                self.judge(Err(error))?;
-                Poll::Ready(Ok(false))
-            }
-        }
     }
 
     /// Sends the piece to its end. False if what is left the stream has taken over and is sending, so that nothing has to be

@@ -1,7 +1,7 @@
 //! A connection that has become something else than HTTP.
 
 use crate::cancellation::{CancellationWatch, Failure};
-use anyio::lowlevel::is_cancelled;
+use anyio::{CancelAware, lowlevel::is_cancelled};
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::{
     rt::{Read, ReadBuf, Write},
@@ -51,8 +51,16 @@ impl UpgradedStream {
         cx: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut Upgraded>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let polled = self.write_failure.keep(|| poll(Pin::new(&mut self.upgraded), cx));
+        let polled = self.write_failure.keep(|| unless_cancelled(poll(Pin::new(&mut self.upgraded), cx)));
         Poll::Ready(ready!(self.writing.check(polled, cx))?)
+    }
+}
+
+/// That it is cancelled in this scope is nothing that has failed: in another one it goes on.
+fn unless_cancelled<T>(polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    match polled {
+        Poll::Ready(Err(error)) if is_cancelled() && error.is_cancelled() => Poll::Pending,
+        polled => polled,
     }
 }
 
@@ -64,7 +72,8 @@ impl AsyncRead for UpgradedStream {
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let Self { upgraded, read_failure, .. } = &mut *self;
-        let mut polled = read_failure.keep(|| Pin::new(upgraded).poll_read(cx, buffer.unfilled()));
+        let mut polled =
+            read_failure.keep(|| unless_cancelled(Pin::new(upgraded).poll_read(cx, buffer.unfilled())));
         // A connection that a cancellation has ended looks like one that the other side has.
         if polled.is_ready() && buffer.filled().is_empty() && is_cancelled() {
             polled = Poll::Pending;

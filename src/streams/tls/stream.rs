@@ -71,7 +71,7 @@ impl<S: Split> TlsStream<S> {
     /// If `max_bytes` is 0.
     pub async fn receive_at_most(&self, max_bytes: usize) -> Result<Option<Chunk>> {
         assert!(max_bytes > 0, "receiving at most 0 bytes");
-        Ok(self.0.receive(|reader| take_bytes(reader, max_bytes)).await?)
+        self.0.receive(|reader| take_bytes(reader, max_bytes)).await
     }
 
     /// Receives into the caller's own buffer, from its beginning, and gives it back with the number of bytes. 0 is the end

@@ -12,6 +12,7 @@ use std::{
     env,
     fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -42,7 +43,7 @@ pub(in crate::testing) fn disturb(builder: Builder, expected: bool, test: impl F
     let shuffle = wanted::<u64>(SHUFFLE, builder.why_ordered());
     let builder = shuffle.into_iter().fold(builder, Builder::shuffle);
     if let (Some(_), Some(path)) = (shuffle, env::var_os(TALLY)) {
-        add_to_tally(TALLY, &path, "shuffled 1\n");
+        add_to_tally(TALLY, Path::new(&path), "shuffled 1\n");
     }
     match (chaos, shuffle) {
         (None, None) => test(builder),
@@ -74,7 +75,7 @@ fn disturb_operations(
         |chaos: &Chaos| catch_unwind(AssertUnwindSafe(|| test(builder.clone().chaos(chaos.clone()))));
     let ended = attempt(&chaos);
     if let Some(path) = env::var_os(TALLY) {
-        add_to_tally(TALLY, &path, &counts(&chaos.report()));
+        add_to_tally(TALLY, Path::new(&path), &counts(&chaos.report()));
     }
     let Err(payload) = ended else {
         return log::debug!("with {CHAOS}={chaos}: {}", chaos.report());

@@ -21,6 +21,7 @@ use std::{
     future::{Future, poll_fn},
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     pin::pin,
     task::Poll,
     thread,
@@ -110,7 +111,7 @@ where
         self.look_at_suspects(&survey).await;
         log::info!("{report}");
         if let Some(path) = env::var_os(TALLY) {
-            add_to_tally(TALLY, &path, &report.counts(self.options.manner));
+            add_to_tally(TALLY, Path::new(&path), &report.counts(self.options.manner));
         }
         report
     }

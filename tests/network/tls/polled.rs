@@ -108,7 +108,7 @@ async fn what_is_taken_over_and_polled_loses_nothing_where_it_is_cancelled() -> 
     check(lockstep_stream_pair()).await
 }
 
-#[anyio::test]
+#[anyio::test(calm = "who is woken since a send was interrupted has to ask")]
 async fn what_was_taken_over_leaves_though_nobody_waits_for_it_and_comes_before_the_end() -> Result<()> {
     // Little, with the driver's turn; then the whole stream is closed by itself.
     let (client, mut server) = wrapped(UnixStream::pair()?).await?;
@@ -151,7 +151,7 @@ async fn what_was_taken_over_leaves_if_the_stream_goes_at_once() -> Result<()> {
     Ok(())
 }
 
-#[anyio::test]
+#[anyio::test(calm = "who is woken since a send was interrupted has to ask")]
 async fn much_that_was_taken_over_is_waited_for_by_a_flush() -> Result<()> {
     let (client, server) = wrapped(UnixStream::pair()?).await?;
     let data = bytes(3_000_000);

@@ -1,16 +1,27 @@
 //! Tokio on a thread of its own.
 
-use anyio::{CancelAware, Error, Result, move_on_after};
+use anyio::{
+    CancelAware, Error, Result, move_on_after,
+    testing::{Everywhere, cancel_everywhere},
+};
 use anyio_tokio::in_tokio;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
     time::Duration,
 };
+
+/// Names the items whose sentence about cancelling a test asserts, as `FILE::FUNCTION`, the file without `src/` and `.rs`. The test
+/// `completeness` of anyio reads these names.
+macro_rules! covers {
+    ($($item:literal),* $(,)?) => {
+        const _: &[&str] = &[$($item),*];
+    };
+}
 
 /// Takes its time to be dropped, and notes that it was.
 struct SlowToDrop(Arc<AtomicBool>);
@@ -94,4 +105,47 @@ async fn an_error_of_the_future_is_no_cancellation() -> Result<()> {
     let answer = in_tokio(async { Err::<(), _>(Error::WouldBlock) }).await?;
     assert!(answer.is_err_and(|error| !error.is_cancelled()));
     Ok(())
+}
+
+/// Counts those of its kind that are there.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[anyio::test(calm = "each of its runs is cut short elsewhere")]
+async fn nothing_of_a_future_is_left_wherever_it_is_cancelled() {
+    covers!["island::in_tokio"];
+    let setup = async || Arc::<AtomicUsize>::default();
+    let body = async |count: &mut Arc<AtomicUsize>| -> Result<u32> {
+        let counted = Counted::new(count);
+        in_tokio(async move {
+            let _counted = counted;
+            tokio::time::sleep(Duration::from_micros(200)).await;
+            42
+        })
+        .await
+    };
+    let check = async |count: Arc<AtomicUsize>, given: Option<u32>| {
+        assert_eq!(count.load(Ordering::SeqCst), 0, "it was awaited");
+        assert!(given.is_none_or(|given| given == 42));
+    };
+    cancel_everywhere(Everywhere::cancel().allow_differences(), &setup, &body, &check).await;
+    // It is dropped a little later then.
+    let check = async |count: Arc<AtomicUsize>, _| {
+        while count.load(Ordering::SeqCst) > 0 {
+            anyio::sleep(Duration::from_millis(1)).await.unwrap();
+        }
+    };
+    cancel_everywhere(Everywhere::drop().allow_differences(), &setup, &body, &check).await;
 }

@@ -3,6 +3,7 @@
 mod back_pressure;
 mod calls;
 mod cancellation;
+mod cancelled_everywhere;
 #[path = "../../../http/tests/http/certificate.rs"]
 mod certificate;
 mod deadlines;
