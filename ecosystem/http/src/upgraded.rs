@@ -10,7 +10,7 @@ use hyper::{
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 /// A connection that was HTTP before, to read from and write to by the traits of `futures-io`. With
@@ -30,7 +30,9 @@ pub struct UpgradedStream {
 }
 
 impl UpgradedStream {
-    pub(crate) fn new(upgraded: Upgraded) -> Self {
+    pub(crate) fn new(mut upgraded: Upgraded) -> Self {
+        // From now on nobody looks after what is sent: see `HyperIo`. That does not wait, and cannot fail.
+        let _ = Pin::new(&mut upgraded).poll_write(&mut Context::from_waker(Waker::noop()), &[]);
         Self {
             upgraded,
             reading: CancellationWatch::default(),
