@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(crate) struct AtOnce {
     sends: VecDeque<Waiting>,
-    /// Somebody waits for them.
+    /// Somebody waits for those that are there.
     are_awaited: bool,
 }
 
@@ -45,15 +45,15 @@ impl AtOnce {
         self.sends.is_empty()
     }
 
-    /// Has the next turn not wait.
+    /// Has turns not wait until there are none of these any more.
     pub(crate) fn await_all(&mut self) {
         self.are_awaited = !self.sends.is_empty();
     }
 
-    /// Whether that was asked for since this was called last.
+    /// Whether turns are not to wait.
     #[inline]
-    pub(crate) fn take_awaited(&mut self) -> bool {
-        std::mem::take(&mut self.are_awaited)
+    pub(crate) fn are_awaited(&self) -> bool {
+        self.are_awaited
     }
 
     /// Completes those which the kernel has taken, all with numbers below `first_queued`, and has told nothing of.
@@ -70,5 +70,34 @@ impl AtOnce {
             }
             self.sends.pop_front();
         }
+        self.are_awaited &= !self.sends.is_empty();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_awaited_until_it_is_known_of_all_what_became_of_them() {
+        let (mut at_once, mut operations, mut completions) =
+            (AtOnce::default(), Operations::default(), Vec::new());
+        let tokens = [1, 2, 3].map(|index| Token::new(index, 0));
+        for (number, token) in (0..).zip(tokens) {
+            operations.start(token, number, 0);
+            at_once.add(token, number, 10);
+        }
+        at_once.await_all();
+        // Of the second it was told that it found no room, and the third has not left the queue.
+        operations.complete(tokens[1], -libc::EAGAIN, true);
+        at_once.conclude(2, &mut operations, &mut completions);
+        assert_eq!(completions.len(), 1);
+        assert_eq!((completions[0].token, completions[0].result), (tokens[0], 10));
+        assert!(at_once.are_awaited(), "there is one more");
+        at_once.conclude(3, &mut operations, &mut completions);
+        assert_eq!((completions.len(), operations.in_flight()), (2, 0));
+        assert!(at_once.is_empty() && !at_once.are_awaited());
+        at_once.await_all();
+        assert!(!at_once.are_awaited(), "there is nothing to be awaited");
     }
 }

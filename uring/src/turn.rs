@@ -42,7 +42,7 @@ impl UringDriver {
         self.prepare();
         self.hand_out_answered(completions);
         self.outgoing.send(|token, result| completions.push(Completion::new(token, result)));
-        let are_awaited = self.at_once.take_awaited();
+        let are_awaited = self.at_once.are_awaited();
         let mut refusals = 0;
         loop {
             let look = self.fill();
