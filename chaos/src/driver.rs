@@ -345,6 +345,7 @@ impl<D: Driver> Driver for ChaosDriver<D> {
     }
 
     unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
+        // Not left to the turn below, which would sleep on what was done as a whole there and is told as something else here.
         // SAFETY: the caller's promise.
         unsafe { self.submit(token, op) };
     }

@@ -72,7 +72,7 @@ pub trait Driver {
     fn end_turn_with_all(&mut self);
 
     /// Hands out the final completion of the operation that was submitted last, if it is known already; no turn hands
-    /// it out then. Only for right after [`submit`](Driver::submit).
+    /// it out then. Only for right after [`submit`](Driver::submit) and [`submit_for_next_turn`](Driver::submit_for_next_turn).
     #[inline]
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
         let _ = token;

@@ -3,6 +3,7 @@
 use super::{BUDGET, Core, LONG, MainReady, STARTED};
 use crate::runtime::{
     WaitKey, Waiting,
+    backend::AnyDriver,
     inbox::Message,
     panics::FirstPanic,
     waits::{Delivery, Expired, OneOfMany},
@@ -23,15 +24,8 @@ impl Core {
     /// As for [`Driver::submit`], for the slot's token.
     #[inline]
     pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) -> bool {
-        let mut driver = self.driver_mut();
         // SAFETY: passed on; the slot is taken, so no other operation has its index.
-        unsafe { driver.submit(wait.token(), op) };
-        let answer = driver.take_answer(wait.token());
-        drop(driver);
-        answer.is_some_and(|answer| {
-            self.waits.complete(&answer);
-            true
-        })
+        self.submit_by(wait, |driver| unsafe { driver.submit(wait.token(), op) })
     }
 
     /// The same for what may wait until the driver's next turn, to be done together with others of its kind.
@@ -40,9 +34,14 @@ impl Core {
     /// As for [`submit`](Self::submit).
     #[inline]
     pub(crate) unsafe fn submit_for_next_turn(&self, wait: WaitKey, op: Op) -> bool {
-        let mut driver = self.driver_mut();
         // SAFETY: passed on; the slot is taken, so no other operation has its index.
-        unsafe { driver.submit_for_next_turn(wait.token(), op) };
+        self.submit_by(wait, |driver| unsafe { driver.submit_for_next_turn(wait.token(), op) })
+    }
+
+    #[inline(always)]
+    fn submit_by(&self, wait: WaitKey, submit: impl FnOnce(&mut AnyDriver)) -> bool {
+        let mut driver = self.driver_mut();
+        submit(&mut driver);
         let answer = driver.take_answer(wait.token());
         drop(driver);
         answer.is_some_and(|answer| {
