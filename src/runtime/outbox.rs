@@ -85,6 +85,13 @@ impl Core {
     /// Has the driver send a piece, and goes on with that as far as it is answered at once.
     fn send_piece(&self, piece: Rc<Piece>, course: Course) {
         let (mut piece, mut course) = (piece, course);
+        if course == Course::AtOnce && self.capabilities().attempts_sends {
+            match piece.attempt(self) {
+                Verdict::Sent => return,
+                Verdict::GoesOn => course = Course::Whole,
+                Verdict::Failed(owner) => return self.wake_stored(owner),
+            }
+        }
         loop {
             let op = piece.op(course);
             let number = self.outbox().in_flight.insert(piece.clone());

@@ -199,9 +199,7 @@ impl Piece {
                 number => Err(Refusal::System(number)),
             },
         };
-        self.state.set(PieceState::Failed(failure));
-        self.conclude();
-        Verdict::Failed(self.owner.take())
+        self.fail(failure)
     }
 
     /// Goes on, unless the driver was asked for it back: then its stream is gone, or its run ends.
@@ -230,30 +228,54 @@ impl Piece {
         self.bytes.borrow().len() - self.sent.get()
     }
 
-    /// Sends at once what was not sent, as far as there is room for it. The driver has let go of it.
+    /// Sends at once what was not sent, as far as there is room for it. The driver has not got it, or has let go of it.
     pub(super) fn send_rest(&self, core: &Core) {
-        while self.left() > 0 {
-            let sent = calls::AT_ONCE.map_or(Err(libc::EAGAIN), |flags| {
-                let bytes = self.bytes.borrow();
-                calls::send_buffers(
-                    core,
-                    self.descriptor.as_fd(),
-                    &[IoSlice::new(&bytes[self.sent.get()..])],
-                    flags,
-                )
-            });
-            match sent {
+        self.state.set(match self.send_now(core) {
+            Ok(true) => PieceState::Sent,
+            // Nobody waits until there is some.
+            Ok(false) => PieceState::Failed(Err(Refusal::System(libc::ECANCELED))),
+            Err(failure) => PieceState::Failed(failure),
+        });
+    }
+
+    /// Has the system send what was not sent, without waiting. False if there is no room for all of it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn send_now(&self, core: &Core) -> Result<bool, Answer> {
+        let Some(flags) = calls::AT_ONCE else { return Ok(false) };
+        let bytes = self.bytes.borrow();
+        while self.sent.get() < bytes.len() {
+            let rest = &bytes[self.sent.get()..];
+            match calls::send_buffers(core, self.descriptor.as_fd(), &[IoSlice::new(rest)], flags) {
                 Err(libc::EINTR) => {}
                 Ok(count) if count > 0 => self.sent.set(self.sent.get() + count),
-                Ok(_) => return self.state.set(PieceState::Failed(Ok(0))),
-                Err(number) => {
-                    // What there is no room for nobody waits for.
-                    let number = if is_for_lack_of_room(number) { libc::ECANCELED } else { number };
-                    return self.state.set(PieceState::Failed(Err(Refusal::System(number))));
-                }
+                Ok(_) => return Err(Ok(0)),
+                Err(number) if is_for_lack_of_room(number) => return Ok(false),
+                Err(number) => return Err(Err(Refusal::System(number))),
             }
         }
-        self.state.set(PieceState::Sent);
+        Ok(true)
+    }
+
+    /// The same for a driver that would do no better; it gets what is left then.
+    #[inline]
+    pub(super) fn attempt(&self, core: &Core) -> Verdict {
+        match self.send_now(core) {
+            Ok(true) => {
+                self.state.set(PieceState::Sent);
+                Verdict::Sent
+            }
+            Ok(false) => Verdict::GoesOn,
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    #[cold]
+    fn fail(&self, failure: Answer) -> Verdict {
+        self.state.set(PieceState::Failed(failure));
+        self.conclude();
+        Verdict::Failed(self.owner.take())
     }
 }
 
