@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use anyio_driver::{Completion, Driver};
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     io,
     rc::Rc,
     task::{Context, Poll},
@@ -23,8 +24,8 @@ use std::{
 /// The pieces of a run that are on their way.
 #[derive(Default)]
 pub(in crate::runtime) struct Outbox {
-    /// Those that leave with the next turn.
-    leaving: RefCell<Vec<Rc<Piece>>>,
+    /// Those that leave with the next turn. Each is here as long as its state says so.
+    leaving: RefCell<VecDeque<Rc<Piece>>>,
     /// Those that the driver has.
     in_flight: Numbered<Rc<Piece>>,
 }
@@ -37,7 +38,13 @@ impl Outbox {
 
     #[inline]
     fn add(&self, piece: &Rc<Piece>) {
-        self.leaving.borrow_mut().push(piece.clone());
+        self.leaving.borrow_mut().push_back(piece.clone());
+    }
+
+    /// Takes out what leaves first.
+    #[inline]
+    fn take_first(&self) -> Option<Rc<Piece>> {
+        self.leaving.borrow_mut().pop_front()
     }
 
     /// Takes back what has not left.
@@ -66,20 +73,16 @@ impl Core {
     }
 
     fn send_all_leaving(&self) {
-        let mut pieces = self.outbox().leaving.take();
-        let mut leaving = pieces.drain(..);
-        // What has failed already is told to wakers.
+        // What has failed already is told to wakers. What they have taken over is for the next turn, or there might be no end.
+        let mut left = self.outbox().leaving.borrow().len();
         self.finish_despite_panics(|| {
-            for piece in leaving.by_ref() {
+            while let Some(fewer) = left.checked_sub(1) {
+                left = fewer;
+                // One by one, since a waker may ask for what has not left, or drop its stream.
+                let Some(piece) = self.outbox().take_first() else { return };
                 self.send_piece(piece, Course::AtOnce);
             }
         });
-        drop(leaving);
-        let mut since = self.outbox().leaving.borrow_mut();
-        if since.is_empty() {
-            // The memory is for the next.
-            *since = pieces;
-        }
     }
 
     /// Has the driver send a piece, and goes on with that as far as it is answered at once.
@@ -205,7 +208,7 @@ impl Core {
 
     /// Sends what has not left, before the run ends.
     pub(crate) fn empty_outbox(&self) {
-        for piece in self.outbox().leaving.take() {
+        while let Some(piece) = self.outbox().take_first() {
             piece.send_rest(self);
         }
     }

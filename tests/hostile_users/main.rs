@@ -10,6 +10,7 @@
 mod futures;
 mod groups;
 mod mischief;
+mod outgoing;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod program;

@@ -1,7 +1,7 @@
 //! What wakers, values, keys and errors do when they are called.
 
 use crate::{
-    futures,
+    futures, outgoing,
     values::{Key, Value, fault, panic_now},
     world::{self, World},
 };
@@ -48,7 +48,7 @@ impl Drop for Back<'_> {
 /// One thing that does not wait.
 pub(crate) fn act(world: &Rc<World>) {
     let inside = anyio::current_backend().is_some();
-    match world.below(28) {
+    match world.below(31) {
         0..=2 if inside => poll_some(world),
         3 | 4 => drop(world.take_any()),
         5 | 6 if inside => world.begin(),
@@ -153,6 +153,7 @@ pub(crate) fn act(world: &Rc<World>) {
                 drop(reader);
             }
         }
+        28..=30 if inside => outgoing::act(world),
         _ => {}
     }
 }

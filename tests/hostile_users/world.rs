@@ -2,6 +2,7 @@
 
 use crate::{
     futures, mischief,
+    outgoing::{self, Outgoing},
     values::{Evil, Key, Value, discard, fault},
     wakers,
 };
@@ -84,7 +85,7 @@ pub(crate) struct Counted {
     sum: Cell<u64>,
 }
 
-fn byte_at(position: u64) -> u8 {
+pub(crate) fn byte_at(position: u64) -> u8 {
     (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as u8
 }
 
@@ -160,6 +161,7 @@ pub(crate) struct World {
     pub(crate) watch: RefCell<Option<(WatchSender<Value>, WatchReceiver<Value>)>>,
     pub(crate) cross: RefCell<Option<(CrossSender<Value>, CrossReceiver<Value>)>>,
     pub(crate) counted: RefCell<Option<Rc<Counted>>>,
+    pub(crate) outgoing: RefCell<Vec<Outgoing>>,
     pub(crate) variable: RunVar<Value>,
     pub(crate) cache: Cache<Key, Value, MakeValue>,
     pub(crate) tees: RefCell<Vec<Tee<ReceiveStream<Value>>>>,
@@ -213,6 +215,7 @@ impl World {
             watch: RefCell::default(),
             cross: RefCell::default(),
             counted: RefCell::default(),
+            outgoing: RefCell::default(),
             variable: RunVar::new(),
             cache: lru_cache(make_value as MakeValue).max_size(2),
             tees: RefCell::default(),
@@ -229,6 +232,7 @@ impl World {
             let (sent, received, sum) = (Cell::new(0), Cell::new(0), Cell::new(0));
             self.counted.replace(Some(Rc::new(Counted { stream, peer, sent, received, sum })));
         }
+        outgoing::furnish(self);
         self.renew_channels();
     }
 
@@ -319,6 +323,7 @@ impl World {
         drop(self.scopes.take());
         drop(self.remotes.take());
         drop(self.counted.take());
+        drop(self.outgoing.take());
         drop(self.wild.take());
         drop(self.broadcast.take());
         drop(self.listeners.take());

@@ -17,6 +17,7 @@ mod memory;
 mod objects;
 mod sizes;
 mod soon;
+mod soon_wakers;
 mod split;
 mod unreliable;
 mod wrappers;

@@ -47,7 +47,7 @@ async fn flush_soon<W: ByteSendStream + 'static>(writer: &mut ByteWriter<W>) -> 
 }
 
 /// Whether the system does all that it may: receives come in pieces, and cancels come late.
-fn is_chaos() -> bool {
+pub(crate) fn is_chaos() -> bool {
     std::env::var_os("ANYIO_TEST_CHAOS").is_some()
 }
 
@@ -220,7 +220,7 @@ async fn what_was_taken_over_leaves_also_if_the_stream_goes_at_once() -> Result<
 }
 
 /// Fills what the kernel has room for, and gives how much that was.
-fn fill(stream: &UnixStream) -> usize {
+pub(crate) fn fill(stream: &UnixStream) -> usize {
     let mut filled = 0;
     while let Ok(count) = SockRef::from(stream).send_with_flags(&[b'f'; 4096], libc::MSG_DONTWAIT) {
         filled += count;
