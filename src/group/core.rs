@@ -23,6 +23,9 @@ pub(super) struct GroupCore {
     /// The task that is the group's body, until that has ended.
     pub(super) body: Cell<Option<TaskKey>>,
     pub(super) children: Cell<*const ChildHeader>,
+    /// The child that is being polled for the first time and not yet on the list; behind it, by `next`, the one within whose
+    /// first poll that is, and so on.
+    pub(super) beginning: Cell<*const ChildHeader>,
     pub(super) live: Cell<usize>,
     pub(super) closed: Cell<bool>,
     pub(super) run: Cell<Option<RunId>>,
@@ -36,6 +39,7 @@ impl GroupCore {
             scope: Scope::new_node(Deadline::NEVER, false),
             body: Cell::new(None),
             children: Cell::new(ptr::null()),
+            beginning: Cell::new(ptr::null()),
             live: Cell::new(0),
             closed: Cell::new(false),
             run: Cell::new(None),
@@ -154,6 +158,41 @@ impl ChildHeader {
     /// The child does not move, and is on no list.
     #[inline]
     pub(super) unsafe fn join_group(child: NonNull<Self>, group: &GroupCore) {
+        if !group.beginning.get().is_null() {
+            // SAFETY: those that begin lie still and are on no list.
+            unsafe { Self::join_beginning(group) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::join_first(child, group) };
+    }
+
+    /// Puts those on the list that have begun and are not there yet, the oldest first.
+    ///
+    /// # Safety
+    /// They do not move.
+    #[cold]
+    unsafe fn join_beginning(group: &GroupCore) {
+        let mut oldest_first = ptr::null();
+        let mut child = group.beginning.replace(ptr::null());
+        // SAFETY: the caller's promise.
+        while let Some(header) = unsafe { child.as_ref() } {
+            let next = header.next.replace(oldest_first);
+            oldest_first = child;
+            child = next;
+        }
+        while let Some(child) = NonNull::new(oldest_first.cast_mut()) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                oldest_first = child.as_ref().next.get();
+                Self::join_first(child, group);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`join_group`](Self::join_group).
+    #[inline]
+    unsafe fn join_first(child: NonNull<Self>, group: &GroupCore) {
         // SAFETY: the caller's promise.
         let header = unsafe { child.as_ref() };
         let next = group.children.replace(child.as_ptr());

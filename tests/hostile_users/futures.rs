@@ -142,7 +142,12 @@ async fn group(w: Rc<World>, depth: usize) -> Ended {
         let mut handles = VecDeque::new();
         for _ in 0..=world.below(3) {
             let _value = Value::new();
-            match world.below(6) {
+            match world.below(8) {
+                6 => handles.push_back(tg.call_now(move || {
+                    maybe();
+                    nested(world, depth)
+                })),
+                7 => drop(tg.start_now(nested(world, depth))),
                 0 => drop(tg.start_soon(nested(world, depth))),
                 1 | 2 => handles.push_back(tg.start_soon(nested(world, depth))),
                 3 => drop(tg.start_soon(async move {

@@ -1,8 +1,8 @@
 //! Children that begin at once.
 //!
 //! # Contract
-//! That of [the child](super). A child that ends in its first poll was never on the list of its group, so nothing but the table
-//! of tasks and its own scope leads to it: when those are left it is its handle's alone.
+//! That of [the child](super). A child that ends in its first poll, in which it has started no other, was never on the list of its
+//! group, so nothing but the table of tasks and its own scope leads to it: when those are left it is its handle's alone.
 
 use super::{
     Child,
@@ -172,6 +172,7 @@ where
             write_header(child, Self::TABLE, Holds::Nothing, group, location);
             let header = child.as_ref();
             header.scope.enter_anew(&group.scope);
+            header.next.set(group.beginning.replace(child.as_ptr()));
             (header, enter_in_table(core, group, child, const { Self::SIZE }))
         };
         let mut settled = None;
@@ -187,19 +188,24 @@ where
             // SAFETY: the child was just made.
             unsafe { Self::poll_future(child, core, &mut Context::from_waker(&waker), begin, &mut settled) }
         };
-        match (&polled, &settled) {
-            (Ok(()), Some(Settled::Value(()))) if Self::leave_if_alone(core, header, task) => {}
-            (Ok(()), None) => {
-                header.scope.link(core);
-                // SAFETY: the child is on no list.
-                unsafe { ChildHeader::join_group(child, group) };
+        // A child that was started within this poll is younger, and has put this one on the list before itself.
+        let is_listed = group.beginning.get() != child.as_ptr();
+        if !is_listed {
+            group.beginning.set(header.next.get());
+            if matches!((&polled, &settled), (Ok(()), Some(Settled::Value(()))))
+                && Self::leave_if_alone(core, header, task)
+            {
+                return child;
             }
-            // SAFETY: the child is on no list; afterwards it is on that of its group, which is being polled, and has ended.
-            _ => unsafe {
-                ChildHeader::join_group(child, group);
-                let _current = core.begin_task(task);
-                Self::end(child, core, settled, polled);
-            },
+            // SAFETY: the child is on no list.
+            unsafe { ChildHeader::join_group(child, group) };
+        }
+        if polled.is_ok() && settled.is_none() {
+            header.scope.link(core);
+        } else {
+            let _current = core.begin_task(task);
+            // SAFETY: the child is on the list of its group, which is being polled, and has ended.
+            unsafe { Self::end(child, core, settled, polled) };
         }
         child
     }

@@ -1,5 +1,6 @@
 //! Task groups.
 
+mod calling_now;
 mod cancelling;
 mod children;
 mod dropping;
