@@ -18,7 +18,7 @@ mod beginning;
 mod running;
 
 pub(super) use beginning::{Begins, Parent, Placed, begin_now};
-pub(super) use running::run;
+pub(super) use running::{Role, run};
 
 use super::{
     blocks,

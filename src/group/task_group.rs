@@ -1,7 +1,7 @@
 //! What users see of a group.
 
 use super::{
-    child::{self, Begins, Parent, Placed},
+    child::{self, Begins, Parent, Placed, Role},
     core::GroupCore,
     drive::Drive,
     errors::Errors,
@@ -248,7 +248,47 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         child: impl Future<Output = O> + 'scope,
     ) -> Result<O::Value, TaskHandle<'scope, O::Value>> {
         let location = Location::caller();
-        run(self, child, location)
+        run(self, child, Role::Another, location)
+    }
+
+    /// Starts a child as [`run_now`](Self::run_now) does, as a part of what the current task is polled for: that takes nothing of
+    /// what a turn can afford, and while the child is polled the task's own wakers wake nothing.
+    ///
+    /// For what polls afterwards, in this very poll of the task, all once more that has its wakers, such as a connection that looks
+    /// for the next request: what the task would be woken for is seen then, and needs no poll of its own. What the run itself
+    /// wakes the task for (an operation, a time, a cancellation, a lock) is heard, and so is what other threads wake it for.
+    ///
+    /// ```
+    /// use anyio::{Result, task_group};
+    /// use std::{future::poll_fn, task::Poll};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     let mut polls = 0;
+    ///     poll_fn(|cx| {
+    ///         polls += 1;
+    ///         let waker = cx.waker().clone();
+    ///         assert_eq!(tg.run_as_part(async move { waker.wake() }).ok(), Some(()));
+    ///         Poll::Ready(())
+    ///     })
+    ///     .await;
+    ///     assert_eq!(polls, 1);
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`run_now`](Self::run_now).
+    #[inline]
+    #[track_caller]
+    pub fn run_as_part<O: Outcome<E>>(
+        &'scope self,
+        child: impl Future<Output = O> + 'scope,
+    ) -> Result<O::Value, TaskHandle<'scope, O::Value>> {
+        let location = Location::caller();
+        run(self, child, Role::Part, location)
     }
 
     #[inline]
@@ -299,6 +339,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
 fn run<'scope, F, O, E>(
     group: &'scope TaskGroup<'scope, '_, E>,
     future: F,
+    role: Role,
     location: &'static Location<'static>,
 ) -> Result<O::Value, TaskHandle<'scope, O::Value>>
 where
@@ -308,5 +349,7 @@ where
     let placed = Placed::new(&group.errors, future);
     // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move. The child has this
     // type; one of its two shares is the handle's.
-    unsafe { child::run::<F, O, E>(placed, &group.core, location).map_err(|child| TaskHandle::new(child)) }
+    unsafe {
+        child::run::<F, O, E>(placed, &group.core, role, location).map_err(|child| TaskHandle::new(child))
+    }
 }

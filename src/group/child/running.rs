@@ -24,6 +24,15 @@ use std::{
     task::{Context, Poll},
 };
 
+/// What a child is for the task that starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::group) enum Role {
+    /// One as any other, whose first poll is charged.
+    Another,
+    /// A part of what the task is being polled for, by whom all is polled once more afterwards that has its wakers.
+    Part,
+}
+
 /// Makes what was placed a child of the group and polls it at once, if that can be afforded. Gives its value if it ends with
 /// one in there, and else the child, as [`Placed::begin`] does.
 ///
@@ -33,6 +42,7 @@ use std::{
 pub(in crate::group) unsafe fn run<F, O, E>(
     placed: Placed,
     group: &GroupCore,
+    role: Role,
     location: &'static Location<'static>,
 ) -> Result<O::Value, NonNull<ChildHeader>>
 where
@@ -48,7 +58,11 @@ where
             && group.belongs_to(core)
             && !core.is_dispatching()
             && !core.is_instrumented();
-        let _within = is_simple.then(|| core.begin_within()).flatten()?;
+        let begin_within = || match role {
+            Role::Another => core.begin_within().map(|within| (within, None)),
+            Role::Part => core.begin_part().map(|(within, unheard)| (within, Some(unheard))),
+        };
+        let _within = is_simple.then(begin_within).flatten()?;
         // SAFETY: the caller's promise; the group is being polled.
         unsafe { Child::<F, O::Value, E>::run(core, &placed, group, location, &mut value) };
         Some(())

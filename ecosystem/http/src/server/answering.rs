@@ -8,7 +8,7 @@ use super::{
     error::ConnectionError,
     production::take_production,
     requests::Busy,
-    send_limit::{PacedBody, Stream, Streams},
+    send_limit::{PacedBody, Streams},
     statistics::count,
     upgrade::Offered,
 };
@@ -88,9 +88,9 @@ pub(super) struct StreamAnswerer<A> {
     pub(super) streams: Rc<Streams>,
 }
 
-impl<R, A, B> Service<R> for StreamAnswerer<A>
+impl<'scope, R, A, B> Service<R> for StreamAnswerer<A>
 where
-    A: Service<R, Response = Response<B>>,
+    A: Service<R, Response = Response<B>, Error = Cancelled, Future = Answering<'scope, Response<B>>>,
     B: Body,
 {
     type Response = Response<PacedBody<B>>;
@@ -99,7 +99,8 @@ where
 
     fn call(&self, request: R) -> Self::Future {
         let answering = self.answerer.call(request);
-        AnsweringStream { answering, stream: Some(self.streams.begin()) }
+        self.streams.begin(matches!(answering, Answering::Done(_)));
+        AnsweringStream { answering, streams: self.streams.clone() }
     }
 }
 
@@ -108,20 +109,18 @@ pin_project! {
     pub(super) struct AnsweringStream<F> {
         #[pin]
         answering: F,
-        stream: Option<Stream>,
+        streams: Rc<Streams>,
     }
 }
 
 impl<F: Future<Output = Result<Response<B>, E>>, B: Body, E> Future for AnsweringStream<F> {
     type Output = Result<Response<PacedBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = ready!(this.answering.poll(cx))?;
-        Poll::Ready(Ok(answer.map(|body| {
-            let stream = this.stream.take().expect("a future is not polled after its end");
-            PacedBody::new(body, stream)
-        })))
+        Poll::Ready(Ok(answer.map(|body| PacedBody::new(body, this.streams))))
     }
 }
 
