@@ -299,6 +299,8 @@ impl<D: Driver> ChaosDriver<D> {
     }
 }
 
+// What is submitted for the next turn is not left to the turn below, which would sleep on what was done as a whole there and is told
+// as something else here.
 impl<D: Driver> Driver for ChaosDriver<D> {
     unsafe fn submit(&mut self, token: Token, op: Op) {
         self.report.operations += 1;
@@ -342,16 +344,6 @@ impl<D: Driver> Driver for ChaosDriver<D> {
         self.keep(flight);
         // SAFETY: the caller's promise, and what is named in addition is kept.
         unsafe { self.driver.submit(token, below) };
-    }
-
-    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
-        // Not left to the turn below, which would sleep on what was done as a whole there and is told as something else here.
-        // SAFETY: the caller's promise.
-        unsafe { self.submit(token, op) };
-    }
-
-    fn end_turn_with_all(&mut self) {
-        self.driver.end_turn_with_all();
     }
 
     fn take_answer(&mut self, token: Token) -> Option<Completion> {

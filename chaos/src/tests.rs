@@ -62,13 +62,6 @@ impl Driver for Told {
         self.operations.push((token, op));
     }
 
-    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
-        // SAFETY: the caller's promise.
-        unsafe { self.submit(token, op) };
-    }
-
-    fn end_turn_with_all(&mut self) {}
-
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
         let answer = self.at_once.take_if(|answer| answer.token == token)?;
         self.note_end(&answer);

@@ -61,15 +61,18 @@ pub trait Driver {
     /// - `token` is of kind 0 and no other operation in flight has the same index.
     unsafe fn submit(&mut self, token: Token, op: Op);
 
-    /// Takes an operation that need not begin before the next turn, to be done together with others of its kind. It completes
-    /// like others, but a turn may wait all the same until something else happens if it was done as a whole.
+    /// Takes an operation as [`submit`](Driver::submit) does, right before a turn, with others of its kind. A turn may wait all the
+    /// same until something else happens if it was done as a whole.
     ///
     /// # Safety
     /// As for [`submit`](Driver::submit).
-    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op);
+    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
+        // SAFETY: passed on.
+        unsafe { self.submit(token, op) };
+    }
 
     /// Has the next turn end also with what was [submitted for it](Driver::submit_for_next_turn): somebody waits for that.
-    fn end_turn_with_all(&mut self);
+    fn end_turn_with_all(&mut self) {}
 
     /// Hands out the final completion of the operation that was submitted last, if it is known already; no turn hands
     /// it out then. Only for right after [`submit`](Driver::submit) and [`submit_for_next_turn`](Driver::submit_for_next_turn).

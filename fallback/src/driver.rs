@@ -40,8 +40,6 @@ pub struct PollDriver {
     inner: Readiness,
     /// Messages that the next turn sends.
     outgoing: Outgoing,
-    /// Operations that the next turn begins.
-    later: Vec<(Token, Op)>,
     events: Collected,
     results: Vec<(Token, i32)>,
     in_flight: usize,
@@ -75,31 +73,11 @@ impl PollDriver {
                 punted: 0,
             },
             outgoing: Outgoing::default(),
-            later: Vec::new(),
             events,
             results: Vec::new(),
             in_flight: 0,
             fork: fork::generation(),
         })
-    }
-
-    /// Begins what was left for this turn. Tells whether there was anything.
-    fn begin_later(&mut self) -> bool {
-        let had_some = !self.later.is_empty();
-        for (token, op) in self.later.drain(..) {
-            // SAFETY: it was submitted, and has neither been cancelled nor completed.
-            unsafe { self.inner.start(token, op) };
-        }
-        had_some
-    }
-
-    /// Takes back what has not begun. Tells whether that was so.
-    fn take_back(&mut self, token: Token) -> bool {
-        let later = self.later.iter().position(|(of, _)| *of == token);
-        if let Some(index) = later {
-            self.later.remove(index);
-        }
-        later.is_some() || self.outgoing.take_back(token)
     }
 
     /// Looks at the kernel and the worker threads, and waits for them as long as `timeout` says.
@@ -151,15 +129,6 @@ impl Driver for PollDriver {
     }
 
     #[inline]
-    unsafe fn submit_for_next_turn(&mut self, token: Token, op: Op) {
-        self.in_flight += 1;
-        self.later.push((token, op));
-    }
-
-    /// It does in any case.
-    fn end_turn_with_all(&mut self) {}
-
-    #[inline]
     fn take_answer(&mut self, token: Token) -> Option<Completion> {
         if self.inner.done.last()?.token != token {
             return None;
@@ -176,7 +145,7 @@ impl Driver for PollDriver {
     }
 
     fn cancel(&mut self, token: Token) {
-        if self.take_back(token) {
+        if self.outgoing.take_back(token) {
             return self.inner.done.push(Completion::new(token, -libc::ECANCELED));
         }
         self.inner.cancel(token);
@@ -204,10 +173,7 @@ impl Driver for PollDriver {
             return Err(io::Error::other("a driver does not work in the child of a fork"));
         }
         self.outgoing.send(|token, result| self.inner.done.push(Completion::new(token, result)));
-        // What that has brought may be all that there is to do, and then a look without waiting would be one too many.
-        if !self.begin_later() || wait == Wait::No || self.inner.done.is_empty() {
-            self.look(self.timeout(wait))?;
-        }
+        self.look(self.timeout(wait))?;
         self.in_flight -= self.inner.done.iter().filter(|done| done.is_final()).count();
         completions.append(&mut self.inner.done);
         Ok(())
@@ -219,11 +185,7 @@ impl Driver for PollDriver {
 
     #[inline]
     fn rest(&mut self) -> Rest {
-        if !self.inner.done.is_empty()
-            || !self.later.is_empty()
-            || self.outgoing.count() > 0
-            || self.events.may_be_more()
-        {
+        if !self.inner.done.is_empty() || self.outgoing.count() > 0 || self.events.may_be_more() {
             return Rest::No;
         }
         Rest::Until((!self.inner.retrying.is_empty()).then(|| Instant::now() + RETRY))

@@ -4,9 +4,8 @@
 //! A payload here has a share of the descriptor, and names no memory.
 
 use super::{
-    send_operation::{AT_ONCE, Extent, Send},
+    send_operation::{Extent, Send},
     socket::{SENDING, Socket},
-    soon::{MOST, Wake},
 };
 use crate::{
     error::{Error, Result},
@@ -121,7 +120,7 @@ impl Socket {
 
         let _reserved = self.reserve_sending()?;
         Core::with(|core| core.check_cancelled())?;
-        let flags = AT_ONCE.ok_or(Error::Unsupported("sending without waiting"))?;
+        let flags = calls::AT_ONCE.ok_or(Error::Unsupported("sending without waiting"))?;
         let buffers = &buffers[..buffers.len().min(MOST_BUFFERS)];
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Ok(0);
@@ -143,55 +142,9 @@ impl Socket {
         }
     }
 
-    /// Takes over what lies in some buffers, if that is little, to be sent with the driver's next turn. Until that has been told
-    /// by [`poll_sent`](Self::poll_sent) nothing else can be sent.
-    pub(super) fn send_soon(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
-        /// Up to so many streams have little to send together.
-        const FEW: usize = 3;
-
-        if buffers.iter().map(|buffer| buffer.len()).sum::<usize>() > MOST {
-            return Err(Error::Unsupported("sending much with the next turn"));
-        }
-        let reserved = self.reserve_sending()?;
-        Core::with(|core| {
-            core.check_cancelled()?;
-            // One of few gains nothing.
-            let is_lone = core.capabilities().attempts_sends && core.streams().get() <= FEW;
-            if is_lone { Err(Error::Unsupported("sending with the next turn")) } else { Ok(()) }
-        })?;
-        let count = self.soon.take_over(self.descriptor(), buffers);
-        if count > 0 {
-            // Also should a waker panic there is a piece now. Whatever is known of it already is told by the next call.
-            std::mem::forget(reserved);
-            self.soon.begin(cx);
-        }
-        Ok(count)
-    }
-
-    /// Waits until all is sent that was taken over.
-    pub(super) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.soon.poll(cx, Wake::Always).map(|answer| self.judge_taken_over(answer))
-    }
-
-    /// Whether all is sent that was taken over.
-    pub(super) fn poll_sent_or_sending(&self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
-        Poll::Ready(match self.soon.poll(cx, Wake::IfNeeded) {
-            Poll::Pending => Ok(false),
-            Poll::Ready(answer) => self.judge_taken_over(answer).map(|()| true),
-        })
-    }
-
-    fn judge_taken_over(&self, answer: Option<Answer>) -> Result<()> {
-        let Some(answer) = answer else { return Ok(()) };
-        // After a cancellation it goes on with the next call.
-        if !matches!(answer, Err(Refusal::Cancelled)) {
-            self.sending.set(false);
-        }
-        self.judge_sent(answer).map(drop)
-    }
-
     pub(super) async fn send_eof(&self) -> Result<()> {
         let _reserved = Reserved::of(&self.sending, SENDING)?;
+        self.check_all_sent()?;
         if self.eof_sent.get() {
             return nothing_to_do().await;
         }

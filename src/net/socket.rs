@@ -1,9 +1,6 @@
 //! A connected socket.
 
-use super::{
-    send_mode::Mode,
-    soon::{Last, Soon},
-};
+use super::{send_mode::Mode, soon::Soon};
 use crate::{
     error::{Error, Result},
     receiving::{FromSocket, Receiving},
@@ -26,7 +23,7 @@ pub(super) struct Socket {
     descriptor: Descriptor,
     pub(super) sending: Cell<bool>,
     pub(super) eof_sent: Cell<bool>,
-    /// What was taken over and not sent. As long as there is something, sending is reserved for it.
+    /// What was taken over and not sent. As long as there is something, nothing else can be sent.
     pub(super) soon: Soon,
     /// How files are sent, once that has been asked for.
     pub(super) file_mode: OnceCell<Option<Mode>>,
@@ -84,6 +81,7 @@ impl Socket {
     #[inline]
     pub(super) fn reserve_sending(&self) -> Result<Reserved<'_>> {
         let reserved = Reserved::of(&self.sending, SENDING)?;
+        self.check_all_sent()?;
         if self.eof_sent.get() { Err(Error::ClosedResource) } else { Ok(reserved) }
     }
 
@@ -108,8 +106,8 @@ impl Socket {
     }
 
     pub(super) async fn close(self) -> Result<()> {
-        self.soon.end(Last::Nothing);
-        let Self { receiving, descriptor, .. } = self;
+        let Self { receiving, descriptor, soon, .. } = self;
+        drop(soon);
         receiving.stop().await;
         drop(receiving);
         Ok(descriptor.close_and_cancel().await?)
@@ -117,7 +115,7 @@ impl Socket {
 
     /// Gives the bare descriptor away, if nothing was received that its owner has not seen.
     #[expect(clippy::result_large_err, reason = "the error is the socket itself")]
-    pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
+    pub(super) fn into_owned(mut self) -> Result<OwnedFd, Self> {
         self.soon.let_go();
         // A send whose future was dropped may be in flight.
         if self.receiving.holds_bytes() || !self.descriptor.is_unused(2) {

@@ -241,8 +241,8 @@ macro_rules! stream {
                 self.socket.poll_sent(cx)
             }
 
-            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<bool>> {
-                self.socket.poll_sent_or_sending(cx)
+            fn poll_sent_or_sending(&mut self, _cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<bool>> {
+                self.socket.poll_sent_or_sending()
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {
@@ -292,8 +292,8 @@ macro_rules! stream {
             fn drop(&mut self) {
                 let socket = &self.0.socket;
                 let last = match socket.is_eof_sent() {
-                    true => $crate::net::soon::Last::Nothing,
-                    false => $crate::net::soon::Last::End,
+                    true => $crate::runtime::Last::Nothing,
+                    false => $crate::runtime::Last::End,
                 };
                 if !socket.soon.end(last) && !socket.is_eof_sent() {
                     // It fails if the link is gone, and then the other side knows.
@@ -353,8 +353,8 @@ macro_rules! stream {
                 self.0.socket.poll_sent(cx)
             }
 
-            fn poll_sent_or_sending(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<bool>> {
-                self.0.socket.poll_sent_or_sending(cx)
+            fn poll_sent_or_sending(&mut self, _cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<bool>> {
+                self.0.socket.poll_sent_or_sending()
             }
 
             async fn send_file(&mut self, file: &impl FileContent, range: Range<u64>) -> (Result<()>, u64) {

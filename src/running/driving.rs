@@ -217,6 +217,7 @@ impl Drop for Teardown<'_> {
 async fn reap(core: &Core, deadline: Instant, waiting: &mut impl Waiting) {
     while core.is_busy() && Instant::now() < deadline {
         // In each turn: a waker may begin more.
+        core.empty_outbox();
         core.waits().cancel_operations(|token| core.cancel_operation(token));
         if let Err(error) = core.turn(waiting, Some(deadline)).await {
             log::warn!("the driver failed at the end of a run: {error}");
@@ -230,6 +231,7 @@ async fn reap(core: &Core, deadline: Instant, waiting: &mut impl Waiting) {
 async fn take_down(core: &Core, limit: Duration, waiting: &mut impl Waiting) {
     core.release_what_is_kept();
     core.end_main();
+    core.empty_outbox();
     // As good as never, and a moment that the system can be asked for.
     let deadline = Instant::now() + limit.min(CENTURY);
     reap(core, deadline, waiting).await;
@@ -237,9 +239,10 @@ async fn take_down(core: &Core, limit: Duration, waiting: &mut impl Waiting) {
     core.panic().catch(|| core.instruments().end().resume());
     // What was dropped just now is anyone's, and may have begun operations.
     reap(core, deadline, waiting).await;
+    core.empty_outbox();
     let in_flight = core.driver().in_flight();
     if in_flight > 0 {
-        let leaked = core.orphans().give_up(core.waits().operations_in_flight().into_iter());
+        let leaked = core.give_up_operations();
         log::warn!(
             "{in_flight} operations did not end with their run; the memory of {leaked} of them is leaked"
         );

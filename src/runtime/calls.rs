@@ -28,7 +28,7 @@ pub(crate) use sockets::{
 };
 #[cfg(target_os = "linux")]
 pub(crate) use status::{cached_status, look_up};
-pub(crate) use transfers::{receive, send, send_buffers, send_message, send_messages};
+pub(crate) use transfers::{AT_ONCE, receive, send, send_buffers, send_message, send_messages};
 
 use super::Core;
 use anyio_driver::{Call, CallKind, Driver, Ruling};

@@ -21,6 +21,7 @@ use super::{
     companions::Companions,
     inbox::{Lease, Message},
     orphans::Orphans,
+    outbox::Outbox,
     panics::FirstPanic,
     queue::WaitQueue,
     run_id::RunId,
@@ -85,6 +86,7 @@ pub(crate) struct Core {
     waits: Waits,
     tasks: Tasks,
     orphans: Orphans,
+    outbox: Outbox,
     variables: Variables,
     companions: Companions,
     watched: Watched,
@@ -132,6 +134,7 @@ impl Core {
             lease,
             driver: RefCell::new(driver),
             orphans: Orphans::default(),
+            outbox: Outbox::default(),
             variables: Variables::default(),
             companions: Companions::default(),
             watched: Watched::default(),
@@ -246,6 +249,11 @@ impl Core {
         &self.orphans
     }
 
+    #[inline]
+    pub(in crate::runtime) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     pub(crate) fn variables(&self) -> &Variables {
         &self.variables
     }
@@ -309,6 +317,11 @@ impl Core {
         &self.instruments
     }
 
+    /// Leaks what operations use that have not ended with their run. Tells how many that were which nobody holds any more.
+    pub(crate) fn give_up_operations(&self) -> usize {
+        self.orphans.give_up(self.waits.operations_in_flight().into_iter()) + self.outbox.give_up()
+    }
+
     /// Notes that a receive has ended because the driver had no buffer to choose.
     pub(crate) fn note_buffer_shortage(&self) {
         self.buffer_shortages.set(self.buffer_shortages.get() + 1);
@@ -344,7 +357,7 @@ impl Drop for Core {
         });
         self.waits.leave_answers();
         if self.driver.get_mut().in_flight() > 0 {
-            self.orphans.give_up(self.waits.operations_in_flight().into_iter());
+            self.give_up_operations();
         }
         // What came too late for the end of the run. Whoever panics here finds nobody to hear of it.
         FirstPanic::new().drop_each(self.waits.take_wakers());

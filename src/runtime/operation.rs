@@ -9,7 +9,6 @@
 use super::{
     Core, Next, Outcome, WaitKey, WaitKind, WaitReason,
     orphans::{Disposer, was_given_up},
-    waits::Delivery,
 };
 use crate::error::{Cancelled, Error};
 use anyio_driver::{Completion, CompletionFlags, Op, planted};
@@ -89,13 +88,6 @@ pub(crate) unsafe trait Payload: 'static {
     /// Whether there is more to do after a success; then the operation is asked for again.
     #[inline]
     fn goes_on(&mut self, _count: u32) -> bool {
-        false
-    }
-
-    /// The same after this error of the system.
-    #[cold]
-    fn goes_on_after(&mut self, error: i32) -> bool {
-        let _ = error;
         false
     }
 
@@ -232,61 +224,6 @@ impl<P: Payload> Operation<P> {
         })
     }
 
-    /// Hands it to the driver for the next turn, to be polled later. The task is not woken for this answer, only for another one,
-    /// and no scope calls it off.
-    #[inline]
-    pub(crate) fn begin_expecting(&mut self, core: &Core, expected: u32, cx: &Context<'_>) {
-        let waits = core.waits();
-        let wait = waits.insert(WaitKind::Operation, P::REASON);
-        self.wait = Some(wait);
-        let op = self.payload.as_mut().expect("the payload is there until the output").op();
-        waits.set_descriptor(wait, op.descriptor().filter(|_| P::IS_OURS));
-        waits.set_expected(wait, Some(expected));
-        // SAFETY: the payload owns what the operation names and stays until its final completion: see the contract.
-        let answered = unsafe { core.submit_for_next_turn(wait, op) };
-        // Last, as making a clone of a waker is code of users.
-        waits.set_waker(wait, cx.waker());
-        if answered
-            && waits.outcome(wait).is_some_and(|outcome| u32::try_from(outcome.result) != Ok(expected))
-        {
-            cx.waker().wake_by_ref();
-        }
-    }
-
-    /// Takes it back from the driver, and gives its answer. `None` if that is still to come.
-    pub(crate) fn withdraw(&mut self, core: &Core) -> Option<Answer> {
-        let waits = core.waits();
-        let wait = match self.wait {
-            Some(wait) if waits.is_current(wait) => wait,
-            Some(_) => return None,
-            None => return Some(Err(Refusal::Cancelled)),
-        };
-        let mut wakers = Vec::new();
-        if waits.outcome(wait).is_none() {
-            waits.ask_cancel(wait);
-            for completion in core.withdraw_operation(wait.token()) {
-                if let Delivery::Wake(waker) = waits.complete(&completion) {
-                    wakers.push(waker);
-                }
-            }
-        }
-        let outcome = waits.outcome(wait)?;
-        self.wait = None;
-        wakers.push(waits.remove(wait));
-        Some(match u32::try_from(outcome.result) {
-            Ok(count) => Ok(count),
-            Err(_) if matches!(-outcome.result, libc::ECANCELED | libc::EINTR) => Err(Refusal::Cancelled),
-            Err(_) => Err(Refusal::System(-outcome.result)),
-        })
-    }
-
-    /// Leaves what is in flight, and what it needs, to something that disposes of its answer when that comes.
-    pub(crate) fn leave_to<D: Disposer + 'static>(mut self, disposer: impl FnOnce(P) -> D) {
-        if let (Some(wait), Some(payload)) = (self.wait.take(), self.payload.take()) {
-            abandon(wait, disposer(payload));
-        }
-    }
-
     /// Whether the scope keeps it from happening.
     #[inline]
     fn is_unwanted(&self, core: &Core) -> bool {
@@ -341,12 +278,6 @@ impl<P: Payload> Operation<P> {
                 if !wanted && !planted("shield during an operation overlooked") && P::REPEATABLE {
                     // A shield came up meanwhile, so the cancellation is wanted no more. Nothing has happened yet, so
                     // it can begin again.
-                    return Verdict::Repeat;
-                }
-                Refusal::Cancelled
-            }
-            number if self.payload.as_mut().is_some_and(|payload| payload.goes_on_after(number)) => {
-                if !self.is_unwanted(core) {
                     return Verdict::Repeat;
                 }
                 Refusal::Cancelled

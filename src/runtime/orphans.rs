@@ -7,12 +7,9 @@
 //! A run that ends before its operations have ended leaks what they use. Futures and streams that outlive such a run find out
 //! when they are dropped whether their own operation is among those, and then leak what they hold for it.
 
-use super::{Core, RunId, WaitKey};
+use super::{Core, RunId, WaitKey, numbered::Numbered};
 use anyio_driver::Completion;
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashSet,
-};
+use std::{cell::RefCell, collections::HashSet};
 
 thread_local! {
     /// The operations of this thread that had not ended when their runs did. There are hardly ever any.
@@ -36,36 +33,23 @@ pub(crate) trait Disposer {
 
 #[derive(Default)]
 pub(crate) struct Orphans {
-    disposers: RefCell<Vec<Option<Box<dyn Disposer>>>>,
-    free: RefCell<Vec<u32>>,
-    count: Cell<usize>,
+    disposers: Numbered<Box<dyn Disposer>>,
 }
 
 impl Orphans {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.count.get()
+        self.disposers.count()
     }
 
     /// Takes one in; its number goes into the wait slot.
     pub(crate) fn adopt(&self, disposer: Box<dyn Disposer>) -> u32 {
-        self.count.set(self.count.get() + 1);
-        let mut disposers = self.disposers.borrow_mut();
-        if let Some(number) = self.free.borrow_mut().pop() {
-            disposers[number as usize] = Some(disposer);
-            return number;
-        }
-        disposers.push(Some(disposer));
-        (disposers.len() - 1) as u32
-    }
-
-    fn take(&self, number: u32) -> Option<Box<dyn Disposer>> {
-        self.disposers.borrow_mut().get_mut(number as usize)?.take()
+        self.disposers.insert(disposer)
     }
 
     pub(crate) fn dispose_one_of_many(&self, core: &Core, number: u32, completion: &Completion) {
         // Taken out meanwhile: what it drops may be anyone's and make other orphans.
-        if let Some(disposer) = self.take(number) {
+        if let Some(disposer) = self.disposers.borrow_out(number) {
             // Put back also after a panic: the kernel still uses what it owns.
             let mut taken = Taken { orphans: self, number, disposer: Some(disposer) };
             if let Some(disposer) = &mut taken.disposer {
@@ -75,9 +59,7 @@ impl Orphans {
     }
 
     pub(crate) fn finish(&self, core: &Core, number: u32, completion: &Completion) {
-        if let Some(disposer) = self.take(number) {
-            self.count.set(self.count.get() - 1);
-            self.free.borrow_mut().push(number);
+        if let Some(disposer) = self.disposers.remove(number) {
             disposer.dispose(core, completion);
         }
     }
@@ -87,10 +69,9 @@ impl Orphans {
     pub(crate) fn give_up(&self, others: impl Iterator<Item = WaitKey>) -> usize {
         let names = others.map(|operation| (operation.run(), operation.token().to_bits()));
         let _ = GIVEN_UP.try_with(|operations| operations.borrow_mut().extend(names));
-        for disposer in self.disposers.take().into_iter().flatten() {
-            std::mem::forget(disposer);
-        }
-        self.count.replace(0)
+        let count = self.disposers.count();
+        self.disposers.take_all().for_each(std::mem::forget);
+        count
     }
 }
 
@@ -103,6 +84,8 @@ struct Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.orphans.disposers.borrow_mut()[self.number as usize] = self.disposer.take();
+        if let Some(disposer) = self.disposer.take() {
+            self.orphans.disposers.put_back(self.number, disposer);
+        }
     }
 }

@@ -212,7 +212,10 @@ impl Waits {
 
     /// Whether it is an operation in the driver.
     pub(crate) fn is_of_driver(&self, key: WaitKey) -> bool {
-        matches!(self.slot(key).kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages)
+        matches!(
+            self.slot(key).kind,
+            WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Piece
+        )
     }
 
     /// What is waited for.

@@ -180,15 +180,14 @@ pub trait ByteSendStream {
     /// system, and gives the number of bytes. That saves a call of the system, and the poll of a task to hear that it went well:
     /// this one is woken only if there is something to do about it.
     ///
-    /// Until [`poll_sent`](Self::poll_sent) has told that they are sent, nothing else can be: that is [`Error::BusyResource`].
-    /// What goes before has them sent at once, as far as there is room for them. They are sent, too, if the scope is cancelled and
-    /// nobody asks, unless the system has no room for all of them or interrupts that, of which the task is told by being woken: the rest
-    /// goes out with its next call. Only who waits for
-    /// them by `poll_sent` can be cancelled, and what is left then goes out with the next call.
+    /// They go out by themselves from then on, as soon as there is room for them, whether anybody asks or the scope is cancelled.
+    /// If that fails the task is woken, and the next call tells why. A stream that goes before has them sent at once, as far as
+    /// there is room. Until they are sent nothing else can be sent, but for what is taken over, too, before they leave.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if this kind of stream cannot do that or would gain nothing by it, as by default, and those of
-    /// [`send`](Self::send); nothing was taken over then.
+    /// [`Error::Unsupported`] if this kind of stream cannot do that or would gain nothing by it, as by default,
+    /// [`Error::BusyResource`] while something is sent that goes before, and those of [`send`](Self::send); nothing was taken over
+    /// then.
     fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Result<usize> {
         let _ = (cx, buffers);
         Err(Error::Unsupported("sending with the next turn"))
@@ -197,15 +196,14 @@ pub trait ByteSendStream {
     /// Waits until all is sent that was [taken over](Self::send_soon).
     ///
     /// # Errors
-    /// Those of [`send`](Self::send). After a cancellation the rest goes out with the next call, after any other error it is
-    /// given up.
+    /// Those of [`send`](Self::send). After a cancellation it goes out all the same, after any other error it is given up.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let _ = cx;
         Poll::Ready(Ok(()))
     }
 
-    /// Looks after what was [taken over](Self::send_soon) as [`poll_sent`](Self::poll_sent) does, but does not wait for what is
-    /// sent without anybody's doing. True if all is sent; else the task is woken only if there is something to do about it.
+    /// Tells whether all is sent that was [taken over](Self::send_soon), but does not wait for what goes out without anybody's
+    /// doing: that is false. The task is woken only if there is something to do about it.
     ///
     /// # Errors
     /// As for [`poll_sent`](Self::poll_sent).

@@ -137,18 +137,37 @@ impl<W> PieceSender<W> {
         self.now.send(&self.stream, buffers)
     }
 
-    /// Has the stream take over the beginning of some buffers. Only while this is idle. `None` if it cannot.
-    pub(super) fn send_soon(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Option<Result<usize>>
+    /// Has the stream take over the beginning of some buffers, behind what was sent before. `None` if it cannot.
+    ///
+    /// # Errors
+    /// As for [`poll_sent`](Self::poll_sent).
+    pub(super) fn poll_send_soon(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<Result<Option<usize>>>
     where
         W: ByteSendStream,
     {
-        debug_assert!(self.is_idle(), "a piece is still being sent");
-        let taken_over = match self.stream.with_now(|stream| stream.send_soon(cx, buffers))? {
-            Err(Error::Unsupported(_)) => return None,
-            taken_over => taken_over,
-        };
-        self.is_sending_soon = taken_over.is_ok();
-        Some(taken_over)
+        loop {
+            let is_next = self.sent == self.piece.len() && !self.operation.is_running();
+            let taken_over = match is_next {
+                true => self.stream.with_now(|stream| stream.send_soon(cx, buffers)),
+                false => None,
+            };
+            match taken_over {
+                Some(Ok(count)) => {
+                    self.is_sending_soon = true;
+                    return Poll::Ready(Ok(Some(count)));
+                }
+                Some(Err(Error::Unsupported(_))) => return Poll::Ready(Ok(None)),
+                Some(Err(error)) if !(self.is_sending_soon && matches!(error, Error::BusyResource(_))) => {
+                    return Poll::Ready(Err(error));
+                }
+                // Something goes before it.
+                Some(Err(_)) | None => ready!(self.poll_sent(cx)).map(drop)?,
+            }
+        }
     }
 
     /// Sends the piece to its end. False if what is left the stream has taken over and is sending, so that nothing has to be

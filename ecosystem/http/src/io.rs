@@ -5,7 +5,7 @@
 
 use crate::server::Sending;
 use anyio::{
-    CancelAware, Chunk, OnThread,
+    Chunk, OnThread,
     net::attribute::Acknowledged,
     streams::{
         Attributes, ByteReceiveStream, ByteSendStream, Split,
@@ -26,9 +26,10 @@ use std::{
 ///
 /// What was received is copied once, from the runtime's buffer into hyper's, without clearing that before, or received there
 /// right away where a lot comes; what is written in several pieces leaves as one. What is little leaves with the run's next turn,
-/// and a flush does not wait for that: what went wrong is told by the next call, and shutting down waits. That is for HTTP, which looks after all that it sends whenever it is woken: who
-/// has the connection afterwards (`hyper::upgrade::on`) writes nothing once, that is no bytes, and from then on what is written
-/// goes out by itself, and a flush waits for it. ([`UpgradedStream`](crate::UpgradedStream) has done so.) hyper demands `Send` of what it upgrades, so this is: on another thread it panics.
+/// and a flush does not wait for that: what went wrong is told by the next call, and shutting down waits. That is for HTTP. Who has
+/// the connection afterwards (`hyper::upgrade::on`) may drop it as soon as it is flushed: it writes nothing once, that is no bytes,
+/// and from then on a flush waits. ([`UpgradedStream`](crate::UpgradedStream) has done so.) hyper demands `Send` of what it
+/// upgrades, so this is: on another thread it panics.
 ///
 /// ```
 /// use anyio::{Result, net::UnixStream, task_group};
@@ -70,11 +71,9 @@ pub struct HyperIo<R, W> {
 struct Output<R, W> {
     writer: ByteWriter<W>,
     listener: Option<Listener<R>>,
-    /// Whether the connection is polled, its flushes included, whenever its task is woken, as HTTP does. Then what is little can be
-    /// left to the stream; else a flush has to wait for it.
+    /// Whether what is little can be left to the stream, as for HTTP, which shuts down in the end and waits for that; else a flush
+    /// has to wait for it.
     is_http: bool,
-    /// What went wrong with that while nobody was writing.
-    failure: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -91,9 +90,6 @@ impl<R, W: ByteSendStream + 'static> Output<R, W> {
             self.is_http = false;
             return Poll::Ready(Ok(0));
         }
-        if let Some(error) = self.failure.take() {
-            return Poll::Ready(Err(error));
-        }
         if self.is_http {
             self.writer.poll_write_soon(cx, slices)
         } else {
@@ -102,21 +98,7 @@ impl<R, W: ByteSendStream + 'static> Output<R, W> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(error) = self.failure.take() {
-            return Poll::Ready(Err(error));
-        }
         if self.is_http { self.writer.poll_flush_soon(cx) } else { Pin::new(&mut self.writer).poll_flush(cx) }
-    }
-
-    /// Has what was left to the stream go on, as those who only read are woken for that, too.
-    fn go_on(&mut self, cx: &mut Context<'_>) {
-        if self.is_http && self.failure.is_none() {
-            match self.writer.poll_flush_soon(cx) {
-                // It goes on in another scope.
-                Poll::Ready(Err(error)) if !error.is_cancelled() => self.failure = Some(error),
-                _ => {}
-            }
-        }
     }
 
     /// Tells of a write.
@@ -153,12 +135,7 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> HyperIo<R, W> 
     pub fn from_halves(receive: R, send: W) -> Self {
         Self {
             reader: OnThread::new(ByteReader::new(receive)),
-            output: OnThread::new(Output {
-                writer: ByteWriter::new(send),
-                listener: None,
-                is_http: true,
-                failure: None,
-            }),
+            output: OnThread::new(Output { writer: ByteWriter::new(send), listener: None, is_http: true }),
             beginning: None,
         }
     }
@@ -228,7 +205,6 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for Hyper
             }
             return Poll::Ready(Ok(()));
         }
-        self.output.go_on(cx);
         self.reader.poll_read_buf(cx, &mut Room(buffer)).map_ok(drop)
     }
 }
@@ -265,9 +241,6 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Write for Hype
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { reader, output, .. } = &mut *self;
         let output = &mut **output;
-        if let Some(error) = output.failure.take() {
-            return Poll::Ready(Err(error));
-        }
         let closed = Pin::new(&mut output.writer).poll_close(cx);
         output.tell_flushed(&closed, reader);
         closed

@@ -52,13 +52,6 @@ impl Harness {
         token
     }
 
-    pub(crate) fn submit_for_next_turn(&mut self, op: Op) -> Token {
-        let token = self.token();
-        // SAFETY: as above.
-        unsafe { self.driver.submit_for_next_turn(token, op) };
-        token
-    }
-
     pub(crate) fn turn(&mut self, wait: Wait) -> usize {
         self.driver.turn(wait, &mut self.collected).unwrap();
         let count = self.collected.len();

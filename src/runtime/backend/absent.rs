@@ -14,14 +14,6 @@ impl Driver for Absent {
         match *self {}
     }
 
-    unsafe fn submit_for_next_turn(&mut self, _token: Token, _op: Op) {
-        match *self {}
-    }
-
-    fn end_turn_with_all(&mut self) {
-        match *self {}
-    }
-
     fn cancel(&mut self, _token: Token) {
         match *self {}
     }

@@ -11,6 +11,13 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, RawFd},
 };
 
+/// The flags of sends that neither wait nor raise a signal.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const AT_ONCE: Option<c_int> = Some(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+/// Whether a signal is raised is up to each socket here.
+#[cfg(target_vendor = "apple")]
+pub(crate) const AT_ONCE: Option<c_int> = None;
+
 /// Receives into what room a buffer has, unless that would wait, and gives how much of that is filled. 0 is the end.
 #[inline]
 pub(crate) fn receive(core: &Core, socket: BorrowedFd<'_>, buffer: &mut UninitSlice) -> Result<usize, i32> {

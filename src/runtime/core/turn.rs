@@ -3,7 +3,6 @@
 use super::{BUDGET, Core, LONG, MainReady, STARTED};
 use crate::runtime::{
     WaitKey, Waiting,
-    backend::AnyDriver,
     inbox::Message,
     panics::FirstPanic,
     waits::{Delivery, Expired, OneOfMany},
@@ -24,24 +23,9 @@ impl Core {
     /// As for [`Driver::submit`], for the slot's token.
     #[inline]
     pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) -> bool {
-        // SAFETY: passed on; the slot is taken, so no other operation has its index.
-        self.submit_by(wait, |driver| unsafe { driver.submit(wait.token(), op) })
-    }
-
-    /// The same for what may wait until the driver's next turn, to be done together with others of its kind.
-    ///
-    /// # Safety
-    /// As for [`submit`](Self::submit).
-    #[inline]
-    pub(crate) unsafe fn submit_for_next_turn(&self, wait: WaitKey, op: Op) -> bool {
-        // SAFETY: passed on; the slot is taken, so no other operation has its index.
-        self.submit_by(wait, |driver| unsafe { driver.submit_for_next_turn(wait.token(), op) })
-    }
-
-    #[inline(always)]
-    fn submit_by(&self, wait: WaitKey, submit: impl FnOnce(&mut AnyDriver)) -> bool {
         let mut driver = self.driver_mut();
-        submit(&mut driver);
+        // SAFETY: passed on; the slot is taken, so no other operation has its index.
+        unsafe { driver.submit(wait.token(), op) };
         let answer = driver.take_answer(wait.token());
         drop(driver);
         answer.is_some_and(|answer| {
@@ -50,16 +34,12 @@ impl Core {
         })
     }
 
-    /// Somebody waits for what was submitted for the next turn.
-    pub(crate) fn end_turn_with_all(&self) {
-        self.driver_mut().end_turn_with_all();
-    }
-
     /// Enters the kernel once, waits there if no task is ready, and wakes all for whom something has happened.
     ///
     /// # Errors
     /// If the driver is beyond use.
     pub(crate) async fn turn(&self, waiting: &mut impl Waiting, limit: Option<Instant>) -> io::Result<()> {
+        self.send_leaving();
         let mut wait = if self.main_ready.get() != MainReady::No {
             Wait::No
         } else if self.clock.is_virtual() {
@@ -199,7 +179,7 @@ impl Core {
     }
 
     #[inline]
-    fn deliver(&self, completion: &Completion) {
+    pub(in crate::runtime) fn deliver(&self, completion: &Completion) {
         if completion.flags.contains(CompletionFlags::MORE) {
             return self.deliver_one_of_many(completion);
         }
@@ -210,6 +190,11 @@ impl Core {
                     drop(self.waits.remove(wait));
                 }
                 self.orphans.finish(self, disposer, completion);
+            }
+            Delivery::Piece(number) => {
+                if let Some(wait) = self.waits.of_token(completion.token) {
+                    self.conclude_piece(wait, number, completion);
+                }
             }
             Delivery::Stale => self.stale.set(self.stale.get() + 1),
         }

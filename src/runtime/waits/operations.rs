@@ -10,7 +10,7 @@ use crate::runtime::{
     wheel::NONE,
 };
 use anyio_driver::{Completion, CompletionFlags, Token, planted, prefetch};
-use std::{os::fd::RawFd, task::Waker};
+use std::os::fd::RawFd;
 
 /// Where a completion goes.
 pub(crate) enum Delivery {
@@ -18,6 +18,8 @@ pub(crate) enum Delivery {
     Wake(StoredWaker),
     /// The operation's future is gone; this is the index of its disposer.
     Orphan(u32),
+    /// It sends the piece of this number.
+    Piece(u32),
     /// Nobody waits for it under this token. The driver broke the contract.
     Stale,
 }
@@ -58,22 +60,19 @@ impl Waits {
         slot.state != WaitState::Done && slot.marks.add(Marks::CANCEL_ASKED)
     }
 
-    /// Says which result of an operation is as expected, so that its waiter is not woken for that; `None` if for any.
-    pub(crate) fn set_expected(&self, key: WaitKey, result: Option<u32>) {
+    /// Takes a slot for the sending of a piece that has this number in the outbox.
+    #[inline]
+    pub(in crate::runtime) fn insert_piece(&self, number: u32, descriptor: Option<RawFd>) -> WaitKey {
+        let key = self.insert(WaitKind::Piece, WaitReason::Send);
         let slot = self.slot(key);
-        debug_assert!(slot.kind == WaitKind::Operation, "what a stream keeps may have several results");
-        slot.marks.set(Marks::EXPECTED, result.is_some());
-        slot.link.previous = result.unwrap_or(NONE);
+        slot.outcome.result = number as i32;
+        slot.outcome.set_descriptor(descriptor.unwrap_or(-1));
+        key
     }
 
-    /// Whether the answer to an operation is still to come, and this is who is woken if it is another than what is expected.
-    #[inline]
-    pub(crate) fn is_expecting(&self, key: WaitKey, waker: &Waker) -> bool {
-        let slot = self.slot(key);
-        slot.state == WaitState::Waiting
-            && slot.marks.contains(Marks::EXPECTED)
-            && slot.scope.is_null()
-            && slot.waker.is(waker)
+    /// Whether a scope was cancelled before what is waited for has happened.
+    pub(crate) fn is_cancelled(&self, key: WaitKey) -> bool {
+        self.state(key) == WaitState::Cancelled
     }
 
     /// Notes which descriptor an operation uses that is going to be submitted.
@@ -107,7 +106,11 @@ impl Waits {
         let uses = |slot: &Slot| {
             let operation = matches!(
                 slot.kind,
-                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Orphan
+                WaitKind::Operation
+                    | WaitKind::Kept
+                    | WaitKind::KeptMessages
+                    | WaitKind::Orphan
+                    | WaitKind::Piece
             );
             operation && slot.state != WaitState::Done && slot.outcome.descriptor() == number
         };
@@ -124,7 +127,11 @@ impl Waits {
             let waiting = slot.state != WaitState::Done;
             let operation = matches!(
                 slot.kind,
-                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Orphan
+                WaitKind::Operation
+                    | WaitKind::Kept
+                    | WaitKind::KeptMessages
+                    | WaitKind::Orphan
+                    | WaitKind::Piece
             );
             if operation && waiting && slot.marks.add(Marks::CANCEL_ASKED) {
                 cancel(Token::new(index as u32, slot.generation));
@@ -227,10 +234,9 @@ impl Waits {
             WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages => {
                 slot.state = WaitState::Done;
                 slot.outcome = Packed::new(completion);
-                let is_expected = slot.marks.contains(Marks::EXPECTED)
-                    && u32::try_from(completion.result) == Ok(slot.link.previous);
-                Delivery::Wake(if is_expected { StoredWaker::NONE } else { slot.waker.take() })
+                Delivery::Wake(slot.waker.take())
             }
+            WaitKind::Piece => Delivery::Piece(slot.outcome.result as u32),
             WaitKind::Orphan => Delivery::Orphan(slot.outcome.result as u32),
             _ => Delivery::Stale,
         }

@@ -16,8 +16,10 @@ impl Waits {
     pub(in crate::runtime) fn outside(&self, driver: &AnyDriver) -> Outside {
         let mut outside = Outside::Silent;
         for (index, slot) in self.slots().iter().enumerate() {
-            let operation =
-                matches!(slot.kind, WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages);
+            let operation = matches!(
+                slot.kind,
+                WaitKind::Operation | WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Piece
+            );
             if operation && slot.is_awaited() {
                 if slot.marks.contains(Marks::CANCEL_ASKED) {
                     return Outside::WillAnswer;
@@ -43,6 +45,7 @@ impl Waits {
                 WaitKind::Operation
                 | WaitKind::Kept
                 | WaitKind::KeptMessages
+                | WaitKind::Piece
                 | WaitKind::Hook
                 | WaitKind::Timer => true,
             };

@@ -174,7 +174,7 @@ impl Waits {
                         self.wheel().remove(self.slots(), index);
                         wake(waker);
                     }
-                    WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Hook => {
+                    WaitKind::Kept | WaitKind::KeptMessages | WaitKind::Piece | WaitKind::Hook => {
                         slot.state = WaitState::Cancelled;
                         wake(slot.waker.take());
                     }

@@ -64,6 +64,9 @@ pub(crate) enum WaitKind {
     Deadline,
     /// An operation whose future was dropped. What disposes of its result is in the table of orphans.
     Orphan,
+    /// Bytes that were taken over to be sent; whoever waits for that is woken, and the operation goes on. Whose they are is in the
+    /// outbox.
+    Piece,
     /// Not a wait but a result that a kept operation has brought and its stream not yet taken.
     Queued,
 }
@@ -91,8 +94,6 @@ bitflags::bitflags! {
         const RIGHTS = 4;
         /// It is the beginning of something new. Only waits that a cancellation takes off have it.
         const IDLE = 8;
-        /// If it is an operation: the result that is expected wakes nobody.
-        const EXPECTED = 16;
     }
 }
 
@@ -121,8 +122,8 @@ pub(super) struct Slot {
     pub(super) scope_previous: u32,
     pub(super) scope_next: u32,
     /// A timer's place in the wheel; a hook's neighbours in its queue, and its label; the first and last result of a
-    /// kept operation, and their number; the number of the descriptor that another operation uses or has used, and the result
-    /// that is expected of it; the next free slot.
+    /// kept operation, and their number; the number of the descriptor that another operation uses or has used; the next free
+    /// slot.
     pub(super) link: Link,
     pub(super) outcome: Packed,
 }
@@ -159,8 +160,8 @@ impl Links for Vec<Slot> {
     }
 }
 
-/// An operation's final result in eight bytes. A hook's answer and the index of what disposes of an orphan are kept in
-/// `result`, too.
+/// An operation's final result in eight bytes. A hook's answer, the index of what disposes of an orphan and that of a piece are
+/// kept in `result`, too.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Packed {
     pub(super) result: i32,

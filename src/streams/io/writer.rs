@@ -99,17 +99,16 @@ impl<W: ByteSendStream + 'static> ByteWriter<W> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if let Some(sender) = self.open.as_mut().filter(|sender| !sender.is_ending()) {
-            ready!(sender.poll_sent(cx))?;
-            if let Some(taken_over) = sender.send_soon(cx, slices) {
-                return Poll::Ready(taken_over.map_err(io::Error::from));
+            if let Some(count) = ready!(sender.poll_send_soon(cx, slices))? {
+                return Poll::Ready(Ok(count));
             }
         }
         self.poll_take(cx, slices)
     }
 
     /// Flushes as [`poll_flush`](AsyncWrite::poll_flush) does, but does not wait for what is [only taken
-    /// over](Self::poll_write_soon) and is being sent. That goes out in any case, as far as the other side takes it: when this is
-    /// dropped, too.
+    /// over](Self::poll_write_soon): that goes out by itself, as soon as there is room for it. What there is room for when this is
+    /// dropped goes out, too.
     ///
     /// # Errors
     /// As for other flushes.
