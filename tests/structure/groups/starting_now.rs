@@ -13,7 +13,7 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     panic::AssertUnwindSafe,
-    task::{Poll, Waker},
+    task::Waker,
 };
 
 #[anyio::test]
@@ -393,12 +393,12 @@ async fn what_the_run_wakes_a_task_for_while_a_part_of_it_is_polled_is_heard() -
     task_group(async |tg| -> Result<()> {
         let mut waiting = Box::pin(event.wait());
         assert!(futures::poll!(waiting.as_mut()).is_pending());
-        assert!(tg.run_as_part(async { anyio::Ok(event.set()) }).is_ok());
+        assert!(tg.run_as_part(async { event.set() }).is_ok());
         waiting.await?;
         let mut cancelled = Box::pin(forever());
         assert!(futures::poll!(cancelled.as_mut()).is_pending());
         let scope = tg.scope();
-        assert!(tg.run_as_part(async move { anyio::Ok(scope.cancel()) }).is_ok());
+        assert!(tg.run_as_part(async move { scope.cancel() }).is_ok());
         assert!(cancelled.await.is_err());
         Ok(())
     })
