@@ -94,7 +94,7 @@ impl Drop for FreeLists {
 }
 
 /// Gives memory of this size.
-#[inline]
+#[inline(always)]
 pub(super) fn allocate(size: Size) -> NonNull<u8> {
     if let Some(class) = size.class {
         let kept = FREE.try_with(|free| {

@@ -11,18 +11,19 @@
 //! group is being polled there. The group lies still from its first poll until it has dropped all its
 //! children, so `group` and `errors` lead to living memory as long as the child is on the group's list.
 //!
-//! The stage lies in an `UnsafeCell`. The group borrows it while polling or dropping the future; the handle takes the
-//! value out only after the status says that the child has finished, and nothing runs in between.
+//! Future and value lie in one place, one after the other; the header says which of them is there. The group borrows the future
+//! while polling or dropping it; the handle takes the value out only after the status says that the child has finished, and
+//! nothing runs in between.
 
 mod beginning;
-mod running;
+mod calling;
 
-pub(super) use beginning::{Begins, Parent, Placed, begin_now};
-pub(super) use running::{Role, run};
+pub(super) use beginning::{Begins, Parent, Placed};
+pub(super) use calling::{Role, call};
 
 use super::{
     blocks,
-    core::{ChildHeader, GroupCore, Table},
+    core::{ChildHeader, GroupCore, Holds, Table},
     errors::Errors,
     outcome::{Outcome, Settled},
     status::TaskStatus,
@@ -32,7 +33,7 @@ use std::{
     alloc::Layout,
     cell::UnsafeCell,
     future::Future,
-    mem::{ManuallyDrop, needs_drop},
+    mem::{ManuallyDrop, needs_drop, offset_of},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     ptr::{self, NonNull},
@@ -41,16 +42,17 @@ use std::{
 };
 
 #[repr(C)]
-struct Child<F: Future, T, E> {
+struct Child<F, T, E> {
     header: ChildHeader,
     errors: *const Errors<E>,
-    stage: UnsafeCell<Stage<F, T>>,
+    content: UnsafeCell<Content<F, T>>,
 }
 
-enum Stage<F, T> {
-    Running(F),
-    Finished(T),
-    Over,
+/// What there is, if anything, says the header.
+#[repr(C)]
+union Content<F, T> {
+    future: ManuallyDrop<F>,
+    value: ManuallyDrop<T>,
 }
 
 /// Polls a child; if that ends it, settles it with the group.
@@ -101,11 +103,16 @@ unsafe fn drop_future(child: NonNull<ChildHeader>) {
 ///
 /// # Safety
 /// `T` is the type of the child's value, the caller owns the child, and it has finished.
+#[inline]
 pub(super) unsafe fn take_value<T>(child: NonNull<ChildHeader>) -> Option<T> {
-    let mut value = None::<T>;
-    // SAFETY: the table fits the child, and `value` is what it expects.
-    unsafe { (child.as_ref().table.take_value)(child, ptr::from_mut(&mut value).cast()) };
-    value
+    // SAFETY: the child is alive, since the caller owns a share.
+    let header = unsafe { child.as_ref() };
+    if header.holds.get() != Holds::Value {
+        return None;
+    }
+    header.holds.set(Holds::Nothing);
+    // SAFETY: the value is there, and nobody else takes it any more.
+    Some(unsafe { child.byte_add(header.table.value).cast::<T>().read() })
 }
 
 /// Gives up a share in a child.
@@ -125,12 +132,38 @@ pub(super) unsafe fn release(child: NonNull<ChildHeader>) {
 }
 
 /// Drops a child that nobody owns any more.
+#[inline]
 unsafe fn free(child: NonNull<ChildHeader>) {
+    // SAFETY: the child is alive until it is dropped here.
+    let header = unsafe { child.as_ref() };
+    let (table, holds) = (header.table, header.holds.get());
+    if holds != Holds::Nothing || header.has_something_to_drop() {
+        // SAFETY: the caller's promise.
+        return unsafe { drop_and_free(child) };
+    }
+    // SAFETY: the block was allocated with this size, and nobody owns the child any more.
+    unsafe { blocks::free(child.cast(), table.size) };
+}
+
+/// The same for one that has something to drop.
+unsafe fn drop_and_free(child: NonNull<ChildHeader>) {
     // SAFETY: the child is alive until it is dropped here.
     let table = unsafe { child.as_ref() }.table;
     let _block = Block { child, size: table.size };
+    let _header = Header(child);
     // SAFETY: the caller's promise.
-    unsafe { (table.drop_child)(child) };
+    unsafe { (table.drop_content)(child) };
+}
+
+/// The header of a child that is being dropped.
+struct Header(NonNull<ChildHeader>);
+
+impl Drop for Header {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: nobody owns the child any more, and this is done once.
+        unsafe { ptr::drop_in_place(self.0.as_ptr()) };
+    }
 }
 
 /// The memory of a child that is being dropped; freed also if that panics.
@@ -198,12 +231,18 @@ where
     const TABLE: &'static Table = &Table {
         poll: Self::poll,
         drop_future: Self::drop_future,
-        take_value: Self::take_value,
-        drop_child: Self::drop_child,
+        drop_content: Self::drop_content,
+        value: offset_of!(Self, content),
         size: Self::SIZE,
     };
 
     const SIZE: blocks::Size = blocks::Size::of(Layout::new::<Self>());
+
+    /// Where the future is, and later the value.
+    #[inline]
+    fn content(child: NonNull<ChildHeader>) -> *mut Content<F, T> {
+        child.cast::<Self>().as_ptr().wrapping_byte_add(offset_of!(Self, content)).cast()
+    }
 
     unsafe fn poll(child: NonNull<ChildHeader>, core: &Core, cx: &mut Context<'_>) {
         // SAFETY: the child is alive: it is on its group's list.
@@ -216,45 +255,50 @@ where
                 header.scope.enter(core, Some(&header.group().scope));
             }
         }
+        let mut settled = None;
         // SAFETY: the caller's promise.
-        let polled = unsafe { Self::poll_future(child, core, cx, |settled| settled) };
-        let panics = FirstPanic::new();
-        let settled = match polled {
-            Ok(Poll::Pending) => return header.scope.link(core),
-            Ok(Poll::Ready(settled)) => Some(settled),
-            Err(payload) => {
-                panics.keep(payload);
-                None
-            }
-        };
+        let polled =
+            unsafe { Self::poll_future(child, core, cx, || Within::enter(&header.bindings), &mut settled) };
+        if polled.is_ok() && settled.is_none() {
+            return header.scope.link(core);
+        }
         // SAFETY: the child is on its group's list and has ended.
-        unsafe { Self::end(child, core, settled, panics) };
+        unsafe { Self::end(child, core, settled, polled) };
     }
 
-    /// Polls the future of a child whose scope has been entered, and has taken what that has come to.
+    /// Polls the future of a child whose scope has been entered, within what is entered first. If it ends with that it is
+    /// dropped; what it has come to is put down, and its value in its place.
     ///
     /// # Safety
     /// The child lives, and is not being polled; nobody but its group polls it.
     #[inline]
-    unsafe fn poll_future<R>(
+    unsafe fn poll_future<G>(
         child: NonNull<ChildHeader>,
         core: &Core,
         cx: &mut Context<'_>,
-        take: impl FnOnce(Settled<T, E>) -> R,
-    ) -> thread::Result<Poll<R>> {
+        enter: impl FnOnce() -> G,
+        settled: &mut Option<Settled<(), E>>,
+    ) -> thread::Result<()> {
         // SAFETY: the caller's promise.
         let header = unsafe { child.as_ref() };
         catch_unwind(AssertUnwindSafe(|| {
             let _current = core.enter_scope(&header.scope);
-            let _inherited = Within::enter(&header.bindings);
-            // SAFETY: the group alone borrows the stage here, and the future stays in its block until it is dropped.
-            let future = unsafe {
-                match &mut *child.cast::<Self>().as_ref().stage.get() {
-                    Stage::Running(future) => Pin::new_unchecked(future),
-                    Stage::Finished(_) | Stage::Over => return Poll::Pending,
-                }
+            let _inherited = enter();
+            if header.holds.get() != Holds::Future {
+                return;
+            }
+            // SAFETY: the group alone borrows the future, which stays in its block until it is dropped.
+            let future = unsafe { Pin::new_unchecked(&mut *Self::content(child).cast::<F>()) };
+            let Poll::Ready(output) = future.poll(cx) else { return };
+            // What panics as the future is dropped changes nothing about what it has come to.
+            let _ended = Ended {
+                output: ManuallyDrop::new(output),
+                child,
+                place: Self::content(child).cast(),
+                settled,
             };
-            future.poll(cx).map(|output| take(output.settle()))
+            // SAFETY: the future has ended; nobody uses it.
+            unsafe { Self::drop_future(child) };
         }))
     }
 
@@ -266,20 +310,23 @@ where
     unsafe fn end(
         child: NonNull<ChildHeader>,
         core: &Core,
-        settled: Option<Settled<T, E>>,
-        panics: FirstPanic,
+        settled: Option<Settled<(), E>>,
+        polled: thread::Result<()>,
     ) {
         // SAFETY: the child is alive, and the group outlives it.
         let (header, group) = unsafe { (child.as_ref(), &*child.as_ref().group) };
         let location = header.location;
-        let is_dropped = panics.catch(|| {
-            let _current = core.enter_scope(&header.scope);
-            let _inherited = Within::enter(&header.bindings);
-            // SAFETY: the future has ended; nobody uses it.
-            unsafe { Self::drop_future(child) };
-        });
-        // Without a result the future itself has panicked.
-        let has_panicked = is_dropped.is_none() || settled.is_none();
+        let panics = FirstPanic::new();
+        let has_panicked = polled.is_err();
+        if let Err(payload) = polled {
+            panics.keep(payload);
+            panics.catch(|| {
+                let _current = core.enter_scope(&header.scope);
+                let _inherited = Within::enter(&header.bindings);
+                // SAFETY: the future has ended; nobody uses it.
+                unsafe { Self::drop_future(child) };
+            });
+        }
         // SAFETY: the caller's promise.
         let status = unsafe { Self::settle(child, settled, &panics) };
         let ((), woken) = core.change_catching(|core| {
@@ -308,19 +355,14 @@ where
         }
     }
 
-    /// Keeps the value, or tells the group of the error unless it is a cancellation that came from a scope around it.
+    /// Tells the group of the error unless it is a cancellation that came from a scope around it.
     unsafe fn settle(
         child: NonNull<ChildHeader>,
-        settled: Option<Settled<T, E>>,
+        settled: Option<Settled<(), E>>,
         panics: &FirstPanic,
     ) -> TaskStatus {
         match settled {
-            Some(Settled::Value(value)) => {
-                // SAFETY: the future is gone, so there is nothing to drop, and the handle does not look before the status says
-                // so.
-                unsafe { child.cast::<Self>().as_ref().stage.get().write(Stage::Finished(value)) };
-                TaskStatus::Finished
-            }
+            Some(Settled::Value(())) => TaskStatus::Finished,
             // SAFETY: the caller's promise: the child is alive, and so are its group and that group's errors.
             Some(Settled::Error(error)) => unsafe { Self::settle_error(child, error, panics) },
             Some(Settled::Reported) | None => TaskStatus::Failed,
@@ -355,25 +397,57 @@ where
         TaskStatus::Failed
     }
 
+    /// Drops the future, if it is there.
+    #[inline]
     unsafe fn drop_future(child: NonNull<ChildHeader>) {
-        // SAFETY: callers promise that nobody uses the future; whatever its drop does, it cannot reach the stage.
-        unsafe { *child.cast::<Self>().as_ref().stage.get() = Stage::Over };
-    }
-
-    unsafe fn take_value(child: NonNull<ChildHeader>, value: *mut ()) {
-        // SAFETY: the child has finished, so the stage is the handle's; `value` is an `Option` of the child's value. That is
-        // moved by itself, as the stage is as large as the future was; nothing runs until the stage is over. There was `None`.
+        // SAFETY: the child is alive: callers promise that. Whatever a destructor does, it cannot reach the content.
         unsafe {
-            let stage = child.cast::<Self>().as_ref().stage.get();
-            if let Stage::Finished(finished) = &*stage {
-                value.cast::<Option<T>>().write(Some(ptr::read(finished)));
-                stage.write(Stage::Over);
+            let holds = &child.as_ref().holds;
+            if holds.get() == Holds::Future {
+                holds.set(Holds::Nothing);
+                ptr::drop_in_place(Self::content(child).cast::<F>());
             }
         }
     }
 
-    unsafe fn drop_child(child: NonNull<ChildHeader>) {
-        // SAFETY: called once, by the last owner.
-        unsafe { ptr::drop_in_place(child.cast::<Self>().as_ptr()) };
+    /// Drops what is there.
+    unsafe fn drop_content(child: NonNull<ChildHeader>) {
+        // SAFETY: callers promise that nobody uses it. It is dropped once, as the header says that nothing is there any more.
+        unsafe {
+            match child.as_ref().holds.replace(Holds::Nothing) {
+                Holds::Future => ptr::drop_in_place(Self::content(child).cast::<F>()),
+                Holds::Value => ptr::drop_in_place(Self::content(child).cast::<T>()),
+                Holds::Nothing => {}
+            }
+        }
+    }
+}
+
+/// What a child has come to: settled when its future was dropped, whether that has panicked or not. A value takes the place of
+/// the future.
+struct Ended<'a, O: Outcome<E>, E> {
+    output: ManuallyDrop<O>,
+    child: NonNull<ChildHeader>,
+    place: *mut O::Value,
+    settled: &'a mut Option<Settled<(), E>>,
+}
+
+impl<O: Outcome<E>, E> Drop for Ended<'_, O, E> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: it is not used afterwards.
+        let settled = match unsafe { ManuallyDrop::take(&mut self.output) }.settle() {
+            Settled::Value(value) => {
+                // SAFETY: the child is alive, and what lay in that place is gone.
+                unsafe {
+                    self.place.write(value);
+                    self.child.as_ref().holds.set(Holds::Value);
+                }
+                Settled::Value(())
+            }
+            Settled::Error(error) => Settled::Error(error),
+            Settled::Reported => Settled::Reported,
+        };
+        *self.settled = Some(settled);
     }
 }

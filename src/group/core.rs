@@ -2,7 +2,7 @@
 //!
 //! # Contract
 //! A child's header lies at the beginning of its block, and is on its group's list as long as the child lives there. The
-//! group lies still meanwhile: see [`child`](super::child).
+//! group lies still meanwhile: see [`child`](super::child). What is in a `Cell` is borrowed only to look whether it is there.
 
 use super::{blocks, status::TaskStatus};
 use crate::runtime::{
@@ -64,9 +64,18 @@ impl GroupCore {
 pub(super) struct Table {
     pub(super) poll: unsafe fn(NonNull<ChildHeader>, &Core, &mut Context<'_>),
     pub(super) drop_future: unsafe fn(NonNull<ChildHeader>),
-    pub(super) take_value: unsafe fn(NonNull<ChildHeader>, *mut ()),
-    pub(super) drop_child: unsafe fn(NonNull<ChildHeader>),
+    pub(super) drop_content: unsafe fn(NonNull<ChildHeader>),
+    /// How many bytes behind the header's beginning the value lies.
+    pub(super) value: usize,
     pub(super) size: blocks::Size,
+}
+
+/// What lies in the block of a child, behind its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    Future,
+    Value,
+    Nothing,
 }
 
 /// What is known of a child of any type.
@@ -76,6 +85,7 @@ pub(super) struct ChildHeader {
     pub(super) group: *const GroupCore,
     pub(super) owners: Cell<u32>,
     pub(super) status: Cell<TaskStatus>,
+    pub(super) holds: Cell<Holds>,
     pub(super) task: Cell<Option<TaskKey>>,
     pub(super) previous: Cell<*const ChildHeader>,
     pub(super) next: Cell<*const ChildHeader>,
@@ -121,6 +131,21 @@ impl ChildHeader {
         if let Some(task) = self.task.get().filter(|_| core.is_instrumented()) {
             core.tell_of_end(task, &self.scope, how);
         }
+    }
+
+    /// Whether the child has inherited something.
+    #[inline]
+    pub(super) fn has_bindings(&self) -> bool {
+        // SAFETY: looked at only, and nothing runs meanwhile.
+        unsafe { &*self.bindings.as_ptr() }.is_some()
+    }
+
+    /// Whether dropping this does anything.
+    #[inline]
+    pub(super) fn has_something_to_drop(&self) -> bool {
+        // SAFETY: as above.
+        let has_name = unsafe { &*self.name.as_ptr() }.is_some();
+        has_name || self.has_bindings() || self.scope.has_something_to_drop()
     }
 
     /// Puts the child on the list of its group.

@@ -40,10 +40,6 @@ impl<T> TaskHandle<'_, T> {
         Self { child, waiter: Waiter::new(WaitReason::TaskEnd), _value: PhantomData }
     }
 
-    pub(super) fn child(&self) -> NonNull<ChildHeader> {
-        self.child
-    }
-
     pub(super) fn pointer(&self) -> *const ChildHeader {
         self.child.as_ptr()
     }
@@ -79,6 +75,7 @@ impl<T> TaskHandle<'_, T> {
     }
 
     /// Whether the child has ended.
+    #[inline]
     pub fn is_finished(&self) -> bool {
         self.header().status.get() != TaskStatus::Pending
     }
@@ -149,6 +146,7 @@ impl<T> TaskHandle<'_, T> {
     ///
     /// # Errors
     /// [`NoValue`] says why there is none.
+    #[inline]
     pub fn try_take(&mut self) -> Result<T, NoValue> {
         match self.header().status.get() {
             // SAFETY: the handle's type is the value's, and it is only taken when the child has finished.
@@ -225,6 +223,7 @@ impl<T> Unpin for TaskHandle<'_, T> {}
 struct Share(NonNull<ChildHeader>);
 
 impl Drop for Share {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the share belongs to this, and nothing uses the child through it any more.
         let release = || unsafe { child::release(self.0) };
@@ -238,6 +237,7 @@ impl Drop for Share {
 }
 
 impl<T> Drop for TaskHandle<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         let _share = Share(self.child);
         // SAFETY: the handle owns a share, given up at the end of this.

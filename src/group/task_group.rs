@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{CancelAware, ErrorGroup},
-    runtime::{Core, Scope, Stopping},
+    runtime::{Scope, Stopping},
 };
 use std::{
     fmt,
@@ -208,51 +208,40 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         &'scope self,
         child: impl Future<Output = O> + 'scope,
     ) -> TaskHandle<'scope, O::Value> {
-        let handle = self.spawn_at(child, Parent::Group, Begins::Now, Location::caller());
-        // Without an executor, or in a group that is closed, the child has ended.
-        if !handle.is_finished() {
-            // SAFETY: the child was just made and is on the list of this group.
-            Core::with(|core| unsafe { child::begin_now(core, &self.core, handle.child()) });
-        }
-        handle
+        self.call_at(move || child, Role::Another, Location::caller())
     }
 
-    /// Starts a child as [`start_now`](Self::start_now) does, and gives its value if it ends with one in that poll.
-    ///
-    /// For what nearly always waits for nothing: then there is no handle, and nothing to take the value from.
+    /// Starts a child as [`start_now`](Self::start_now) does, with a function that makes its future. The function is called
+    /// within the child: in its scope, and what it panics with is the child's panic. What it makes lies where it is to stay from
+    /// the beginning on.
     ///
     /// ```
-    /// use anyio::{Result, lowlevel::checkpoint, task_group};
+    /// use anyio::{Result, current_task, task_group};
     ///
     /// # anyio::run(async || -> Result<()> {
     /// task_group(async |tg| -> Result<()> {
-    ///     assert_eq!(tg.run_now(async { anyio::Ok(42) }).unwrap(), 42);
-    ///     let waiting = tg.run_now(async {
-    ///         checkpoint().await?;
-    ///         anyio::Ok(43)
+    ///     let caller = current_task().id;
+    ///     let mut child = tg.call_now(|| {
+    ///         assert_ne!(current_task().id, caller);
+    ///         async { anyio::Ok(42) }
     ///     });
-    ///     assert_eq!(waiting.unwrap_err().await?, 43);
+    ///     assert_eq!(child.try_take(), Ok(42));
     ///     Ok(())
     /// })
     /// .await?;
     /// # Ok(()) }).unwrap();
     /// ```
-    ///
-    /// # Errors
-    /// The child's handle, if it goes on, or has ended without a value; also with a value if it could not be polled at once, or
-    /// has left something behind.
     #[inline]
     #[track_caller]
-    pub fn run_now<O: Outcome<E>>(
+    pub fn call_now<O: Outcome<E>, F: Future<Output = O> + 'scope>(
         &'scope self,
-        child: impl Future<Output = O> + 'scope,
-    ) -> Result<O::Value, TaskHandle<'scope, O::Value>> {
-        let location = Location::caller();
-        run(self, child, Role::Another, location)
+        child: impl FnOnce() -> F + 'scope,
+    ) -> TaskHandle<'scope, O::Value> {
+        self.call_at(child, Role::Another, Location::caller())
     }
 
-    /// Starts a child as [`run_now`](Self::run_now) does, as a part of what the current task is polled for: that takes nothing of
-    /// what a turn can afford, and while the child is polled the task's own wakers wake nothing.
+    /// Starts a child as [`start_now`](Self::start_now) does, as a part of what the current task is polled for: its first poll
+    /// takes nothing of what a turn can afford, and meanwhile the task's own wakers wake nothing.
     ///
     /// For what polls afterwards, in this very poll of the task, all once more that has its wakers, such as a connection that looks
     /// for the next request: what the task would be woken for is seen then, and needs no poll of its own. What the run itself
@@ -268,7 +257,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     ///     poll_fn(|cx| {
     ///         polls += 1;
     ///         let waker = cx.waker().clone();
-    ///         assert_eq!(tg.run_as_part(async move { waker.wake() }).ok(), Some(()));
+    ///         assert!(tg.start_as_part(async move { waker.wake() }).is_finished());
     ///         Poll::Ready(())
     ///     })
     ///     .await;
@@ -278,17 +267,26 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// .await?;
     /// # Ok(()) }).unwrap();
     /// ```
-    ///
-    /// # Errors
-    /// As for [`run_now`](Self::run_now).
     #[inline]
     #[track_caller]
-    pub fn run_as_part<O: Outcome<E>>(
+    pub fn start_as_part<O: Outcome<E>>(
         &'scope self,
         child: impl Future<Output = O> + 'scope,
-    ) -> Result<O::Value, TaskHandle<'scope, O::Value>> {
-        let location = Location::caller();
-        run(self, child, Role::Part, location)
+    ) -> TaskHandle<'scope, O::Value> {
+        self.call_at(move || child, Role::Part, Location::caller())
+    }
+
+    #[inline]
+    fn call_at<O: Outcome<E>, F: Future<Output = O> + 'scope>(
+        &'scope self,
+        child: impl FnOnce() -> F + 'scope,
+        role: Role,
+        location: &'static Location<'static>,
+    ) -> TaskHandle<'scope, O::Value> {
+        // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
+        let child = unsafe { child::call(&self.errors, &self.core, child, role, location) };
+        // SAFETY: one of the child's two shares, or the only one, and the type of its value.
+        unsafe { TaskHandle::new(child) }
     }
 
     #[inline]
@@ -331,25 +329,5 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// The group's scope.
     pub fn scope(&self) -> &Scope {
         &self.core.scope
-    }
-}
-
-/// See [`TaskGroup::run_now`].
-#[inline]
-fn run<'scope, F, O, E>(
-    group: &'scope TaskGroup<'scope, '_, E>,
-    future: F,
-    role: Role,
-    location: &'static Location<'static>,
-) -> Result<O::Value, TaskHandle<'scope, O::Value>>
-where
-    F: Future<Output = O> + 'scope,
-    O: Outcome<E>,
-{
-    let placed = Placed::new(&group.errors, future);
-    // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move. The child has this
-    // type; one of its two shares is the handle's.
-    unsafe {
-        child::run::<F, O, E>(placed, &group.core, role, location).map_err(|child| TaskHandle::new(child))
     }
 }

@@ -191,6 +191,17 @@ impl Scope {
         }
     }
 
+    /// The same for a node that was just made, without a deadline.
+    ///
+    /// # Safety
+    /// As for [`enter`](Self::enter).
+    #[inline(always)]
+    pub(crate) unsafe fn enter_anew(&self, parent: &Scope) {
+        debug_assert!(self.flags.get().is_empty() && self.deadline.get().is_never());
+        self.flags.set(Flags::ENTERED);
+        self.parent.set(parent);
+    }
+
     /// What was told to end before its body began is to end from the beginning on.
     fn enter_stopped(&self, core: &Core) {
         if self.has(Flags::IDLE)
@@ -426,6 +437,14 @@ impl Scope {
         if effects.contains(Flags::EFFECTIVE) {
             core.cancel_waits(parent);
         }
+    }
+
+    /// Whether dropping the node does anything.
+    #[inline]
+    pub(crate) fn has_something_to_drop(&self) -> bool {
+        // SAFETY: they are looked at only, and nothing runs meanwhile.
+        let has_values = unsafe { (*self.finish.as_ptr()).is_some() || (*self.reason.as_ptr()).is_some() };
+        has_values || self.is_entered()
     }
 
     fn let_children_go(&self) {

@@ -55,8 +55,11 @@ impl Slot {
         let end = usize::from(self.size).min(FETCHED);
         let mut offset = 0;
         while offset < end {
-            prefetch(self.child.wrapping_byte_add(offset));
-            offset += 64;
+            // Some at a time: what lies behind the end is fetched for nothing, but not counting each is worth more.
+            for line in 0..4 {
+                prefetch(self.child.wrapping_byte_add(offset + line * 64));
+            }
+            offset += 4 * 64;
         }
     }
 }
@@ -113,25 +116,29 @@ impl Tasks {
     ///
     /// # Safety
     /// The group stays where it is and removes the task before it goes.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn insert(&self, group: *const ReadyQueue, child: *const (), size: usize) -> TaskKey {
         let size = size.min(usize::from(u16::MAX)) as u16;
         self.used.set(self.used.get() + 1);
         let slots = self.slots();
         let index = self.free.get();
-        if index == NONE {
-            let index = u32::try_from(slots.len()).ok().filter(|&index| index <= TaskKey::LAST_INDEX);
-            let index = index.expect("fewer than 2³¹ tasks fit into memory");
-            let readiness = Readiness::Idle;
-            slots.push(Slot { generation: 0, readiness, size, group, child, previous: NONE, next: NONE });
-            return TaskKey::new(self.executor, 0, index);
-        }
-        let slot = &mut slots[index as usize];
+        let Some(slot) = slots.get_mut(index as usize) else { return self.add(group, child, size) };
         self.free.set(slot.next);
         slot.size = size;
         slot.group = group;
         slot.child = child;
         TaskKey::new(self.executor, slot.generation, index)
+    }
+
+    /// Adds a slot to the table.
+    #[cold]
+    fn add(&self, group: *const ReadyQueue, child: *const (), size: u16) -> TaskKey {
+        let slots = self.slots();
+        let index = u32::try_from(slots.len()).ok().filter(|&index| index <= TaskKey::LAST_INDEX);
+        let index = index.expect("fewer than 2³¹ tasks fit into memory");
+        let readiness = Readiness::Idle;
+        slots.push(Slot { generation: 0, readiness, size, group, child, previous: NONE, next: NONE });
+        TaskKey::new(self.executor, 0, index)
     }
 
     /// Wakes a task of this group for the first time.

@@ -71,8 +71,9 @@ impl Semaphore {
     ///
     /// # Errors
     /// [`Error::WouldBlock`] if there is none.
+    #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>> {
-        let value = self.value.get().checked_sub(1).ok_or(Error::WouldBlock)?;
+        let Some(value) = self.value.get().checked_sub(1) else { return Err(Error::WouldBlock) };
         self.value.set(value);
         Ok(SemaphorePermit(self))
     }

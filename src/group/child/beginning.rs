@@ -4,11 +4,11 @@
 //! That of [the child](super). A child is written piece by piece: its future first, then its header. Until both are there
 //! nobody else knows of it.
 
-use super::{Child, Stage, drop_future, poll_task, release};
+use super::{Child, Content, drop_future, poll_task, release};
 use crate::{
     group::{
         blocks,
-        core::{ChildHeader, GroupCore, Table},
+        core::{ChildHeader, GroupCore, Holds, Table},
         errors::Errors,
         outcome::Outcome,
         status::TaskStatus,
@@ -60,9 +60,9 @@ impl Placed {
         let child = block.cast::<Child<F, O::Value, E>>().as_ptr();
         // SAFETY: the block was allocated for this type and is not yet anyone else's.
         unsafe {
-            (&raw mut (*child).stage)
-                .write(UnsafeCell::new(Stage::Running(ManuallyDrop::into_inner(future))));
+            (&raw mut (*child).content).write(UnsafeCell::new(Content { future }));
             (&raw mut (*child).errors).write(errors);
+            (&raw mut (*child).header.holds).write(Cell::new(Holds::Future));
         }
         Self { child: block.cast(), table: Child::<F, O::Value, E>::TABLE }
     }
@@ -106,7 +106,8 @@ impl Drop for Unbegun {
     fn drop(&mut self) {
         let Placed { child, table } = self.0;
         let panics = FirstPanic::new();
-        // SAFETY: the future is there, nobody else knows of it, and all else in the block needs no destructor.
+        // SAFETY: the future is there, as the header says, nobody else knows of it, and nothing else in the block needs a
+        // destructor.
         panics.catch(|| unsafe { (table.drop_future)(child) });
         // SAFETY: allocated with this size, and not used afterwards.
         unsafe { blocks::free(child.cast(), table.size) };
@@ -128,7 +129,7 @@ unsafe fn begin(
 ) -> NonNull<ChildHeader> {
     let Placed { child, table } = placed;
     // SAFETY: the caller's promise.
-    unsafe { write_header(child, table, group, location) };
+    unsafe { write_header(child, table, Holds::Future, group, location) };
     let Some(core) = core else {
         // SAFETY: just made, and known to nobody.
         unsafe { refuse(child) };
@@ -158,10 +159,11 @@ unsafe fn begin(
 ///
 /// # Safety
 /// The child's block has room for it, and the group stays where it is as long as the child is on its list.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn write_header(
     child: NonNull<ChildHeader>,
     table: &'static Table,
+    holds: Holds,
     group: &GroupCore,
     location: &'static Location<'static>,
 ) {
@@ -172,6 +174,7 @@ pub(super) unsafe fn write_header(
         group,
         owners: Cell::new(2),
         status: Cell::new(TaskStatus::Pending),
+        holds: Cell::new(holds),
         task: Cell::new(None),
         previous: Cell::new(ptr::null()),
         next: Cell::new(ptr::null()),
@@ -189,11 +192,16 @@ pub(super) unsafe fn write_header(
 ///
 /// # Safety
 /// As for [`Placed::begin`]; the child is taken out again before it goes.
-#[inline]
-pub(super) unsafe fn enter_in_table(core: &Core, group: &GroupCore, child: NonNull<ChildHeader>) -> TaskKey {
+#[inline(always)]
+pub(super) unsafe fn enter_in_table(
+    core: &Core,
+    group: &GroupCore,
+    child: NonNull<ChildHeader>,
+    size: blocks::Size,
+) -> TaskKey {
     // SAFETY: the caller's promise: the header is there.
     let header = unsafe { child.as_ref() };
-    let (address, size) = (child.as_ptr().cast_const().cast(), header.table.size.bytes());
+    let (address, size) = (child.as_ptr().cast_const().cast(), size.bytes());
     // SAFETY: the caller's promise.
     let task = unsafe { core.tasks().insert(&group.ready, address, size) };
     header.task.set(Some(task));
@@ -242,7 +250,7 @@ unsafe fn make_known(
     // SAFETY: the caller's promise.
     unsafe { ChildHeader::join_group(child, group) };
     // SAFETY: as above.
-    let task = unsafe { enter_in_table(core, group, child) };
+    let task = unsafe { enter_in_table(core, group, child, header.table.size) };
     if begins == Begins::Soon {
         core.tasks().start(core, task, &group.ready);
     }
@@ -257,7 +265,7 @@ unsafe fn make_known(
 ///
 /// # Safety
 /// The child is on the list of this group, and was not polled.
-pub(in crate::group) unsafe fn begin_now(core: &Core, group: &GroupCore, child: NonNull<ChildHeader>) {
+pub(super) unsafe fn begin_now(core: &Core, group: &GroupCore, child: NonNull<ChildHeader>) {
     // SAFETY: just made.
     let Some(task) = (unsafe { child.as_ref().task.get() }) else { return };
     match core.begin_within().filter(|_| group.ready.is_polling() && !core.is_dispatching()) {

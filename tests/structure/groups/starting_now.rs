@@ -170,19 +170,19 @@ fn instruments_are_told_of_its_poll_within_that_of_who_starts_it() -> Result<()>
 }
 
 #[anyio::test]
-async fn one_that_is_run_gives_its_value_and_leaves_nothing() -> Result<()> {
+async fn one_that_is_called_gives_its_value_and_leaves_nothing() -> Result<()> {
     let dropped = Cell::new(0);
     task_group(async |tg| -> Result<()> {
         let host = current_task().id;
         for number in 0..20 {
             let noted = NotesDrop(&dropped);
-            let ran = tg.run_now(async move {
+            let mut ran = tg.call_now(move || async move {
                 let _noted = noted;
                 assert_ne!(current_task().id, host, "it is a task of its own");
                 assert_eq!(lowlevel::statistics().tasks, 3);
                 anyio::Ok(number)
             });
-            assert_eq!(ran.ok(), Some(number));
+            assert_eq!(ran.try_take(), Ok(number));
             assert_eq!(dropped.get(), number + 1, "its future is gone");
         }
         assert_eq!(current_task().id, host);
@@ -202,25 +202,25 @@ impl Drop for NotesDrop<'_> {
 }
 
 #[anyio::test]
-async fn one_that_is_run_and_waits_is_a_child_like_any_other() -> Result<()> {
+async fn one_that_is_called_and_waits_is_a_child_like_any_other() -> Result<()> {
     task_group(async |tg| -> Result<()> {
-        let goes_on = tg.run_now(async {
+        let goes_on = tg.call_now(async || {
             lowlevel::checkpoint().await?;
             anyio::Ok(1)
         });
-        let mut cancelled = tg.run_now(forever()).unwrap_err();
+        let mut cancelled = tg.call_now(forever);
         assert!(!cancelled.is_finished());
-        assert_eq!(goes_on.unwrap_err().await?, 1);
+        assert_eq!(goes_on.await?, 1);
         cancelled.cancel();
         assert!(cancelled.outcome().await?.is_err());
         assert_eq!(cancelled.status(), TaskStatus::Cancelled);
         // The group awaits and cancels one whose handle is gone.
-        drop(tg.run_now(forever()));
+        drop(tg.call_now(forever));
         tg.cancel();
         // In a cancelled group one runs up to its first checkpoint, and no further.
-        let late = tg.run_now(forever()).unwrap_err();
+        let late = tg.call_now(forever);
         assert_eq!(late.status(), TaskStatus::Cancelled);
-        assert_eq!(tg.run_now(async { anyio::Ok(2) }).ok(), Some(2));
+        assert_eq!(tg.call_now(async || anyio::Ok(2)).try_take(), Ok(2));
         Ok(())
     })
     .await?;
@@ -228,10 +228,10 @@ async fn one_that_is_run_and_waits_is_a_child_like_any_other() -> Result<()> {
 }
 
 #[anyio::test]
-async fn the_error_of_one_that_is_run_is_the_groups() -> Result<()> {
+async fn the_error_of_one_that_is_called_is_the_groups() -> Result<()> {
     let ended = task_group(async |tg| -> Result<()> {
-        let ran = tg.run_now(async { Err::<(), _>(Error::EndOfStream) });
-        assert_eq!(ran.unwrap_err().status(), TaskStatus::Failed);
+        let ran = tg.call_now(async || Err::<(), _>(Error::EndOfStream));
+        assert_eq!(ran.status(), TaskStatus::Failed);
         assert!(tg.scope().cancel_called(), "as when any child fails");
         Ok(())
     })
@@ -250,65 +250,89 @@ impl Drop for PanicsInDrop {
     }
 }
 
-#[anyio::test]
-async fn the_panic_of_one_that_is_run_goes_on_where_the_group_ends() -> Result<()> {
-    let panics_at_its_end = async {
-        let _bomb = PanicsInDrop;
-        anyio::Ok(NotesDrop(&Cell::new(0)).0.get())
-    };
-    let polled = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
-        let ran = tg.run_now(panics("at once"));
-        assert_eq!(ran.unwrap_err().status(), TaskStatus::Failed);
+/// Runs a group whose body starts something, and gives the panic that comes of it.
+async fn panic_of(start: impl for<'scope> FnOnce(&'scope TaskGroup<'scope, '_, Error>)) -> &'static str {
+    let grouped = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
+        start(tg);
         assert!(tg.scope().cancel_called());
-        forever().await
-    }));
-    let caught = futures::FutureExt::catch_unwind(polled).await;
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "at once");
-    let polled = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
-        assert!(tg.run_now(panics_at_its_end).is_err());
         Ok(())
     }));
-    let caught = futures::FutureExt::catch_unwind(polled).await;
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "when it is dropped");
-    // A future that has given its value and panics as it is dropped.
-    struct Ready(PanicsInDrop);
-    impl Future for Ready {
-        type Output = Result<i32>;
-        fn poll(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<i32>> {
-            let _ = &self.0;
-            std::task::Poll::Ready(Ok(1))
-        }
-    }
-    let polled = AssertUnwindSafe(task_group(async |tg| -> Result<()> {
-        let ran = tg.run_now(Ready(PanicsInDrop));
-        assert_eq!(ran.unwrap_err().status(), TaskStatus::Failed);
-        Ok(())
-    }));
-    let caught = futures::FutureExt::catch_unwind(polled).await;
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "when it is dropped");
+    let caught = futures::FutureExt::catch_unwind(grouped).await;
     assert_eq!(lowlevel::statistics().tasks, 1);
+    *caught.unwrap_err().downcast().unwrap()
+}
+
+/// A future that has given its value and panics as it is dropped.
+struct Ready(PanicsInDrop);
+
+impl Future for Ready {
+    type Output = Result<Panics>;
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<Panics>> {
+        let _ = &self.0;
+        std::task::Poll::Ready(Ok(Panics))
+    }
+}
+
+/// What panics, too, as it is dropped.
+struct Panics;
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("a value as it is dropped");
+    }
+}
+
+#[anyio::test]
+async fn the_panic_of_one_that_is_called_goes_on_where_the_group_ends() -> Result<()> {
+    let as_it_is_polled = panic_of(|tg| {
+        assert_eq!(tg.call_now(|| panics("at once")).status(), TaskStatus::Failed);
+    });
+    assert_eq!(as_it_is_polled.await, "at once");
+    let as_it_is_called = panic_of(|tg| {
+        let called = tg.call_now(|| {
+            if lowlevel::statistics().tasks == 3 {
+                panic!("as it is called");
+            }
+            async { anyio::Ok(()) }
+        });
+        assert_eq!(called.status(), TaskStatus::Failed);
+    });
+    assert_eq!(as_it_is_called.await, "as it is called");
+    let at_its_end = panic_of(|tg| {
+        let called = tg.call_now(async || {
+            let _bomb = PanicsInDrop;
+            anyio::Ok(())
+        });
+        assert_eq!(called.status(), TaskStatus::Failed);
+    });
+    assert_eq!(at_its_end.await, "when it is dropped");
+    let with_its_value = panic_of(|tg| {
+        let called = tg.call_now(|| Ready(PanicsInDrop));
+        assert_eq!(called.status(), TaskStatus::Failed);
+        // The value is left, and dropped with the last share.
+        assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(called))).is_err());
+    });
+    assert_eq!(with_its_value.await, "when it is dropped");
     Ok(())
 }
 
 #[anyio::test]
-async fn what_one_that_is_run_leaves_behind_is_taken_over_by_the_group() -> Result<()> {
-    let (event, left) = (anyio::sync::Event::new(), RefCell::new(None));
+async fn a_value_that_nobody_takes_is_dropped_with_the_handle() -> Result<()> {
+    let dropped = Cell::new(0);
     task_group(async |tg| -> Result<()> {
-        let event = &event;
-        // A wait that began within the child's scope, and goes on without it.
-        let ran = tg.run_now(async {
-            let mut waiting = Box::pin(event.wait());
-            assert!(futures::poll!(waiting.as_mut()).is_pending());
-            left.replace(Some(waiting));
-            anyio::Ok(())
-        });
-        assert!(ran.is_err_and(|handle| handle.status() == TaskStatus::Finished));
-        let waiting = left.take().unwrap();
-        event.set();
-        waiting.await?;
+        let mut handle = tg.call_now(async || anyio::Ok(NotesDrop(&dropped)));
+        assert!(handle.is_finished());
+        assert_eq!(dropped.get(), 0);
+        drop(tg.start_now(async { anyio::Ok(NotesDrop(&dropped)) }));
+        assert_eq!(dropped.get(), 1);
+        let value = handle.try_take().ok();
+        drop(handle);
+        assert_eq!(dropped.get(), 1);
+        drop(value);
+        assert_eq!(dropped.get(), 2);
         Ok(())
     })
     .await?;
@@ -316,24 +340,51 @@ async fn what_one_that_is_run_leaves_behind_is_taken_over_by_the_group() -> Resu
 }
 
 #[anyio::test]
-async fn those_that_are_run_leave_others_their_turn() -> Result<()> {
-    let (turns, ran) = (Cell::new(0), Cell::new(0));
+async fn a_function_is_called_within_its_child_or_dropped() -> Result<()> {
+    let dropped = Cell::new(0);
     task_group(async |tg| -> Result<()> {
-        let turns = &turns;
-        tg.start_soon(async move {
-            while turns.get() < 10 {
-                lowlevel::checkpoint().await?;
-                turns.set(turns.get() + 1);
+        let body = current_task().id;
+        let mut turns = 0;
+        // At last there is no budget left, and it is called in its turn.
+        loop {
+            let noted = NotesDrop(&dropped);
+            let called = tg.call_now(move || {
+                let _noted = noted;
+                assert_ne!(current_task().id, body);
+                lowlevel::is_cancelled();
+                async { anyio::Ok(current_task().id) }
+            });
+            turns += 1;
+            if !called.is_finished() {
+                assert_eq!(dropped.get(), turns - 1);
+                assert_ne!(called.await?, body);
+                break;
             }
-            Ok(())
-        });
-        while turns.get() < 10 {
-            match tg.run_now(async { Ok(()) }) {
-                Ok(()) => ran.set(ran.get() + 1),
-                Err(handle) => handle.await?,
-            }
-            assert!(ran.get() < 10_000);
+            assert!(turns < 10_000);
         }
+        assert_eq!(dropped.get(), turns);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_one_that_is_called_leaves_behind_is_taken_over_by_the_group() -> Result<()> {
+    let (event, left) = (anyio::sync::Event::new(), RefCell::new(None));
+    task_group(async |tg| -> Result<()> {
+        let event = &event;
+        // A wait that began within the child's scope, and goes on without it.
+        let ran = tg.call_now(async || {
+            let mut waiting = Box::pin(event.wait());
+            assert!(futures::poll!(waiting.as_mut()).is_pending());
+            left.replace(Some(waiting));
+            anyio::Ok(())
+        });
+        assert_eq!(ran.status(), TaskStatus::Finished);
+        let waiting = left.take().unwrap();
+        event.set();
+        waiting.await?;
         Ok(())
     })
     .await?;
@@ -357,7 +408,7 @@ async fn polls_with<F: Future<Output = Result<()>>>(part: impl Fn(Waker) -> F) -
             }
             polls.set(polls.get() + 1);
             if polls.get() == 1 {
-                drop(tg.run_as_part(part(cx.waker().clone())));
+                drop(tg.start_as_part(part(cx.waker().clone())));
             }
             waiting.as_mut().poll(cx)
         })
@@ -393,12 +444,12 @@ async fn what_the_run_wakes_a_task_for_while_a_part_of_it_is_polled_is_heard() -
     task_group(async |tg| -> Result<()> {
         let mut waiting = Box::pin(event.wait());
         assert!(futures::poll!(waiting.as_mut()).is_pending());
-        assert!(tg.run_as_part(async { event.set() }).is_ok());
+        assert!(tg.start_as_part(async { event.set() }).is_finished());
         waiting.await?;
         let mut cancelled = Box::pin(forever());
         assert!(futures::poll!(cancelled.as_mut()).is_pending());
         let scope = tg.scope();
-        assert!(tg.run_as_part(async move { scope.cancel() }).is_ok());
+        assert!(tg.start_as_part(async move { scope.cancel() }).is_finished());
         assert!(cancelled.await.is_err());
         Ok(())
     })
@@ -410,7 +461,7 @@ async fn what_the_run_wakes_a_task_for_while_a_part_of_it_is_polled_is_heard() -
 async fn a_part_takes_nothing_of_what_a_turn_can_afford() -> Result<()> {
     task_group(async |tg| -> Result<()> {
         for number in 0..1000 {
-            assert_eq!(tg.run_as_part(async move { anyio::Ok(number) }).ok(), Some(number));
+            assert_eq!(tg.start_as_part(async move { anyio::Ok(number) }).try_take(), Ok(number));
         }
         Ok(())
     })

@@ -3,7 +3,7 @@
 use super::{
     answer::AnswerBody,
     body::{BodyError, RequestBody},
-    catch_panic::CatchPanic,
+    catch_panic::{CatchPanic, catch},
     connection::Connection,
     error::ConnectionError,
     production::take_production,
@@ -25,6 +25,7 @@ use pin_project_lite::pin_project;
 use std::{
     any::Any,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -45,40 +46,51 @@ where
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Cancelled;
-    type Future = Answering<'scope, Self::Response>;
+    type Future = Answering<'scope, B>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    #[inline]
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         let Self { connection, group, handler } = *self;
-        let busy = connection.requests.begin();
         let server = connection.server();
         count(&server.counts.accepted);
+        let busy = connection.requests.begin();
         if RequestBody::is_too_large(request.body(), server.options.max_body_bytes) {
-            return Answering::Done(Some(bare(StatusCode::PAYLOAD_TOO_LARGE, busy)));
+            return Answering::TooLarge(Some(busy));
         }
+        let version = request.version();
+        let permits = if request.extensions().is_empty() { connection.admit(version) } else { None };
+        let Some(permits) = permits else { return self.call_within_limits(request, busy) };
+        let task = group.call_now(move || {
+            let asked = Asked { connection, group, offered: None, version, busy: Some(busy) };
+            RequestTask::new(asked, permits, || {
+                handler(request.map(|body| RequestBody::new(body, connection)))
+            })
+        });
+        Answering::Task { task, connection }
+    }
+}
+
+impl<'scope, H, B, E> Answerer<'scope, '_, H>
+where
+    H: AsyncFn(Request<RequestBody>) -> Result<Response<B>, E>,
+    B: 'static,
+    E: Into<BoxError> + 'static,
+{
+    /// Has a request handled that has to wait for room, has a limit of time, or asks for more than an answer.
+    #[inline(never)]
+    fn call_within_limits(&self, mut request: Request<Incoming>, busy: Busy) -> Answering<'scope, B> {
+        let Self { connection, group, handler } = *self;
         let offered = connection.upgrades.offer(&mut request);
         let version = request.version();
-        let asked = Some(Asked { connection, group, offered, version, busy });
-        let admission = connection.admit(version);
-        // From here to the block of the child nothing may panic: what would then be dropped would have to lie elsewhere first,
-        // and be copied. A handler that panics before it gives its future does so in there.
-        let caught = CatchPanic::new(async move {
-            let request = request.map(|body| RequestBody::new(body, connection));
-            handler(request).await
+        let asked = Asked { connection, group, offered, version, busy: Some(busy) };
+        let task = group.call_now(move || {
+            let caught = CatchPanic::new(async move {
+                handler(request.map(|body| RequestBody::new(body, connection))).await
+            });
+            let handled = connection.handle_within_limits(version, caught);
+            LimitedTask { handled, asked, otherwise: None }
         });
-        let ran = match admission {
-            Admission::Now(permits) => {
-                let handled = Direct { permits, caught };
-                group.run_now(RequestTask { asked, handled, failed: None })
-            }
-            Admission::Limited => {
-                let handled = connection.handle_within_limits(version, caught);
-                group.run_now(RequestTask { asked, handled, failed: None })
-            }
-        };
-        match ran {
-            Ok(answer) => Answering::Done(Some(answer)),
-            Err(task) => Answering::Goes { task, connection },
-        }
+        Answering::Task { task, connection }
     }
 }
 
@@ -90,16 +102,16 @@ pub(super) struct StreamAnswerer<A> {
 
 impl<'scope, R, A, B> Service<R> for StreamAnswerer<A>
 where
-    A: Service<R, Response = Response<B>, Error = Cancelled, Future = Answering<'scope, Response<B>>>,
+    A: Service<R, Response = Response<AnswerBody<B>>, Error = Cancelled, Future = Answering<'scope, B>>,
     B: Body,
 {
-    type Response = Response<PacedBody<B>>;
+    type Response = Response<PacedBody<AnswerBody<B>>>;
     type Error = A::Error;
     type Future = AnsweringStream<A::Future>;
 
     fn call(&self, request: R) -> Self::Future {
         let answering = self.answerer.call(request);
-        self.streams.begin(matches!(answering, Answering::Done(_)));
+        self.streams.begin(answering.is_there());
         AnsweringStream { answering, streams: self.streams.clone() }
     }
 }
@@ -125,32 +137,50 @@ impl<F: Future<Output = Result<Response<B>, E>>, B: Body, E> Future for Answerin
 }
 
 /// The answer of the task of a request, which is cancelled if hyper no longer wants it.
-pub(super) enum Answering<'scope, T> {
-    /// The task has ended within its first poll. `None` once hyper has the answer.
-    Done(Option<T>),
-    Goes {
-        task: TaskHandle<'scope, T>,
+pub(super) enum Answering<'scope, B> {
+    Task {
+        task: TaskHandle<'scope, Response<AnswerBody<B>>>,
         connection: &'scope Connection<'scope>,
     },
+    /// The request has a body that is too large. `None` once hyper has the answer.
+    TooLarge(Option<Busy>),
 }
 
 // Nothing in it is pinned by pinning it.
-impl<T> Unpin for Answering<'_, T> {}
+impl<B> Unpin for Answering<'_, B> {}
 
-impl<T> Future for Answering<'_, T> {
-    type Output = Result<T, Cancelled>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Done(answer) => Poll::Ready(Ok(answer.take().expect("not polled after its end"))),
-            Self::Goes { task, .. } => Pin::new(task).poll(cx),
+impl<B> Answering<'_, B> {
+    /// Whether the request was answered at once.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Task { task, .. } => task.is_finished(),
+            Self::TooLarge(_) => true,
         }
     }
 }
 
-impl<T> Drop for Answering<'_, T> {
+impl<B> Future for Answering<'_, B> {
+    type Output = Result<Response<AnswerBody<B>>, Cancelled>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Task { task, .. } => match task.try_take() {
+                Ok(answer) => Poll::Ready(Ok(answer)),
+                Err(_) => Pin::new(task).poll(cx),
+            },
+            Self::TooLarge(busy) => {
+                let busy = busy.take().expect("a future is not polled after its end");
+                Poll::Ready(Ok(bare(StatusCode::PAYLOAD_TOO_LARGE, busy)))
+            }
+        }
+    }
+}
+
+impl<B> Drop for Answering<'_, B> {
+    #[inline]
     fn drop(&mut self) {
-        if let Self::Goes { task, connection } = self
+        if let Self::Task { task, connection } = self
             && !task.is_finished()
         {
             count(&connection.server().counts.cancelled);
@@ -162,76 +192,128 @@ impl<T> Drop for Answering<'_, T> {
 /// What a request has while it is handled: that of its connection, and of the server.
 type Permits<'a> = [Option<SemaphorePermit<'a>>; 2];
 
-/// Whether a request is handled at once.
-enum Admission<'a> {
-    Now(Permits<'a>),
-    /// There is a limit of time, or no room for another one.
-    Limited,
-}
-
 /// What a handler has made of a request. What panics is the inner error. `None` if it has taken too long.
 type Handled<T> = Option<Result<T, Box<dyn Any + Send>>>;
 
-pin_project! {
-    /// Handling without a limit.
-    struct Direct<'a, F> {
-        #[pin]
-        caught: CatchPanic<F>,
-        // Given back when the handler is gone.
-        permits: Permits<'a>,
-    }
-}
+type Answered<B> = Result<Response<AnswerBody<B>>>;
 
-impl<F: Future> Future for Direct<'_, F> {
-    type Output = Result<Handled<F::Output>>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let handled = ready!(this.caught.poll(cx));
-        *this.permits = [None, None];
-        Poll::Ready(Ok(Some(handled)))
-    }
+/// What a request is answered with that has no answer of its handler.
+enum Otherwise<'a, B> {
+    Panicked(Box<dyn Any + Send>),
+    Failed(Pin<Box<dyn Future<Output = Answered<B>> + 'a>>),
 }
 
 pin_project! {
-    /// Has a request handled, and makes an answer of whatever becomes of that.
+    /// Has a request handled without a limit, and makes an answer of whatever becomes of that.
     ///
     /// A future by hand, as an `async fn` would keep room for what it is given once more, and copy it.
     struct RequestTask<'a, 'env, F, B> {
+        // `None` when it is gone.
         #[pin]
-        handled: F,
+        handler: Option<F>,
         // Over when the handler is gone.
-        asked: Option<Asked<'a, 'env>>,
-        // What an error is answered with.
-        failed: Option<Pin<Box<dyn Future<Output = Result<Response<AnswerBody<B>>>> + 'a>>>,
+        asked: Asked<'a, 'env>,
+        // Given back when the handler is gone.
+        permits: Permits<'a>,
+        otherwise: Option<Otherwise<'a, B>>,
+    }
+}
+
+impl<'a, 'env, F, B> RequestTask<'a, 'env, F, B> {
+    /// Calls a handler.
+    #[inline]
+    fn new(asked: Asked<'a, 'env>, permits: Permits<'a>, call: impl FnOnce() -> F) -> Self {
+        let (handler, otherwise) = match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(handler) => (Some(handler), None),
+            Err(panic) => (None, Some(Otherwise::Panicked(panic))),
+        };
+        Self { handler, asked, permits, otherwise }
     }
 }
 
 impl<'a, F, B, E> Future for RequestTask<'a, '_, F, B>
 where
-    F: Future<Output = Result<Handled<Result<Response<B>, E>>>>,
+    F: Future<Output = Result<Response<B>, E>>,
     B: 'a,
     E: Into<BoxError> + 'static,
 {
-    type Output = Result<Response<AnswerBody<B>>>;
+    type Output = Answered<B>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(failed) = this.failed {
-            return failed.as_mut().poll(cx);
+        if this.handler.is_none() {
+            return poll_otherwise(this.otherwise, this.asked, cx);
         }
-        let handled = ready!(this.handled.poll(cx))?;
-        let asked = this.asked.take().expect("a task is not polled after its end");
-        let connection = asked.connection;
-        match asked.answer(handled) {
-            Ok(answer) => Poll::Ready(Ok(answer)),
-            Err((error, busy)) => {
-                let answer = Box::pin(connection.answer_error(error, busy));
-                this.failed.insert(answer).as_mut().poll(cx)
+        let mut handled = None;
+        if let Some(panic) = catch(this.handler, cx, &mut handled) {
+            *this.permits = [None, None];
+            *this.otherwise = Some(Otherwise::Panicked(panic));
+            return poll_otherwise(this.otherwise, this.asked, cx);
+        }
+        let Some(handled) = handled else { return Poll::Pending };
+        *this.permits = [None, None];
+        match handled {
+            Ok(answer) => Poll::Ready(Ok(this.asked.answer(answer))),
+            Err(error) => {
+                *this.otherwise = Some(this.asked.fail(error.into()));
+                poll_otherwise(this.otherwise, this.asked, cx)
             }
         }
+    }
+}
+
+/// Makes an answer where there is none of a handler.
+#[cold]
+fn poll_otherwise<'a, B>(
+    otherwise: &mut Option<Otherwise<'a, B>>,
+    asked: &mut Asked<'a, '_>,
+    cx: &mut Context<'_>,
+) -> Poll<Answered<B>> {
+    if let Some(Otherwise::Failed(answer)) = otherwise {
+        return answer.as_mut().poll(cx);
+    }
+    match otherwise.take() {
+        Some(Otherwise::Panicked(panic)) => Poll::Ready(Ok(asked.answer_panic(panic))),
+        _ => panic!("a task is not polled after its end"),
+    }
+}
+
+pin_project! {
+    /// The same within limits.
+    struct LimitedTask<'a, 'env, F, B> {
+        #[pin]
+        handled: F,
+        // Over when the handler is gone.
+        asked: Asked<'a, 'env>,
+        otherwise: Option<Otherwise<'a, B>>,
+    }
+}
+
+impl<'a, F, B, E> Future for LimitedTask<'a, '_, F, B>
+where
+    F: Future<Output = Result<Handled<Result<Response<B>, E>>>>,
+    B: 'a,
+    E: Into<BoxError> + 'static,
+{
+    type Output = Answered<B>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.otherwise.is_some() {
+            return poll_otherwise(this.otherwise, this.asked, cx);
+        }
+        let handled = ready!(this.handled.poll(cx))?;
+        let asked = &mut *this.asked;
+        Poll::Ready(Ok(match handled {
+            Some(Ok(Ok(answer))) => asked.answer(answer),
+            Some(Ok(Err(error))) => {
+                *this.otherwise = Some(asked.fail(error.into()));
+                return poll_otherwise(this.otherwise, this.asked, cx);
+            }
+            Some(Err(panic)) => asked.answer_panic(panic),
+            None => asked.answer_late(),
+        }))
     }
 }
 
@@ -241,42 +323,66 @@ struct Asked<'a, 'env> {
     group: &'a TaskGroup<'a, 'env, Error>,
     offered: Option<Offered>,
     version: Version,
-    busy: Busy,
+    /// `None` once it is answered.
+    busy: Option<Busy>,
 }
 
-impl Asked<'_, '_> {
-    /// Makes an answer of whatever has become of a request.
-    ///
-    /// # Errors
-    /// The handler's.
+impl<'a> Asked<'a, '_> {
     #[inline]
-    fn answer<B, E: Into<BoxError>>(
-        self,
-        handled: Handled<Result<Response<B>, E>>,
-    ) -> Result<Response<AnswerBody<B>>, (BoxError, Busy)> {
-        let Self { connection, group, offered, version, busy } = self;
-        if let Some(offered) = offered {
-            let status = match &handled {
-                Some(Ok(Ok(answer))) => Some(answer.status()),
-                _ => None,
-            };
-            if let Some(task) = offered.conclude(status) {
-                group.start_soon(connection.run_stream(version, connection.run_upgraded(task)));
-            }
+    fn take_busy(&mut self) -> Busy {
+        self.busy.take().expect("a request is answered once")
+    }
+
+    /// The answer of a handler, with what is to be done besides.
+    #[inline(always)]
+    fn answer<B>(&mut self, mut answer: Response<B>) -> Response<AnswerBody<B>> {
+        if self.offered.is_some() {
+            self.conclude_offer(Some(answer.status()));
         }
-        match handled {
-            Some(Ok(Ok(mut answer))) => {
-                if let Some(task) = take_production(answer.extensions_mut()) {
-                    group.start_soon(connection.run_stream(version, connection.produce(task)));
-                }
-                Ok(answer.map(|body| AnswerBody::new(Some(body), busy)))
-            }
-            Some(Ok(Err(error))) => Err((error.into(), busy)),
-            Some(Err(panic)) => Ok(connection.answer_panic(panic, version, busy)),
-            None => {
-                count(&connection.server().counts.timed_out);
-                Ok(bare(StatusCode::SERVICE_UNAVAILABLE, busy))
-            }
+        if let Some(task) = take_production(answer.extensions_mut()) {
+            self.produce(task);
+        }
+        let busy = self.take_busy();
+        answer.map(|body| AnswerBody::new(Some(body), busy))
+    }
+
+    #[cold]
+    fn produce(&self, task: impl Future<Output = Result<(), BoxError>> + 'a) {
+        let Self { connection, group, version, .. } = *self;
+        group.start_soon(connection.run_stream(version, connection.produce(task)));
+    }
+
+    /// What a handler's error is answered with.
+    #[cold]
+    fn fail<B>(&mut self, error: BoxError) -> Otherwise<'a, B>
+    where
+        B: 'a,
+    {
+        self.conclude_offer(None);
+        Otherwise::Failed(Box::pin(self.connection.answer_error(error, self.take_busy())))
+    }
+
+    /// The same of its panic.
+    #[cold]
+    fn answer_panic<B>(&mut self, panic: Box<dyn Any + Send>) -> Response<AnswerBody<B>> {
+        self.conclude_offer(None);
+        self.connection.answer_panic(panic, self.version, self.take_busy())
+    }
+
+    /// The answer if the handler has taken too long.
+    #[cold]
+    fn answer_late<B>(&mut self) -> Response<AnswerBody<B>> {
+        self.conclude_offer(None);
+        count(&self.connection.server().counts.timed_out);
+        bare(StatusCode::SERVICE_UNAVAILABLE, self.take_busy())
+    }
+
+    /// Has a connection or stream go on as something else, if that was asked for, and agreed to by this status.
+    #[cold]
+    fn conclude_offer(&mut self, status: Option<StatusCode>) {
+        let Self { connection, group, version, .. } = *self;
+        if let Some(task) = self.offered.take().and_then(|offered| offered.conclude(status)) {
+            group.start_soon(connection.run_stream(version, connection.run_upgraded(task)));
         }
     }
 }
@@ -287,18 +393,22 @@ impl<'a> Connection<'a> {
         [self.streams(version), self.server().requests.as_ref()]
     }
 
-    fn admit(&self, version: Version) -> Admission<'_> {
-        if self.server().options.request_timeout.is_some() {
-            return Admission::Limited;
+    /// The permits of a request that is handled at once, for as long as it likes.
+    #[inline]
+    fn admit(&self, version: Version) -> Option<Permits<'_>> {
+        let server = self.server();
+        if server.options.request_timeout.is_some() {
+            return None;
         }
-        let mut permits = [None, None];
-        for (limit, permit) in self.limits(version).into_iter().zip(&mut permits) {
-            if let Some(limit) = limit {
-                let Ok(free) = limit.try_acquire() else { return Admission::Limited };
-                *permit = Some(free);
-            }
-        }
-        Admission::Now(permits)
+        let of_connection = match self.streams(version) {
+            Some(streams) => Some(streams.try_acquire().ok()?),
+            None => None,
+        };
+        let of_server = match &server.requests {
+            Some(requests) => Some(requests.try_acquire().ok()?),
+            None => None,
+        };
+        Some([of_connection, of_server])
     }
 
     /// Waits for the permits of a request, that of its connection first: what waits for that keeps no others waiting.

@@ -21,34 +21,47 @@ use std::{
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
-    /// Whether there is none.
-    is_empty: bool,
-    limit: Option<u64>,
     /// How many bytes may still come.
     left: u64,
+    connection: ConnectionInfo,
+    /// Made when something has to be waited for, or fails. It is a request's, and moves with it: what few need lies elsewhere.
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     cancellation: CancellationWatch,
     failure: Failure<hyper::Error>,
-    connection: ConnectionInfo,
 }
 
 impl RequestBody {
     #[inline]
     pub(super) fn new(incoming: Incoming, connection: &Connection<'_>) -> Self {
-        let limit = connection.server().options.max_body_bytes;
-        Self {
-            is_empty: incoming.is_end_stream(),
-            incoming,
-            limit,
-            left: limit.unwrap_or(u64::MAX),
-            cancellation: CancellationWatch::default(),
-            failure: Failure::default(),
-            connection: connection.info.clone(),
-        }
+        let left = connection.info.max_body_bytes().unwrap_or(u64::MAX);
+        Self { incoming, left, connection: connection.info.clone(), waiting: None }
     }
 
     /// What is known of the connection that it comes by.
     pub fn connection(&self) -> &ConnectionInfo {
         &self.connection
+    }
+
+    /// Polls for the next frame.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, BodyError>> {
+        let Self { incoming, waiting, .. } = self;
+        let mut poll = || Pin::new(&mut *incoming).poll_frame(cx).map(Option::transpose);
+        let polled = match waiting {
+            Some(waiting) => waiting.failure.keep(poll),
+            None => match poll() {
+                Poll::Ready(Ok(frame)) => return Poll::Ready(Ok(frame)),
+                polled => waiting.insert(Box::default()).failure.keep(|| polled),
+            },
+        };
+        let waiting = waiting.get_or_insert_default();
+        Poll::Ready(match ready!(waiting.cancellation.check(polled, cx)) {
+            Ok(polled) => polled.map_err(BodyError::Transfer),
+            Err(cancelled) => Err(BodyError::Cancelled(cancelled)),
+        })
     }
 
     /// Whether a body says that it has more bytes than allowed.
@@ -66,19 +79,13 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.is_empty {
-            return Poll::Ready(None);
-        }
-        let Self { incoming, cancellation, failure, .. } = &mut *self;
-        let polled = failure.keep(|| Pin::new(incoming).poll_frame(cx).map(Option::transpose));
-        let frame = match ready!(cancellation.check(polled, cx)) {
-            Ok(Ok(None)) => return Poll::Ready(None),
-            Ok(Ok(Some(frame))) => frame,
-            Ok(Err(error)) => return Poll::Ready(Some(Err(BodyError::Transfer(error)))),
-            Err(cancelled) => return Poll::Ready(Some(Err(BodyError::Cancelled(cancelled)))),
+        let frame = match ready!(self.poll_next(cx)) {
+            Ok(None) => return Poll::Ready(None),
+            Ok(Some(frame)) => frame,
+            Err(error) => return Poll::Ready(Some(Err(error))),
         };
         let count = frame.data_ref().map_or(0, |data| data.len() as u64);
-        match (self.left.checked_sub(count), self.limit) {
+        match (self.left.checked_sub(count), self.connection.max_body_bytes()) {
             (None, Some(limit)) => {
                 self.left = 0;
                 Poll::Ready(Some(Err(BodyError::TooLarge { limit })))

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 pin_project! {
@@ -29,24 +29,38 @@ impl<F: Future> Future for CatchPanic<F> {
     type Output = Result<F::Output, Box<dyn Any + Send>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut future = self.project().future;
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let running = future.as_mut().as_pin_mut().expect("not polled after its end");
-            let output = ready!(running.poll(cx));
-            future.set(None);
-            Poll::Ready(output)
-        }));
-        let panic = match polled {
-            Ok(polled) => return polled.map(Ok),
-            Err(panic) => panic,
-        };
-        if let Err(another) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
-            // Not within the macro, which evaluates nothing if nobody logs.
-            let error = ConnectionError::of_panic(another);
-            log::error!("{error}");
+        let mut output = None;
+        match catch(self.project().future, cx, &mut output) {
+            Some(panic) => Poll::Ready(Err(panic)),
+            None => output.map_or(Poll::Pending, |output| Poll::Ready(Ok(output))),
         }
-        Poll::Ready(Err(panic))
     }
+}
+
+/// Polls a future. If that ends it, it is dropped, and its output is there. Gives the panic of either.
+///
+/// # Panics
+/// If the future is gone.
+#[inline]
+pub(super) fn catch<F: Future>(
+    mut future: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+    output: &mut Option<F::Output>,
+) -> Option<Box<dyn Any + Send>> {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let running = future.as_mut().as_pin_mut().expect("not polled after its end");
+        if let Poll::Ready(ended) = running.poll(cx) {
+            *output = Some(ended);
+            future.set(None);
+        }
+    }));
+    let panic = polled.err()?;
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
+        // Not within the macro, which evaluates nothing if nobody logs.
+        let error = ConnectionError::of_panic(another);
+        log::error!("{error}");
+    }
+    Some(panic)
 }
 
 #[cfg(test)]

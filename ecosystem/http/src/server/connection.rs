@@ -61,7 +61,7 @@ impl<'a> Connection<'a> {
             heads: HeadLimit::of(&requests),
             requests,
             upgrades: Upgrades::default(),
-            info: ConnectionInfo::of(stream),
+            info: ConnectionInfo::new(stream, serving.server.options.max_body_bytes),
             streams: Semaphore::new(serving.server.options.max_streams as usize),
             is_closing: Cell::new(false),
             end_of_grace: Cell::new(None),

@@ -11,15 +11,17 @@ pub struct ConnectionInfo(Arc<Facts>);
 struct Facts {
     peer_address: Option<SocketAddr>,
     local_address: Option<SocketAddr>,
+    max_body_bytes: Option<u64>,
     #[cfg(feature = "tls")]
     tls: super::tls::TlsFacts,
 }
 
 impl ConnectionInfo {
-    pub(super) fn of(stream: &impl Attributes) -> Self {
+    pub(super) fn new(stream: &impl Attributes, max_body_bytes: Option<u64>) -> Self {
         Self(Arc::new(Facts {
             peer_address: stream.extra::<attribute::RemoteAddress>(),
             local_address: stream.extra::<attribute::LocalAddress>(),
+            max_body_bytes,
             #[cfg(feature = "tls")]
             tls: super::tls::TlsFacts::of(stream),
         }))
@@ -33,6 +35,12 @@ impl ConnectionInfo {
     /// The address that the client has connected to, if it came by TCP.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.0.local_address
+    }
+
+    /// How many bytes the body of a request may have: all bodies need to know it, so it is found here.
+    #[inline]
+    pub(super) fn max_body_bytes(&self) -> Option<u64> {
+        self.0.max_body_bytes
     }
 
     #[cfg(feature = "tls")]

@@ -29,7 +29,11 @@ type Part = Option<Frame<Bytes>>;
 struct Production(OnThread<Rc<RefCell<Option<Task>>>>);
 
 /// Takes what makes the body from an answer.
+#[inline(always)]
 pub(super) fn take_production(extensions: &mut Extensions) -> Option<Task> {
+    if extensions.is_empty() {
+        return None;
+    }
     extensions.remove::<Production>()?.0.borrow_mut().take()
 }
 

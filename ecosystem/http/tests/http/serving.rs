@@ -22,7 +22,9 @@ use hyper::body::Frame;
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
+    future::poll_fn,
     io,
+    task::Poll,
     time::Duration,
 };
 
@@ -179,14 +181,48 @@ async fn a_handler_is_cancelled_and_awaited_when_its_stream_is_reset() -> Result
 
 #[anyio::test]
 async fn a_panic_is_answered_and_ends_one_connection_alone() -> Result<()> {
-    let (meeting, told) = (Meeting::new(), RefCell::new(Vec::new()));
-    let server = Server::new().on_error(|error| told.borrow_mut().push(error.to_string()));
-    let handler = async |request: Request<RequestBody>| -> Result<_, Infallible> {
+    panic_is_answered(async |request: Request<RequestBody>| -> Result<_, Infallible> {
         assert_ne!(request.uri().path(), "/panic", "as asked for");
         Ok(text("well"))
-    };
+    })
+    .await
+}
+
+#[anyio::test]
+async fn a_panic_before_there_is_a_future_is_answered_as_any() -> Result<()> {
+    panic_is_answered(|request: Request<RequestBody>| {
+        assert_ne!(request.uri().path(), "/panic", "as asked for");
+        std::future::ready(Ok::<_, Infallible>(text("well")))
+    })
+    .await
+}
+
+#[anyio::test]
+async fn a_panic_as_a_handler_goes_is_answered_as_any() -> Result<()> {
+    struct PanicsInDrop(bool);
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            assert!(!self.0 || std::thread::panicking(), "as asked for");
+        }
+    }
+    panic_is_answered(|request: Request<RequestBody>| {
+        let held = PanicsInDrop(request.uri().path() == "/panic");
+        poll_fn(move |_| {
+            let _ = &held;
+            Poll::Ready(Ok::<_, Infallible>(text("well")))
+        })
+    })
+    .await
+}
+
+/// A handler that panics, as asked for, if the path is `/panic`.
+async fn panic_is_answered(
+    handler: impl AsyncFn(Request<RequestBody>) -> Result<Response<Full<Bytes>>, Infallible>,
+) -> Result<()> {
+    let (meeting, told) = (Meeting::new(), RefCell::new(Vec::new()));
+    let server = Server::new().on_error(|error| told.borrow_mut().push(error.to_string()));
     task_group(async |tg| -> Result<()> {
-        tg.start_soon(async { server.serve(&meeting, handler).await });
+        tg.start_soon(async { server.serve(&meeting, &handler).await });
         let other = http1(tg, meeting.connect()).await;
         let answer = exchange(meeting.connect(), GET.replace("/ ", "/panic ")).await?;
         assert_eq!(status(&answer), "500");

@@ -30,7 +30,7 @@ impl<'scope, F: Future<Output = ()> + 'scope> Executor<F> for StreamExecutor<'sc
         match begun {
             // What is answered leaves with what the connection has to send now. hyper looks for the next request afterwards, and
             // sees what the connection would be woken for.
-            Begun::Answered => drop(self.group.run_as_part(task)),
+            Begun::Answered => drop(self.group.start_as_part(task)),
             _ => drop(self.group.start_soon(task)),
         }
     }
