@@ -12,6 +12,7 @@ mod tokio_traits;
 
 use std::{
     any::type_name,
+    cell::Cell,
     fmt,
     mem::{ManuallyDrop, needs_drop},
     num::NonZeroU64,
@@ -62,13 +63,19 @@ unsafe impl<T> Send for OnThread<T> {}
 // SAFETY: as above; a shared reference does not reach the value elsewhere either.
 unsafe impl<T> Sync for OnThread<T> {}
 
-/// The number of this thread, which no other ever gets. (The address of a thread's variable is another's after its end.)
+thread_local! {
+    /// The number of this thread, which no other ever gets: 0 until it is asked for. (The address of a thread's variable is
+    /// another's after its end.)
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+}
+
 fn current_thread() -> NonZeroU64 {
-    thread_local!(static NUMBER: NonZeroU64 = {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("no program begins so many threads")
-    });
-    NUMBER.with(|number| *number)
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NonZeroU64::new(NUMBER.get()).unwrap_or_else(|| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        NUMBER.set(number);
+        NonZeroU64::new(number).expect("no program begins so many threads")
+    })
 }
 
 impl<T> OnThread<T> {
@@ -90,10 +97,13 @@ impl<T> OnThread<T> {
     }
 
     /// Whether this is the thread that the value can be used on.
+    #[inline]
     pub fn is_here(&self) -> bool {
-        self.thread == current_thread()
+        // Where nothing was wrapped there is nothing to be used.
+        self.thread.get() == NUMBER.get()
     }
 
+    #[inline]
     #[track_caller]
     fn check(&self) {
         if !self.is_here() {
@@ -134,6 +144,7 @@ impl<T> Drop for OnThread<T> {
 impl<T> Deref for OnThread<T> {
     type Target = T;
 
+    #[inline]
     #[track_caller]
     fn deref(&self) -> &T {
         self.check();
@@ -142,6 +153,7 @@ impl<T> Deref for OnThread<T> {
 }
 
 impl<T> DerefMut for OnThread<T> {
+    #[inline]
     #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
         self.check();
@@ -190,7 +202,6 @@ impl<F: Future + Unpin> Future for OnThread<F> {
 mod tests {
     use super::*;
     use std::{
-        cell::Cell,
         panic::{AssertUnwindSafe, catch_unwind},
         rc::Rc,
         thread,

@@ -21,11 +21,10 @@ use crate::{
     lowlevel::checkpoint_if_cancelled,
     reserved::Reserved,
     runtime::{
-        Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitKind, WaitReason, abandon,
-        calls,
+        Answer, Core, Descriptor, Disposer, Next, Outcome, Refusal, WaitKey, WaitReason, abandon, calls,
     },
 };
-use anyio_driver::{Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op, planted};
+use anyio_driver::{BufferId, Chunk, Completion, CompletionFlags, Driver, IoBufMut, Op, planted};
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -48,6 +47,18 @@ enum Manner {
     Pooled,
     /// Again and again, into buffers that the kernel chooses.
     Repeated,
+}
+
+/// What has come, and where it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Brought {
+    /// What is left of the chunk before, in `rest`.
+    Rest,
+    /// So many bytes, in the buffer that the stream has taken for them.
+    Here(u32),
+    /// So many bytes, in a buffer of the driver's.
+    Chosen(BufferId, u32),
+    End,
 }
 
 /// What is received from.
@@ -94,6 +105,7 @@ pub(crate) struct Receiving<S: Source> {
     buffer: Cell<Option<Chunk>>,
     /// What is left of a chunk that was larger than asked for.
     rest: Cell<Option<Chunk>>,
+    has_rest: Cell<bool>,
     ended: Cell<bool>,
     /// The error with which the link was lost. The system tells it only once, and to whoever asks first.
     broken: Cell<Option<i32>>,
@@ -115,6 +127,7 @@ impl<S: Source> Receiving<S> {
             operation: Cell::new(None),
             buffer: Cell::new(None),
             rest: Cell::new(None),
+            has_rest: Cell::new(false),
             ended: Cell::new(false),
             broken: Cell::new(None),
             lost: Cell::new(None),
@@ -148,14 +161,17 @@ impl<S: Source> Receiving<S> {
 
     /// Whether bytes are here that nobody has taken, or may be any moment.
     pub(crate) fn holds_bytes(&self) -> bool {
-        self.has_rest() || self.operation.get().is_some()
+        self.has_rest.get() || self.operation.get().is_some()
     }
 
-    fn has_rest(&self) -> bool {
-        let rest = self.rest.take();
-        let has = rest.is_some();
-        self.rest.set(rest);
-        has
+    fn keep_rest(&self, rest: Chunk) {
+        self.has_rest.set(true);
+        self.rest.set(Some(rest));
+    }
+
+    fn take_rest(&self) -> Option<Chunk> {
+        self.has_rest.set(false);
+        self.rest.take()
     }
 
     /// Notes the error with which a send found the link lost. What had arrived before can still be received; then comes
@@ -198,27 +214,20 @@ impl<S: Source> Receiving<S> {
         Reserved::of(&self.busy, RECEIVING)
     }
 
-    /// Makes bytes, the end of the stream, or an error of what the operation has brought. `None` if it only ended.
-    #[inline]
-    fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
-        let buffer = self.buffer.take();
-        let length = outcome.result as usize;
-        // What has come is likely to be answered.
-        self.descriptor.prefetch();
-        match (manner, buffer) {
-            _ if outcome.result <= 0 => self.accept_nothing(core, outcome, manner),
-            (Manner::Single, Some(mut buffer)) => {
-                // SAFETY: the kernel has filled so many bytes of it.
-                unsafe { buffer.set_filled(length) };
-                Some(Ok(Some(buffer)))
-            }
-            _ => Some(Ok(Some(core.driver_mut().take_buffer(outcome.buffer, length)))),
+    /// What the operation has brought: bytes, the end of the stream, or an error. `None` if it only ended.
+    #[inline(always)]
+    fn accept(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Brought>> {
+        match u32::try_from(outcome.result) {
+            Err(_) | Ok(0) => self.accept_nothing(core, outcome, manner),
+            Ok(length) if manner == Manner::Single => Some(Ok(Brought::Here(length))),
+            Ok(length) => Some(Ok(Brought::Chosen(outcome.buffer, length))),
         }
     }
 
-    /// Makes the end of the stream or an error of an operation that has brought no bytes. `None` if it only ended.
+    /// What an operation means that has brought no bytes: the end of the stream or an error. `None` if it only ended.
     #[cold]
-    fn accept_nothing(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Option<Chunk>>> {
+    fn accept_nothing(&self, core: &Core, outcome: Outcome, manner: Manner) -> Option<Result<Brought>> {
+        drop(self.buffer.take());
         if has_only_ended(outcome, manner) {
             if outcome.result == -libc::ENOBUFS {
                 core.note_buffer_shortage();
@@ -231,12 +240,12 @@ impl<S: Source> Receiving<S> {
             libc::ENOBUFS if planted("shortage of buffers taken for the end") => Ok(0),
             number => Err(Refusal::System(number)),
         };
-        Some(self.judge(answer).map(|_| None))
+        Some(self.judge(answer).map(|_| Brought::End))
     }
 
     /// Takes what the operation in flight has brought.
-    #[inline]
-    fn take_brought(&self, core: &Core, wait: WaitKey, manner: Manner) -> Option<Result<Option<Chunk>>> {
+    #[inline(always)]
+    fn take_brought(&self, core: &Core, wait: WaitKey, manner: Manner) -> Option<Result<Brought>> {
         let outcome = match core.waits().take_next(wait) {
             Next::Nothing => return None,
             Next::Result(outcome) => outcome,
@@ -279,6 +288,30 @@ impl<S: Source> Receiving<S> {
         Ok(())
     }
 
+    /// Begins a receive into buffers that are chosen as something comes.
+    #[inline(never)]
+    fn begin_chosen(&self, core: &Core, manner: Manner) -> (WaitKey, bool) {
+        let fd = self.descriptor.raw();
+        let op = match manner {
+            Manner::Repeated => Op::ReceiveMultishot { fd },
+            _ => Op::ReceivePooled { fd },
+        };
+        // SAFETY: there is no buffer.
+        unsafe { self.submit(core, manner, op) }
+    }
+
+    /// # Safety
+    /// It is a receive from this stream in this manner, into this stream's buffer if it needs one.
+    #[inline(always)]
+    unsafe fn submit(&self, core: &Core, manner: Manner, op: Op) -> (WaitKey, bool) {
+        let wait = core.waits().insert_kept(WaitReason::Receive, self.descriptor.raw());
+        self.operation.set(Some((wait, manner)));
+        // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
+        // that goes before hands both over to an orphan. Neither is touched meanwhile.
+        let answered = unsafe { core.submit(wait, op) };
+        (wait, answered)
+    }
+
     /// Asks for the operation's end.
     fn poll_end(&self, core: &Core, wait: WaitKey, cx: &Context<'_>) -> Poll<()> {
         core.waits().set_waker(wait, cx.waker());
@@ -292,8 +325,12 @@ impl<S: Source> Receiving<S> {
     pub(crate) async fn stop(&self) {
         poll_fn(|cx| {
             Core::with(|core| {
-                self.rest.take();
-                while self.take_ready(core).is_some_and(|ready| matches!(ready, Ok(Some(_)))) {}
+                drop(self.take_rest());
+                while let Some(Ok(ready)) = self.take_ready(core) {
+                    if self.give(core, ready).is_none() {
+                        break;
+                    }
+                }
                 match self.operation.get() {
                     Some((wait, _)) => self.poll_end(core, wait, cx),
                     None => Poll::Ready(()),
@@ -306,7 +343,7 @@ impl<S: Source> Receiving<S> {
 
 impl<S: Source> Keeper for Receiving<S> {
     type Item = Option<Chunk>;
-    type Ready = Option<Chunk>;
+    type Ready = Brought;
 
     const DOING: &'static str = RECEIVING;
 
@@ -320,7 +357,7 @@ impl<S: Source> Keeper for Receiving<S> {
         self.operation.get().map(|(wait, _)| wait)
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&self, core: &Core) -> (WaitKey, bool) {
         let capabilities = core.capabilities();
         let manner = if !S::POOLED {
@@ -336,40 +373,45 @@ impl<S: Source> Keeper for Receiving<S> {
             Manner::Single
         };
         let fd = self.descriptor.raw();
-        let op = match manner {
-            Manner::Pooled => Op::ReceivePooled { fd },
-            Manner::Repeated => Op::ReceiveMultishot { fd },
+        match manner {
             Manner::Single => {
                 let mut buffer = core.driver().pool().take();
                 let (pointer, length) = (buffer.pointer_mut(), buffer.capacity() as u32);
                 self.buffer.set(Some(buffer));
-                S::op(fd, pointer, length)
+                // SAFETY: the buffer is here.
+                unsafe { self.submit(core, manner, S::op(fd, pointer, length)) }
             }
-        };
-        let wait = core.waits().insert(WaitKind::Kept, WaitReason::Receive);
-        self.operation.set(Some((wait, manner)));
-        core.waits().set_descriptor(wait, Some(fd));
-        // SAFETY: the descriptor and, for a single receive, the buffer stay here until the operation has ended; a stream
-        // that goes before hands both over to an orphan. Neither is touched meanwhile.
-        let answered = unsafe { core.submit(wait, op) };
-        (wait, answered)
+            Manner::Pooled | Manner::Repeated => self.begin_chosen(core, manner),
+        }
     }
 
-    #[inline]
-    fn give(&self, ready: Option<Chunk>) -> Option<Chunk> {
-        ready
+    #[inline(always)]
+    fn give(&self, core: &Core, brought: Brought) -> Option<Chunk> {
+        // What has come is likely to be answered.
+        self.descriptor.prefetch();
+        match brought {
+            Brought::Here(length) => {
+                let mut buffer = self.buffer.take().expect("a single receive has its buffer");
+                // SAFETY: the kernel has filled so many bytes of it, as `accept` has just said.
+                unsafe { buffer.set_filled(length as usize) };
+                Some(buffer)
+            }
+            Brought::Chosen(buffer, length) => Some(core.driver_mut().take_buffer(buffer, length as usize)),
+            Brought::Rest => self.take_rest(),
+            Brought::End => None,
+        }
     }
 
-    #[inline]
-    fn take_ready(&self, core: &Core) -> Option<Result<Self::Item>> {
-        if let Some(rest) = self.rest.take() {
-            return Some(Ok(Some(rest)));
+    #[inline(always)]
+    fn take_ready(&self, core: &Core) -> Option<Result<Brought>> {
+        if self.has_rest.get() {
+            return Some(Ok(Brought::Rest));
         }
         if let Some((wait, manner)) = self.operation.get() {
             return self.take_brought(core, wait, manner);
         }
         if self.ended.get() {
-            return Some(Ok(None));
+            return Some(Ok(Brought::End));
         }
         self.broken.get().map(|number| Err(Refusal::System(number).on_stream(S::OPERATION)))
     }

@@ -74,7 +74,7 @@ pub(crate) use spans::InheritedSpan;
 pub(crate) use telling::MakeInstrument;
 pub(crate) use until_ready::{Readiness, UntilReady};
 pub(crate) use waiting::{Blocking, Waiting};
-pub(crate) use waits::{Next, Outcome, WaitKey, WaitKind, WaitState};
+pub(crate) use waits::{Next, Outcome, Standing, WaitKey, WaitKind, WaitState};
 pub(crate) use waker::{StoredWaker, TaskKey};
 pub(crate) use watched::{Direction, Place, Watch};
 

@@ -19,7 +19,7 @@ mod beginning;
 mod calling;
 
 pub(super) use beginning::{Begins, Parent, Placed};
-pub(super) use calling::call;
+pub(super) use calling::{Role, call};
 
 use super::{
     blocks,

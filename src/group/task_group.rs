@@ -1,7 +1,7 @@
 //! What users see of a group.
 
 use super::{
-    child::{self, Begins, Parent, Placed},
+    child::{self, Begins, Parent, Placed, Role},
     core::GroupCore,
     drive::Drive,
     errors::Errors,
@@ -208,7 +208,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         &'scope self,
         child: impl Future<Output = O> + 'scope,
     ) -> TaskHandle<'scope, O::Value> {
-        self.call_at(move || child, Location::caller())
+        self.call_at(move || child, Role::Another, Location::caller())
     }
 
     /// Starts a child as [`start_now`](Self::start_now) does, with a function that makes its future. The function is called
@@ -237,17 +237,54 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
         &'scope self,
         child: impl FnOnce() -> F + 'scope,
     ) -> TaskHandle<'scope, O::Value> {
-        self.call_at(child, Location::caller())
+        self.call_at(child, Role::Another, Location::caller())
+    }
+
+    /// Starts a child as [`start_now`](Self::start_now) does, as a part of what the current task is polled for: its first poll
+    /// takes nothing of what a turn can afford, and meanwhile the task's own wakers wake nothing.
+    ///
+    /// For what polls afterwards, in this very poll of the task, all once more that has its wakers, such as a connection that looks
+    /// for the next request: what the task would be woken for is seen then, and needs no poll of its own. What the run itself
+    /// wakes the task for (an operation, a time, a cancellation, a lock) is heard, and so is what other threads wake it for.
+    ///
+    /// ```
+    /// use anyio::{Result, task_group};
+    /// use std::{future::poll_fn, task::Poll};
+    ///
+    /// # anyio::run(async || -> Result<()> {
+    /// task_group(async |tg| -> Result<()> {
+    ///     let mut polls = 0;
+    ///     poll_fn(|cx| {
+    ///         polls += 1;
+    ///         let waker = cx.waker().clone();
+    ///         assert!(tg.start_as_part(async move { waker.wake() }).is_finished());
+    ///         Poll::Ready(())
+    ///     })
+    ///     .await;
+    ///     assert_eq!(polls, 1);
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn start_as_part<O: Outcome<E>>(
+        &'scope self,
+        child: impl Future<Output = O> + 'scope,
+    ) -> TaskHandle<'scope, O::Value> {
+        self.call_at(move || child, Role::Part, Location::caller())
     }
 
     #[inline]
     fn call_at<O: Outcome<E>, F: Future<Output = O> + 'scope>(
         &'scope self,
         child: impl FnOnce() -> F + 'scope,
+        role: Role,
         location: &'static Location<'static>,
     ) -> TaskHandle<'scope, O::Value> {
         // SAFETY: `'scope` ends no sooner than the group has dropped its children, and the group does not move.
-        let child = unsafe { child::call(&self.errors, &self.core, child, location) };
+        let child = unsafe { child::call(&self.errors, &self.core, child, role, location) };
         // SAFETY: one of the child's two shares, or the only one, and the type of its value.
         unsafe { TaskHandle::new(child) }
     }

@@ -203,6 +203,7 @@ macro_rules! stream {
                 self.socket.receive_nowait(buffer)
             }
 
+            #[inline]
             fn poll_receive(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<Option<Chunk>>> {
                 self.socket.receiving().poll_receive(cx)
             }
@@ -319,6 +320,7 @@ macro_rules! stream {
                 self.0.socket.receive_nowait(buffer)
             }
 
+            #[inline]
             fn poll_receive(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<Option<Chunk>>> {
                 self.0.socket.receiving().poll_receive(cx)
             }

@@ -28,13 +28,17 @@ impl<S: Source> Receiving<S> {
         // There is room: the count was just limited to it.
         let _ = first.extend_from_slice(&chunk[..count]);
         chunk.advance(count);
-        self.rest.set(Some(chunk));
+        self.keep_rest(chunk);
         Ok(Some(first))
     }
 
     /// Takes what has come already and was not given out: bytes, the end, or an error. `None` if that is nothing.
     pub(crate) fn take_nowait(&self, buffer: &mut (impl BufMut + ?Sized)) -> Option<Result<usize>> {
-        let mut chunk = match Core::with(|core| self.take_ready(core))? {
+        let taken = Core::with(|core| {
+            let brought = self.take_ready(core)?;
+            Some(brought.map(|brought| self.give(core, brought)))
+        });
+        let mut chunk = match taken? {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return Some(Ok(0)),
             Err(error) => return Some(Err(error)),
@@ -43,7 +47,7 @@ impl<S: Source> Receiving<S> {
         buffer.put_slice(&chunk[..count]);
         if count < chunk.len() {
             chunk.advance(count);
-            self.rest.set(Some(chunk));
+            self.keep_rest(chunk);
         }
         Some(Ok(count))
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    runtime::{Core, StoredWaker, WaitKey, WaitState},
+    runtime::{Core, Standing, StoredWaker, WaitKey},
 };
 use std::{
     cell::Cell,
@@ -40,7 +40,7 @@ pub(crate) trait Keeper {
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>>;
 
     /// Makes of it what is given out. It is made last, where it is wanted, as moving it may cost more than making it.
-    fn give(&self, ready: Self::Ready) -> Self::Item;
+    fn give(&self, core: &Core, ready: Self::Ready) -> Self::Item;
 
     /// The operation in flight.
     fn in_flight(&self) -> Option<WaitKey>;
@@ -56,27 +56,27 @@ impl<K: Keeper> Keeper for &K {
 
     const DOING: &'static str = K::DOING;
 
-    #[inline]
+    #[inline(always)]
     fn busy(&self) -> &Cell<bool> {
         (**self).busy()
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_ready(&self, core: &Core) -> Option<Result<Self::Ready>> {
         (**self).take_ready(core)
     }
 
-    #[inline]
-    fn give(&self, ready: Self::Ready) -> Self::Item {
-        (**self).give(ready)
+    #[inline(always)]
+    fn give(&self, core: &Core, ready: Self::Ready) -> Self::Item {
+        (**self).give(core, ready)
     }
 
-    #[inline]
+    #[inline(always)]
     fn in_flight(&self) -> Option<WaitKey> {
         (**self).in_flight()
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&self, core: &Core) -> (WaitKey, bool) {
         (**self).begin(core)
     }
@@ -111,7 +111,6 @@ impl<K: Keeper> Receive<K> {
 }
 
 /// Takes the waiter off an operation, if that is still in flight.
-#[inline]
 fn unhook(core: &Core, wait: WaitKey) -> StoredWaker {
     if core.waits().is_current(wait) { core.waits().unhook(wait) } else { StoredWaker::NONE }
 }
@@ -125,17 +124,20 @@ enum Polled<T> {
 }
 
 /// Takes what has come, or has the task woken by the operation in flight, and begins one if there is none.
-#[inline]
+#[inline(always)]
 fn poll_brought<K: Keeper + Copy>(
     core: &Core,
     receiving: K,
     mut hooked: Option<WaitKey>,
     cx: &mut Context<'_>,
-) -> Polled<K::Item> {
+) -> Polled<K::Ready> {
     loop {
         if let Some(ready) = receiving.take_ready(core) {
-            let last = hooked.map_or(StoredWaker::NONE, |wait| unhook(core, wait));
-            return Polled::Over(ready.map(|ready| receiving.give(ready)), last);
+            let last = match hooked {
+                Some(wait) if receiving.in_flight() == hooked => core.waits().unhook(wait),
+                _ => StoredWaker::NONE,
+            };
+            return Polled::Over(ready, last);
         }
         let wait = match receiving.in_flight() {
             Some(wait) => wait,
@@ -147,9 +149,7 @@ fn poll_brought<K: Keeper + Copy>(
                 wait
             }
         };
-        core.waits().set_waker(wait, cx.waker());
-        let cancelled = core.follow_scope(wait) || core.waits().state(wait) == WaitState::Cancelled;
-        if !cancelled {
+        if !core.wait_on(wait, cx.waker()) {
             return Polled::Waits(wait);
         }
         // If it is not wanted any more, because a shield came up meanwhile, the wait begins again.
@@ -166,22 +166,39 @@ fn poll_brought<K: Keeper + Copy>(
 #[inline]
 pub(crate) fn poll_receive<K: Keeper + Copy>(receiving: K, cx: &mut Context<'_>) -> Poll<Result<K::Item>> {
     Core::with(|core| {
-        if receiving.busy().get() {
-            return Poll::Ready(Err(Error::BusyResource(K::DOING)));
-        }
-        let in_flight = receiving.in_flight();
-        if in_flight.is_some_and(|wait| core.still_waits(wait, cx.waker())) {
+        let standing = match receiving.in_flight() {
+            Some(wait) => core.standing(wait, cx.waker()),
+            None => Standing::Unlinked,
+        };
+        if standing == Standing::Untouched && !receiving.busy().get() {
+            // Whoever polls does so for other reasons, too.
             return Poll::Pending;
         }
-        let hooked = in_flight.filter(|&wait| core.waits().is_in_scope(wait));
-        if hooked.is_none() {
-            ready!(core.poll_checkpoint(cx))?;
-        }
-        match poll_brought(core, receiving, hooked, cx) {
-            Polled::Over(brought, _last) => Poll::Ready(brought),
-            Polled::Waits(_) => Poll::Pending,
-        }
+        poll_anew(core, receiving, standing, cx)
     })
+}
+
+#[inline(never)]
+fn poll_anew<K: Keeper + Copy>(
+    core: &Core,
+    receiving: K,
+    standing: Standing,
+    cx: &mut Context<'_>,
+) -> Poll<Result<K::Item>> {
+    if receiving.busy().get() {
+        return Poll::Ready(Err(Error::BusyResource(K::DOING)));
+    }
+    let hooked = match standing {
+        Standing::Unlinked => {
+            ready!(core.poll_checkpoint(cx))?;
+            None
+        }
+        Standing::Linked | Standing::Untouched => receiving.in_flight(),
+    };
+    match poll_brought(core, receiving, hooked, cx) {
+        Polled::Over(brought, _last) => Poll::Ready(brought.map(|ready| receiving.give(core, ready))),
+        Polled::Waits(_) => Poll::Pending,
+    }
 }
 
 impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
@@ -210,7 +227,7 @@ impl<K: Keeper + Copy + Unpin> Future for Receive<K> {
             match poll_brought(core, receiving, hooked, cx) {
                 Polled::Over(brought, _last) => {
                     this.end();
-                    Poll::Ready(brought)
+                    Poll::Ready(brought.map(|ready| receiving.give(core, ready)))
                 }
                 Polled::Waits(wait) => {
                     this.phase = Phase::Waiting(wait);

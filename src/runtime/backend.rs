@@ -110,7 +110,7 @@ impl AnyDriver {
 }
 
 impl Driver for AnyDriver {
-    #[inline]
+    #[inline(always)]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         // SAFETY: the caller's promise, passed on.
         unsafe { each!(self, driver => driver.submit(token, op)) }

@@ -93,6 +93,8 @@ pub(crate) struct Core {
     closing: Closing,
     scope: Cell<*const Scope>,
     task: Cell<Option<TaskKey>>,
+    /// The task whose wakers wake nothing for now: see [`Unheard`].
+    unheard: Cell<Option<TaskKey>>,
     main_ready: Cell<MainReady>,
     dispatching: Cell<bool>,
     budget: Cell<u32>,
@@ -139,6 +141,7 @@ impl Core {
             closing: Closing::default(),
             scope: Cell::new(ptr::null()),
             task: Cell::new(None),
+            unheard: Cell::new(None),
             main_ready: Cell::new(MainReady::Charged),
             dispatching: Cell::new(false),
             budget: Cell::new(BUDGET),

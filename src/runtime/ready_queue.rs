@@ -73,8 +73,15 @@ impl ReadyQueue {
         }
     }
 
+    #[inline]
     pub(crate) fn set_host(&self, waker: &Waker) {
-        if self.host.borrow_mut().keep_task_of(waker) || self.host.borrow().is(waker) {
+        if !self.host.borrow().is(waker) {
+            self.set_another_host(waker);
+        }
+    }
+
+    fn set_another_host(&self, waker: &Waker) {
+        if self.host.borrow_mut().keep_task_of(waker) {
             return;
         }
         // Cloning and dropping may be anyone's code: the one before is kept until there is another, and dropped last.

@@ -55,14 +55,18 @@ impl Slot {
         let end = usize::from(self.size).min(FETCHED);
         let mut offset = 0;
         while offset < end {
-            prefetch(self.child.wrapping_byte_add(offset));
-            offset += 64;
+            // Some at a time: what lies behind the end is fetched for nothing, but not counting each is worth more.
+            for line in 0..8 {
+                prefetch(self.child.wrapping_byte_add(offset + line * 64));
+            }
+            offset += 8 * 64;
         }
     }
 }
 
-/// How many bytes of a child are fetched at most before it is polled.
-const FETCHED: usize = 1024;
+/// How many bytes of a child are fetched at most before it is polled. In those of connections that speak a protocol most of what
+/// a poll touches lies behind the first thousand.
+const FETCHED: usize = 4096;
 
 /// The ends of a ready list.
 #[derive(Debug)]

@@ -32,14 +32,25 @@ use super::{
     observation,
     wait_reason::WaitReason,
     waker::StoredWaker,
-    wheel::{COARSE, EXACT, Link, NONE, Wheel},
+    wheel::{COARSE, EXACT, NONE, Wheel},
 };
 use anyio_driver::{Token, planted};
 use std::{
     cell::{Cell, UnsafeCell},
+    os::fd::RawFd,
     ptr,
     task::Waker,
 };
+
+/// How a wait stands for who polls it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As it was left: nothing has come, and when something does the same task is woken, in the same scope.
+    Untouched,
+    /// It is linked to a scope, as it is from when somebody begins to wait for it until nobody does.
+    Linked,
+    Unlinked,
+}
 
 /// All slots of one executor.
 pub(crate) struct Waits {
@@ -105,11 +116,24 @@ impl Waits {
         let index = self.free.get();
         let Some(slot) = slots.get_mut(index as usize) else { return self.insert_new(kind, reason) };
         self.free.set(slot.link.next);
-        slot.kind = kind;
-        slot.state = WaitState::Waiting;
-        slot.marks = Marks::empty();
-        slot.reason = reason;
-        slot.link = Link::EMPTY;
+        slot.begin(kind, reason);
+        self.key(index, slot.generation)
+    }
+
+    /// The same for an operation that is kept, and uses this descriptor.
+    #[inline]
+    pub(crate) fn insert_kept(&self, reason: WaitReason, descriptor: RawFd) -> WaitKey {
+        let slots = self.slots();
+        let index = self.free.get();
+        let Some(slot) = slots.get_mut(index as usize) else {
+            let key = self.insert(WaitKind::Kept, reason);
+            self.set_descriptor(key, Some(descriptor));
+            return key;
+        };
+        self.used.set(self.used.get() + 1);
+        self.free.set(slot.link.next);
+        slot.begin(WaitKind::Kept, reason);
+        slot.outcome.set_descriptor(descriptor);
         self.key(index, slot.generation)
     }
 
@@ -152,15 +176,16 @@ impl Waits {
     /// Frees a slot that is in no queue and no wheel; gives the waker that it held.
     #[inline]
     fn free_slot(&self, index: u32) -> StoredWaker {
-        self.unlink_slot(index);
         let slot = &mut self.slots()[index as usize];
+        let links = slot.take_links();
         slot.scope = ptr::null();
         slot.kind = WaitKind::Free;
         slot.generation = (slot.generation + u32::from(!planted("name used again"))) % Token::GENERATIONS;
-        slot.link.next = self.free.get();
-        self.free.set(index);
+        slot.link.next = self.free.replace(index);
         self.used.set(self.used.get() - 1);
-        slot.waker.take()
+        let waker = slot.waker.take();
+        self.close_gap(links);
+        waker
     }
 
     /// How the wait stands.
@@ -176,17 +201,22 @@ impl Waits {
             && self.slots().get(key.index() as usize).is_some_and(|slot| slot.generation == key.generation())
     }
 
-    /// Whether a wait that is linked to this scope stands as it was left: nothing has come, and this is who is woken when it does.
+    /// How a wait stands for who is woken by this waker in this scope. Not for waits that stand in a queue.
     #[inline]
-    pub(crate) fn is_untouched(&self, key: WaitKey, scope: *const Scope, waker: &Waker) -> bool {
-        self.slots().get(key.index() as usize).is_some_and(|slot| {
-            slot.generation == key.generation()
-                && key.run() == self.run
-                && slot.state == WaitState::Waiting
-                && slot.link.next == NONE
-                && ptr::eq(slot.scope, scope)
-                && slot.waker.is(waker)
-        })
+    pub(crate) fn standing(&self, key: WaitKey, scope: *const Scope, waker: &Waker) -> Standing {
+        match self.slots().get(key.index() as usize) {
+            Some(slot) if slot.generation == key.generation() && key.run() == self.run => {
+                if slot.scope.is_null() {
+                    return Standing::Unlinked;
+                }
+                let is_untouched = slot.state == WaitState::Waiting
+                    && slot.link.next == NONE
+                    && ptr::eq(slot.scope, scope)
+                    && slot.waker.is(waker);
+                if is_untouched { Standing::Untouched } else { Standing::Linked }
+            }
+            _ => Standing::Unlinked,
+        }
     }
 
     /// Begins again: not cancelled and not done.

@@ -79,7 +79,7 @@ impl TaskKey {
         let woken = Core::try_with(|core| {
             let here = core.id() == self.executor();
             if here {
-                core.wake_task(self);
+                core.wake_by_waker(self);
             }
             here
         });

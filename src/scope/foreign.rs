@@ -2,7 +2,7 @@
 
 use crate::{
     error::Cancelled,
-    runtime::{Core, WaitKey, WaitKind, WaitReason},
+    runtime::{Core, Standing, WaitKey, WaitKind, WaitReason},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -89,7 +89,7 @@ impl<F: Future> Future for Foreign<F> {
                     Poll::Pending => Err(Cancelled::new()),
                 });
             }
-            if this.wait.is_some_and(|wait| core.still_waits(wait, cx.waker())) {
+            if this.wait.is_some_and(|wait| core.standing(wait, cx.waker()) == Standing::Untouched) {
                 return Poll::Pending;
             }
             let wait = *this.wait.get_or_insert_with(|| core.waits().insert(WaitKind::Hook, *this.reason));

@@ -288,8 +288,7 @@ impl UringDriver {
         }
         let number = self.queue.push(entry);
         if is_linked {
-            let release = token.with_kind(kind::RELEASED).to_bits();
-            self.queue.push(opcode::Nop::new().build().user_data(release));
+            self.queue.push_release(token);
         }
         if self.source.is_some() && is_doubtful(op) {
             marks |= DOUBTFUL;
@@ -308,7 +307,8 @@ impl UringDriver {
 }
 
 impl Driver for UringDriver {
-    #[inline]
+    // What is to be done about an operation is known where its kind is.
+    #[inline(always)]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         debug_assert_eq!(token.kind(), kind::OPERATION, "other kinds are the driver's own");
         if let Some((fd, message)) = Outgoing::message_of(op) {

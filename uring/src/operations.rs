@@ -150,9 +150,29 @@ impl Operations {
         }
     }
 
+    /// Notes the only completion of an operation of which nothing special is known. False if it is no such operation.
+    #[inline]
+    pub(crate) fn complete_plain(&mut self, token: Token) -> bool {
+        match self.slots.get_mut(token.index() as usize) {
+            Some(slot) if slot.marks == ACTIVE && slot.generation == token.generation() => {
+                slot.marks = 0;
+                self.in_flight -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Notes a completion that the kernel made; nothing if there is no such operation for it to make one of.
     #[inline]
     pub(crate) fn complete(&mut self, token: Token, result: i32, is_final: bool) -> Option<Known> {
+        if is_final && self.complete_plain(token) {
+            return Some(Known::default());
+        }
+        self.complete_special(token, result, is_final)
+    }
+
+    fn complete_special(&mut self, token: Token, result: i32, is_final: bool) -> Option<Known> {
         let slot = self.alive(token).filter(|slot| slot.marks & (ANSWERED | HELD) == 0)?;
         let mut known = Known {
             cancel_asked: slot.marks & CANCEL_ASKED != 0,

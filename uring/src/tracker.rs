@@ -13,6 +13,9 @@ use anyio_driver::{BufferId, Completion, CompletionFlags, Token, is_interruption
 use io_uring::cqueue;
 use std::{sync::Arc, time::Instant};
 
+/// What the kernel says of a completion if the socket has more to receive (`IORING_CQE_F_SOCK_NONEMPTY`).
+const SOCKET_NOT_EMPTY: u32 = 4;
+
 /// Everything that completions change.
 pub(crate) struct Tracker {
     pub(crate) operations: Operations,
@@ -37,6 +40,20 @@ impl Tracker {
     #[inline]
     pub(crate) fn take(&mut self, entry: &cqueue::Entry, completions: &mut Vec<Completion>) {
         let token = Token::from_bits(entry.user_data());
+        let is_plain = entry.flags() & !SOCKET_NOT_EMPTY == 0 && token.kind() == kind::OPERATION;
+        if is_plain && self.operations.complete_plain(token) {
+            let result = judge(entry.result(), Known::default());
+            let flags = match entry.flags() {
+                0 => CompletionFlags::empty(),
+                _ => CompletionFlags::MORE_DATA,
+            };
+            return completions.push(Completion { token, result, buffer: BufferId(0), flags });
+        }
+        self.take_special(entry, token, completions);
+    }
+
+    /// The same for what is not the only completion of an operation of which nothing special is known.
+    fn take_special(&mut self, entry: &cqueue::Entry, token: Token, completions: &mut Vec<Completion>) {
         if token.kind() == kind::RELEASED {
             return self.take_release(token.with_kind(kind::OPERATION), completions);
         }

@@ -92,6 +92,7 @@ impl Chunk {
     }
 
     /// How many more bytes can be appended.
+    #[inline]
     pub fn spare_capacity(&self) -> usize {
         self.limit() - self.part.end()
     }

@@ -188,6 +188,11 @@ unsafe impl BufMut for Room<'_> {
         // SAFETY: nothing that is initialised is made uninitialised, as that cannot be done to such a slice.
         UninitSlice::uninit(unsafe { self.0.as_mut() })
     }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.0.put_slice(bytes);
+    }
 }
 
 impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Read for HyperIo<R, W> {

@@ -9,6 +9,7 @@ mod connection;
 mod connection_info;
 mod driving;
 mod error;
+mod gathering;
 mod head_limit;
 mod options;
 mod production;

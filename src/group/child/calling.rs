@@ -27,6 +27,15 @@ use std::{
     task::{Context, Poll},
 };
 
+/// What a child is for the task that starts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::group) enum Role {
+    /// One as any other, whose first poll is charged.
+    Another,
+    /// A part of what the task is being polled for, by whom all is polled once more afterwards that has its wakers.
+    Part,
+}
+
 /// Makes a child of the group whose future is made within its first poll, and polls it at once, if that can be afforded. The
 /// caller owns it, together with the group as long as it lives.
 ///
@@ -37,6 +46,7 @@ pub(in crate::group) unsafe fn call<M, F, O, E>(
     errors: &Errors<E>,
     group: &GroupCore,
     make: M,
+    role: Role,
     location: &'static Location<'static>,
 ) -> NonNull<ChildHeader>
 where
@@ -51,7 +61,11 @@ where
             && group.belongs_to(core)
             && !core.is_dispatching()
             && !core.is_instrumented();
-        let _within = is_simple.then(|| core.begin_within()).flatten()?;
+        let begin_within = || match role {
+            Role::Another => core.begin_within().map(|within| (within, None)),
+            Role::Part => core.begin_part().map(|(within, unheard)| (within, Some(unheard))),
+        };
+        let _within = is_simple.then(begin_within).flatten()?;
         // SAFETY: the caller's promise; the group is being polled.
         Some(unsafe { Child::<Called<M, F>, O::Value, E>::call(core, errors, group, &mut make, location) })
     });

@@ -113,7 +113,7 @@ impl<I: Interpreter> DatagramReceiving<I> {
             let mut count = 0;
             while count < most && has_come() {
                 if let Some(ready) = self.take_ready(core) {
-                    give(self.give(ready?));
+                    give(self.give(core, ready?));
                     count += 1;
                 }
             }
@@ -293,7 +293,7 @@ impl<I: Interpreter> Keeper for DatagramReceiving<I> {
     }
 
     #[inline]
-    fn give(&self, ready: Option<ReceivedMessage>) -> I::Datagram {
+    fn give(&self, _: &Core, ready: Option<ReceivedMessage>) -> I::Datagram {
         match ready {
             Some(message) => self.interpreter.interpret(message),
             None => self.interpreter.rest(),

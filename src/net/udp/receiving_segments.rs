@@ -31,7 +31,7 @@ impl Keeper for ReceivingSegments<'_> {
     }
 
     #[inline]
-    fn give(&self, ready: Self::Ready) -> Segments {
+    fn give(&self, _: &Core, ready: Self::Ready) -> Segments {
         self.0.interpreter().whole(ready)
     }
 

@@ -40,7 +40,7 @@ impl UringDriver {
 }
 
 impl Driver for UringDriver {
-    #[inline]
+    #[inline(always)]
     unsafe fn submit(&mut self, token: Token, op: Op) {
         if self.is_job(op.kind()) {
             if let Some(jobs) = &mut self.jobs {

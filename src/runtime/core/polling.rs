@@ -1,6 +1,6 @@
 //! What is being polled, and how much of it one turn can afford.
 
-use super::{Core, DEEPEST, IMMEDIATE, MainReady};
+use super::{Core, DEEPEST, IMMEDIATE, MainReady, waking::Unheard};
 use crate::runtime::TaskKey;
 
 impl Core {
@@ -31,8 +31,20 @@ impl Core {
         if self.depth.get() == DEEPEST || !self.charge() {
             return None;
         }
+        Some(self.deepen())
+    }
+
+    /// The same for a task that is a part of what the current one is polled for: it is not charged, and the current one's wakers
+    /// wake nothing. None if that is too deep already.
+    #[inline]
+    pub(crate) fn begin_part(&self) -> Option<(WithinPoll<'_>, Unheard<'_>)> {
+        if self.depth.get() == DEEPEST { None } else { Some((self.deepen(), self.begin_unheard())) }
+    }
+
+    #[inline]
+    fn deepen(&self) -> WithinPoll<'_> {
         self.depth.set(self.depth.get() + 1);
-        Some(WithinPoll { core: self, immediate: self.immediate.get() })
+        WithinPoll { core: self, immediate: self.immediate.get() }
     }
 
     /// Takes a half of the turn's budget away, and gives how much that was.

@@ -1,7 +1,7 @@
 //! The scope of what is being polled, and the scopes that other threads may name.
 
 use super::Core;
-use crate::runtime::{Scope, TaskKey, WaitKey};
+use crate::runtime::{Scope, Standing, TaskKey, WaitKey, WaitState};
 use anyio_driver::{Completion, Driver, Token, planted};
 use std::{
     collections::HashMap,
@@ -59,12 +59,25 @@ impl Core {
         })
     }
 
-    /// Whether a wait stands as it was left by the last poll in this scope, for this waker: then there is nothing to do but to
-    /// go on waiting. Not for waits that stand in a queue.
+    /// Has this waker woken by a wait of those that a cancellation takes off, and links it to the scope in which its future is
+    /// polled now. True if it is not to be waited for, because that was cancelled.
+    #[inline(always)]
+    pub(crate) fn wait_on(&self, wait: WaitKey, waker: &Waker) -> bool {
+        let Some(scope) = self.scope() else {
+            self.waits.set_waker(wait, waker);
+            return self.waits.state(wait) == WaitState::Cancelled;
+        };
+        // SAFETY: as above.
+        let hooked = unsafe { self.waits.hook(wait, scope, waker) };
+        let is_new = hooked.is_new && !planted("cancellation before a wait overlooked");
+        hooked.is_cancelled || is_new && scope.begin_waiting(self, wait)
+    }
+
+    /// How a wait stands that is polled again, in the current scope and with this waker. If it is untouched there is nothing to
+    /// do but to go on waiting. Not for waits that stand in a queue.
     #[inline]
-    pub(crate) fn still_waits(&self, wait: WaitKey, waker: &Waker) -> bool {
-        let scope = self.scope.get();
-        !scope.is_null() && self.waits.is_untouched(wait, scope, waker)
+    pub(crate) fn standing(&self, wait: WaitKey, waker: &Waker) -> Standing {
+        self.waits.standing(wait, self.scope.get(), waker)
     }
 
     /// Asks the driver to cancel an operation.

@@ -21,7 +21,8 @@ impl Core {
     ///
     /// # Safety
     /// As for [`Driver::submit`], for the slot's token.
-    #[inline]
+    // Always, as most of it depends on the kind of the operation.
+    #[inline(always)]
     pub(crate) unsafe fn submit(&self, wait: WaitKey, op: Op) -> bool {
         let mut driver = self.driver_mut();
         // SAFETY: passed on; the slot is taken, so no other operation has its index.

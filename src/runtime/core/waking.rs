@@ -16,6 +16,14 @@ impl Core {
         self.tasks.wake(self, task);
     }
 
+    /// Wakes a task as one of its wakers does.
+    #[inline]
+    pub(in crate::runtime) fn wake_by_waker(&self, task: TaskKey) {
+        if self.unheard.get() != Some(task) {
+            self.wake_task(task);
+        }
+    }
+
     #[inline]
     pub(crate) fn wake_main(&self, urgent: bool) {
         if urgent {
@@ -48,5 +56,27 @@ impl Core {
     /// Says that the main task is over, and nothing more is to be polled.
     pub(crate) fn end_main(&self) {
         self.main_ready.set(MainReady::No);
+    }
+}
+
+/// While this lives the wakers of the task that was current when it began wake nothing. What the run itself wakes the task for is
+/// heard.
+pub(crate) struct Unheard<'a> {
+    core: &'a Core,
+    before: Option<TaskKey>,
+}
+
+impl Core {
+    /// Has the wakers of the current task wake nothing, as long as the guard lives.
+    #[inline]
+    pub(in crate::runtime) fn begin_unheard(&self) -> Unheard<'_> {
+        Unheard { core: self, before: self.unheard.replace(self.task.get()) }
+    }
+}
+
+impl Drop for Unheard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.core.unheard.set(self.before);
     }
 }

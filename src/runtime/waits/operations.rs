@@ -328,15 +328,19 @@ impl Waits {
     }
 
     /// Takes what a kept operation has brought: results first, then the last, with which it ends.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_next(&self, key: WaitKey) -> Next {
-        if self.slot(key).link.next != NONE {
+        let slot = self.slot(key);
+        if slot.link.next != NONE {
             return Next::Result(self.take_queued(key));
         }
-        match self.take_outcome(key) {
-            Some(outcome) => Next::Last(outcome),
-            None => Next::Nothing,
+        if slot.state != WaitState::Done {
+            return Next::Nothing;
         }
+        let outcome = slot.outcome.unpack();
+        // Whoever waited was woken by it.
+        drop(self.free_slot(key.index()));
+        Next::Last(outcome)
     }
 
     /// Whether a kept operation has brought results that were not taken, beside the last.

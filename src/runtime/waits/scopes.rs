@@ -1,23 +1,53 @@
 //! The waits of a scope: a list through the slots, from the scope's node on.
 
-use super::{Marks, WaitKey, WaitKind, WaitState, Waits};
+use super::{Marks, WaitKey, WaitKind, WaitState, Waits, slot::ScopeLinks};
 use crate::runtime::{Scope, waker::StoredWaker, wheel::NONE};
 use anyio_driver::Token;
-use std::ptr;
+use std::{ptr, task::Waker};
+
+/// How a wait stands that a waker was set for.
+pub(crate) struct Hooked {
+    /// Whether it was linked to another scope before, or to none.
+    pub(crate) is_new: bool,
+    pub(crate) is_cancelled: bool,
+}
 
 impl Waits {
+    /// Puts a slot that was just given its links at the beginning of the list of its scope.
     #[inline]
-    fn link_slot(&self, index: u32, scope: &Scope) {
-        let slots = self.slots();
+    fn put_first(&self, index: u32, scope: &Scope) {
         let next = scope.first_wait();
-        if let Some(next) = slots.get_mut(next as usize) {
+        scope.set_first_wait(index);
+        if let Some(next) = self.slots().get_mut(next as usize) {
             next.scope_previous = index;
         }
-        let slot = &mut slots[index as usize];
-        slot.scope = scope;
-        slot.scope_previous = NONE;
-        slot.scope_next = next;
-        scope.set_first_wait(index);
+    }
+
+    /// Sets who is to be woken by a wait, and links it to this scope and to no other.
+    ///
+    /// # Safety
+    /// As for [`relink`](Self::relink).
+    #[inline(always)]
+    pub(crate) unsafe fn hook(&self, key: WaitKey, scope: &Scope, waker: &Waker) -> Hooked {
+        let slot = self.slot(key);
+        if !slot.scope.is_null() || !slot.waker.keep_task_of(waker) {
+            // SAFETY: passed on.
+            return unsafe { self.hook_again(key, scope, waker) };
+        }
+        let hooked = Hooked { is_new: true, is_cancelled: slot.state == WaitState::Cancelled };
+        slot.link_to(scope);
+        self.put_first(key.index(), scope);
+        hooked
+    }
+
+    /// # Safety
+    /// As for [`relink`](Self::relink).
+    #[inline(never)]
+    unsafe fn hook_again(&self, key: WaitKey, scope: &Scope, waker: &Waker) -> Hooked {
+        self.set_waker(key, waker);
+        // SAFETY: passed on.
+        let is_new = unsafe { self.relink(key, scope) };
+        Hooked { is_new, is_cancelled: self.state(key) == WaitState::Cancelled }
     }
 
     /// Links the wait to this scope and to no other. Tells whether it was linked to another, or to none.
@@ -30,14 +60,9 @@ impl Waits {
             return false;
         }
         self.unlink(key);
-        self.link_slot(key.index(), scope);
+        self.slot(key).link_to(scope);
+        self.put_first(key.index(), scope);
         true
-    }
-
-    /// Whether the wait is linked to a scope, as it is from when somebody begins to wait for it until nobody does.
-    #[inline]
-    pub(crate) fn is_in_scope(&self, key: WaitKey) -> bool {
-        !self.slot(key).scope.is_null()
     }
 
     /// Unlinks the wait from its scope, if it is linked.
@@ -49,14 +74,19 @@ impl Waits {
     }
 
     #[inline]
-    pub(super) fn unlink_slot(&self, index: u32) {
-        let slots = self.slots();
-        let slot = &mut slots[index as usize];
-        if slot.scope.is_null() || slot.kind == WaitKind::Deadline {
+    fn unlink_slot(&self, index: u32) {
+        let links = self.slots()[index as usize].take_links();
+        self.close_gap(links);
+    }
+
+    /// Links those that stood beside a slot in the list of its scope, if it stood there.
+    #[inline]
+    pub(super) fn close_gap(&self, links: ScopeLinks) {
+        let ScopeLinks { scope, previous, next } = links;
+        if scope.is_null() {
             return;
         }
-        let (previous, next) = (slot.scope_previous, slot.scope_next);
-        let scope = std::mem::replace(&mut slot.scope, ptr::null());
+        let slots = self.slots();
         if let Some(next) = slots.get_mut(next as usize) {
             next.scope_previous = previous;
         }

@@ -3,7 +3,7 @@
 use crate::runtime::{
     RunId, Scope, WaitReason,
     waker::StoredWaker,
-    wheel::{Link, Links},
+    wheel::{Link, Links, NONE},
 };
 use anyio_driver::{BufferId, Completion, CompletionFlags, Token};
 use std::{os::fd::RawFd, ptr};
@@ -140,12 +140,47 @@ impl Slot {
             reason,
             waker: StoredWaker::NONE,
             scope: ptr::null(),
-            scope_previous: crate::runtime::NO_WAIT,
-            scope_next: crate::runtime::NO_WAIT,
+            scope_previous: NONE,
+            scope_next: NONE,
             link: Link::EMPTY,
             outcome: Packed::default(),
         }
     }
+
+    /// Makes it that of a wait that begins.
+    #[inline]
+    pub(super) fn begin(&mut self, kind: WaitKind, reason: WaitReason) {
+        self.kind = kind;
+        self.state = WaitState::Waiting;
+        self.marks = Marks::empty();
+        self.reason = reason;
+        self.link = Link::EMPTY;
+    }
+
+    /// Links it to a scope as the first of its waits.
+    #[inline]
+    pub(super) fn link_to(&mut self, scope: &Scope) {
+        self.scope = scope;
+        self.scope_previous = NONE;
+        self.scope_next = scope.first_wait();
+    }
+
+    /// Unlinks it from its scope. (A deadline has one without being linked.)
+    #[inline]
+    pub(super) fn take_links(&mut self) -> ScopeLinks {
+        let scope = match self.kind {
+            WaitKind::Deadline => ptr::null(),
+            _ => std::mem::replace(&mut self.scope, ptr::null()),
+        };
+        ScopeLinks { scope, previous: self.scope_previous, next: self.scope_next }
+    }
+}
+
+/// A slot's place in the list of a scope. Without a scope it stands in none.
+pub(super) struct ScopeLinks {
+    pub(super) scope: *const Scope,
+    pub(super) previous: u32,
+    pub(super) next: u32,
 }
 
 impl Links for Vec<Slot> {

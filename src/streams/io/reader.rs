@@ -33,7 +33,7 @@ pub struct ByteReader<R> {
     source: Source<R>,
     /// Whether the last poll has received nothing, so that a receive is in flight.
     is_receiving: bool,
-    /// What was received and not yet read.
+    /// What was received and not yet read, if that is something.
     chunk: Option<Chunk>,
     /// Whether there was as much as there was room for, so that more is likely to be there.
     has_more: bool,
@@ -52,28 +52,32 @@ struct Source<R> {
 type Receiving = Repeated<(), Result<Option<Chunk>>>;
 
 impl<R: ByteReceiveStream + 'static> Source<R> {
+    #[inline]
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
-        if let Some(stream) = &mut self.polled {
-            match stream.poll_receive(cx) {
-                Poll::Ready(Err(Error::Unsupported(_))) => {}
-                polled => return polled,
-            }
+        match &mut self.polled {
+            Some(stream) => stream.poll_receive(cx),
+            None => self.poll_repeated(cx),
         }
-        self.poll_repeated(cx)
     }
 
+    #[inline(never)]
     fn poll_repeated(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
-        if let Some(stream) = self.polled.take() {
-            let stream = Shared::new(stream);
-            let share = stream.share();
-            let receive = move |()| share.share().with(async |stream: &mut R| stream.receive().await);
-            self.repeated = Some((Repeated::new(receive), stream));
-        }
         let (receiving, _) = self.repeated.as_mut().expect("what cannot be polled needs a future");
         if !receiving.is_running() {
             receiving.begin(());
         }
         receiving.poll(cx)
+    }
+
+    /// Has the stream need a future from now on. False if it does already.
+    #[cold]
+    fn stop_polling(&mut self) -> bool {
+        let Some(stream) = self.polled.take() else { return false };
+        let stream = Shared::new(stream);
+        let share = stream.share();
+        let receive = move |()| share.share().with(async |stream: &mut R| stream.receive().await);
+        self.repeated = Some((Repeated::new(receive), stream));
+        true
     }
 
     /// Calls a method of the stream that waits for nothing, unless a receive is using it.
@@ -122,7 +126,7 @@ impl<R> ByteReader<R> {
             stream.into_inner()
         });
         let stream = polled.or(taken_back).expect("the stream is in one of the two");
-        (stream, self.chunk.filter(|chunk| !chunk.is_empty()))
+        (stream, self.chunk)
     }
 }
 
@@ -141,6 +145,7 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
     ///
     /// # Cancel safety
     /// As for the other ways to read.
+    #[inline]
     pub fn poll_read_buf(
         &mut self,
         cx: &mut Context<'_>,
@@ -149,20 +154,41 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         if !buffer.has_remaining_mut() {
             return Poll::Ready(Ok(0));
         }
-        if !self.has_bytes() && self.has_more && self.failure.is_none() && !self.is_receiving {
-            if let Some(received) = self.receive_nowait(buffer) {
-                return Poll::Ready(received);
+        if self.chunk.is_some() || self.has_more || self.failure.is_some() {
+            if let Some(read) = self.read_now(buffer) {
+                return Poll::Ready(read);
             }
         }
-        let bytes = ready!(self.poll_fill(cx))?;
-        let count = bytes.len().min(buffer.remaining_mut());
-        buffer.put_slice(&bytes[..count]);
-        self.consumed(count);
-        Poll::Ready(Ok(count))
+        match ready!(self.poll_chunk(cx)) {
+            Ok(Some(mut chunk)) => {
+                let count = move_bytes(&mut chunk, buffer);
+                if !chunk.is_empty() {
+                    self.chunk = Some(chunk);
+                }
+                Poll::Ready(Ok(count))
+            }
+            Ok(None) => Poll::Ready(Ok(0)),
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
+    }
+
+    /// Reads what was received before, or is likely to be there.
+    #[inline(never)]
+    fn read_now(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Option<io::Result<usize>> {
+        if let Some(chunk) = &mut self.chunk {
+            let count = move_bytes(chunk, buffer);
+            if chunk.is_empty() {
+                self.chunk = None;
+            }
+            return Some(Ok(count));
+        }
+        if let Some(failure) = self.failure.take() {
+            return Some(Err(failure.into()));
+        }
+        if self.is_receiving { None } else { self.receive_nowait(buffer) }
     }
 
     /// Receives into a buffer, unless that would wait or is not allowed now.
-    #[cold]
     fn receive_nowait(&mut self, buffer: &mut (impl BufMut + ?Sized)) -> Option<io::Result<usize>> {
         let mut buffer = Counted { buffer, count: 0 };
         let room = buffer.chunk_mut().len();
@@ -185,26 +211,38 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
         }
     }
 
-    fn has_bytes(&self) -> bool {
-        self.chunk.as_ref().is_some_and(|chunk| !chunk.is_empty())
+    /// Receives something; nothing is the end.
+    #[inline]
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        loop {
+            match self.source.poll_receive(cx) {
+                Poll::Pending => {
+                    self.is_receiving = true;
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(Some(chunk))) => {
+                    self.is_receiving = false;
+                    self.has_more = chunk.spare_capacity() == 0;
+                    if !chunk.is_empty() {
+                        return Poll::Ready(Ok(Some(chunk)));
+                    }
+                }
+                Poll::Ready(Err(Error::Unsupported(_))) if self.source.stop_polling() => {}
+                Poll::Ready(ended) => {
+                    self.is_receiving = false;
+                    return Poll::Ready(ended);
+                }
+            }
+        }
     }
 
     /// What there is to read; nothing at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        while !self.has_bytes() {
-            self.chunk = None;
+        if self.chunk.is_none() {
             if let Some(failure) = self.failure.take() {
                 return Poll::Ready(Err(failure.into()));
             }
-            let polled = self.source.poll_receive(cx);
-            self.is_receiving = polled.is_pending();
-            match ready!(polled)? {
-                Some(chunk) => {
-                    self.has_more = chunk.spare_capacity() == 0;
-                    self.chunk = Some(chunk);
-                }
-                None => return Poll::Ready(Ok(&[])),
-            }
+            self.chunk = ready!(self.poll_chunk(cx))?;
         }
         Poll::Ready(Ok(self.chunk.as_deref().unwrap_or_default()))
     }
@@ -212,8 +250,20 @@ impl<R: ByteReceiveStream + 'static> ByteReader<R> {
     pub(super) fn consumed(&mut self, count: usize) {
         if let Some(chunk) = &mut self.chunk {
             chunk.advance(count);
+            if chunk.is_empty() {
+                self.chunk = None;
+            }
         }
     }
+}
+
+/// Moves as many bytes as there is room for.
+#[inline]
+fn move_bytes(chunk: &mut Chunk, buffer: &mut (impl BufMut + ?Sized)) -> usize {
+    let count = chunk.len().min(buffer.remaining_mut());
+    buffer.put_slice(&chunk[..count]);
+    chunk.advance(count);
+    count
 }
 
 impl<R: ByteReceiveStream + 'static> AsyncRead for ByteReader<R> {

@@ -14,8 +14,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How many bytes are encrypted and sent at once: four full records.
-pub(super) const AT_ONCE: usize = 64 * 1024;
+/// How many bytes are encrypted and sent at once: four full records, and what goes before so much, such as the head of an answer.
+pub(super) const AT_ONCE: usize = 68 * 1024;
+
+/// Of so many buffers, at most.
+pub(super) const BUFFERS: usize = 16;
 
 /// The sending direction of a connection. Used by one task at a time.
 pub(super) struct Outgoing<W> {
@@ -162,12 +165,22 @@ pub(super) fn within_one_send(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(AT_ONCE)]
 }
 
-/// The first of several buffers, as many as go out at once whole.
-pub(super) fn whole_within_one_send<'a, 'b>(buffers: &'a [IoSlice<'b>]) -> &'a [IoSlice<'b>] {
-    let mut room = AT_ONCE;
-    let fits = |buffer: &IoSlice<'_>| room.checked_sub(buffer.len()).map(|left| room = left).is_some();
-    let count = buffers.iter().map(fits).take_while(|&fits| fits).count();
-    &buffers[..count]
+/// What goes out at once of several buffers, put into these places.
+pub(super) fn first_within_one_send<'a, 'p>(
+    buffers: &'a [IoSlice<'_>],
+    places: &'p mut [IoSlice<'a>; BUFFERS],
+) -> &'p [IoSlice<'a>] {
+    let (mut used, mut room) = (0, AT_ONCE);
+    for (buffer, place) in buffers.iter().zip(&mut *places) {
+        let count = buffer.len().min(room);
+        if count == 0 && !buffer.is_empty() {
+            break;
+        }
+        *place = IoSlice::new(&buffer[..count]);
+        room -= count;
+        used += 1;
+    }
+    &places[..used]
 }
 
 /// What goes out at once of several buffers, of the first one from an offset on.

@@ -5,12 +5,15 @@ use crate::records::{Records, Told};
 use anyio::{
     Builder, Error, Result, TaskGroup, TaskStatus,
     lowlevel::{self, TaskEnd},
+    sync::Event,
     task_group,
-    testing::{current_task, test_backends},
+    testing::{current_task, test_backends, wait_all_tasks_blocked},
 };
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     panic::AssertUnwindSafe,
+    task::Waker,
 };
 
 #[anyio::test]
@@ -382,6 +385,84 @@ async fn what_one_that_is_called_leaves_behind_is_taken_over_by_the_group() -> R
         let waiting = left.take().unwrap();
         event.set();
         waiting.await?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// How often a task is polled until all wait, in whose first poll a part of it begins that is given its waker.
+async fn polls_with<F: Future<Output = Result<()>>>(part: impl Fn(Waker) -> F) -> Result<usize> {
+    let (polls, all_wait) = (Cell::new(0), Event::new());
+    let (polls, all_wait, part) = (&polls, &all_wait, &part);
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async {
+            wait_all_tasks_blocked().await?;
+            all_wait.set();
+            Ok(())
+        });
+        let mut waiting = Box::pin(all_wait.wait());
+        poll_fn(|cx| {
+            if all_wait.is_set() {
+                return waiting.as_mut().poll(cx);
+            }
+            polls.set(polls.get() + 1);
+            if polls.get() == 1 {
+                drop(tg.start_as_part(part(cx.waker().clone())));
+            }
+            waiting.as_mut().poll(cx)
+        })
+        .await?;
+        Ok(())
+    })
+    .await?;
+    Ok(polls.get())
+}
+
+#[anyio::test]
+async fn the_wakers_of_a_task_wake_nothing_while_a_part_of_it_is_polled() -> Result<()> {
+    let polls = polls_with(async |task| {
+        task.wake_by_ref();
+        task.wake();
+        Ok(())
+    });
+    assert_eq!(polls.await?, 1);
+    // A part that goes on is a child as any other.
+    let polls = polls_with(async |task| {
+        task.wake_by_ref();
+        lowlevel::checkpoint().await?;
+        task.wake();
+        Ok(())
+    });
+    assert_eq!(polls.await?, 2);
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_the_run_wakes_a_task_for_while_a_part_of_it_is_polled_is_heard() -> Result<()> {
+    let event = Event::new();
+    task_group(async |tg| -> Result<()> {
+        let mut waiting = Box::pin(event.wait());
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        assert!(tg.start_as_part(async { event.set() }).is_finished());
+        waiting.await?;
+        let mut cancelled = Box::pin(forever());
+        assert!(futures::poll!(cancelled.as_mut()).is_pending());
+        let scope = tg.scope();
+        assert!(tg.start_as_part(async move { scope.cancel() }).is_finished());
+        assert!(cancelled.await.is_err());
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[anyio::test]
+async fn a_part_takes_nothing_of_what_a_turn_can_afford() -> Result<()> {
+    task_group(async |tg| -> Result<()> {
+        for number in 0..1000 {
+            assert_eq!(tg.start_as_part(async move { anyio::Ok(number) }).try_take(), Ok(number));
+        }
         Ok(())
     })
     .await?;

@@ -8,7 +8,7 @@ use super::{
     error::ConnectionError,
     production::take_production,
     requests::Busy,
-    send_limit::{PacedBody, Stream, Streams},
+    send_limit::{PacedBody, Streams},
     statistics::count,
     upgrade::Offered,
 };
@@ -100,18 +100,19 @@ pub(super) struct StreamAnswerer<A> {
     pub(super) streams: Rc<Streams>,
 }
 
-impl<R, A, B> Service<R> for StreamAnswerer<A>
+impl<'scope, R, A, B> Service<R> for StreamAnswerer<A>
 where
-    A: Service<R, Response = Response<B>>,
+    A: Service<R, Response = Response<AnswerBody<B>>, Error = Cancelled, Future = Answering<'scope, B>>,
     B: Body,
 {
-    type Response = Response<PacedBody<B>>;
+    type Response = Response<PacedBody<AnswerBody<B>>>;
     type Error = A::Error;
     type Future = AnsweringStream<A::Future>;
 
     fn call(&self, request: R) -> Self::Future {
         let answering = self.answerer.call(request);
-        AnsweringStream { answering, stream: Some(self.streams.begin()) }
+        self.streams.begin(answering.is_there());
+        AnsweringStream { answering, streams: self.streams.clone() }
     }
 }
 
@@ -120,20 +121,18 @@ pin_project! {
     pub(super) struct AnsweringStream<F> {
         #[pin]
         answering: F,
-        stream: Option<Stream>,
+        streams: Rc<Streams>,
     }
 }
 
 impl<F: Future<Output = Result<Response<B>, E>>, B: Body, E> Future for AnsweringStream<F> {
     type Output = Result<Response<PacedBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = ready!(this.answering.poll(cx))?;
-        Poll::Ready(Ok(answer.map(|body| {
-            let stream = this.stream.take().expect("a future is not polled after its end");
-            PacedBody::new(body, stream)
-        })))
+        Poll::Ready(Ok(answer.map(|body| PacedBody::new(body, this.streams))))
     }
 }
 
@@ -149,6 +148,16 @@ pub(super) enum Answering<'scope, B> {
 
 // Nothing in it is pinned by pinning it.
 impl<B> Unpin for Answering<'_, B> {}
+
+impl<B> Answering<'_, B> {
+    /// Whether the request was answered at once.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Task { task, .. } => task.is_finished(),
+            Self::TooLarge(_) => true,
+        }
+    }
+}
 
 impl<B> Future for Answering<'_, B> {
     type Output = Result<Response<AnswerBody<B>>, Cancelled>;

@@ -8,6 +8,7 @@ use super::{
     connection_info::ConnectionInfo,
     driving::Ended,
     error::ConnectionError,
+    gathering::gathering,
     head_limit::HeadLimit,
     protocol::{self, Protocol},
     requests::Requests,
@@ -155,7 +156,7 @@ impl<'a> Connection<'a> {
             let answerer = Answerer { connection: self, group, handler };
             let ended = match protocol {
                 Protocol::Http1 => {
-                    let paced = Some(Paced::new(limit, sending, None));
+                    let paced = Some(Paced::new(limit, sending));
                     let connection =
                         options.http1(&self.heads).serve_connection(io, answerer).with_upgrades();
                     self.drive(group.scope(), connection, paced, |connection| connection.graceful_shutdown())
@@ -163,7 +164,8 @@ impl<'a> Connection<'a> {
                 }
                 Protocol::Http2 => {
                     let streams = Rc::<Streams>::default();
-                    let paced = Some(Paced::new(limit, sending, Some(streams.clone())));
+                    let (io, gathered) = gathering(io);
+                    let paced = Some(Paced::new(limit, sending).with_streams(streams.clone(), gathered));
                     let http = options.http2(StreamExecutor { group, streams: streams.clone() });
                     let connection = http.serve_connection(io, StreamAnswerer { answerer, streams });
                     self.drive(group.scope(), connection, paced, |connection| connection.graceful_shutdown())

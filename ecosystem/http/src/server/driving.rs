@@ -59,7 +59,9 @@ impl Connection<'_> {
                     self.finish(scope);
                     shut_down(connection.as_mut());
                 }
-                if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+                let polled = connection.as_mut().poll(cx);
+                let has_failed = sends.leave(cx);
+                if let Poll::Ready(output) = polled {
                     let as_asked = is_asked && self.requests.is_idle();
                     return Poll::Ready(Ended::ByItself { output, as_asked });
                 }
@@ -73,7 +75,7 @@ impl Connection<'_> {
                 if is_called && !is_draining && idle.poll(self, &sends, &mut calls.context()).is_ready() {
                     self.close_soon();
                 }
-                if !is_late && !self.is_closing() {
+                if !is_late && !has_failed && !self.is_closing() {
                     return Poll::Pending;
                 }
             }

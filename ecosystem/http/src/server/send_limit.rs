@@ -10,11 +10,12 @@ mod streams;
 
 pub(super) use body::PacedBody;
 pub(super) use executor::StreamExecutor;
-pub(super) use streams::{Stream, Streams};
+pub(super) use streams::Streams;
 
 use super::{
     connection::Connection,
     error::ConnectionError,
+    gathering::Gathered,
     options::SendLimit,
     sending::{Sending, Sent},
     statistics::count,
@@ -32,11 +33,19 @@ pub(super) struct Paced {
     limit: Option<SendLimit>,
     sending: Rc<Sending>,
     streams: Option<Rc<Streams>>,
+    gathered: Option<Rc<dyn Gathered>>,
 }
 
 impl Paced {
-    pub(super) fn new(limit: Option<SendLimit>, sending: Rc<Sending>, streams: Option<Rc<Streams>>) -> Self {
-        Self { limit, sending, streams }
+    pub(super) fn new(limit: Option<SendLimit>, sending: Rc<Sending>) -> Self {
+        Self { limit, sending, streams: None, gathered: None }
+    }
+
+    /// With what several streams of the connection send.
+    pub(super) fn with_streams(mut self, streams: Rc<Streams>, gathered: Rc<dyn Gathered>) -> Self {
+        self.streams = Some(streams);
+        self.gathered = Some(gathered);
+        self
     }
 
     /// Whether there are answers that have not left.
@@ -67,6 +76,13 @@ impl SendClock {
     /// Whether there are answers that have not left.
     pub(super) fn has_something(&self) -> bool {
         self.paced.as_ref().is_some_and(Paced::has_something)
+    }
+
+    /// Has leave what was gathered while the connection was polled. True if it is to be polled again.
+    #[inline]
+    pub(super) fn leave(&self, cx: &mut Context<'_>) -> bool {
+        let gathered = self.paced.as_ref().and_then(|paced| paced.gathered.as_ref());
+        gathered.is_some_and(|gathered| gathered.leave(cx))
     }
 
     /// Notices the end of a window. What has been sent by then is known when the connection was polled after that.

@@ -9,6 +9,7 @@ mod curl;
 mod draining;
 mod executors;
 mod files;
+mod gathered;
 mod hostile_answers;
 mod hostile_clients;
 mod layers;

@@ -1,6 +1,6 @@
 //! A connection for those who poll.
 
-use super::{RECEIVING, SENDING, Session, is_empty, take_bytes, within_one_send};
+use super::{RECEIVING, SENDING, Session, is_empty, take_bytes};
 use crate::{
     error::{Error, Result, TlsError},
     reserved::Reserved,
@@ -8,7 +8,7 @@ use crate::{
     streams::{
         Split,
         piece_sender::PieceSender,
-        tls::outgoing::{AT_ONCE, whole_within_one_send},
+        tls::outgoing::{AT_ONCE, BUFFERS, first_within_one_send},
     },
 };
 use anyio_driver::Chunk;
@@ -93,10 +93,10 @@ impl<S: Split> Session<S> {
         let count = {
             let mut connection = self.connection.borrow_mut();
             self.key_use.check(&connection, AT_ONCE)?;
-            match (whole_within_one_send(buffers), buffers) {
-                ([], [much, ..]) => connection.writer().write(within_one_send(much))?,
-                ([one], _) => connection.writer().write(one)?,
-                (several, _) => connection.writer().write_vectored(several)?,
+            let mut places = [IoSlice::new(&[]); BUFFERS];
+            match first_within_one_send(buffers, &mut places) {
+                [one] => connection.writer().write(one)?,
+                several => connection.writer().write_vectored(several)?,
             }
         };
         self.key_use.note(count);

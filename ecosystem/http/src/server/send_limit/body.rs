@@ -1,13 +1,14 @@
 //! Bodies of answers that tell how they go out.
 
-use super::streams::Stream;
+use super::streams::{Stream, Streams};
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
     io::IoSlice,
     pin::Pin,
-    task::{Context, Poll, ready},
+    rc::Rc,
+    task::{Context, Poll},
 };
 
 pin_project! {
@@ -15,25 +16,15 @@ pin_project! {
     pub(in super::super) struct PacedBody<B> {
         #[pin]
         body: B,
-        stream: Option<Bodied>,
-    }
-}
-
-/// The stream of a body that is there.
-struct Bodied(Stream);
-
-impl Drop for Bodied {
-    fn drop(&mut self) {
-        self.0.set_body(false);
+        // None if the body is nothing.
+        stream: Option<Stream>,
     }
 }
 
 impl<B: Body> PacedBody<B> {
-    pub(in super::super) fn new(body: B, stream: Stream) -> Self {
-        let stream = Some(stream).filter(|_| !body.is_end_stream()).map(|stream| {
-            stream.set_body(true);
-            Bodied(stream)
-        });
+    #[inline]
+    pub(in super::super) fn new(body: B, streams: &Rc<Streams>) -> Self {
+        let stream = if body.is_end_stream() { None } else { Some(streams.answer()) };
         Self { body, stream }
     }
 }
@@ -42,26 +33,26 @@ impl<B: Body> Body for PacedBody<B> {
     type Data = Piece<B::Data>;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        let polled = this.body.poll_frame(cx);
-        if let Some(Bodied(stream)) = this.stream {
-            let given = match &polled {
-                Poll::Ready(Some(Ok(frame))) => Some(frame.data_ref().map_or(0, Buf::remaining)),
-                Poll::Ready(_) | Poll::Pending => None,
-            };
-            stream.give(given, cx.waker());
+        match this.body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame.map_data(|data| {
+                let stream = this.stream.as_ref().and_then(|stream| stream.give(data.remaining()));
+                Piece { data, stream }
+            })))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                if let Some(stream) = this.stream {
+                    stream.give_nothing();
+                }
+                Poll::Pending
+            }
         }
-        let stream = this.stream.as_ref().map(|Bodied(stream)| stream);
-        Poll::Ready(ready!(polled).map(|frame| {
-            Ok(frame?.map_data(|data| match stream {
-                Some(stream) if data.has_remaining() => Piece { data, stream: Some(stream.clone()) },
-                _ => Piece { data, stream: None },
-            }))
-        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -76,6 +67,7 @@ impl<B: Body> Body for PacedBody<B> {
 /// Bytes of a body, until they have left.
 pub(in super::super) struct Piece<D: Buf> {
     data: D,
+    // None when there are none.
     stream: Option<Stream>,
 }
 
@@ -92,6 +84,7 @@ impl<D: Buf> Buf for Piece<D> {
         self.data.chunks_vectored(slices)
     }
 
+    #[inline]
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
         if let Some(stream) = &self.stream {
@@ -101,6 +94,7 @@ impl<D: Buf> Buf for Piece<D> {
 }
 
 impl<D: Buf> Drop for Piece<D> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             let left = self.data.remaining();

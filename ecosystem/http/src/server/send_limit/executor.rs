@@ -1,6 +1,6 @@
 //! Tasks of streams, which end when their clients are too slow.
 
-use super::streams::{Stream, Streams};
+use super::streams::{Begun, Stream, Streams};
 use anyio::{Error, TaskGroup};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
@@ -21,9 +21,17 @@ pub(in super::super) struct StreamExecutor<'scope, 'env> {
 impl<'scope, F: Future<Output = ()> + 'scope> Executor<F> for StreamExecutor<'scope, '_> {
     fn execute(&self, future: F) {
         // hyper starts the task of a stream right after it has handed its request on.
-        match self.streams.take_begun() {
-            Some(stream) => drop(self.group.start_soon(StreamTask { future: Some(future), stream })),
-            None => drop(self.group.start_soon(future)),
+        let begun = self.streams.take_begun();
+        if begun == Begun::Nothing {
+            self.group.start_soon(future);
+            return;
+        }
+        let task = StreamTask { future: Some(future), streams: self.streams.clone(), stream: None };
+        match begun {
+            // What is answered leaves with what the connection has to send now. hyper looks for the next request afterwards, and
+            // sees what the connection would be woken for.
+            Begun::Answered => drop(self.group.start_as_part(task)),
+            _ => drop(self.group.start_soon(task)),
         }
     }
 }
@@ -34,21 +42,33 @@ pin_project! {
         // Whose end resets the stream.
         #[pin]
         future: Option<F>,
-        stream: Stream,
+        streams: Rc<Streams>,
+        // Once there is a body.
+        stream: Option<Stream>,
     }
 }
 
 impl<F: Future<Output = ()>> Future for StreamTask<F> {
     type Output = ();
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if this.stream.is_to_end() {
-            this.future.set(None);
+        match this.stream {
+            None => this.streams.await_answer(),
+            Some(stream) if stream.is_to_end() => this.future.set(None),
+            Some(_) => {}
         }
-        match this.future.as_pin_mut() {
-            Some(future) => future.poll(cx),
-            None => Poll::Ready(()),
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Ready(()) };
+        let polled = future.poll(cx);
+        if polled.is_pending() {
+            if this.stream.is_none() {
+                *this.stream = this.streams.answered();
+            }
+            if let Some(stream) = this.stream {
+                stream.set_task(cx.waker());
+            }
         }
+        polled
     }
 }

@@ -1,4 +1,4 @@
-//! The streams of a connection of HTTP/2, and what waits on them.
+//! The streams of a connection of HTTP/2 on which answers have bodies, and what waits on them.
 
 use std::{
     cell::{Cell, RefCell},
@@ -6,18 +6,32 @@ use std::{
     task::Waker,
 };
 
-/// The streams that are answered. Their memory is used again.
+/// The streams whose bodies have not left. Their memory is used again.
 #[derive(Debug, Default)]
 pub(in super::super) struct Streams {
     states: RefCell<Vec<State>>,
     free: RefCell<Vec<usize>>,
     count: Cell<usize>,
-    /// The one whose request was handed on last, until its task is started.
-    begun: RefCell<Option<Stream>>,
+    /// What is to be started next.
+    begun: Cell<Begun>,
+    /// That of the body which has come since the task of a stream was polled.
+    answered: Cell<Option<usize>>,
+}
+
+/// What has been handed on, and has no task yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Begun {
+    #[default]
+    Nothing,
+    /// A request that was answered at once.
+    Answered,
+    /// One whose answer is waited for.
+    Waits,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// The body, what of it is with the protocol, and the task, if that goes on.
     shares: usize,
     /// How many bytes of the body were given to the protocol.
     given: u64,
@@ -37,8 +51,9 @@ impl State {
         self.given > self.sent || (self.has_body && !self.is_up_to_date)
     }
 
+    #[inline]
     fn note(&mut self) {
-        if !self.waits() {
+        if self.mark.is_some() && !self.waits() {
             self.mark = None;
         }
     }
@@ -53,12 +68,23 @@ pub(super) struct Outcome {
 }
 
 impl Streams {
-    /// A stream whose request is handed on now.
-    pub(in super::super) fn begin(self: &Rc<Self>) -> Stream {
-        let state = State { shares: 1, ..State::default() };
-        let index = self.free.borrow_mut().pop();
+    /// A request was handed on, and was answered at once or not. Its task is started next.
+    #[inline]
+    pub(in super::super) fn begin(&self, is_answered: bool) {
+        self.begun.set(if is_answered { Begun::Answered } else { Begun::Waits });
+    }
+
+    #[inline]
+    pub(super) fn take_begun(&self) -> Begun {
+        self.begun.take()
+    }
+
+    /// The stream of a body that is there now.
+    #[inline]
+    pub(super) fn answer(self: &Rc<Self>) -> Stream {
+        let state = State { shares: 1, has_body: true, ..State::default() };
         let mut states = self.states.borrow_mut();
-        let index = match index {
+        let index = match self.free.borrow_mut().pop() {
             Some(index) => {
                 states[index] = state;
                 index
@@ -69,16 +95,27 @@ impl Streams {
             }
         };
         self.count.set(self.count.get() + 1);
-        drop(states);
-        let stream = Stream { streams: self.clone(), index };
-        *self.begun.borrow_mut() = Some(stream.clone());
-        stream
+        self.answered.set(Some(index));
+        Stream { streams: self.clone(), index, is_body: true }
     }
 
-    pub(super) fn take_begun(&self) -> Option<Stream> {
-        self.begun.borrow_mut().take()
+    /// The task of a stream is polled that has given no body yet.
+    #[inline]
+    pub(super) fn await_answer(&self) {
+        self.answered.set(None);
     }
 
+    /// The stream of the body that has come since.
+    pub(super) fn answered(self: &Rc<Self>) -> Option<Stream> {
+        let index = self.answered.take()?;
+        let state = &mut self.states.borrow_mut()[index];
+        state.has_body.then(|| {
+            state.shares += 1;
+            Stream { streams: self.clone(), index, is_body: false }
+        })
+    }
+
+    /// Whether there are bodies that have not left.
     #[inline]
     pub(super) fn has_some(&self) -> bool {
         self.count.get() > 0
@@ -122,12 +159,14 @@ impl Streams {
 
 /// One of the streams, as long as something of it is there.
 #[derive(Debug)]
-pub(in super::super) struct Stream {
+pub(super) struct Stream {
     streams: Rc<Streams>,
     index: usize,
+    is_body: bool,
 }
 
 impl Stream {
+    #[inline]
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.streams.states.borrow_mut()[self.index])
     }
@@ -136,30 +175,38 @@ impl Stream {
         self.streams.states.borrow()[self.index].is_to_end
     }
 
-    /// Its body is there, or is gone.
-    pub(super) fn set_body(&self, is_there: bool) {
+    /// The body has nothing for now.
+    pub(super) fn give_nothing(&self) {
         self.change(|state| {
-            state.has_body = is_there;
+            state.is_up_to_date = true;
             state.note();
         });
     }
 
-    /// The body was asked for something in this task, and has given so many bytes, or has nothing for now.
-    pub(super) fn give(&self, given: Option<usize>, task: &Waker) {
-        let before = self.change(|state| {
-            state.is_up_to_date = given.is_none();
-            state.given += given.unwrap_or(0) as u64;
-            state.note();
-            match &state.task {
-                Some(same) if same.will_wake(task) => None,
-                _ => state.task.replace(task.clone()),
-            }
+    /// The body gives so many bytes. What of them is with the protocol is a part of the stream, too.
+    #[inline]
+    pub(super) fn give(&self, count: usize) -> Option<Self> {
+        let has_bytes = count > 0;
+        self.change(|state| {
+            state.is_up_to_date = false;
+            state.given += count as u64;
+            state.shares += usize::from(has_bytes);
+        });
+        has_bytes.then(|| Self { streams: self.streams.clone(), index: self.index, is_body: false })
+    }
+
+    /// Who ends the stream when it is woken.
+    pub(super) fn set_task(&self, task: &Waker) {
+        let before = self.change(|state| match &state.task {
+            Some(same) if same.will_wake(task) => None,
+            _ => state.task.replace(task.clone()),
         });
         // It is anybody's.
         drop(before);
     }
 
     /// So many bytes have left.
+    #[inline]
     pub(super) fn send(&self, count: usize) {
         self.change(|state| {
             state.sent += count as u64;
@@ -168,16 +215,15 @@ impl Stream {
     }
 }
 
-impl Clone for Stream {
-    fn clone(&self) -> Self {
-        self.change(|state| state.shares += 1);
-        Self { streams: self.streams.clone(), index: self.index }
-    }
-}
-
 impl Drop for Stream {
+    #[inline]
     fn drop(&mut self) {
+        let is_body = self.is_body;
         let task = self.change(|state| {
+            if is_body {
+                state.has_body = false;
+                state.note();
+            }
             state.shares -= 1;
             if state.shares > 0 {
                 return None;
