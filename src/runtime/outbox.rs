@@ -92,7 +92,11 @@ impl Core {
             match piece.attempt(self) {
                 Verdict::Sent => return,
                 Verdict::GoesOn => course = Course::Whole,
-                Verdict::Failed(owner) => return self.wake_stored(owner),
+                Verdict::Failed(owner) => {
+                    // First, so that whoever is woken and drops the stream closes it.
+                    drop(piece);
+                    return self.wake_stored(owner);
+                }
             }
         }
         loop {
@@ -141,9 +145,14 @@ impl Core {
         let is_cancel_asked = self.waits().cancel_asked(wait);
         let waiter = self.waits().remove(wait);
         let piece = self.outbox().in_flight.remove(number)?;
-        match piece.judge(self, answer.result, is_cancel_asked) {
-            Verdict::Sent => self.wake_stored(waiter),
-            Verdict::GoesOn => return Some((piece, waiter)),
+        let verdict = piece.judge(self, answer.result, is_cancel_asked);
+        if matches!(verdict, Verdict::GoesOn) {
+            return Some((piece, waiter));
+        }
+        // First, so that whoever is woken and drops the stream closes it.
+        drop(piece);
+        match verdict {
+            Verdict::Sent | Verdict::GoesOn => self.wake_stored(waiter),
             Verdict::Failed(owner) => self.change(|core| {
                 core.wake_stored(waiter);
                 core.wake_stored(owner);

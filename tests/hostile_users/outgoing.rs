@@ -22,8 +22,8 @@ pub(crate) struct Outgoing {
     other: Other,
 }
 
-/// Its other end.
-struct Other {
+/// Its other end. When the stream is gone all that comes is what went before, and then the end.
+pub(crate) struct Other {
     peer: Peer,
     sent: u64,
     received: u64,
@@ -99,7 +99,7 @@ impl Other {
     }
 
     /// Looks at all that has come, and for the end.
-    fn receive_all(&mut self) {
+    pub(crate) fn receive_all(&mut self) {
         loop {
             let before = self.received;
             if self.receive(4096) {
@@ -138,11 +138,10 @@ pub(crate) fn act(world: &World) {
             taken.other.peer.shutdown(Shutdown::Both).expect("it is connected");
             world.outgoing.borrow_mut().push(taken);
         }
-        // The stream goes. All that comes then is what went before, and then the end.
         2 | 3 => {
-            let Outgoing { stream, mut other } = taken;
+            let Outgoing { stream, other } = taken;
             drop(stream);
-            other.receive_all();
+            world.gone.borrow_mut().push(other);
         }
         choice => {
             if taken.act(choice - 4, length, &waker) {

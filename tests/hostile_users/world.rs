@@ -2,7 +2,7 @@
 
 use crate::{
     futures, mischief,
-    outgoing::{self, Outgoing},
+    outgoing::{self, Other, Outgoing},
     values::{Evil, Key, Value, discard, fault},
     wakers,
 };
@@ -162,6 +162,8 @@ pub(crate) struct World {
     pub(crate) cross: RefCell<Option<(CrossSender<Value>, CrossReceiver<Value>)>>,
     pub(crate) counted: RefCell<Option<Rc<Counted>>>,
     pub(crate) outgoing: RefCell<Vec<Outgoing>>,
+    /// The other ends of those whose streams are gone.
+    pub(crate) gone: RefCell<Vec<Other>>,
     pub(crate) variable: RunVar<Value>,
     pub(crate) cache: Cache<Key, Value, MakeValue>,
     pub(crate) tees: RefCell<Vec<Tee<ReceiveStream<Value>>>>,
@@ -216,6 +218,7 @@ impl World {
             cross: RefCell::default(),
             counted: RefCell::default(),
             outgoing: RefCell::default(),
+            gone: RefCell::default(),
             variable: RunVar::new(),
             cache: lru_cache(make_value as MakeValue).max_size(2),
             tees: RefCell::default(),
@@ -324,6 +327,7 @@ impl World {
         drop(self.remotes.take());
         drop(self.counted.take());
         drop(self.outgoing.take());
+        self.gone.take().iter_mut().for_each(Other::receive_all);
         drop(self.wild.take());
         drop(self.broadcast.take());
         drop(self.listeners.take());
