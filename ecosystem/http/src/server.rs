@@ -1,5 +1,6 @@
 //! Serving.
 
+mod admission;
 mod answer;
 mod answering;
 mod body;
@@ -14,6 +15,7 @@ mod head_limit;
 mod options;
 mod production;
 mod protocol;
+mod request_task;
 mod requests;
 mod send_limit;
 mod sending;

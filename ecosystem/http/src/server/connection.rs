@@ -165,8 +165,9 @@ impl<'a> Connection<'a> {
                 Protocol::Http2 => {
                     let streams = Rc::<Streams>::default();
                     let (io, gathered) = gathering(io);
-                    let paced = Some(Paced::new(limit, sending).with_streams(streams.clone(), gathered));
-                    let http = options.http2(StreamExecutor { group, streams: streams.clone() });
+                    let paced =
+                        Some(Paced::new(limit, sending).with_streams(streams.clone(), gathered.clone()));
+                    let http = options.http2(StreamExecutor { group, streams: streams.clone(), gathered });
                     let connection = http.serve_connection(io, StreamAnswerer { answerer, streams });
                     self.drive(group.scope(), connection, paced, |connection| connection.graceful_shutdown())
                         .await

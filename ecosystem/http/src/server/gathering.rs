@@ -42,6 +42,9 @@ pub(super) trait Gathered {
     /// Has it leave, when the connection was polled. True if that went wrong, which the connection is told when it is polled
     /// again.
     fn leave(&self, cx: &mut Context<'_>) -> bool;
+
+    /// Has the connection, which is being polled, read again what may have come since: it is not woken for that.
+    fn look_again(&self);
 }
 
 /// Gathers what is written. Who polls what writes has it leave after each poll.
@@ -71,6 +74,11 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Gathered for R
             // What it waits for wakes the connection.
             Poll::Ready(Ok(())) | Poll::Pending => false,
         }
+    }
+
+    #[inline]
+    fn look_again(&self) {
+        self.borrow_mut().is_read = false;
     }
 }
 

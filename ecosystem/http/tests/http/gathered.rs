@@ -5,18 +5,29 @@ use crate::{
     meeting::Meeting,
 };
 use anyio::{
-    Error, Result, foreign, shield, sleep,
-    streams::{ByteReceiveStream, ByteSendStream, Listener, memory},
+    Chunk, Error, IoBufMut, Result, fail_after, foreign,
+    lowlevel::take_chunk,
+    shield, sleep,
+    streams::{
+        AttributeRequest, Attributes, ByteReceiveStream, ByteSendStream, Listener, Split, StapledByteStream,
+        memory,
+    },
     task_group,
-    testing::{LockstepByteStream, lockstep_stream_pair, wait_all_tasks_blocked},
+    testing::{lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked},
 };
 use anyio_http::{ConnectionError, RequestBody, Server};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -39,7 +50,12 @@ fn beginning() -> Vec<u8> {
 
 /// Requests for `/`, each on a stream of its own.
 fn requests(count: u32) -> Vec<u8> {
-    (0..count).flat_map(|index| frame(HEADERS, 5, 2 * index + 1, b"\x82\x84\x86\x41\x01h")).collect()
+    (0..count).flat_map(request).collect()
+}
+
+/// One of them.
+fn request(index: u32) -> Vec<u8> {
+    frame(HEADERS, 5, 2 * index + 1, b"\x82\x84\x86\x41\x01h")
 }
 
 /// How many frames of a kind there are in what was sent.
@@ -54,12 +70,12 @@ fn count(kind: u8, mut bytes: &[u8]) -> usize {
 }
 
 /// The listener of a server that is given its streams.
-struct Door(memory::ReceiveStream<LockstepByteStream>);
+struct Door<S>(memory::ReceiveStream<S>);
 
-impl Listener for Door {
-    type Stream = LockstepByteStream;
+impl<S: Split> Listener for Door<S> {
+    type Stream = S;
 
-    async fn accept(&self) -> Result<LockstepByteStream> {
+    async fn accept(&self) -> Result<S> {
         self.0.receive().await?.ok_or(Error::EndOfStream)
     }
 
@@ -163,6 +179,102 @@ async fn a_client_that_goes_before_its_answers_leave_ends_its_connection_alone()
             sleep(Duration::from_secs(3)).await?;
             assert_eq!(server.statistics().connections, 0, "{:?}", told.borrow());
             assert_eq!(cleaned_up.replace(0), expected);
+        }
+        tg.cancel();
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Bytes from somewhere that knows nothing but wakers.
+#[derive(Default)]
+struct Feed {
+    pieces: RefCell<VecDeque<Vec<u8>>>,
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Feed {
+    fn add(&self, piece: Vec<u8>) {
+        self.pieces.borrow_mut().push_back(piece);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// The end of it that is read from.
+struct Fed(Rc<Feed>);
+
+impl Attributes for Fed {
+    fn provide(&self, _: &mut AttributeRequest<'_>) {}
+}
+
+impl ByteReceiveStream for Fed {
+    async fn receive(&mut self) -> Result<Option<Chunk>> {
+        foreign(poll_fn(|cx| self.poll_receive(cx))).await?
+    }
+
+    async fn receive_at_most(&mut self, _: usize) -> Result<Option<Chunk>> {
+        unreachable!("servers receive what comes")
+    }
+
+    async fn receive_into<B: IoBufMut>(&mut self, buffer: B) -> (Result<usize>, B) {
+        (Err(Error::Unsupported("receiving into a buffer")), buffer)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>>> {
+        let Some(piece) = self.0.pieces.borrow_mut().pop_front() else {
+            *self.0.reader.borrow_mut() = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        let mut chunk = take_chunk();
+        chunk.extend_from_slice(&piece).expect("a chunk has room for little");
+        Poll::Ready(Ok(Some(chunk)))
+    }
+}
+
+/// A body that has its own connection receive something more as it is first polled.
+struct Feeding {
+    feed: Rc<Feed>,
+    piece: Option<Vec<u8>>,
+}
+
+impl Body for Feeding {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let piece = self.piece.take();
+        Poll::Ready(piece.map(|piece| {
+            self.feed.add(piece);
+            Ok(Frame::data(Bytes::from_static(b"hello")))
+        }))
+    }
+}
+
+#[anyio::test(clock = "virtual")]
+async fn what_comes_while_a_stream_begins_is_read_though_only_a_waker_tells_of_it() -> Result<()> {
+    let (sender, streams) = memory::unbounded();
+    let (server, door) = (Server::new(), Door(streams));
+    let feed = Rc::<Feed>::default();
+    let next = Cell::new(1);
+    let handler = async |_: Request<RequestBody>| {
+        let index = next.replace(next.get() + 1);
+        let piece = if index < 3 { request(index) } else { Vec::new() };
+        anyio::Ok(Response::new(Feeding { feed: feed.clone(), piece: Some(piece) }))
+    };
+    task_group(async |tg| -> Result<()> {
+        tg.start_soon(async { server.serve(&door, handler).await });
+        // Sending wakes nobody there.
+        let (mut client, stream) = memory_stream_pair();
+        let (_unused, send) = stream.split();
+        sender.send(StapledByteStream::new(send, Fed(feed.clone()))).await?;
+        feed.add([beginning(), frame(SETTINGS, 1, 0, &[]), request(0)].concat());
+        let mut answered = 0;
+        while answered < 3 {
+            let piece = fail_after(Duration::from_secs(5), client.receive()).await?;
+            answered += count(HEADERS, &piece.ok_or(Error::EndOfStream)?);
         }
         tg.cancel();
         Ok(())

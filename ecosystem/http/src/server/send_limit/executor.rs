@@ -1,6 +1,9 @@
 //! Tasks of streams, which end when their clients are too slow.
 
-use super::streams::{Begun, Stream, Streams};
+use super::{
+    super::gathering::Gathered,
+    streams::{Begun, Stream, Streams},
+};
 use anyio::{Error, TaskGroup};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
@@ -16,6 +19,7 @@ use std::{
 pub(in super::super) struct StreamExecutor<'scope, 'env> {
     pub(in super::super) group: &'scope TaskGroup<'scope, 'env, Error>,
     pub(in super::super) streams: Rc<Streams>,
+    pub(in super::super) gathered: Rc<dyn Gathered>,
 }
 
 impl<'scope, F: Future<Output = ()> + 'scope> Executor<F> for StreamExecutor<'scope, '_> {
@@ -30,7 +34,10 @@ impl<'scope, F: Future<Output = ()> + 'scope> Executor<F> for StreamExecutor<'sc
         match begun {
             // What is answered leaves with what the connection has to send now. hyper looks for the next request afterwards, and
             // sees what the connection would be woken for.
-            Begun::Answered => drop(self.group.start_as_part(task)),
+            Begun::Answered => {
+                drop(self.group.start_as_part(task));
+                self.gathered.look_again();
+            }
             _ => drop(self.group.start_soon(task)),
         }
     }
