@@ -20,6 +20,7 @@ mod send_file;
 mod send_mode;
 mod send_operation;
 mod sending;
+mod sending_soon;
 mod socket;
 mod soon;
 mod stream_methods;

@@ -52,7 +52,7 @@ pub(crate) fn is_chaos() -> bool {
 }
 
 /// Receives these bytes, as they come.
-async fn assert_receives(
+pub(crate) async fn assert_receives(
     bytes: &[u8],
     mut receive: impl AsyncFnMut() -> Result<Option<anyio::Chunk>>,
 ) -> Result<()> {

@@ -1,11 +1,12 @@
 //! What is taken over to be sent, and wakers that come in between.
 
-use super::soon::{fill, is_chaos};
+use super::soon::{assert_receives, fill, is_chaos};
 use anyio::{Error, Result, net::UnixStream, sleep, streams::ByteSendStream};
 use std::{
     cell::RefCell,
-    future::poll_fn,
+    future::{Future, poll_fn},
     io::IoSlice,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     time::Duration,
@@ -115,6 +116,38 @@ async fn a_waker_that_drops_another_stream_holds_its_descriptor_no_longer() -> R
         // Under chaos there may seem to be no room.
         assert!(received.len() == sent || is_chaos() && received.len() < sent, "{room}: {}", received.len());
     }
+    Ok(())
+}
+
+#[anyio::test]
+async fn what_a_waker_has_sent_while_others_leave_goes_out_though_nothing_else_happens() -> Result<()> {
+    let _others = [UnixStream::pair()?, UnixStream::pair()?];
+    let (gone, mut failing) = UnixStream::pair()?;
+    drop(gone);
+    let (client, server) = UnixStream::pair()?;
+    OTHER.set(Some(server));
+    DEED.set(Some(Box::new(|| {
+        let sent = with_other(|other| send_soon(other, Waker::noop(), b"later"));
+        assert!(matches!(sent, Ok(5)), "{sent:?}");
+    })));
+    let mut receiving = pin!(client.receive());
+    poll_fn(|cx| Poll::Ready(assert!(receiving.as_mut().poll(cx).is_pending()))).await;
+    // What the system has to tell of the new stream is told by then.
+    sleep(Duration::from_millis(2)).await?;
+    let mut is_sent = false;
+    let received = poll_fn(|cx| {
+        if !is_sent {
+            is_sent = true;
+            let sent = send_soon(&mut failing, &Arc::new(Doer).into(), b"fails");
+            assert!(sent.is_ok(), "{sent:?}");
+        }
+        receiving.as_mut().poll(cx)
+    });
+    let received = received.await?.expect("more is to come");
+    let rest = &b"later"[received.len()..];
+    assert!(b"later".starts_with(&received));
+    assert_receives(rest, async || client.receive().await).await?;
+    OTHER.take();
     Ok(())
 }
 

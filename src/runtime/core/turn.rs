@@ -41,7 +41,8 @@ impl Core {
     /// If the driver is beyond use.
     pub(crate) async fn turn(&self, waiting: &mut impl Waiting, limit: Option<Instant>) -> io::Result<()> {
         self.send_leaving();
-        let mut wait = if self.main_ready.get() != MainReady::No {
+        // A waker that was told of a failure by that may have had something else taken over.
+        let mut wait = if self.main_ready.get() != MainReady::No || !self.outbox.is_leaving_empty() {
             Wait::No
         } else if self.clock.is_virtual() {
             match limit {
