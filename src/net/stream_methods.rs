@@ -172,8 +172,8 @@ macro_rules! stream {
             /// Gives the bare socket away, in blocking mode.
             ///
             /// # Errors
-            /// Gives the stream back if something was, or is being, received that nobody has taken, or if a send whose
-            /// future was dropped has not ended.
+            /// Gives the stream back if something was, or is being, received that nobody has taken, if a send whose future
+            /// was dropped has not ended, or if something that was taken over is not sent.
             #[expect(clippy::result_large_err, reason = "the error is the stream itself")]
             pub fn into_owned(self) -> std::result::Result<OwnedFd, Self> {
                 self.socket.into_owned().map_err(|socket| Self { socket })
