@@ -216,7 +216,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// the beginning on.
     ///
     /// ```
-    /// use anyio::{Result, current_task, task_group};
+    /// use anyio::{Result, task_group, testing::current_task};
     ///
     /// # anyio::run(async || -> Result<()> {
     /// task_group(async |tg| -> Result<()> {
