@@ -221,7 +221,7 @@ impl<'scope, 'env, E> TaskGroup<'scope, 'env, E> {
     /// # anyio::run(async || -> Result<()> {
     /// task_group(async |tg| -> Result<()> {
     ///     let caller = current_task().id;
-    ///     let mut child = tg.call_now(|| {
+    ///     let mut child = tg.call_now(move || {
     ///         assert_ne!(current_task().id, caller);
     ///         async { anyio::Ok(42) }
     ///     });
