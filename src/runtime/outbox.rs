@@ -104,6 +104,8 @@ impl Core {
             let number = self.outbox().in_flight.insert(piece.clone());
             let wait = self.waits().insert_piece(number, op.descriptor());
             piece.begin(wait);
+            // Whoever is woken below and drops the stream closes it.
+            drop(piece);
             let mut driver = self.driver_mut();
             // SAFETY: what it names is the piece's, which stays until the final completion: see the contract. The slot is taken,
             // so no other operation has its index.

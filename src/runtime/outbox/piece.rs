@@ -242,7 +242,7 @@ impl Piece {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn send_now(&self, core: &Core) -> Result<bool, Answer> {
+    fn send_now(&self, core: &Core) -> Result<bool, Answer> {
         let Some(flags) = calls::AT_ONCE else { return Ok(false) };
         let bytes = self.bytes.borrow();
         while self.sent.get() < bytes.len() {

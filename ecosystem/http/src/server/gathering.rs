@@ -69,6 +69,8 @@ impl<R: ByteReceiveStream + 'static, W: ByteSendStream + 'static> Gathered for R
         match gathering.poll_left(cx) {
             Poll::Ready(Err(error)) => {
                 gathering.failure = Some(error);
+                // It is not tried again, whether the connection asks what became of it in this poll or not.
+                gathering.bytes.clear();
                 true
             }
             // What it waits for wakes the connection.
